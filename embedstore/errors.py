@@ -1,0 +1,86 @@
+"""Every exception of the library.
+
+::
+
+    EmbedstoreError
+    ├── UsageError              (ValueError)   the call itself is wrong                exit code 2
+    ├── InputError              (ValueError)   a table, label set or gold column is    exit code 1
+    ├── NotFoundError           (LookupError)  no such store, corpus, row, probe       exit code 1
+    ├── CheckpointError         (ValueError)   a model can't be found, read or trusted exit code 1
+    ├── SpaceMismatchError      (ValueError)   vectors of two encoders would mix       exit code 1
+    ├── StoreBusyError          (RuntimeError) another process holds the store         exit code 1
+    ├── StoreFormatError        (ValueError)   written by a newer release              exit code 1
+    ├── OutputError             (OSError)      a result can't be written               exit code 1
+    ├── ModelRequiredError      (RuntimeError) a vector is missing                     exit code 3
+    └── DamagedStoreError       (RuntimeError) a file is missing, short or altered     exit code 4
+
+Each message is one line: what was expected, what was found, what to do.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "CheckpointError",
+    "DamagedStoreError",
+    "EmbedstoreError",
+    "InputError",
+    "ModelRequiredError",
+    "NotFoundError",
+    "OutputError",
+    "SpaceMismatchError",
+    "StoreBusyError",
+    "StoreFormatError",
+    "UsageError",
+]
+
+
+class EmbedstoreError(Exception):
+    """Base of all errors that the library raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(EmbedstoreError, ValueError):
+    """The call itself is wrong: an option out of range, a name that is not a name."""
+
+    exit_code = 2
+
+
+class InputError(EmbedstoreError, ValueError):
+    """A table, label set or column given by the user can't be used."""
+
+
+class NotFoundError(EmbedstoreError, LookupError):
+    """No such store, corpus, space, probe or row."""
+
+
+class CheckpointError(EmbedstoreError, ValueError):
+    """A checkpoint can't be found, read or trusted."""
+
+
+class SpaceMismatchError(EmbedstoreError, ValueError):
+    """Vectors that different encoders made would be mixed."""
+
+
+class StoreBusyError(EmbedstoreError, RuntimeError):
+    """Another process holds the store for writing."""
+
+
+class StoreFormatError(EmbedstoreError, ValueError):
+    """The store was written in a format that this release does not read."""
+
+
+class OutputError(EmbedstoreError, OSError):
+    """A result can't be written where it was asked for."""
+
+
+class ModelRequiredError(EmbedstoreError, RuntimeError):
+    """A vector is missing and would have to be encoded."""
+
+    exit_code = 3
+
+
+class DamagedStoreError(EmbedstoreError, RuntimeError):
+    """A file of the store is missing, short or altered."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""Files, segments and the manifest. Knows no encoder, no table format and no command line."""

@@ -1,0 +1,137 @@
+"""Read the newest manifest; commit the next one.
+
+A manifest file holds ``{"body":{…},"sha256":"…"}``: the hash is over the bytes of the body, so an altered
+manifest is an error and never a smaller store. The newest number wins. A commit links the next number
+(`os.link` fails if another writer was first) and then looks whether that number is still the newest:
+a writer that slept through other commits finds newer ones and starts again from those.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
+from embedstore.spec import canonical_json
+from embedstore.storage import files
+from embedstore.storage.records import Manifest
+
+__all__ = ["FORMAT_VERSION", "commit", "exists", "load", "manifest_files"]
+
+FORMAT_VERSION = 1
+_NAME = re.compile(r"manifest-(\d{8,})\.json")
+_VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
+_HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
+_KEPT = 4  # older manifests go at each commit: 10,000 commits would otherwise keep 10,000 copies
+_ATTEMPTS = 1000
+
+
+def manifest_files(root: Path) -> list[tuple[int, Path]]:
+    """Return number and path of every manifest file in `root`, oldest first."""
+    try:
+        names = [(match, path) for path in root.iterdir() if (match := _NAME.fullmatch(path.name))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted((int(match[1]), path) for match, path in names)
+
+
+def exists(root: Path) -> bool:
+    """Return whether `root` holds a store."""
+    return bool(manifest_files(root))
+
+
+def load(root: Path) -> Manifest:
+    """Read the newest manifest.
+
+    Raises
+    ------
+    NotFoundError
+        If `root` holds no store.
+    DamagedStoreError
+        If the newest manifest is not what a commit wrote.
+    StoreFormatError
+        If a newer release wrote it.
+    """
+    while True:
+        found = manifest_files(root)
+        if not found:
+            raise NotFoundError(f"no store at {root}: make one with `embedstore encode STORE FILE --text COLUMN`")
+        number, path = found[-1]
+        with suppress(FileNotFoundError):  # removed by four commits since the listing: list again
+            return _parse(path.read_bytes(), number, path)
+
+
+def _parse(content: bytes, number: int, path: Path) -> Manifest:
+    body = content[len(_HEAD) : -(64 + len(_MIDDLE) + len(_TAIL))]
+    whole = _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
+    if whole != content:
+        _refuse_newer(content, path)
+        raise DamagedStoreError(
+            f"{path} was altered or cut short: its hash does not fit. "
+            "Restore that file from a backup; `embedstore verify` checks the rest"
+        )
+    _refuse_newer(content, path)
+    manifest = Manifest.from_json(json.loads(body))
+    if manifest.sequence != number:
+        raise DamagedStoreError(f"{path} says that it is number {manifest.sequence}: it was renamed")
+    return manifest
+
+
+def _refuse_newer(content: bytes, path: Path) -> None:
+    # Looked at before the hash too: a newer release may seal its manifests otherwise.
+    match = _VERSION.search(content)
+    if match and int(match[1]) > FORMAT_VERSION:
+        raise StoreFormatError(
+            f"{path.parent} has store format {int(match[1])}, and this release reads up to format "
+            f"{FORMAT_VERSION}: upgrade embedstore"
+        )
+
+
+def _render(manifest: Manifest) -> bytes:
+    body = canonical_json({"format_version": FORMAT_VERSION, **manifest.to_json()})
+    return _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
+
+
+def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
+    """Apply `change` to the newest manifest and make the result the newest.
+
+    Parameters
+    ----------
+    root : Path
+        The store; a folder without a manifest starts as an empty one.
+    change : callable
+        Takes the newest manifest and returns the next. It runs again on a newer one when another writer
+        was first, so it must depend on nothing else.
+
+    Returns
+    -------
+    Manifest
+        What was committed; the newest as it is if `change` changed nothing.
+    """
+    for _ in range(_ATTEMPTS):
+        base = load(root) if exists(root) else Manifest()
+        following = change(base)
+        if following == base and base.sequence:
+            return base
+        following = replace(following, sequence=base.sequence + 1)
+        target = root / f"manifest-{following.sequence:08d}.json"
+        if not files.link_new(_render(following), target):
+            continue
+        listed = manifest_files(root)
+        if listed[-1][0] > following.sequence:
+            _withdraw(target)
+            continue
+        for _, old in listed[:-_KEPT]:
+            with suppress(OSError):
+                old.unlink()
+        return following
+    raise StoreBusyError(f"other processes were first {_ATTEMPTS} times at {root}; try again")
+
+
+def _withdraw(target: Path) -> None:
+    # A sleeper linked a number that had been pruned. Newer numbers exist, so no reader has looked at this one.
+    with suppress(FileNotFoundError):
+        target.unlink()

@@ -1,0 +1,163 @@
+"""Text and vector segments: HDF5 files written once, whole; read as memory maps, without HDF5.
+
+A writer notes where HDF5 put each dataset (contiguous, unfiltered); a reader maps those bytes.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.errors import DamagedStoreError
+from embedstore.storage import files
+from embedstore.storage.records import DatasetRecord, FileRecord, TextSegment
+
+__all__ = [
+    "KEY_DTYPE",
+    "check_size",
+    "map_dataset",
+    "read_texts",
+    "segment_keys",
+    "text_key",
+    "write_texts",
+    "write_vectors",
+]
+
+KEY_DTYPE = np.dtype("S16")
+"""A text key as one NumPy value; equal values are equal keys (S16 pads with the NULs that it strips)."""
+
+
+def text_key(text: str) -> bytes:
+    """Return the 16-byte key of a text: the start of the SHA-256 of its UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def write_texts(root: Path, texts: Sequence[str]) -> TextSegment:
+    """Write distinct texts as one segment.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    texts : sequence of str
+        At least one, without repeats.
+
+    Returns
+    -------
+    TextSegment
+        Datasets ``text`` (uint8 blob), ``offset`` (uint64, n + 1), ``key`` (n × 16, uint8).
+    """
+    encoded = [text.encode() for text in texts]
+    offset = np.zeros(len(encoded) + 1, dtype="<u8")
+    np.cumsum([len(text) for text in encoded], out=offset[1:])
+    keys = b"".join(hashlib.sha256(text).digest()[:16] for text in encoded)
+    arrays = {
+        "text": np.frombuffer(b"".join(encoded), dtype="|u1"),
+        "offset": offset,
+        "key": np.frombuffer(keys, dtype="|u1").reshape(-1, 16),
+    }
+    file, datasets = _write(root / "texts", root, arrays, {"content": "texts"})
+    return TextSegment(file, datasets["text"], datasets["offset"], datasets["key"])
+
+
+def write_vectors(
+    root: Path, vectors: npt.NDArray[Any], *, encoder_key: str, texts: str
+) -> tuple[FileRecord, DatasetRecord]:
+    """Write the vectors of one text segment.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    vectors : ndarray of shape (n, dim), float32 or float16
+        One row per text, in the order of the text segment.
+    encoder_key, texts : str
+        The space, and the hash of the text segment; noted in the file.
+    """
+    little_endian = vectors.astype(vectors.dtype.newbyteorder("<"), copy=False)
+    attributes = {"content": "vectors", "encoder_key": encoder_key, "texts": texts}
+    file, datasets = _write(root / "vectors", root, {"vectors": little_endian}, attributes)
+    return file, datasets["vectors"]
+
+
+def _write(
+    folder: Path, root: Path, arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, str]
+) -> tuple[FileRecord, dict[str, DatasetRecord]]:
+    import h5py
+
+    places: dict[str, tuple[int, tuple[int, ...], str]] = {}
+    with files.staged(folder, ".h5") as temp:
+        with h5py.File(temp, "w") as container:
+            container.attrs.update(attributes)
+            for name, array in arrays.items():
+                dataset = container.create_dataset(name, data=array, track_times=False)
+                # HDF5 gives an array without bytes no place in the file.
+                offset = dataset.id.get_offset() if array.size else 0
+                places[name] = (offset, array.shape, array.dtype.str)
+        file = files.publish(temp, root, ".h5")
+    return file, {name: DatasetRecord(*place) for name, place in places.items()}
+
+
+def check_size(root: Path, file: FileRecord) -> Path:
+    """Return the path of `file` after a look at its size.
+
+    Raises
+    ------
+    DamagedStoreError
+        If it is missing or has another size than when it was written.
+    """
+    path = root / file.path
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise DamagedStoreError(
+            f"{path} is missing. Restore it from a backup; `embedstore verify` lists all that is damaged"
+        ) from error
+    if size != file.size:
+        raise DamagedStoreError(
+            f"{path} has {size:,} bytes and was written with {file.size:,}. "
+            "Restore it from a backup; `embedstore verify` lists all that is damaged"
+        )
+    return path
+
+
+def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDArray[Any]:
+    """Return a dataset as a read-only array over the mapped file: nothing is read or copied yet.
+
+    Raises
+    ------
+    DamagedStoreError
+        If the file is missing or has another size than recorded.
+    """
+    path = check_size(root, file)
+    if 0 in dataset.shape:
+        return np.empty(dataset.shape, dtype=dataset.dtype)
+    mapped = np.memmap(path, mode="r", dtype=dataset.dtype, offset=dataset.offset, shape=dataset.shape)
+    return mapped.view(np.ndarray)
+
+
+def segment_keys(root: Path, segment: TextSegment) -> npt.NDArray[np.bytes_]:
+    """Return the keys of a segment's texts: shape (n,), dtype S16."""
+    return map_dataset(root, segment.file, segment.key).reshape(-1).view(KEY_DTYPE)
+
+
+def read_texts(root: Path, segment: TextSegment, rows: Iterable[int] | None = None) -> list[str]:
+    """Return texts of a segment: all in order, or those at `rows` (0-based, in the order given).
+
+    Raises
+    ------
+    DamagedStoreError
+        If a text is no longer what was written.
+    """
+    blob = map_dataset(root, segment.file, segment.text)
+    offset = map_dataset(root, segment.file, segment.offset)
+    chosen = range(segment.count) if rows is None else rows
+    try:
+        return [blob[int(offset[row]) : int(offset[row + 1])].tobytes().decode() for row in chosen]
+    except UnicodeDecodeError as error:
+        raise DamagedStoreError(
+            f"{root / segment.file.path} was altered: a text is not UTF-8. Run `embedstore verify`"
+        ) from error
