@@ -297,17 +297,17 @@ class _DelimitedSource(_TextSource):
             chars = 0
             start = reader.line_num + 1
             for row in reader:
+                if lines.ended_early:
+                    raise InputError(
+                        f"{self.name}, line {start}: a quoted field begins there and never ends; close the quote, or give "
+                        '--no-quoting if " is an ordinary character in this file'
+                    )
                 if len(row) != len(names):
                     if not row:
                         continue
                     raise InputError(
                         f"{self.name}, line {start}: expected {len(names)} fields as in the header, found {len(row)}; "
                         "mend that line, or give --delimiter or --no-quoting if the file is of that kind"
-                    )
-                if lines.ended_early:
-                    raise InputError(
-                        f"{self.name}, line {start}: a quoted field begins there and never ends; close the quote, or give "
-                        '--no-quoting if " is an ordinary character in this file'
                     )
                 start = reader.line_num + 1
                 rows.append(row)

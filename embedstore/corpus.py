@@ -1,0 +1,180 @@
+"""A corpus as stored: the user's columns, and for each row the position of its text."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from embedstore.errors import DamagedStoreError, InputError, NotFoundError
+from embedstore.storage.records import CorpusRecord
+from embedstore.storage.segments import check_size
+
+__all__ = ["POSITION", "Corpus", "nearest_hint", "value_text"]
+
+POSITION = "embedstore_text_position"
+"""Column of a corpus file that holds the position of each row's text."""
+
+_BATCH_ROWS = 65_536
+
+
+class Corpus:
+    """A named, ordered table of rows; columns are read when asked for.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    name : str
+        The corpus' name.
+    record : CorpusRecord
+        What the manifest says of it.
+    """
+
+    def __init__(self, root: Path, name: str, record: CorpusRecord) -> None:
+        self.name = name
+        self.record = record
+        self._root = root
+        self._schemas: list[pa.Schema] = []
+        self._schema: pa.Schema | None = None
+
+    def __len__(self) -> int:
+        return self.record.rows
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The user's columns and their types, in order."""
+        if self._schema is None:
+            schemas = [file.schema_arrow for file in self._files()]
+            fields: dict[str, pa.DataType] = {}
+            for schema in schemas:
+                for field in schema:
+                    fields[field.name] = _common_type(fields.get(field.name), field.type)
+            del fields[POSITION]
+            self._schema = pa.schema(list(fields.items()))
+        return self._schema
+
+    def require(self, *columns: str) -> None:
+        """Raise an `InputError` that names the columns there are unless each of `columns` is one."""
+        for column in columns:
+            if column not in self.schema.names:
+                raise InputError(
+                    f"corpus {self.name!r} has no column {column!r}: {nearest_hint(column, self.schema.names)}"
+                )
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows in order as tables of bounded size; the position column is always the last."""
+        names = self.schema.names if columns is None else list(columns)
+        for file in self._files():
+            present = [name for name in names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[*present, POSITION]):
+                arrays = [
+                    _cast(batch.column(name), self.schema.field(name).type)
+                    if name in present
+                    else pa.nulls(batch.num_rows, self.schema.field(name).type)
+                    for name in names
+                ]
+                yield pa.table([*arrays, batch.column(POSITION)], names=[*names, POSITION])
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the user's columns, or `columns` of them, as one Arrow table."""
+        return pa.concat_tables(list(self.batches(columns))).drop_columns([POSITION])
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return one column.
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+        """
+        self.require(name)
+        return self.table([name]).column(name)
+
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Return the position of each row's text: shape (rows,)."""
+        parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+    def ids(self) -> pa.ChunkedArray:
+        """Return the id of each row: its id column, or its number from 0."""
+        if self.record.id_column:
+            return self.column(self.record.id_column)
+        return pa.chunked_array([pa.array(np.arange(len(self)))])
+
+    def row_of(self, id_: object) -> int:
+        """Return the number (from 0) of the row with an id, compared as text.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such row.
+        """
+        wanted = str(id_)
+        if not self.record.id_column:
+            if wanted.isdecimal() and int(wanted) < len(self):
+                return int(wanted)
+            raise NotFoundError(f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}")
+        for row, value in enumerate(self.ids().to_pylist()):
+            if value_text(value) == wanted:
+                return row
+        raise NotFoundError(f"corpus {self.name!r} has no row with {self.record.id_column} {wanted!r}")
+
+    def rows_at(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the rows whose text is at one of `positions`, and those positions: two arrays of one shape."""
+        rows, found, start = [], [], 0
+        wanted = pa.array(positions)
+        for batch in self.batches([]):
+            here = batch.column(POSITION)
+            hits = np.flatnonzero(pc.is_in(here, value_set=wanted).to_numpy())
+            rows.append(hits + start)
+            found.append(here.to_numpy()[hits])
+            start += batch.num_rows
+        return np.concatenate(rows), np.concatenate(found)
+
+    def take(self, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Return `columns` of a few rows, in the order of `rows`."""
+        return self.table(columns).take(pa.array(rows))
+
+    def _files(self) -> Iterator[Any]:
+        for part in self.record.parts:
+            path = check_size(self._root, part.file)
+            try:
+                with parquet.ParquetFile(path) as file:
+                    yield file
+            except (pa.ArrowException, OSError) as error:
+                raise DamagedStoreError(f"{path} was altered: run `embedstore verify`") from error
+
+
+def value_text(value: object) -> str:
+    """Return a cell as the text that a user would type for it: 1.0 as "1", None as ""."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def nearest_hint(name: str, known: Sequence[str]) -> str:
+    """Return the end of an error line: what there is, and the nearest of it first."""
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    shown = ", ".join(known[:20]) + (" …" if len(known) > 20 else "")
+    return (f"did you mean {close[0]!r}? " if close else "") + (f"there are {shown}" if known else "there are none")
+
+
+def _common_type(one: pa.DataType | None, other: pa.DataType) -> pa.DataType:
+    if one is None or one == other or pa.types.is_null(one):
+        return other
+    if pa.types.is_null(other):
+        return one
+    numeric = [pa.types.is_integer(t) or pa.types.is_floating(t) for t in (one, other)]
+    return pa.float64() if all(numeric) else pa.string()
+
+
+def _cast(array: pa.Array, type_: pa.DataType) -> pa.Array:
+    return array if array.type == type_ else array.cast(type_)

@@ -1,0 +1,200 @@
+"""Plan what is missing, run it on an executor, commit what it returns.
+
+A task is one text segment in one space. An executor turns tasks into receipts: it writes vector segments
+into the store's folder and hands back their records, never vectors. Only the driver commits.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore import encoders
+from embedstore.encoders import Described, Encoder
+from embedstore.errors import SpaceMismatchError
+from embedstore.space import Space
+from embedstore.spec import EncoderSpec, Provenance
+from embedstore.storage import files
+from embedstore.storage.manifest import commit, load
+from embedstore.storage.records import Manifest, SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.segments import map_dataset, read_texts, write_vectors
+
+__all__ = ["EncodeProgress", "Executor", "LocalExecutor", "Receipt", "Task", "check_canaries", "encode_missing"]
+
+logger = logging.getLogger(__name__)
+
+CANARIES = 16
+LOWEST_COSINE = 0.999  # a bfloat16 forward pass stays above 0.9995; another pooling or prompt falls far below
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One text segment to encode into one space."""
+
+    root: Path
+    text: TextSegment
+    space: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a task came to: the text segment's hash, its vector segment, and how it was computed."""
+
+    text: str
+    segment: VectorSegment
+    provenance: Provenance
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeProgress:
+    """How far encoding has come, in texts; `cached` had vectors before this run."""
+
+    done: int
+    total: int
+    cached: int
+
+
+class Executor(Protocol):
+    """Runs tasks anywhere that sees the store's folder; running a task twice is harmless."""
+
+    def run(self, tasks: Sequence[Task], on_texts: Callable[[int], None]) -> Iterable[Receipt]:
+        """Yield a receipt for every task, in any order, as each is done."""
+        ...
+
+
+class LocalExecutor:
+    """Encodes in this process, one task after the other.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The loaded model.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def run(self, tasks: Sequence[Task], on_texts: Callable[[int], None]) -> Iterator[Receipt]:
+        """Yield a receipt for every task, in order."""
+        for task in tasks:
+            texts = read_texts(task.root, task.text)
+            vectors = self._encoder.encode(texts, on_texts=on_texts)
+            truncated = self._encoder.count_truncated(texts)
+            segment = store_vectors(task.root, task.text, vectors, self._encoder.spec, truncated=truncated)
+            yield Receipt(task.text.file.sha256, segment, self._encoder.provenance, self._encoder.dimension)
+
+
+def store_vectors(
+    root: Path, text: TextSegment, vectors: npt.NDArray[np.float32], spec: EncoderSpec, *, truncated: int = 0
+) -> VectorSegment:
+    """Write vectors of a text segment in the spec's stored dtype; provenance is filled in at the commit."""
+    stored = vectors.astype(spec.dtype, copy=False)
+    file, dataset = write_vectors(root, stored, encoder_key=spec.key, texts=text.file.sha256)
+    return VectorSegment(file, dataset, truncated, 0)
+
+
+def encode_missing(
+    root: Path,
+    described: Described,
+    *,
+    make_encoder: Callable[[], Encoder] | None = None,
+    device: str | None = None,
+    batch_size: int = 32,
+    on_progress: Callable[[EncodeProgress], None] | None = None,
+) -> int:
+    """Encode every corpus text that has no vector in the space of `described`; return how many that were.
+
+    Each segment is committed when it is done. Nothing is loaded when nothing is missing.
+
+    Raises
+    ------
+    SpaceMismatchError
+        If this machine's encoder does not reproduce vectors that the space holds.
+    """
+    key = described.spec.key
+    with files.lock(root / ".lock", exclusive=False):
+        manifest = load(root)
+        missing = Space(root, manifest, key).missing() if key in manifest.spaces else list(manifest.texts)
+        if not missing:
+            return 0
+        encoder = make_encoder() if make_encoder else encoders.load(described, device=device, batch_size=batch_size)
+        check_canaries(root, manifest, encoder)
+        total = sum(text.count for text in missing)
+        cached = sum(text.count for text in manifest.texts) - total
+        done = 0
+
+        def on_texts(count: int) -> None:
+            nonlocal done
+            done += count
+            if on_progress:
+                on_progress(EncodeProgress(done, total, cached))
+
+        tasks = [Task(root, text, key) for text in missing]
+        for receipt in LocalExecutor(encoder).run(tasks, on_texts):
+            commit(root, lambda base, receipt=receipt: with_receipts(base, described, [receipt]))  # type: ignore[misc]
+    return total
+
+
+def with_receipts(
+    manifest: Manifest, described: Described, receipts: Sequence[Receipt], *, queries: Sequence[TextSegment] = ()
+) -> Manifest:
+    """Return the manifest with receipts (and query segments) added; what it holds already stays."""
+    key = described.spec.key
+    space = manifest.spaces.get(key) or SpaceRecord(
+        spec=described.spec,
+        dimension=receipts[0].dimension,
+        model=described.model,
+        revision=described.revision,
+        query_prompt=described.query_prompt,
+    )
+    provenance = list(space.provenance)
+    segments = dict(space.segments)
+    for receipt in receipts:
+        if receipt.provenance not in provenance:
+            provenance.append(receipt.provenance)
+        number = provenance.index(receipt.provenance)
+        segments.setdefault(receipt.text, replace(receipt.segment, provenance=number))
+    space = replace(space, provenance=tuple(provenance), segments=segments)
+    known = {segment.file.sha256 for segment in manifest.queries}
+    added = tuple(segment for segment in queries if segment.file.sha256 not in known)
+    return replace(manifest, spaces={**manifest.spaces, key: space}, queries=(*manifest.queries, *added))
+
+
+def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
+    """Encode 16 stored texts again, unless vectors of the space were computed in the same way before.
+
+    Raises
+    ------
+    SpaceMismatchError
+        If a vector's cosine to the stored one is below 0.999.
+    """
+    space = manifest.spaces.get(encoder.spec.key)
+    if space is None or encoder.provenance.computation in {p.computation for p in space.provenance}:
+        return
+    held = [text for text in (*manifest.texts, *manifest.queries) if text.file.sha256 in space.segments]
+    if not held:
+        return
+    text = max(held, key=lambda segment: segment.count)
+    rows = np.unique(np.linspace(0, text.count - 1, CANARIES).astype(int))
+    segment = space.segments[text.file.sha256]
+    stored = np.asarray(map_dataset(root, segment.file, segment.vectors)[rows], dtype=np.float32)
+    fresh = encoder.encode(read_texts(root, text, rows))
+    norms = np.linalg.norm(stored, axis=1) * np.linalg.norm(fresh, axis=1)
+    lowest = float(np.min(np.sum(stored * fresh, axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)))
+    if not lowest >= LOWEST_COSINE:
+        before = space.provenance[segment.provenance]
+        raise SpaceMismatchError(
+            f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected {LOWEST_COSINE}): the "
+            f"space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; nothing was written"
+        )
+    logger.info("canaries agree: lowest cosine %.6f", lowest)
+
+
+def _shown(provenance: Provenance) -> str:
+    versions = " ".join(f"{name} {version}" for name, version in provenance.versions)
+    return f"{provenance.backend} {provenance.precision} on {provenance.device} ({versions})"

@@ -1,0 +1,129 @@
+"""Sentence embeddings with sentence-transformers on PyTorch."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.encoders.base import Described
+from embedstore.errors import CheckpointError
+from embedstore.spec import Provenance
+
+__all__ = ["SentenceEncoder"]
+
+_RUN = 512  # texts between two reports of progress
+
+
+class SentenceEncoder:
+    """A `SentenceTransformer`, held to a spec.
+
+    Parameters
+    ----------
+    described : Described
+        The checkpoint and its spec.
+    device : str or None
+        PyTorch device; None takes the best that there is.
+    batch_size : int
+        Texts per forward pass.
+
+    Raises
+    ------
+    CheckpointError
+        If sentence-transformers can't load the folder.
+    """
+
+    def __init__(self, described: Described, *, device: str | None, batch_size: int) -> None:
+        import sentence_transformers
+        import torch
+        import transformers
+
+        self.spec = described.spec
+        self._batch_size = batch_size
+        try:
+            with _quiet():
+                self._model = sentence_transformers.SentenceTransformer(
+                    str(described.folder),
+                    device=device,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    truncate_dim=self.spec.truncate_dim,
+                    model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+                )
+        except Exception as error:  # torch, safetensors and transformers each raise their own
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(f"the checkpoint in {described.folder} can't be loaded: {reason}") from error
+        self._model.eval()
+        self._model.max_seq_length = self.spec.max_seq_length
+        self._normalize = self.spec.normalized and not _normalizes(self._model)
+        full = int(self._model.get_embedding_dimension() or 0)
+        self.dimension = min(full, self.spec.truncate_dim or full)
+        self.provenance = Provenance(
+            model=described.model,
+            revision=described.revision,
+            backend="torch",
+            device=str(self._model.device.type),
+            precision="float32",
+            batch_size=batch_size,
+            versions=(
+                ("sentence-transformers", sentence_transformers.__version__),
+                ("torch", torch.__version__),
+                ("transformers", transformers.__version__),
+            ),
+        )
+
+    def encode(
+        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
+        out = np.empty((len(texts), self.dimension), dtype=np.float32)
+        # Runs of texts of like length waste no padding; shuffled, they make the time left a fair guess.
+        by_length = np.argsort([len(text) for text in texts], kind="stable")
+        starts = np.random.default_rng(0).permutation(np.arange(0, len(texts), _RUN))
+        for start in starts:
+            rows = by_length[start : start + _RUN]
+            out[rows] = self._model.encode(
+                [texts[row] for row in rows],
+                prompt=self.spec.prompt if prompt is None else prompt,
+                batch_size=self._batch_size,
+                normalize_embeddings=self._normalize,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
+            if on_texts:
+                on_texts(len(rows))
+        if not np.isfinite(out).all():
+            raise CheckpointError("the model gives vectors that are not finite numbers: its weights are damaged")
+        return out
+
+    def count_truncated(self, texts: Sequence[str]) -> int:
+        """Return how many texts are longer than `max_seq_length` tokens, prompt and special tokens included."""
+        counted = self._model.tokenizer(
+            [self.spec.prompt + text for text in texts],
+            truncation=False,
+            padding=False,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        return sum(len(ids) > self.spec.max_seq_length for ids in counted["input_ids"])
+
+
+def _normalizes(model: Any) -> bool:
+    return any(type(module).__name__ == "Normalize" for module in model)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the loading chatter of the libraries below off the terminal."""
+    from transformers.utils import logging as transformers_logging
+
+    logger = logging.getLogger("sentence_transformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
