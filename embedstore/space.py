@@ -69,18 +69,24 @@ class Space:
         """Return the corpus text segments that have no vectors here: what is left to encode."""
         return [text for text in self._manifest.texts if text.file.sha256 not in self.record.segments]
 
-    def blocks(self, wanted: npt.NDArray[np.bool_] | None = None) -> Iterator[Block]:
+    def blocks(
+        self, wanted: npt.NDArray[np.bool_] | None = None, skip: frozenset[str] = frozenset()
+    ) -> Iterator[Block]:
         """Yield the vectors segment by segment, in position order.
 
         Parameters
         ----------
         wanted : ndarray of bool, shape (texts,), optional
             Segments without a wanted position are passed over.
+        skip : frozenset of str
+            Hashes of vector segments to pass over.
         """
         starts = text_starts(self._manifest)
         for start, text in zip(starts, self._manifest.texts, strict=False):
             segment = self.record.segments.get(text.file.sha256)
-            if segment is None or (wanted is not None and not wanted[start : start + text.count].any()):
+            if segment is None or segment.file.sha256 in skip:
+                continue
+            if wanted is not None and not wanted[start : start + text.count].any():
                 continue
             yield Block(int(start), segment.file.sha256, map_dataset(self._root, segment.file, segment.vectors))
 
