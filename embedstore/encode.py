@@ -13,17 +13,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from embedstore import encoders
 from embedstore.encoders import Described, Encoder
 from embedstore.errors import SpaceMismatchError
-from embedstore.space import Space
+from embedstore.space import text_starts
 from embedstore.spec import EncoderSpec, Provenance
 from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import Manifest, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import map_dataset, read_texts, write_vectors
 
-__all__ = ["EncodeProgress", "Executor", "LocalExecutor", "Receipt", "Task", "check_canaries", "encode_missing"]
+__all__ = ["EncodeProgress", "Executor", "LocalExecutor", "Receipt", "Task", "check_canaries", "encode_missing", "missing_segments", "store_vectors", "with_receipts"]
 
 logger = logging.getLogger(__name__)
 
@@ -101,15 +100,27 @@ def store_vectors(
 def encode_missing(
     root: Path,
     described: Described,
+    load_encoder: Callable[[], Encoder],
     *,
-    make_encoder: Callable[[], Encoder] | None = None,
-    device: str | None = None,
-    batch_size: int = 32,
+    wanted: npt.NDArray[np.bool_],
     on_progress: Callable[[EncodeProgress], None] | None = None,
 ) -> int:
-    """Encode every corpus text that has no vector in the space of `described`; return how many that were.
+    """Encode the text segments that hold wanted texts and have no vectors yet; return how many texts that were.
 
     Each segment is committed when it is done. Nothing is loaded when nothing is missing.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    described : Described
+        The encoder's spec: the space to fill.
+    load_encoder : callable
+        Called once, if anything is missing.
+    wanted : ndarray of bool, shape (texts,)
+        Positions of the texts that are needed.
+    on_progress : callable, optional
+        Called after each run of texts.
 
     Raises
     ------
@@ -119,13 +130,13 @@ def encode_missing(
     key = described.spec.key
     with files.lock(root / ".lock", exclusive=False):
         manifest = load(root)
-        missing = Space(root, manifest, key).missing() if key in manifest.spaces else list(manifest.texts)
+        missing = missing_segments(manifest, key, wanted)
         if not missing:
             return 0
-        encoder = make_encoder() if make_encoder else encoders.load(described, device=device, batch_size=batch_size)
+        encoder = load_encoder()
         check_canaries(root, manifest, encoder)
         total = sum(text.count for text in missing)
-        cached = sum(text.count for text in manifest.texts) - total
+        cached = int(np.count_nonzero(wanted)) - total
         done = 0
 
         def on_texts(count: int) -> None:
@@ -138,6 +149,16 @@ def encode_missing(
         for receipt in LocalExecutor(encoder).run(tasks, on_texts):
             commit(root, lambda base, receipt=receipt: with_receipts(base, described, [receipt]))  # type: ignore[misc]
     return total
+
+
+def missing_segments(manifest: Manifest, key: str, wanted: npt.NDArray[np.bool_]) -> list[TextSegment]:
+    """Return the text segments that hold a wanted text and have no vectors in the space `key`."""
+    held = manifest.spaces[key].segments if key in manifest.spaces else {}
+    return [
+        text
+        for start, text in zip(text_starts(manifest), manifest.texts, strict=False)
+        if text.file.sha256 not in held and wanted[start : start + text.count].any()
+    ]
 
 
 def with_receipts(

@@ -20,9 +20,11 @@ from embedstore.storage.records import Manifest, SpaceRecord
 from embedstore.storage.segments import map_dataset, segment_keys, write_texts
 from embedstore.texts import keys_of
 
-__all__ = ["query_vectors", "redescribe"]
+__all__ = ["LoadEncoder", "query_vectors", "redescribe"]
 
 logger = logging.getLogger(__name__)
+
+LoadEncoder = Callable[[SpaceRecord], tuple[Described, Encoder]]
 
 
 def redescribe(record: SpaceRecord) -> Described:
@@ -58,7 +60,7 @@ def query_vectors(
     *,
     prompt: str | None = None,
     no_encode: bool = False,
-    make_encoder: Callable[[Described], Encoder] = encoders.load,
+    load_encoder: LoadEncoder,
 ) -> npt.NDArray[np.float32]:
     """Return one unit vector per text, shape (n, dim), float32; encode and keep those not cached.
 
@@ -74,6 +76,8 @@ def query_vectors(
         Put before each text instead of the space's document prompt.
     no_encode : bool
         Raise rather than load a model.
+    load_encoder : callable
+        Returns the encoder that made a space, and what is known of it.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def query_vectors(
                 f"{len(new)} texts have no vector yet, {new[0]!r} first, and --no-encode forbids to load the model: "
                 "run again without it, once"
             )
-        vectors = _encode_and_keep(root, space.record, spec.prompt, new, make_encoder)
+        vectors = _encode_and_keep(root, space.record, spec.prompt, new, load_encoder)
         place = {text: row for row, text in enumerate(new)}
         for row in np.flatnonzero(missing):
             out[row] = vectors[place[texts[row]]]
@@ -127,10 +131,9 @@ def _encode_and_keep(
     record: SpaceRecord,
     prompt: str,
     texts: list[str],
-    make_encoder: Callable[[Described], Encoder],
+    load_encoder: LoadEncoder,
 ) -> npt.NDArray[np.float32]:
-    described = redescribe(record)
-    encoder = make_encoder(described)
+    described, encoder = load_encoder(record)
     manifest = load(root)
     check_canaries(root, manifest, encoder)
     vectors = encoder.encode(texts, prompt=prompt)

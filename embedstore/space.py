@@ -65,10 +65,6 @@ class Space:
         """Number of corpus texts that were longer than `max_seq_length`."""
         return sum(segment.truncated for _, segment in self._covered())
 
-    def missing(self) -> list[TextSegment]:
-        """Return the corpus text segments that have no vectors here: what is left to encode."""
-        return [text for text in self._manifest.texts if text.file.sha256 not in self.record.segments]
-
     def blocks(
         self, wanted: npt.NDArray[np.bool_] | None = None, skip: frozenset[str] = frozenset()
     ) -> Iterator[Block]:

@@ -1,0 +1,85 @@
+"""Encode a corpus once; label it, learn from it and search it from cached vectors.
+
+>>> import embedstore
+>>> store = embedstore.open("indexes/reviews")  # doctest: +SKIP
+>>> store.tag(["Negative", "Positive"])  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedstore.encoders import EncoderOptions
+    from embedstore.errors import (
+        CheckpointError,
+        DamagedStoreError,
+        EmbedstoreError,
+        InputError,
+        ModelRequiredError,
+        NotFoundError,
+        OutputError,
+        SpaceMismatchError,
+        StoreBusyError,
+        StoreFormatError,
+        UsageError,
+    )
+    from embedstore.estimators import CachedEncoder, CosineLabelClassifier
+    from embedstore.labels import LabelSet
+    from embedstore.probe import TrainOptions
+    from embedstore.spec import EncoderSpec
+    from embedstore.store import EmbeddingStore, create
+    from embedstore.store import open_store as open  # noqa: A004  the contract's name
+    from embedstore.tables import ReadOptions
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CachedEncoder",
+    "CheckpointError",
+    "CosineLabelClassifier",
+    "DamagedStoreError",
+    "EmbeddingStore",
+    "EmbedstoreError",
+    "EncoderOptions",
+    "EncoderSpec",
+    "InputError",
+    "LabelSet",
+    "ModelRequiredError",
+    "NotFoundError",
+    "OutputError",
+    "ReadOptions",
+    "SpaceMismatchError",
+    "StoreBusyError",
+    "StoreFormatError",
+    "TrainOptions",
+    "UsageError",
+    "create",
+    "open",
+]
+
+_HOME = {
+    "CachedEncoder": "estimators",
+    "CosineLabelClassifier": "estimators",
+    "EmbeddingStore": "store",
+    "EncoderOptions": "encoders",
+    "EncoderSpec": "spec",
+    "LabelSet": "labels",
+    "ReadOptions": "tables",
+    "TrainOptions": "probe",
+    "create": "store",
+    "open": "store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562), so that `import embedstore` loads nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'embedstore' has no attribute {name!r}")
+    module = import_module(f"embedstore.{_HOME.get(name, 'errors')}")
+    value = getattr(module, "open_store" if name == "open" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

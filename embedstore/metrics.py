@@ -1,0 +1,155 @@
+"""Reports of predictions against given labels, with scikit-learn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.corpus import value_text
+from embedstore.errors import InputError
+
+__all__ = ["Report", "map_gold", "parse_map", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What predictions are worth.
+
+    Attributes
+    ----------
+    text : str
+        scikit-learn's classification report.
+    accuracy, macro_f1 : float
+        From 0 to 1; macro-F1 over the classes that were given or predicted.
+    classes : tuple of str
+        Rows and columns of `confusion`.
+    confusion : ndarray of shape (classes, classes), int64
+        Counts; rows are the given classes, columns the predicted.
+    rows, left_out : int
+        Rows that were scored, and rows without a given label.
+    """
+
+    text: str
+    accuracy: float
+    macro_f1: float
+    classes: tuple[str, ...]
+    confusion: npt.NDArray[np.int64]
+    rows: int
+    left_out: int = 0
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as a JSON object."""
+        return {
+            "accuracy": self.accuracy,
+            "macro_f1": self.macro_f1,
+            "rows": self.rows,
+            "left_out": self.left_out,
+            "classes": list(self.classes),
+            "confusion": self.confusion.tolist(),
+        }
+
+    def confusion_text(self) -> str:
+        """Return the confusion matrix as a table of text."""
+        width = max(8, *(len(name) for name in self.classes)) + 2
+        head = "given \\ predicted".ljust(width + 8) + "".join(name.rjust(width) for name in self.classes)
+        lines = [
+            name.ljust(width + 8) + "".join(f"{count:,}".rjust(width) for count in row)
+            for name, row in zip(self.classes, self.confusion.tolist(), strict=True)
+        ]
+        return "\n".join([head, *lines])
+
+
+def report(given: Sequence[str], predicted: Sequence[str], *, left_out: int = 0) -> Report:
+    """Compare predictions with given labels.
+
+    Parameters
+    ----------
+    given, predicted : sequence of str
+        One per row.
+    left_out : int
+        Rows that had no given label, to be told with the figures.
+    """
+    from sklearn import metrics
+
+    classes = sorted(set(given) | set(predicted))
+    text = metrics.classification_report(given, predicted, labels=classes, digits=4, zero_division=0.0)
+    return Report(
+        text=text.rstrip(),
+        accuracy=float(metrics.accuracy_score(given, predicted)),
+        macro_f1=float(metrics.f1_score(given, predicted, labels=classes, average="macro", zero_division=0.0)),
+        classes=tuple(classes),
+        confusion=metrics.confusion_matrix(given, predicted, labels=classes),
+        rows=len(given),
+        left_out=left_out,
+    )
+
+
+def parse_map(pairs: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
+    """Read ``VALUE=LABEL`` pairs; one value may stand for several labels, and ``VALUE=`` for none.
+
+    Raises
+    ------
+    InputError
+        If a pair has no "=", names an unknown label, or gives one label to two values.
+    """
+    mapping: dict[str, list[str]] = {}
+    for pair in pairs:
+        value, equals, label = pair.partition("=")
+        if not equals:
+            raise InputError(f"expected --map VALUE=LABEL, found {pair!r}")
+        if label and label not in labels:
+            raise InputError(f"--map {pair}: {label!r} is none of the labels {', '.join(labels)}")
+        if any(label in others for others in mapping.values()):
+            raise InputError(f"--map gives the label {label!r} to two values")
+        mapping.setdefault(value, []).extend([label] if label else [])
+    return mapping
+
+
+def map_gold(
+    gold: Sequence[object], predicted: Sequence[str], labels: Sequence[str], mapping: dict[str, list[str]]
+) -> Report:
+    """Score predicted labels against a column of the table.
+
+    Parameters
+    ----------
+    gold : sequence of object
+        The column's values; rows without one are left out.
+    predicted : sequence of str
+        The label of each row.
+    labels : sequence of str
+        All labels.
+    mapping : dict of str to list of str
+        Labels that a value stands for; a value without an entry stands for the label of its name.
+        Where a value stands for several, a prediction of any of them counts as right.
+
+    Raises
+    ------
+    InputError
+        If a value stands for no label.
+    """
+    names: dict[str, str] = {}
+    group = {label: label for label in labels}
+    for value, members in mapping.items():
+        names[value] = " | ".join(members)
+        group.update(dict.fromkeys(members, names[value]))
+    given: list[str] = []
+    kept: list[str] = []
+    for value, label in zip(gold, predicted, strict=True):
+        text = value_text(value)
+        name = names.get(text, text if text in labels else None)
+        if text and name is None:
+            raise InputError(
+                f"the gold column holds {text!r}, which is none of the labels {', '.join(labels)}: say what it stands for "
+                f"with --map {text}=LABEL, or leave such rows out with --map {text}="
+            )
+        if text and name:
+            given.append(name)
+            kept.append(group[label])
+    if not given:
+        raise InputError("the gold column holds no value that stands for a label")
+    return report(given, kept, left_out=len(gold) - len(given))
