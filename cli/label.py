@@ -1,0 +1,162 @@
+"""`tag`, `train` and `predict`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from embedstore.cli.options import (
+    corpus_option,
+    json_option,
+    no_encode_option,
+    open_named,
+    output_option,
+    space_option,
+    store_argument,
+)
+from embedstore.cli.terminal import note, print_shares, print_tables
+from embedstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from embedstore.joined import Joined
+
+__all__ = ["predict", "tag", "train"]
+
+
+@click.command()
+@store_argument
+@click.option("-l", "--label", "labels", multiple=True, metavar="LABEL", help="A label; give two or more.")
+@click.option(
+    "--labels",
+    "label_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Labels from a file: one a line, or JSON {name: [descriptions]}.",
+)
+@corpus_option
+@space_option
+@click.option("--scores", is_flag=True, help="Add one column per label.")
+@click.option("--gold", metavar="COL", help="Compare with a column: classification report and confusion matrix.")
+@click.option("--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for.")
+@output_option
+@no_encode_option
+@json_option
+def tag(
+    store: str,
+    labels: tuple[str, ...],
+    label_file: Path | None,
+    output: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Label every row by cosine similarity to the labels.
+
+    Prints the rows with Predicted_Labels, score and margin (best minus second) as CSV, or writes them to -o.
+    """
+    from embedstore.labels import LabelSet
+    from embedstore.output import output_format
+
+    if bool(labels) == bool(label_file):
+        raise UsageError("expected labels as -l LABEL (two or more) or --labels FILE, found both or neither")
+    if options["mapping"] and not options["gold"]:
+        raise UsageError("--map says what --gold values stand for: give --gold COL too")
+    if output:
+        output_format(output)
+    label_set = LabelSet.read(label_file) if label_file else LabelSet.of(labels)
+    _show(open_named(store).tagging(label_set, **options), output, as_json)
+
+
+@click.command()
+@store_argument
+@click.option("--probe", required=True, metavar="NAME", help="A probe that `train` made.")
+@corpus_option
+@space_option
+@click.option("--scores", is_flag=True, help="Add one column per class.")
+@output_option
+@json_option
+def predict(store: str, probe: str, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Apply a probe: every row with Predicted_Labels and probability, as CSV or to -o."""
+    from embedstore.output import output_format
+
+    if output:
+        output_format(output)
+    _show(open_named(store).predicting(probe, **options), output, as_json)
+
+
+def _show(joined: "Joined", output: Path | None, as_json: bool) -> None:
+    from embedstore.output import write_table
+
+    to_stdout = not (output or as_json)
+    if to_stdout:
+        print_tables(joined.tables(), joined.schema)
+    if output:
+        write_table(joined.tables(), joined.schema, output)
+    if as_json:
+        summary: dict[str, Any] = {"corpus": joined.corpus.name, "rows": len(joined.corpus), "shares": joined.shares}
+        if joined.report:
+            summary["report"] = joined.report.to_json()
+        if output:
+            summary["output"] = str(output)
+        click.echo(json.dumps(summary))
+        return
+    print_shares(joined.shares, err=True)
+    if joined.report:
+        report = joined.report
+        left_out = f"\n{report.left_out:,} rows without a given label are left out" if report.left_out else ""
+        click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}", err=to_stdout)
+    if output:
+        note(f"{len(joined.corpus):,} rows written to {output}")
+
+
+@click.command()
+@store_argument
+@click.option("--target", required=True, metavar="COL", help="The column to predict.")
+@corpus_option
+@click.option("--test-corpus", metavar="NAME", help="Test on this corpus; by default a stratified share is held out.")
+@click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out.")
+@space_option
+@click.option("--name", metavar="NAME", help="The probe's name; by default the target's.")
+@click.option("--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty.")
+@click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Seed of split, folds and sampling.")
+@click.option("--drop-missing", is_flag=True, help="Leave rows without a target out.")
+@json_option
+def train(
+    store: str,
+    target: str,
+    corpus: str | None,
+    test_corpus: str | None,
+    space: str | None,
+    name: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a logistic regression on cached vectors; print its classification report."""
+    from embedstore.probe import TrainOptions
+
+    train_options = TrainOptions(
+        C=options["c"],
+        max_iter=options["max_iter"],
+        cv=options["cv"],
+        test_size=options["test_size"],
+        random_state=options["seed"],
+        drop_missing=options["drop_missing"],
+    )
+    opened = open_named(store)
+    trained = opened.train(
+        target, corpus=corpus, test_corpus=test_corpus, space=space, name=name, options=train_options
+    )
+    for line in trained.notes:
+        note(f"note: {line}")
+    description = trained.probe.description
+    if as_json:
+        click.echo(json.dumps({**description, "cv_scores": trained.cv_scores, "report": trained.report.to_json()}))
+        return
+    click.echo(f"{description['rows']:,} rows of corpus {description['corpus']!r}; tested on {description['tested_on']}\n")
+    click.echo(f"{trained.report.text}\n\n{trained.report.confusion_text()}")
+    if trained.cv_scores:
+        mean = sum(trained.cv_scores) / len(trained.cv_scores)
+        folds = " ".join(f"{score:.4f}" for score in trained.cv_scores)
+        click.echo(f"\ncross-validated accuracy {mean:.4f} ({folds})")
