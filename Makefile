@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+SHELL := /bin/bash
+
 .PHONY: demo test check format bench clean
 
 demo: $(STAMP)
@@ -14,7 +16,10 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	# mypy does not follow setuptools' package-dir: it gets the package as it is installed, by links.
+	rm -rf build/types && mkdir -p build/types/embedstore
+	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
+	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache embedstore
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-
 from embedstore.cli.options import corpus_option, json_option, open_named, space_option, store_argument
 from embedstore.cli.terminal import clean
+
 from embedstore.errors import DamagedStoreError
 
 __all__ = ["export", "gc", "info", "verify"]
@@ -23,7 +23,9 @@ def info(store: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
-    lines = [f"{found['path']}: {found['texts']:,} distinct texts, {_bytes(found['bytes'])}, manifest {found['sequence']}"]
+    lines = [
+        f"{found['path']}: {found['texts']:,} distinct texts, {_bytes(found['bytes'])}, manifest {found['sequence']}"
+    ]
     for corpus in found["corpora"]:
         lines.append(
             f"corpus {corpus['name']}: {corpus['rows']:,} rows, {corpus['distinct_texts']:,} distinct texts, "
@@ -33,7 +35,8 @@ def info(store: str, as_json: bool) -> None:
     for space in found["spaces"]:
         lines += _space_lines(space, found["texts"])
     lines += [
-        f"index of space {i['space'][:12]}: {i['kind']} over {i['texts']:,} texts, {_bytes(i['bytes'])}" for i in found["indexes"]
+        f"index of space {i['space'][:12]}: {i['kind']} over {i['texts']:,} texts, {_bytes(i['bytes'])}"
+        for i in found["indexes"]
     ]
     lines += [f"probe {probe['name']} in space {probe['space'][:12]}" for probe in found["probes"]]
     click.echo("\n".join(clean(line) if not line.startswith("    ") else "    " + clean(line[4:]) for line in lines))
@@ -44,25 +47,22 @@ def _space_lines(space: dict[str, Any], texts: int) -> list[str]:
     lines = [
         f"space {space['key'][:12]}: {space['model']}{'@' + space['revision'] if space['revision'] else ''}, "
         f"{space['dimension']} dimensions, {spec['dtype']}, {_bytes(space['bytes'])}",
-        f"    covers {space['texts']:,} of {texts:,} texts, {space['truncated']:,} truncated; {space['queries']:,} labels and queries",
+        f"    covers {space['texts']:,} of {texts:,} texts, {space['truncated']:,} truncated; "
+        f"{space['queries']:,} labels and queries",
         f"    key {space['key']}",
         "    spec " + ", ".join(f"{name} {value!r}" for name, value in spec.items()),
     ]
     for p in space["provenance"]:
         versions = ", ".join(f"{name} {version}" for name, version in p["versions"])
-        lines.append(f"    made with {p['backend']} {p['precision']} on {p['device']}, batches of {p['batch_size']}, {versions}")
+        lines.append(
+            f"    made with {p['backend']} {p['precision']} on {p['device']}, batches of {p['batch_size']}, {versions}"
+        )
     return lines
 
 
 def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            break
-        size /= 1000
-    else:
-        unit = "TB"
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else f"{count} bytes"
 
 
 @click.command()
@@ -102,11 +102,20 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
 
 @click.command()
 @store_argument
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help=".npy, .parquet or .h5")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=".npy, .parquet or .h5",
+)
 @corpus_option
 @space_option
 @json_option
 def export(store: str, output: Path, corpus: str | None, space: str | None, as_json: bool) -> None:
     """Write the vectors of a corpus with its ids."""
     rows = open_named(store).export(output, corpus=corpus, space=space)
-    click.echo(json.dumps({"rows": rows, "output": str(output)}) if as_json else f"{rows:,} vectors written to {output}")
+    click.echo(
+        json.dumps({"rows": rows, "output": str(output)}) if as_json else f"{rows:,} vectors written to {output}"
+    )

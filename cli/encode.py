@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from embedstore.cli.options import json_option, no_encode_option, open_named, space_option, store_argument, store_path
+from embedstore.cli.options import (
+    json_option,
+    no_encode_option,
+    open_named,
+    space_option,
+    store_argument,
+    store_path,
+)
 from embedstore.cli.terminal import encode_progress, note
+
 from embedstore.errors import InputError, NotFoundError, UsageError
 
 __all__ = ["encode", "index"]
@@ -150,4 +157,8 @@ def index(store: str, kind: Any, space: str | None, as_json: bool) -> None:
     """Build the FAISS index of a space."""
     record = open_named(store).index(kind, space=space)
     summary = {"kind": record.kind, "texts": record.count, "bytes": record.file.size}
-    click.echo(json.dumps(summary) if as_json else f"{record.kind} index over {record.count:,} texts, {record.file.size:,} bytes")
+    click.echo(
+        json.dumps(summary)
+        if as_json
+        else f"{record.kind} index over {record.count:,} texts, {record.file.size:,} bytes"
+    )

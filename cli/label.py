@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
 from embedstore.cli.options import (
     corpus_option,
     json_option,
@@ -16,6 +15,7 @@ from embedstore.cli.options import (
     store_argument,
 )
 from embedstore.cli.terminal import note, print_shares, print_tables
+
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ __all__ = ["predict", "tag", "train"]
 @space_option
 @click.option("--scores", is_flag=True, help="Add one column per label.")
 @click.option("--gold", metavar="COL", help="Compare with a column: classification report and confusion matrix.")
-@click.option("--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for.")
+@click.option(
+    "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
+)
 @output_option
 @no_encode_option
 @json_option
@@ -93,7 +95,11 @@ def _show(joined: "Joined", output: Path | None, as_json: bool) -> None:
     if output:
         write_table(joined.tables(), joined.schema, output)
     if as_json:
-        summary: dict[str, Any] = {"corpus": joined.corpus.name, "rows": len(joined.corpus), "shares": joined.shares}
+        summary: dict[str, Any] = {
+            "corpus": joined.corpus.name,
+            "rows": len(joined.corpus),
+            "shares": joined.shares,
+        }
         if joined.report:
             summary["report"] = joined.report.to_json()
         if output:
@@ -134,7 +140,7 @@ def train(
     **options: Any,
 ) -> None:
     """Train a logistic regression on cached vectors; print its classification report."""
-    from embedstore.probe import TrainOptions
+    from embedstore.training import TrainOptions
 
     train_options = TrainOptions(
         C=options["c"],
@@ -154,7 +160,9 @@ def train(
     if as_json:
         click.echo(json.dumps({**description, "cv_scores": trained.cv_scores, "report": trained.report.to_json()}))
         return
-    click.echo(f"{description['rows']:,} rows of corpus {description['corpus']!r}; tested on {description['tested_on']}\n")
+    click.echo(
+        f"{description['rows']:,} rows of corpus {description['corpus']!r}; tested on {description['tested_on']}\n"
+    )
     click.echo(f"{trained.report.text}\n\n{trained.report.confusion_text()}")
     if trained.cv_scores:
         mean = sum(trained.cv_scores) / len(trained.cv_scores)

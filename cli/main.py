@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Sequence
 
 import click
-
-from embedstore import __version__
 from embedstore.cli import care, demo, encode, label, search
 from embedstore.cli.terminal import clean
+
+from embedstore import __version__
 from embedstore.errors import EmbedstoreError
 
 __all__ = ["group", "main"]
@@ -79,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MemoryError:
         code = _say("out of memory: free some, or work on fewer rows (--limit)", 1)
     except Exception as error:
-        code = _say(f"unexpected {type(error).__name__}: {error} (run with --debug for the traceback, and report it)", 1)
+        code = _say(
+            f"unexpected {type(error).__name__}: {error} (run with --debug for the traceback, and report it)",
+            1,
+        )
         _trace(debug)
     sys.exit(code)
 

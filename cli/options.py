@@ -13,7 +13,16 @@ from embedstore.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
 
-__all__ = ["corpus_option", "json_option", "no_encode_option", "open_named", "output_option", "space_option", "store_argument", "store_path"]
+__all__ = [
+    "corpus_option",
+    "json_option",
+    "no_encode_option",
+    "open_named",
+    "output_option",
+    "space_option",
+    "store_argument",
+    "store_path",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -25,9 +34,15 @@ space_option: Decorator = click.option(
     "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
 )
 output_option: Decorator = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write rows to a .csv, .tsv, .jsonl or .parquet file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write rows to a .csv, .tsv, .jsonl or .parquet file.",
 )
-json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary on stdout.")
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print a machine-readable summary on stdout."
+)
 no_encode_option: Decorator = click.option(
     "--no-encode", is_flag=True, help="Leave with exit code 3 rather than load the model."
 )
@@ -48,7 +63,8 @@ def store_path(store: str) -> Path:
         return path
     if not _NAME.fullmatch(store):
         raise UsageError(
-            f"expected a store name of letters, digits, '.', '_' and '-', found {store!r}; a path needs a slash (./{store})"
+            f"expected a store name of letters, digits, '.', '_' and '-', found {store!r}; "
+            f"a path needs a slash (./{store})"
         )
     return Path(os.environ.get("EMBEDSTORE_HOME") or "indexes") / store
 

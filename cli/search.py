@@ -6,9 +6,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from embedstore.cli.options import json_option, no_encode_option, open_named, output_option, space_option, store_argument
+from embedstore.cli.options import (
+    json_option,
+    no_encode_option,
+    open_named,
+    output_option,
+    space_option,
+    store_argument,
+)
 from embedstore.cli.terminal import clip, note, print_tables
+
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +37,7 @@ __all__ = ["search"]
 @output_option
 @no_encode_option
 @json_option
-def search(
-    store: str, text: str | None, row: str | None, output: "Path | None", as_json: bool, **options: Any
-) -> None:
+def search(store: str, text: str | None, row: str | None, output: "Path | None", as_json: bool, **options: Any) -> None:
     """Find the rows nearest to TEXT, to a row, or to each line of standard input (-).
 
     A terminal gets a list to read, a pipe gets CSV: query, rank, score, corpus, id, text.

@@ -22,11 +22,11 @@ _SHARE_WARNED = 0.9
 
 
 def clean(text: str) -> str:
-    """Return `text` without escape sequences, control characters and direction marks, on one line.
+    r"""Return `text` without escape sequences, control characters and direction marks, on one line.
 
     Examples
     --------
-    >>> clean("red \\x1b[31malert\\x1b[0m\\nnext")
+    >>> clean("red \x1b[31malert\x1b[0m\nnext")
     'red alert next'
     """
     text = _ESCAPE.sub("", text)
@@ -101,6 +101,6 @@ def print_shares(shares: dict[str, float], *, err: bool) -> None:
     top = max(shares, key=lambda name: shares[name])
     if shares[top] > _SHARE_WARNED:
         note(
-            f"warning: {shares[top]:.0%} of the rows got {top!r}: labels that read like the reviews themselves, or several "
-            "descriptions a label (--labels FILE.json), tell rows apart better"
+            f"warning: {shares[top]:.0%} of the rows got {top!r}: labels that read like the reviews themselves, or "
+            "several descriptions a label (--labels FILE.json), tell rows apart better"
         )

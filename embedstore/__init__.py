@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     )
     from embedstore.estimators import CachedEncoder, CosineLabelClassifier
     from embedstore.labels import LabelSet
-    from embedstore.probe import TrainOptions
     from embedstore.spec import EncoderSpec
     from embedstore.store import EmbeddingStore, create
-    from embedstore.store import open_store as open  # noqa: A004  the contract's name
+    from embedstore.store import open_store as open
     from embedstore.tables import ReadOptions
+    from embedstore.training import TrainOptions
 
 __version__ = "0.1.0"
 
@@ -65,7 +65,7 @@ _HOME = {
     "EncoderSpec": "spec",
     "LabelSet": "labels",
     "ReadOptions": "tables",
-    "TrainOptions": "probe",
+    "TrainOptions": "training",
     "create": "store",
     "open": "store",
 }

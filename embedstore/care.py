@@ -264,5 +264,3 @@ def _export_hdf5(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
         for start, vectors in _vector_runs(space, corpus):
             out[start : start + len(vectors)] = vectors
         container.attrs["encoder_key"] = space.key
-
-

@@ -119,7 +119,9 @@ class Corpus:
         if not self.record.id_column:
             if wanted.isdecimal() and int(wanted) < len(self):
                 return int(wanted)
-            raise NotFoundError(f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}")
+            raise NotFoundError(
+                f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}"
+            )
         for row, value in enumerate(self.ids().to_pylist()):
             if value_text(value) == wanted:
                 return row

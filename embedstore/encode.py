@@ -5,6 +5,7 @@ into the store's folder and hands back their records, never vectors. Only the dr
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,16 +14,28 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.corpus import Corpus
 from embedstore.encoders import Described, Encoder
-from embedstore.errors import SpaceMismatchError
-from embedstore.space import text_starts
+from embedstore.errors import ModelRequiredError, NotFoundError, SpaceMismatchError
+from embedstore.space import Space, text_starts
 from embedstore.spec import EncoderSpec, Provenance
 from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import Manifest, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import map_dataset, read_texts, write_vectors
 
-__all__ = ["EncodeProgress", "Executor", "LocalExecutor", "Receipt", "Task", "check_canaries", "encode_missing", "missing_segments", "store_vectors", "with_receipts"]
+__all__ = [
+    "EncodeProgress",
+    "Executor",
+    "LocalExecutor",
+    "Receipt",
+    "Task",
+    "check_canaries",
+    "encode_missing",
+    "missing_segments",
+    "store_vectors",
+    "with_receipts",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +69,28 @@ class EncodeProgress:
     done: int
     total: int
     cached: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeReport:
+    """What an encode run came to.
+
+    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts.
+    """
+
+    rows: int
+    distinct_texts: int
+    cached: int
+    encoded: int
+    truncated: int
+    empty: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:,} rows, {self.distinct_texts:,} distinct texts: {self.cached:,} already cached, "
+            f"{self.encoded:,} encoded now; {self.truncated:,} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
+        )
 
 
 class Executor(Protocol):
@@ -95,6 +130,48 @@ def store_vectors(
     stored = vectors.astype(spec.dtype, copy=False)
     file, dataset = write_vectors(root, stored, encoder_key=spec.key, texts=text.file.sha256)
     return VectorSegment(file, dataset, truncated, 0)
+
+
+def encode_corpora(
+    root: Path,
+    corpora: Sequence[Corpus],
+    described: Described,
+    load_encoder: Callable[[], Encoder],
+    *,
+    no_encode: bool,
+    on_progress: Callable[[EncodeProgress], None] | None,
+) -> EncodeReport:
+    """Encode what the corpora lack in the space of `described`; see `EmbeddingStore.encode`."""
+    start = time.monotonic()
+    manifest = load(root)
+    if not corpora:
+        raise NotFoundError(
+            f"{root} has no rows to encode yet: add some with `embedstore encode STORE FILE --text COLUMN`"
+        )
+    key = described.spec.key
+    wanted = np.zeros(int(text_starts(manifest)[-1]), dtype=bool)
+    for corpus in corpora:
+        wanted[corpus.positions()] = True
+    lacking = wanted.copy()
+    missing = {text.file.sha256 for text in missing_segments(manifest, key, wanted)}
+    for first, text in zip(text_starts(manifest), manifest.texts, strict=False):
+        lacking[first : first + text.count] &= text.file.sha256 in missing
+    distinct, left = int(np.count_nonzero(wanted)), int(np.count_nonzero(lacking))
+    if no_encode and left:
+        raise ModelRequiredError(
+            f"{left:,} texts have no vector in this space, and --no-encode forbids to load the model: "
+            "run again without it"
+        )
+    encoded = encode_missing(root, described, load_encoder, wanted=wanted, on_progress=on_progress)
+    return EncodeReport(
+        rows=sum(len(corpus) for corpus in corpora),
+        distinct_texts=distinct,
+        cached=distinct - left,
+        encoded=encoded,
+        truncated=Space(root, load(root), key).truncated,
+        empty=sum(part.empty for corpus in corpora for part in corpus.record.parts),
+        seconds=time.monotonic() - start,
+    )
 
 
 def encode_missing(
@@ -162,7 +239,11 @@ def missing_segments(manifest: Manifest, key: str, wanted: npt.NDArray[np.bool_]
 
 
 def with_receipts(
-    manifest: Manifest, described: Described, receipts: Sequence[Receipt], *, queries: Sequence[TextSegment] = ()
+    manifest: Manifest,
+    described: Described,
+    receipts: Sequence[Receipt],
+    *,
+    queries: Sequence[TextSegment] = (),
 ) -> Manifest:
     """Return the manifest with receipts (and query segments) added; what it holds already stays."""
     key = described.spec.key
@@ -210,8 +291,8 @@ def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
     if not lowest >= LOWEST_COSINE:
         before = space.provenance[segment.provenance]
         raise SpaceMismatchError(
-            f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected {LOWEST_COSINE}): the "
-            f"space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; nothing was written"
+            f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected {LOWEST_COSINE}): "
+            f"the space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; nothing was written"
         )
     logger.info("canaries agree: lowest cosine %.6f", lowest)
 

@@ -9,6 +9,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from embedstore.vectors import unit_rows
+
 __all__ = ["CachedEncoder", "CosineLabelClassifier"]
 
 
@@ -67,16 +69,16 @@ class CosineLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
                 )
         else:
             self.classes_ = unique_labels(y)
-            unit = _unit(X)
+            unit = unit_rows(X)
             prototypes = np.stack([unit[y == label].mean(axis=0) for label in self.classes_])
-        self.prototypes_ = _unit(prototypes)
+        self.prototypes_ = unit_rows(prototypes)
         return self
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return cosine similarities, shape (n_samples, n_labels); for two labels their difference, (n_samples,)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)  # noqa: N806
-        scores = np.asarray(_unit(X) @ self.prototypes_.T)
+        scores = np.asarray(unit_rows(X) @ self.prototypes_.T)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -130,8 +132,3 @@ class CachedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         store = open_store(self.store)
         return store, store.space(self.space)
-
-
-def _unit(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1))

@@ -14,6 +14,7 @@ from embedstore.storage import files
 from embedstore.storage.manifest import commit
 from embedstore.storage.records import IndexRecord, Manifest
 from embedstore.storage.segments import check_size
+from embedstore.vectors import unit_rows
 
 __all__ = ["IndexKind", "OpenIndex", "build"]
 
@@ -49,7 +50,9 @@ def build(root: Path, space: Space, kind: IndexKind = "auto") -> IndexRecord:
         raise UsageError(f"expected an index kind of {', '.join(get_args(IndexKind))}, found {kind!r}")
     count = space.count
     if not count:
-        raise ModelRequiredError("there are no vectors to index: run `embedstore encode STORE FILE --text COLUMN` first")
+        raise ModelRequiredError(
+            "there are no vectors to index: run `embedstore encode STORE FILE --text COLUMN` first"
+        )
     chosen = _auto(count) if kind == "auto" else kind
     import faiss
 
@@ -88,7 +91,11 @@ def _empty(faiss: Any, kind: str, space: Space, count: int) -> Any:
     rng = np.random.default_rng(0)
     share = min(1.0, 128 * lists / count)
     sample = [
-        np.asarray(block.vectors[np.sort(rng.choice(len(block.vectors), max(1, round(share * len(block.vectors))), replace=False))])
+        np.asarray(
+            block.vectors[
+                np.sort(rng.choice(len(block.vectors), max(1, round(share * len(block.vectors))), replace=False))
+            ]
+        )
         for block in space.blocks()
     ]
     index.train(_unit(np.concatenate(sample), normalized=space.spec.normalized))
@@ -98,10 +105,7 @@ def _empty(faiss: Any, kind: str, space: Space, count: int) -> Any:
 
 def _unit(vectors: npt.NDArray[Any], *, normalized: bool) -> npt.NDArray[np.float32]:
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    if normalized:
-        return vectors
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1)
+    return vectors if normalized else unit_rows(vectors)
 
 
 class OpenIndex:
@@ -128,12 +132,16 @@ class OpenIndex:
         self.record = manifest.indexes[space.key]
         path = check_size(root, self.record.file)
         try:
-            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if self.record.kind == "flat" else 0)
+            self._index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if self.record.kind == "flat" else 0)
         except RuntimeError as error:
             raise DamagedStoreError(f"{path} can't be read: {_REBUILD}") from error
         self.covers = frozenset(self.record.covers)
         blocks = {block.sha256: block for block in space.blocks()}
-        if not self.covers <= set(blocks) or self._index.ntotal != self.record.count or self._index.d != space.dimension:
+        if (
+            not self.covers <= set(blocks)
+            or self._index.ntotal != self.record.count
+            or self._index.d != space.dimension
+        ):
             raise DamagedStoreError(f"{path} is not over the vectors of this store: {_REBUILD}")
         starts = [blocks[sha256].start for sha256 in self.record.covers]
         counts = [len(blocks[sha256].vectors) for sha256 in self.record.covers]

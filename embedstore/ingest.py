@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from embedstore.texts import TextWriter, render, template_columns, to_template
 __all__ = ["AddReport", "add"]
 
 logger = logging.getLogger(__name__)
+
+_OURS = {"texts", "vectors", "corpora", "index", "probes", ".lock", ".rows.lock"}
 
 _Chosen = npt.NDArray[np.int64] | None
 
@@ -57,10 +60,27 @@ def add(
     Rows of a file that was added before from the same path take the place of its earlier rows. See
     `EmbeddingStore.add` for the parameters.
     """
+    if root.is_dir() and not exists(root) and (foreign := [p.name for p in root.iterdir() if p.name not in _OURS]):
+        raise InputError(f"{root} is no store and holds {foreign[0]!r}: choose a new or empty folder for a store")
+    fresh = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
+    try:
+        return _add_locked(
+            root,
+            _Request(sources, text, template, id_column, limit, sample, seed, read_options),
+            corpus,
+            replace_corpus=replace_corpus,
+        )
+    except BaseException:
+        if fresh and not exists(root):
+            shutil.rmtree(root, ignore_errors=True)  # nothing was added: no half store is left behind
+        raise
+
+
+def _add_locked(root: Path, request: "_Request", corpus: str, *, replace_corpus: bool) -> AddReport:
+    sources, id_column = request.sources, request.id_column
     with files.lock(root / ".rows.lock", exclusive=True), files.lock(root / ".lock", exclusive=False):
         base = load(root) if exists(root) else Manifest()
-        request = _Request(sources, text, template, id_column, limit, sample, seed, read_options)
         existing = None if replace_corpus else base.corpora.get(corpus)
         fingerprints = request.fingerprints()
         known = {part.fingerprint for part in existing.parts} if existing else set()
@@ -89,9 +109,7 @@ def add(
         def change(manifest: Manifest) -> Manifest:
             if manifest.texts != base.texts or manifest.corpora != base.corpora:
                 raise StoreBusyError(f"another process added rows to {root} at the same time: run the command again")
-            return replace(
-                manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record}
-            )
+            return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
 
         commit(root, change)
         return AddReport(rows_read=rows_read, rows=record.rows, new_texts=writer.added)
@@ -119,7 +137,12 @@ class _Request:
         """Return one fingerprint per source: its content, and the options that decide what is read of it."""
         digests = [source.digest() for source in self.sources]
         text = self.text if isinstance(self.text, str) else list(self.text)
-        options = {"text": text, "template": self.template, "id": self.id_column, "read": self.read_options}
+        options: dict[str, Any] = {
+            "text": text,
+            "template": self.template,
+            "id": self.id_column,
+            "read": self.read_options,
+        }
         if self.limit is not None or self.sample is not None:
             options |= {"limit": self.limit, "sample": self.sample, "seed": self.seed, "of": digests}
         return [hashlib.sha256(canonical_json({**options, "content": digest})).hexdigest() for digest in digests]
@@ -132,7 +155,9 @@ class _Request:
             if len(set(names)) < len(names):
                 raise InputError(f"{source.name} has two columns named {max(names, key=names.count)!r}: rename one")
             if POSITION in names:
-                raise InputError(f"{source.name} has a column named {POSITION!r}, which the store uses itself: rename it")
+                raise InputError(
+                    f"{source.name} has a column named {POSITION!r}, which the store uses itself: rename it"
+                )
             template = to_template(self.text, names, self.template)
             self._check_columns(source, survey, template)
         rows = [survey.rows for survey in surveys]
@@ -183,8 +208,8 @@ def _continued(existing: CorpusRecord, new: CorpusRecord, sources: Sequence[Sour
     ):
         if old != now:
             raise InputError(
-                f"corpus {corpus!r} has the {what} {old or 'none'!r}, and these rows would have {now or 'none'!r}: use the "
-                "same, or --replace to start the corpus anew, or --corpus NAME for another"
+                f"corpus {corpus!r} has the {what} {old or 'none'!r}, and these rows would have {now or 'none'!r}: "
+                "use the same, or --replace to start the corpus anew, or --corpus NAME for another"
             )
     return existing
 
@@ -235,7 +260,10 @@ def _check_ids(corpus: Corpus) -> None:
     column = corpus.record.id_column
     if ids.null_count:
         row = pc.index(pc.is_null(ids), True).as_py()
-        raise InputError(f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, first in data row {row + 1}")
+        raise InputError(
+            f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, "
+            f"first in data row {row + 1}"
+        )
     if len(pc.unique(ids)) < len(ids):
         counts = pc.value_counts(ids)
         value = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]

@@ -14,7 +14,7 @@ from embedstore.metrics import Report
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Joined", "choices"]
+__all__ = ["Joined", "choices", "shares"]
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,12 @@ logger = logging.getLogger(__name__)
 def choices(numbers: npt.NDArray[np.intp], values: tuple[Any, ...]) -> pa.Array:
     """Return `values[numbers]` as a column of 4 bytes a row."""
     return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32)), pa.array(values))
+
+
+def shares(numbers: npt.NDArray[np.intp], values: tuple[Any, ...]) -> dict[str, float]:
+    """Return the share of rows that have each value, in the order of `values`."""
+    counts = np.bincount(numbers, minlength=len(values)) / max(1, len(numbers))
+    return dict(zip(map(str, values), counts.tolist(), strict=True))
 
 
 class Joined:
@@ -42,7 +48,11 @@ class Joined:
     """
 
     def __init__(
-        self, corpus: Corpus, columns: Mapping[str, pa.Array], shares: Mapping[str, float], report: Report | None = None
+        self,
+        corpus: Corpus,
+        columns: Mapping[str, pa.Array],
+        shares: Mapping[str, float],
+        report: Report | None = None,
     ) -> None:
         self.corpus = corpus
         self.shares = dict(shares)
@@ -69,7 +79,8 @@ class Joined:
 
     def frame(self) -> "pd.DataFrame":
         """Return everything as a pandas DataFrame."""
-        return pa.concat_tables(list(self.tables())).to_pandas()
+        frame: pd.DataFrame = pa.concat_tables(list(self.tables())).to_pandas()
+        return frame
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from embedstore.corpus import Corpus
 from embedstore.errors import InputError, UsageError
+from embedstore.joined import Joined, choices, shares
+from embedstore.metrics import Report
 from embedstore.scan import best_two, similarities
 from embedstore.space import Space
+from embedstore.vectors import unit_rows
 
 __all__ = ["LabelSet", "Tags", "tag_positions"]
 
@@ -47,7 +52,9 @@ class LabelSet:
         if repeated:
             raise UsageError(f"expected every label once, found {repeated[0]!r} {self.names.count(repeated[0])} times")
         if len(self.names) < 2:
-            raise UsageError(f"expected at least two labels to choose from, found {len(self.names)}: {', '.join(self.names)}")
+            raise UsageError(
+                f"expected at least two labels to choose from, found {len(self.names)}: {', '.join(self.names)}"
+            )
         if any(not texts or any(not text.strip() for text in texts) for texts in self.texts):
             raise UsageError("expected every label to have at least one text, and none blank")
 
@@ -100,9 +107,8 @@ class LabelSet:
         ends = np.cumsum([len(texts) for texts in self.texts])
         means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
         single = np.array([len(texts) == 1 for texts in self.texts])[:, None]
-        norms = np.linalg.norm(means, axis=1, keepdims=True)
         # One text's vector is its label's prototype as it stands.
-        return np.where(single, means, means / np.where(norms > 0, norms, 1)).astype(np.float32)
+        return np.asarray(np.where(single, means, unit_rows(means)), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +132,25 @@ class Tags:
     margin: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32] | None
 
+    def joined(self, corpus: Corpus, names: tuple[str, ...], report: Report | None) -> Joined:
+        """Return the rows of `corpus` with these tags beside them."""
+        columns: dict[str, pa.Array] = {
+            "Predicted_Labels": choices(self.label, names),
+            "score": pa.array(self.score),
+            "margin": pa.array(self.margin),
+        }
+        if self.scores is not None:
+            columns |= {name: pa.array(self.scores[:, i]) for i, name in enumerate(names)}
+        return Joined(corpus, columns, shares(self.label, names), report)
+
 
 def tag_positions(
-    space: Space, prototypes: npt.NDArray[np.float32], positions: npt.NDArray[np.int64], texts: int, *, all_scores: bool
+    space: Space,
+    prototypes: npt.NDArray[np.float32],
+    positions: npt.NDArray[np.int64],
+    texts: int,
+    *,
+    all_scores: bool,
 ) -> Tags:
     """Tag the texts at `positions`: each distinct text is looked at once.
 

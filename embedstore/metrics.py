@@ -134,20 +134,20 @@ def map_gold(
     """
     names: dict[str, str] = {}
     group = {label: label for label in labels}
-    for value, members in mapping.items():
-        names[value] = " | ".join(members)
-        group.update(dict.fromkeys(members, names[value]))
+    for key, members in mapping.items():
+        names[key] = " | ".join(members)
+        group.update(dict.fromkeys(members, names[key]))
     given: list[str] = []
     kept: list[str] = []
     for value, label in zip(gold, predicted, strict=True):
-        text = value_text(value)
-        name = names.get(text, text if text in labels else None)
-        if text and name is None:
+        shown = value_text(value)
+        name = names.get(shown, shown if shown in labels else None)
+        if shown and name is None:
             raise InputError(
-                f"the gold column holds {text!r}, which is none of the labels {', '.join(labels)}: say what it stands for "
-                f"with --map {text}=LABEL, or leave such rows out with --map {text}="
+                f"the gold column holds {shown!r}, which is none of the labels {', '.join(labels)}: say what it "
+                f"stands for with --map {shown}=LABEL, or leave such rows out with --map {shown}="
             )
-        if text and name:
+        if shown and name:
             given.append(name)
             kept.append(group[label])
     if not given:

@@ -15,7 +15,14 @@ from embedstore.storage import files
 __all__ = ["OutputFormat", "output_format", "published", "write_stream", "write_table"]
 
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet"]
-_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 
 
 def output_format(path: Path) -> OutputFormat:
@@ -69,7 +76,10 @@ def write_table(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> No
 
 
 def write_stream(
-    tables: Iterable[pa.Table], schema: pa.Schema, stream: IO[str], format_: Literal["csv", "tsv", "jsonl"] = "csv"
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    stream: IO[str],
+    format_: Literal["csv", "tsv", "jsonl"] = "csv",
 ) -> None:
     """Write tables of one schema to a text stream, header first (CSV and TSV)."""
     if format_ == "jsonl":

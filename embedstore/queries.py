@@ -1,7 +1,7 @@
 """Vectors of label and query texts: cached in the store like any other, encoded only when new."""
 
+import errno
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,48 +9,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedstore import encoders
 from embedstore.encode import Receipt, check_canaries, store_vectors, with_receipts
-from embedstore.encoders import Described, Encoder, EncoderOptions
-from embedstore.errors import CheckpointError, ModelRequiredError
+from embedstore.encoders import Described, Encoder
+from embedstore.errors import ModelRequiredError
 from embedstore.space import Space
 from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import Manifest, SpaceRecord
 from embedstore.storage.segments import map_dataset, segment_keys, write_texts
 from embedstore.texts import keys_of
+from embedstore.vectors import unit_rows
 
-__all__ = ["LoadEncoder", "query_vectors", "redescribe"]
+__all__ = ["LoadEncoder", "query_vectors"]
 
 logger = logging.getLogger(__name__)
 
 LoadEncoder = Callable[[SpaceRecord], tuple[Described, Encoder]]
-
-
-def redescribe(record: SpaceRecord) -> Described:
-    """Find the checkpoint that made a space again, by the name that it was given then.
-
-    Raises
-    ------
-    CheckpointError
-        If it is gone, or is another one now.
-    """
-    spec = record.spec
-    options = EncoderOptions(
-        prompt=spec.prompt,
-        query_prompt=record.query_prompt,
-        max_seq_length=spec.max_seq_length,
-        truncate_dim=spec.truncate_dim,
-        normalize=spec.normalized,
-        dtype=spec.dtype,
-    )
-    described = encoders.describe(record.model, options, revision=record.revision or None)
-    if described.spec != spec:
-        raise CheckpointError(
-            f"the checkpoint {record.model!r} is not the one that made this space (digest {described.spec.digest[:12]}…, "
-            f"expected {spec.digest[:12]}…): put the earlier one back, or encode into a space of its own"
-        )
-    return described
 
 
 def query_vectors(
@@ -93,15 +67,15 @@ def query_vectors(
         new = list(dict.fromkeys(text for text, lacks in zip(texts, missing, strict=True) if lacks))
         if no_encode:
             raise ModelRequiredError(
-                f"{len(new)} texts have no vector yet, {new[0]!r} first, and --no-encode forbids to load the model: "
-                "run again without it, once"
+                f"{len(new)} texts have no vector yet, {new[0]!r} first, and --no-encode forbids to load the "
+                "model: run again without it, once"
             )
         vectors = _encode_and_keep(root, space.record, spec.prompt, new, load_encoder)
         place = {text: row for row, text in enumerate(new)}
-        for row in np.flatnonzero(missing):
-            out[row] = vectors[place[texts[row]]]
-    norms = np.linalg.norm(out, axis=1, keepdims=True)
-    return out / np.where(norms > 0, norms, 1)
+        for row, (text, lacks) in enumerate(zip(texts, missing, strict=True)):
+            if lacks:
+                out[row] = vectors[place[text]]
+    return unit_rows(out)
 
 
 def _from_cache(
@@ -137,13 +111,20 @@ def _encode_and_keep(
     manifest = load(root)
     check_canaries(root, manifest, encoder)
     vectors = encoder.encode(texts, prompt=prompt)
-    if not os.access(root, os.W_OK):
+    try:
+        _keep(root, replace(described, spec=replace(described.spec, prompt=prompt)), encoder, texts, vectors)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
         logger.warning("%s can't be written to: %d new vectors are used and not kept", root, len(texts))
-        return vectors.astype(described.spec.dtype).astype(np.float32)
-    described = replace(described, spec=replace(described.spec, prompt=prompt))
+    return vectors.astype(described.spec.dtype).astype(np.float32)
+
+
+def _keep(
+    root: Path, described: Described, encoder: Encoder, texts: list[str], vectors: npt.NDArray[np.float32]
+) -> None:
     with files.lock(root / ".lock", exclusive=False):
         segment = write_texts(root, texts)
         stored = store_vectors(root, segment, vectors, described.spec)
         receipt = Receipt(segment.file.sha256, stored, encoder.provenance, encoder.dimension)
         commit(root, lambda base: with_receipts(base, described, [receipt], queries=[segment]))
-    return vectors.astype(described.spec.dtype).astype(np.float32)

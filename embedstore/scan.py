@@ -115,4 +115,3 @@ def top_positions(
                 values, candidates = values[keep], candidates[keep]
             positions[query], scores[query] = candidates, values
     return positions
-

@@ -4,18 +4,24 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from embedstore.corpus import Corpus
-from embedstore.errors import UsageError
+from embedstore.errors import NotFoundError, UsageError
 from embedstore.index import OpenIndex
 from embedstore.scan import top_positions
-from embedstore.space import Space, text_starts
+from embedstore.space import Space, text_starts, texts_at
 from embedstore.storage.records import Manifest
+from embedstore.vectors import unit_rows
 
-__all__ = ["Neighbour", "nearest"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Matches", "Neighbour", "matches_of", "nearest", "row_owner", "texts_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +80,7 @@ def nearest(
     reach = k + (exclude is not None)
     found = _candidates(root, manifest, space, queries, reach, wanted, exact=exact)
     everything = np.unique(np.concatenate(found))
-    vectors = space.at(everything).astype(np.float64)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    vectors = unit_rows(space.at(everything).astype(np.float64))
     places = [(number, *corpus.rows_at(everything)) for number, corpus in enumerate(corpora)]
     number = np.concatenate([np.full(len(r), n) for n, r, _ in places])
     row = np.concatenate([r for _, r, _ in places])
@@ -83,7 +88,7 @@ def nearest(
     answers = []
     for query, candidates in zip(queries.astype(np.float64), found, strict=True):
         # Candidates are scored again, one by one in float64: the same whether a scan or an index found them.
-        scores = np.float32(np.einsum("ij,j->i", vectors, query))
+        scores = np.einsum("ij,j->i", vectors, query).astype(np.float32)
         here = np.flatnonzero(np.isin(position, candidates))
         if exclude is not None:
             asks = (row[here] == exclude[1]) & (number[here] == [c.name for c in corpora].index(exclude[0]))
@@ -91,7 +96,10 @@ def nearest(
         score = scores[np.searchsorted(everything, position[here])]
         order = np.lexsort((row[here], number[here], -score))[:k]
         answers.append(
-            [Neighbour(corpora[number[i]].name, int(row[i]), int(position[i]), float(s)) for i, s in zip(here[order], score[order], strict=True)]
+            [
+                Neighbour(corpora[number[i]].name, int(row[i]), int(position[i]), float(s))
+                for i, s in zip(here[order], score[order], strict=True)
+            ]
         )
     return answers
 
@@ -120,3 +128,56 @@ def _candidates(
             return top_positions(space, queries, reach, wanted)
     rest = top_positions(space, queries, reach, wanted, skip=index.covers)
     return [np.union1d(*pair) for pair in zip(covered, rest, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The rows that a search found, as columns: query, rank, score, corpus, id, text."""
+
+    table: pa.Table
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the rows as a pandas DataFrame."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+
+def texts_of(root: Path, manifest: Manifest, answers: Sequence[Sequence[Neighbour]]) -> list[str]:
+    """Return the text of every row found, answer after answer."""
+    positions = [found.position for answer in answers for found in answer]
+    return texts_at(root, manifest, np.array(positions, dtype=np.int64))
+
+
+def matches_of(
+    answers: Sequence[Sequence[Neighbour]],
+    queries: Sequence[str],
+    texts: Sequence[str],
+    ids: dict[str, pa.ChunkedArray],
+) -> Matches:
+    """Return answers as one table; `ids` are those of all rows of each corpus."""
+    flat = [(number, rank, found) for number, answer in enumerate(answers) for rank, found in enumerate(answer, 1)]
+    shown = [ids[found.corpus][found.row].as_py() for _, _, found in flat]
+    same = len({type(value) for value in shown}) == 1
+    return Matches(
+        pa.table(
+            {
+                "query": [queries[number] for number, _, _ in flat],
+                "rank": [rank for _, rank, _ in flat],
+                "score": pa.array([found.score for _, _, found in flat], pa.float32()),
+                "corpus": [found.corpus for _, _, found in flat],
+                "id": shown if same else [str(value) for value in shown],
+                "text": texts,
+            }
+        )
+    )
+
+
+def row_owner(corpora: Sequence[Corpus], id_: object) -> tuple[Corpus, int]:
+    """Return the first corpus that has a row of that id, and the row's number there."""
+    problems = []
+    for corpus in corpora:
+        try:
+            return corpus, corpus.row_of(id_)
+        except NotFoundError as error:
+            problems.append(error)
+    raise problems[0] if problems else NotFoundError("the store has no rows")

@@ -70,7 +70,11 @@ class Encoder(Protocol):
     provenance: Provenance
 
     def encode(
-        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int], None] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        on_texts: Callable[[int], None] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return one vector per text, shape (n, dim), float32, in order.
 

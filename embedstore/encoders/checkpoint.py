@@ -20,7 +20,14 @@ _TOKENIZER_FILES = re.compile(
     r"(.*/)?(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)"
     r"|merges\.txt|.*\.model|.*\.bpe\.codes)"
 )
-_IGNORED_CONFIG = {"_name_or_path", "transformers_version", "torch_dtype", "dtype", "max_seq_length", "name_or_path"}
+_IGNORED_CONFIG = {
+    "_name_or_path",
+    "transformers_version",
+    "torch_dtype",
+    "dtype",
+    "max_seq_length",
+    "name_or_path",
+}
 _DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors", "*/*.txt"]
 _NOT_DOWNLOADED = ["onnx/*", "openvino/*"]
 
@@ -107,7 +114,8 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
         )
     except Exception as error:  # the hub client raises a dozen kinds, from OSError to HTTP errors of its own
         raise CheckpointError(
-            f"model {name!r} is no folder here and can't be had from the Hugging Face hub ({type(error).__name__}): {hint}"
+            f"model {name!r} is no folder here and can't be had from the Hugging Face hub "
+            f"({type(error).__name__}): {hint}"
         ) from error
     return Path(folder), Path(folder).name
 
@@ -144,7 +152,9 @@ def _pooling(folder: Path, modules: list[dict[str, Any]]) -> str:
             if isinstance(config.get("pooling_mode"), str):
                 return str(config["pooling_mode"])
             modes = [key for key, on in config.items() if key.startswith("pooling_mode_") and on]
-            short = [mode.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens") for mode in modes]
+            short = [
+                mode.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens") for mode in modes
+            ]
             return "+".join(sorted(short)) or "mean"
     return "none"
 

@@ -75,7 +75,11 @@ class SentenceEncoder:
         )
 
     def encode(
-        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int], None] | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        on_texts: Callable[[int], None] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
         out = np.empty((len(texts), self.dimension), dtype=np.float32)

@@ -101,9 +101,7 @@ def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, operation)
         except BlockingIOError as error:
-            raise StoreBusyError(
-                f"another process is writing to {path.parent}; try again when it is done"
-            ) from error
+            raise StoreBusyError(f"another process is writing to {path.parent}; try again when it is done") from error
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
                 raise

@@ -48,7 +48,7 @@ def write_texts(root: Path, texts: Sequence[str]) -> TextSegment:
     Returns
     -------
     TextSegment
-        Datasets ``text`` (uint8 blob), ``offset`` (uint64, n + 1), ``key`` (n × 16, uint8).
+        Datasets ``text`` (uint8 blob), ``offset`` (uint64, n + 1), ``key`` (n by 16, uint8).
     """
     encoded = [text.encode() for text in texts]
     offset = np.zeros(len(encoded) + 1, dtype="<u8")

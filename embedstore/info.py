@@ -1,0 +1,62 @@
+"""What a store holds, in figures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedstore.corpus import Corpus
+from embedstore.space import Space
+from embedstore.storage.records import Manifest
+
+__all__ = ["describe_store"]
+
+
+def describe_store(root: Path, manifest: Manifest) -> dict[str, Any]:
+    """Return corpora, spaces, indexes, probes and sizes (bytes) as a JSON object."""
+    texts = sum(text.count for text in manifest.texts)
+    spaces = []
+    for key in manifest.spaces:
+        space = Space(root, manifest, key)
+        spaces.append(
+            {
+                "key": key,
+                "model": space.record.model,
+                "revision": space.record.revision,
+                "dimension": space.dimension,
+                "texts": space.count,
+                "queries": sum(q.count for q in manifest.queries if q.file.sha256 in space.record.segments),
+                "coverage": space.count / texts if texts else 1.0,
+                "truncated": space.truncated,
+                "bytes": sum(s.file.size for s in space.record.segments.values()),
+                "spec": space.spec.to_json(),
+                "query_prompt": space.record.query_prompt,
+                "provenance": [p.to_json() for p in space.record.provenance],
+            }
+        )
+    corpora = [
+        {
+            "name": name,
+            "rows": record.rows,
+            "distinct_texts": len(np.unique(Corpus(root, name, record).positions())),
+            "empty": sum(part.empty for part in record.parts),
+            "text": record.template,
+            "id": record.id_column or None,
+            "columns": Corpus(root, name, record).schema.names,
+        }
+        for name, record in manifest.corpora.items()
+    ]
+    return {
+        "path": str(root),
+        "sequence": manifest.sequence,
+        "texts": texts,
+        "segments": len(manifest.texts),
+        "bytes": sum(file.size for file in manifest.files()),
+        "corpora": corpora,
+        "spaces": spaces,
+        "indexes": [
+            {"space": key, "kind": record.kind, "texts": record.count, "bytes": record.file.size}
+            for key, record in manifest.indexes.items()
+        ],
+        "probes": [{"name": name, "space": record.space} for name, record in manifest.probes.items()],
+    }

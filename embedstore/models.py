@@ -1,0 +1,94 @@
+"""Which checkpoint a command means, and the models loaded so far."""
+
+from pathlib import Path
+from typing import Any
+
+from embedstore import encoders
+from embedstore.encoders import Described, Encoder, EncoderOptions
+from embedstore.errors import CheckpointError
+from embedstore.storage.records import Manifest, SpaceRecord
+
+__all__ = ["Models"]
+
+
+class Models:
+    """The encoders of one open store.
+
+    Parameters
+    ----------
+    own : Encoder or None
+        Used wherever a checkpoint would be loaded.
+    """
+
+    def __init__(self, own: Encoder | None) -> None:
+        self._own = own
+        self._loaded: dict[str, tuple[Described, Encoder]] = {}
+
+    def describe(
+        self, manifest: Manifest, model: str | None, options: EncoderOptions | None, revision: str | None
+    ) -> Described:
+        """Return the checkpoint that an encode means: the one named, or that of the store's first space."""
+        if self._own is not None:
+            return _described(self._own)
+        options = options or EncoderOptions()
+        held = {text.file.sha256 for text in manifest.texts}
+        filled = [space for space in manifest.spaces.values() if not held.isdisjoint(space.segments)]
+        if model is None and filled and revision is None:
+            if options == EncoderOptions():
+                return _redescribe(filled[0])
+            model = filled[0].model
+        return encoders.describe(model, options, revision=revision)
+
+    def load(self, described: Described, **options: Any) -> Encoder:
+        """Return the loaded model of a described checkpoint; it is loaded once."""
+        if self._own is not None:
+            return self._own
+        key = described.spec.key
+        if key not in self._loaded:
+            self._loaded[key] = (described, encoders.load(described, **options))
+        return self._loaded[key][1]
+
+    def load_for(self, record: SpaceRecord) -> tuple[Described, Encoder]:
+        """Return the encoder that made a space, and what is known of it."""
+        if self._own is not None:
+            return _described(self._own), self._own
+        if record.spec.key in self._loaded:
+            return self._loaded[record.spec.key]
+        described = _redescribe(record)
+        return described, self.load(described)
+
+
+def _redescribe(record: SpaceRecord) -> Described:
+    """Find the checkpoint that made a space again, by the name that it was given then.
+
+    Raises
+    ------
+    CheckpointError
+        If it is gone, or is another one now.
+    """
+    spec = record.spec
+    options = EncoderOptions(
+        prompt=spec.prompt,
+        query_prompt=record.query_prompt,
+        max_seq_length=spec.max_seq_length,
+        truncate_dim=spec.truncate_dim,
+        normalize=spec.normalized,
+        dtype=spec.dtype,
+    )
+    described = encoders.describe(record.model, options, revision=record.revision or None)
+    if described.spec != spec:
+        raise CheckpointError(
+            f"the checkpoint {record.model!r} is not the one that made this space (digest "
+            f"{described.spec.digest[:12]}…, expected {spec.digest[:12]}…): put the earlier one back, or encode into a space of its own"
+        )
+    return described
+
+
+def _described(encoder: Encoder) -> Described:
+    return Described(
+        model=encoder.provenance.model,
+        folder=Path(),
+        revision=encoder.provenance.revision,
+        spec=encoder.spec,
+        query_prompt=encoder.spec.prompt,
+    )

@@ -1,0 +1,108 @@
+"""From a path, a frame or rows to the source that reads it."""
+
+import codecs
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from embedstore.errors import InputError
+from embedstore.tables.arrow import ArrowSource, ParquetSource
+from embedstore.tables.base import Format, ReadOptions, Source, open_bytes
+from embedstore.tables.delimited import DelimitedSource
+from embedstore.tables.json_lines import JsonSource
+
+__all__ = ["file_source", "sources_of"]
+
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> Source:
+    """Return the source that reads `path`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no file, is empty, or has a format that nothing says.
+    """
+    if not path.exists():
+        raise InputError(f"no such file: {name}")
+    if not path.is_file():
+        raise InputError(f"expected a file, found a folder: {name}")
+    format_ = options.format or _SUFFIXES.get(_suffix(path.name)) or (None if origin else _sniff(path))
+    if format_ is None:
+        known = ", ".join(_SUFFIXES)
+        raise InputError(
+            f"{name}: can't tell the format from the name; expected {known} (or .gz of these), or give --format"
+        )
+    if format_ == "parquet":
+        return ParquetSource(path, name, origin)
+    if format_ == "jsonl":
+        return JsonSource(path, name, origin, options)
+    return DelimitedSource(path, name, origin, options, "\t" if format_ == "tsv" else ",")
+
+
+def _suffix(name: str) -> str:
+    path = Path(name.lower())
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix
+
+
+def _sniff(path: Path) -> Format:
+    with open_bytes(path) as stream:
+        head = stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    return "jsonl" if head.startswith((b"{", b"[")) else "csv"
+
+
+def sources_of(table: Any, options: ReadOptions) -> list[Source]:
+    """Return the sources that a user's table means: rows in memory, or paths of files.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(table, (str, Path)):
+        path = Path(table)
+        return [file_source(path, options, name=str(path), origin=str(path.resolve()))]
+    if isinstance(table, pa.Table):
+        return [ArrowSource(table)]
+    if hasattr(table, "to_frame") and not hasattr(table, "columns"):
+        table = table.to_frame()
+    if hasattr(table, "columns") and hasattr(table, "itertuples"):
+        return [ArrowSource(_from_pandas(table))]
+    if isinstance(table, Iterable):
+        rows = list(table)
+        if rows and all(isinstance(row, dict) for row in rows):
+            return [ArrowSource(_arrow(lambda: pa.Table.from_pylist(rows)))]
+        if rows and all(isinstance(row, (str, Path)) for row in rows):
+            return [source for path in rows for source in sources_of(path, options)]
+        if rows and all(hasattr(row, "survey") for row in rows):
+            return rows
+    raise InputError(
+        f"expected a DataFrame, an Arrow table, rows as dicts, or paths of files, found {type(table).__name__}"
+    )
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    return _arrow(lambda: pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None))
+
+
+def _arrow(make: Callable[[], pa.Table]) -> pa.Table:
+    try:
+        return make()
+    except (pa.ArrowException, UnicodeEncodeError) as error:
+        raise InputError(
+            f"the table can't be kept: {str(error).splitlines()[0]}; make each column of one type"
+        ) from error
