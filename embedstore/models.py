@@ -79,7 +79,8 @@ def _redescribe(record: SpaceRecord) -> Described:
     if described.spec != spec:
         raise CheckpointError(
             f"the checkpoint {record.model!r} is not the one that made this space (digest "
-            f"{described.spec.digest[:12]}…, expected {spec.digest[:12]}…): put the earlier one back, or encode into a space of its own"
+            f"{described.spec.digest[:12]}…, expected {spec.digest[:12]}…): put the earlier one back, or encode into "
+            "a space of its own"
         )
     return described
 

@@ -1,6 +1,7 @@
 """Probes: linear classifiers of frozen vectors, kept in the store, bound to their space."""
 
 import json
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,6 @@ def load_probe(root: Path, record: ProbeRecord, space: Space) -> Probe:
         expected = 1 if len(classes) == 2 else len(classes)
         if coef.shape != (expected, space.dimension) or intercept.shape != (expected,):
             raise ValueError(f"shapes {coef.shape} and {intercept.shape}")
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedStoreError(f"{path} is damaged ({error}): train the probe again") from error
     return Probe(classes, coef, intercept, record.space, description)

@@ -1,5 +1,6 @@
 """Training a probe: logistic regression on frozen vectors, and its report on rows not seen."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def train(
     InputError
         If the target is missing in rows, has one class, or looks continuous.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -120,7 +122,9 @@ def train(
             )
         folds = StratifiedKFold(options.cv, shuffle=True, random_state=options.random_state)
         cv_scores = tuple(cross_val_score(model, vectors, y_train[chosen], cv=folds).tolist())
-    model.fit(vectors, y_train[chosen])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said in the notes instead
+        model.fit(vectors, y_train[chosen])
     if max(model.n_iter_) >= options.max_iter:
         notes.append(f"the solver stopped at {options.max_iter} iterations: raise --max-iter, or lower --C")
     description = {

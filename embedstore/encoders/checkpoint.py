@@ -64,7 +64,7 @@ def describe(model: str | None, options: EncoderOptions, *, revision: str | None
     spec = EncoderSpec(
         digest=_digest(folder, modules),
         pooling=pooling,
-        normalized=options.normalize or any(_class_name(m) == "Normalize" for m in modules),
+        normalized=options.normalize or (options.truncate_dim is None and any(map(_is_normalize, modules))),
         prompt=prompt,
         max_seq_length=_max_seq_length(folder, modules, options.max_seq_length),
         truncate_dim=options.truncate_dim,
@@ -139,6 +139,10 @@ def _modules(folder: Path, name: str) -> list[dict[str, Any]]:
         found = ", ".join(sorted(p.name for p in transformer.glob("*.bin"))) or "no weights"
         raise CheckpointError(f"{name}: expected weights as model.safetensors in {transformer}, found {found}")
     return list(modules)
+
+
+def _is_normalize(module: dict[str, Any]) -> bool:
+    return _class_name(module) == "Normalize"
 
 
 def _class_name(module: dict[str, Any]) -> str:

@@ -57,7 +57,9 @@ class SentenceEncoder:
             raise CheckpointError(f"the checkpoint in {described.folder} can't be loaded: {reason}") from error
         self._model.eval()
         self._model.max_seq_length = self.spec.max_seq_length
-        self._normalize = self.spec.normalized and not _normalizes(self._model)
+        # Dimensions are cut after the model's own normalisation, so that what is left needs another.
+        cut = self.spec.truncate_dim is not None
+        self._normalize = self.spec.normalized and (cut or not _normalizes(self._model))
         full = int(self._model.get_embedding_dimension() or 0)
         self.dimension = min(full, self.spec.truncate_dim or full)
         self.provenance = Provenance(

@@ -1,0 +1,124 @@
+"""A small deterministic encoder, stores made with it, and the real command line."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import embedstore
+from embedstore.spec import EncoderSpec, Provenance
+
+LABELS = ["Negative", "Positive"]
+
+
+class HashEncoder:
+    """Unit vectors drawn from a generator seeded with prompt + text: equal texts, equal vectors."""
+
+    def __init__(self, dimension: int = 16, *, prompt: str = "", dtype: str = "float32", backend: str = "hash") -> None:
+        self.dimension = dimension
+        self.spec = EncoderSpec(
+            digest=hashlib.sha256(b"hash encoder").hexdigest(),
+            pooling="none",
+            normalized=True,
+            max_seq_length=8,
+            prompt=prompt,
+            truncate_dim=dimension,
+            dtype=dtype,
+        )
+        self.provenance = Provenance(
+            model="hash", revision="", backend=backend, device="cpu", precision="float32", batch_size=1, versions=()
+        )
+        self.encoded: list[str] = []
+
+    def vector(self, text: str, prompt: str = "") -> np.ndarray:
+        seed = int.from_bytes(hashlib.sha256((prompt + text).encode()).digest()[:8], "little")
+        vector = np.random.default_rng(seed).normal(size=self.dimension)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    def encode(
+        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        self.encoded += texts
+        if on_texts:
+            on_texts(len(texts))
+        return np.stack([self.vector(text, self.spec.prompt if prompt is None else prompt) for text in texts])
+
+    def count_truncated(self, texts: Sequence[str]) -> int:
+        return sum(len(text.split()) > self.spec.max_seq_length for text in texts)
+
+
+@pytest.fixture
+def encoder() -> HashEncoder:
+    return HashEncoder()
+
+
+@pytest.fixture
+def rows() -> list[dict[str, object]]:
+    texts = ["good tea", "bad tea", "", "good tea", "a lamp", "too bright", "nice", "awful", "fine", "poor"]
+    return [{"key": f"k{i}", "review": text, "stars": i % 2 + 1} for i, text in enumerate(texts)]
+
+
+@pytest.fixture
+def store(tmp_path: Path, encoder: HashEncoder, rows: list[dict[str, object]]) -> embedstore.EmbeddingStore:
+    """Ten rows, nine texts, encoded; the labels of LABELS cached."""
+    made = embedstore.create(tmp_path / "home" / "small", encoder=encoder)
+    made.add(rows, text="review", id="key")
+    made.encode()
+    made.tag(LABELS)
+    return made
+
+
+class CommandLine:
+    """Runs `embedstore` as a process of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def command(self, *words: object) -> list[str]:
+        return [sys.executable, "-m", "embedstore.cli", *map(str, words)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # FAISS and NumPy must not be told to treat warnings as errors here: pytest's filters are its own.
+        return {**os.environ, "EMBEDSTORE_HOME": str(self.home), "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
+
+    def __call__(self, *words: object, stdin: str | bytes = b"") -> subprocess.CompletedProcess[str]:
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            self.command(*words), input=given, capture_output=True, env=self.environment, cwd=self.home.parent
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def fails(self, code: int, *words: object, stdin: str | bytes = b"") -> str:
+        """Run; expect this exit code and one line on stderr, which is returned."""
+        done = self(*words, stdin=stdin)
+        assert done.returncode == code, done.stderr
+        lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert len(lines) == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        return lines[0]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> CommandLine:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    return CommandLine(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose store `demo` holds the first 60 shipped reviews, encoded with the bundled model."""
+    from embedstore.demo import TRAIN
+
+    home = tmp_path_factory.mktemp("demo") / "home"
+    home.mkdir()
+    made = embedstore.create(home / "demo")
+    made.add(TRAIN, text="{title}: {review}", id="id", limit=60)
+    made.encode()
+    made.tag(["Negative", "Positive"])
+    return home

@@ -1,0 +1,145 @@
+"""What loads what: the cheap paths load nothing heavy, and imports point one way."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import embedstore
+
+ROOT = Path(embedstore.__file__).parent.parent
+HEAVY = [
+    "torch",
+    "tensorflow",
+    "faiss",
+    "pandas",
+    "sklearn",
+    "h5py",
+    "transformers",
+    "sentence_transformers",
+    "pyarrow",
+]
+
+# Each line may import from the lines above it, and its own packages.
+LAYERS = [
+    ["errors", "spec", "vectors", "demo"],
+    ["storage"],
+    ["tables", "texts", "corpus"],
+    ["space", "metrics", "encoders"],
+    ["ingest", "encode", "joined", "scan", "output"],
+    ["models", "queries", "labels", "probe", "index", "care", "info"],
+    ["search", "training"],
+    ["store"],
+    ["estimators"],
+]
+
+
+def modules_loaded(code: str, *words: str) -> set[str]:
+    script = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("code", ["import embedstore", "import embedstore.cli"])
+def test_importing_loads_nothing_heavy(code):
+    assert not modules_loaded(code).intersection(HEAVY)
+
+
+def test_help_loads_nothing_heavy():
+    code = "from embedstore.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
+    assert not modules_loaded(code).intersection(HEAVY)
+
+
+def test_reading_a_store_loads_no_hdf5_and_no_model(store):
+    code = (
+        "import embedstore\n"
+        f"store = embedstore.open({str(store.path)!r})\n"
+        "store.info(); store.space().vectors(store.corpus()); store.tagging(['Negative', 'Positive'])\n"
+        "store.matches(row='k0', k=3)"
+    )
+    loaded = modules_loaded(code)
+    assert not loaded.intersection({"h5py", "torch", "tensorflow", "transformers", "sentence_transformers", "sklearn"})
+
+
+def test_encoding_again_loads_no_torch(demo_home):
+    code = (
+        "import embedstore\n"
+        f"report = embedstore.open({str(demo_home / 'demo')!r}).encode()\n"
+        "assert (report.encoded, report.cached) == (0, report.distinct_texts), report"
+    )
+    assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers", "h5py"})
+
+
+def imported_by(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+def library_modules() -> list[Path]:
+    return [path for path in (ROOT / "embedstore").rglob("*.py") if path.parent.name != "cli"]
+
+
+def unit_of(module: str) -> str:
+    return module.split(".")[1] if module.count(".") else ""
+
+
+def test_imports_point_one_way():
+    rank = {unit: number for number, layer in enumerate(LAYERS) for unit in layer}
+    wrong = []
+    for path in library_modules():
+        unit = path.relative_to(ROOT / "embedstore").parts[0].removesuffix(".py")
+        if unit == "__init__":
+            continue
+        for module in imported_by(path):
+            other = unit_of(module)
+            if module.startswith("embedstore.") and other in rank and other != unit and rank[other] > rank[unit]:
+                wrong.append(f"{unit} imports {other}")
+    assert not wrong
+
+
+def test_every_module_has_a_layer():
+    units = {path.relative_to(ROOT / "embedstore").parts[0].removesuffix(".py") for path in library_modules()}
+    assert units - {"__init__"} == {unit for layer in LAYERS for unit in layer}
+
+
+@pytest.mark.parametrize(
+    ("package", "home"),
+    [
+        ("torch", "encoders"),
+        ("transformers", "encoders"),
+        ("sentence_transformers", "encoders"),
+        ("faiss", "index"),
+        ("h5py", ""),
+        ("click", ""),
+    ],
+)
+def test_a_heavy_package_is_imported_in_one_place(package, home):
+    allowed = {"h5py": {"storage", "care"}}.get(package, {home})
+    for path in library_modules():
+        unit = path.relative_to(ROOT / "embedstore").parts[0].removesuffix(".py")
+        if package in {module.split(".")[0] for module in imported_by(path)}:
+            assert unit in allowed, path
+
+
+def test_only_storage_and_output_write_files():
+    for path in library_modules():
+        unit = path.relative_to(ROOT / "embedstore").parts[0].removesuffix(".py")
+        calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        assert not calls.intersection({"fsync", "rename", "link"}) or unit == "storage", path
+
+
+def test_public_names_are_sorted_and_exist():
+    assert embedstore.__all__ == sorted(embedstore.__all__)
+    for name in embedstore.__all__:
+        assert getattr(embedstore, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = embedstore.no_such_name

@@ -1,0 +1,152 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import LABELS, HashEncoder
+
+import embedstore
+from embedstore.errors import InputError, UsageError
+from embedstore.labels import LabelSet
+
+
+def oracle(encoder: HashEncoder, rows, labels) -> np.ndarray:
+    vectors = np.stack([encoder.vector(str(row["review"])) for row in rows])
+    return vectors @ np.stack([encoder.vector(label) for label in labels]).T
+
+
+def test_tags_equal_a_numpy_oracle(store, encoder, rows):
+    labels = ["Very Negative", "Negative", "Neutral", "Positive", "Very Positive"]
+    tagged = store.tag(labels, scores=True)
+    scores = oracle(encoder, rows, labels)
+    ordered = np.sort(scores, axis=1)
+    assert tagged["Predicted_Labels"].tolist() == [labels[i] for i in scores.argmax(axis=1)]
+    assert np.allclose(tagged["score"], ordered[:, -1], atol=1e-6)
+    assert np.allclose(tagged["margin"], ordered[:, -1] - ordered[:, -2], atol=1e-6)
+    assert np.allclose(tagged[labels], scores, atol=1e-6)
+    assert list(tagged.columns) == ["key", "review", "stars", "Predicted_Labels", "score", "margin", *labels]
+    assert tagged["key"].tolist() == [row["key"] for row in rows]
+
+
+def test_equal_scores_go_to_the_first_label(tmp_path):
+    class Constant(HashEncoder):
+        def vector(self, text, prompt=""):
+            return super().vector("the same")
+
+    store = embedstore.create(tmp_path / "s", encoder=Constant())
+    store.add([{"t": "a"}], text="t")
+    store.encode()
+    tagged = store.tag(["second", "first"])
+    assert tagged["Predicted_Labels"].tolist() == ["second"]
+    assert tagged["margin"].tolist() == [0.0]
+
+
+def test_vectors_without_unit_length_are_compared_by_cosine(tmp_path, rows):
+    from dataclasses import replace
+
+    class Long(HashEncoder):
+        def __init__(self):
+            super().__init__()
+            self.spec = replace(self.spec, normalized=False)
+
+        def vector(self, text, prompt=""):
+            return super().vector(text, prompt) * (3 + len(text))
+
+    store = embedstore.create(tmp_path / "s", encoder=Long())
+    store.add(rows, text="review")
+    store.encode()
+    tagged = store.tag(LABELS)
+    scores = oracle(HashEncoder(), rows, LABELS)
+    assert tagged["Predicted_Labels"].tolist() == [LABELS[i] for i in scores.argmax(axis=1)]
+    assert np.allclose(tagged["score"], scores.max(axis=1), atol=1e-6)
+    store.index("flat")
+    assert store.search(row=0, k=3)["id"].tolist() == store.search(row=0, k=3, exact=True)["id"].tolist()
+    assert store.search(row=0, k=1)["score"].tolist() == pytest.approx([1.0])
+
+
+def test_several_texts_of_a_label_make_one_prototype(store, encoder, rows):
+    label_set = LabelSet(("A", "B"), (("one", "two"), ("three",)))
+    tagged = store.tag(label_set, scores=True)
+    mean = encoder.vector("one") + encoder.vector("two")
+    prototypes = np.stack([mean / np.linalg.norm(mean), encoder.vector("three")])
+    vectors = np.stack([encoder.vector(str(row["review"])) for row in rows])
+    assert np.allclose(tagged[["A", "B"]], vectors @ prototypes.T, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (["one"], "at least two"),
+        ([], "at least two"),
+        (["a", "a"], "'a' 2 times"),
+        (["a", " "], "blank"),
+        ("ab", "one text"),
+    ],
+)
+def test_wrong_labels_are_refused(store, labels, says):
+    with pytest.raises(UsageError, match=says):
+        store.tag(labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "names"),
+    [
+        ("l.txt", "Bad\n\n# not this\nGood\n", ("Bad", "Good")),
+        ("l.json", '["Bad", "Good"]', ("Bad", "Good")),
+        ("l.json", '{"Bad": "awful", "Good": ["nice", "fine"]}', ("Bad", "Good")),
+    ],
+)
+def test_label_files(tmp_path, name, content, names):
+    (tmp_path / name).write_text(content)
+    assert LabelSet.read(tmp_path / name).names == names
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("l.json", "{"), ("l.json", "[1, 2]"), ("l.json", '{"a": 1}'), ("x.txt", None)]
+)
+def test_files_that_are_no_label_sets_are_refused(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match="label file"):
+        LabelSet.read(tmp_path / name)
+
+
+def test_gold_values_are_mapped_and_scored(store, encoder, rows):
+    joined = store.tagging(LABELS, gold="stars", mapping=["1=Negative", "2=Positive"])
+    predicted = joined.frame()["Predicted_Labels"]
+    given = np.array(LABELS)[[int(row["stars"]) - 1 for row in rows]]
+    assert joined.report.accuracy == (predicted == given).mean()
+    assert joined.report.confusion.sum() == 10
+    assert sum(joined.shares.values()) == pytest.approx(1)
+
+
+def test_a_gold_value_may_stand_for_several_labels_or_none(store, rows):
+    labels = ["Very Negative", "Negative", "Positive"]
+    mapping = ["1=Very Negative", "1=Negative", "2="]
+    joined = store.tagging(labels, gold="stars", mapping=mapping)
+    predicted = joined.frame()["Predicted_Labels"]
+    right = predicted[[row["stars"] == 1 for row in rows]] != "Positive"
+    assert joined.report.accuracy == right.mean()
+    assert joined.report.left_out == sum(row["stars"] == 2 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("gold", "mapping", "says"),
+    [
+        ("stars", [], "holds '1', which is none of the labels"),
+        ("stars", ["1=Bad"], "'Bad' is none of the labels"),
+        ("stars", ["1"], "expected --map VALUE=LABEL"),
+        ("stars", ["1=Negative", "2=Negative"], "to two values"),
+        ("star", [], "did you mean 'stars'"),
+    ],
+)
+def test_a_wrong_gold_column_or_map_is_refused(store, gold, mapping, says):
+    with pytest.raises(InputError, match=says):
+        store.tagging(LABELS, gold=gold, mapping=mapping)
+
+
+def test_a_column_of_the_table_with_an_output_name_is_kept_beside(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add(pd.DataFrame({"t": ["a", "b"], "score": [7, 8]}), text="t")
+    store.encode()
+    tagged = store.tag(LABELS)
+    assert tagged["score_input"].tolist() == [7, 8]
+    assert tagged["score"].between(-1, 1).all()

@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import HashEncoder
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+import embedstore
+from embedstore import TrainOptions
+from embedstore.errors import DamagedStoreError, InputError, NotFoundError, SpaceMismatchError, UsageError
+
+
+@pytest.fixture
+def library(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    frame = pd.DataFrame({"t": [f"text {i}" for i in range(120)], "two": [i % 2 + 1 for i in range(120)]})
+    frame["three"] = [["low", "mid", "high"][i % 3] for i in range(120)]
+    frame["gap"] = [None if i % 10 == 0 else float(i % 2) for i in range(120)]
+    frame["number"] = np.linspace(0, 1, 120)
+    frame["one"] = "same"
+    store.add(frame, text="t")
+    store.add(frame.iloc[::3], text="t", corpus="test")
+    store.encode()
+    return store
+
+
+@pytest.mark.parametrize("target", ["two", "three"])
+def test_training_equals_scikit_learn(library, target):
+    trained = library.train(target, test_corpus="test")
+    train, test = library.corpus(), library.corpus("test")
+    model = LogisticRegression(max_iter=1000).fit(library.space().vectors(train), train.column(target).to_pylist())
+    vectors = library.space().vectors(test)
+    assert trained.report.accuracy == model.score(vectors, test.column(target).to_pylist())
+    assert trained.probe.classes == tuple(model.classes_.tolist())
+    assert np.allclose(trained.probe.probabilities(vectors), model.predict_proba(vectors), atol=1e-6)
+    predicted = library.predict(target, corpus="test", scores=True)
+    assert predicted["Predicted_Labels"].tolist() == model.predict(vectors).tolist()
+    assert np.allclose(predicted["probability"], model.predict_proba(vectors).max(axis=1), atol=1e-6)
+    columns = [f"probability_{name}" for name in model.classes_]
+    assert np.allclose(predicted[columns], model.predict_proba(vectors), atol=1e-6)
+
+
+def test_without_a_test_corpus_a_stratified_share_is_held_out(library):
+    trained = library.train("two", options=TrainOptions(test_size=0.25, random_state=3, cv=4))
+    y = np.array(library.corpus().column("two").to_pylist())
+    fit, held_out = train_test_split(np.arange(120), test_size=0.25, stratify=y, random_state=3)
+    vectors = library.space().vectors(library.corpus())
+    model = LogisticRegression(max_iter=1000).fit(vectors[fit], y[fit])
+    assert trained.report.accuracy == model.score(vectors[held_out], y[held_out])
+    assert trained.report.rows == 30
+    assert len(trained.cv_scores) == 4
+
+
+def test_rows_without_a_target_are_refused_or_left_out(library):
+    with pytest.raises(InputError, match="found 12 of 120 without: leave those rows out with --drop-missing"):
+        library.train("gap")
+    trained = library.train("gap", options=TrainOptions(drop_missing=True))
+    assert trained.probe.description["rows"] + trained.report.rows == 108
+    assert "12 of 120 rows" in trained.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "error", "says"),
+    [
+        ("one", {}, InputError, "at least two classes in 'one', found 1: same"),
+        ("number", {}, InputError, "no column of classes"),
+        ("nothing", {}, InputError, "no column 'nothing'"),
+        ("two", {"C": 0}, UsageError, "C above 0"),
+        ("two", {"cv": 1}, UsageError, "at least 2 folds"),
+        ("two", {"cv": 200}, InputError, "at least 200 rows of each class"),
+        ("two", {"test_size": 1.0}, UsageError, "between 0 and 1"),
+    ],
+)
+def test_what_can_not_be_trained_is_refused(library, target, options, error, says):
+    with pytest.raises(error, match=says):
+        library.train(target, options=TrainOptions(**options))
+    assert library.manifest.probes == {}
+
+
+def test_a_solver_that_stopped_early_is_told(library):
+    assert "stopped at 1 iterations" in library.train("two", options=TrainOptions(max_iter=1, C=100)).notes[0]
+
+
+def test_a_probe_is_bound_to_its_space(library):
+    library.train("two", name="mine")
+    other = embedstore.open(library.path, encoder=HashEncoder(prompt="p: "))
+    other.encode()
+    second = list(library.manifest.spaces)[1]
+    with pytest.raises(SpaceMismatchError, match="trained in space"):
+        library.predict("mine", space=second)
+    assert len(library.predict("mine")) == 120
+
+
+def test_training_uses_a_sample_where_memory_is_short_and_says_so(library, monkeypatch):
+    monkeypatch.setattr("embedstore.training._SHARE_OF_MEMORY", 1e-12)
+    with pytest.raises((InputError, ValueError)):
+        library.train("two")
+    with Path("/proc/meminfo").open() as stream:
+        available = next(int(line.split()[1]) * 1024 for line in stream if line.startswith("MemAvailable"))
+    monkeypatch.setattr("embedstore.training._SHARE_OF_MEMORY", 60.5 * 16 * 8 / available)
+    assert "trained on a random sample of" in library.train("two").notes[0]
+
+
+def test_an_unknown_or_damaged_probe_is_refused(library):
+    with pytest.raises(NotFoundError, match="no probe 'twoo': did you mean 'two'"):
+        library.train("two")
+        library.predict("twoo")
+    record = library.manifest.probes["two"]
+    path = library.path / record.arrays.path
+    np.savez(path, coef=np.array([object()], dtype=object), intercept=np.zeros(1))
+    content = path.read_bytes()[: record.arrays.size].ljust(record.arrays.size, b"\0")
+    path.write_bytes(content)
+    with pytest.raises(DamagedStoreError, match="train the probe again"):
+        library.predict("two")
+
+
+def test_probe_names_are_names(library):
+    with pytest.raises(UsageError, match="probe name"):
+        library.train("two", name="../x")
+    library.train("two", name="a")
+    library.train("three", name="a")
+    assert set(library.predict("a")["Predicted_Labels"]) <= {"low", "mid", "high"}

@@ -1,0 +1,174 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import HashEncoder
+
+import embedstore
+from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundError, UsageError
+from embedstore.storage import files
+
+KINDS = [None, "flat", "hnsw", "ivf"]
+
+
+@pytest.fixture
+def library(tmp_path, encoder, monkeypatch):
+    """Two corpora, 300 and 100 rows over 250 and 50 more texts, in several segments."""
+    monkeypatch.setattr("embedstore.texts._SMALLEST", 64)
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add(pd.DataFrame({"t": [f"text {i % 250}" for i in range(300)]}), text="t")
+    store.add(
+        pd.DataFrame({"t": [f"text {i}" for i in range(299, 199, -1)], "n": range(100)}),
+        text="t",
+        corpus="test",
+        id="n",
+    )
+    store.encode()
+    return store
+
+
+def oracle(store, query: np.ndarray, k: int, corpora=("train", "test"), without=None) -> list[tuple[str, int]]:
+    found = []
+    for order, name in enumerate(corpora):
+        vectors = store.space().vectors(store.corpus(name)).astype(np.float64)
+        scores = np.float32(np.einsum("ij,j->i", vectors, query.astype(np.float64)))
+        found += [(-score, order, row, name) for row, score in enumerate(scores) if (name, row) != without]
+    return [(name, row) for _, _, row, name in sorted(found)[:k]]
+
+
+def answers(frame) -> list[tuple[str, int]]:
+    return list(zip(frame["corpus"], frame["id"], strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [1, 10, 57])
+def test_search_equals_brute_force(library, encoder, kind, k):
+    if kind:
+        library.index(kind)
+    found = library.search("some query", k=k, exact=kind == "ivf")
+    assert answers(found) == oracle(library, encoder.vector("some query"), k)
+    assert found["rank"].tolist() == list(range(1, k + 1))
+    assert found["score"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("kind", [None, "flat", "hnsw"])
+def test_a_row_does_not_find_itself_and_finds_its_duplicates_first(library, encoder, kind):
+    if kind:
+        library.index(kind)
+    found = library.search(row=260, k=5, corpus="train")
+    assert answers(found) == oracle(library, encoder.vector("text 10"), 5, ["train"], ("train", 260))
+    assert found["id"][0] == 10
+    assert found["score"][0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", [None, "flat", "hnsw"])
+def test_a_corpus_can_be_searched_alone(library, encoder, kind):
+    if kind:
+        library.index(kind)
+    found = library.search("some query", k=20, corpus="test")
+    assert answers(found) == oracle(library, encoder.vector("some query"), 20, ["test"])
+
+
+def test_equal_scores_come_in_the_order_of_rows(tmp_path):
+    class Same(HashEncoder):
+        def vector(self, text, prompt=""):
+            return super().vector("the same")
+
+    store = embedstore.create(tmp_path / "s", encoder=Same())
+    store.add(pd.DataFrame({"t": [f"text {i}" for i in range(50)]}), text="t")
+    store.add(pd.DataFrame({"t": [f"text {i}" for i in range(49, -1, -1)]}), text="t", corpus="other")
+    store.encode()
+    assert answers(store.search("q", k=3)) == [("train", 0), ("train", 1), ("train", 2)]
+    assert answers(store.search("q", k=3, corpus="other")) == [("other", 0), ("other", 1), ("other", 2)]
+
+
+def test_many_queries_keep_their_order(library, encoder):
+    found = library.search(["one", "two"], k=3)
+    assert found["query"].tolist() == ["one"] * 3 + ["two"] * 3
+    assert answers(found)[3:] == oracle(library, encoder.vector("two"), 3)
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
+def test_rows_added_after_the_index_was_built_are_found(library, encoder, kind):
+    library.index(kind)
+    library.add(pd.DataFrame({"t": ["some query"]}), text="t", corpus="later")
+    library.encode()
+    found = library.search("some query", k=4)
+    assert answers(found)[0] == ("later", 0)
+    if kind != "ivf":
+        assert answers(found) == oracle(library, encoder.vector("some query"), 4, ["train", "test", "later"])
+
+
+def test_rows_of_a_replaced_corpus_are_not_found(library):
+    library.index("flat")
+    library.add(pd.DataFrame({"t": ["text 5"]}), text="t", replace=True)
+    assert set(answers(library.search("x", k=101))) == {("train", 0), *(("test", n) for n in range(100))}
+
+
+@pytest.mark.parametrize("k", [0, -1, 401])
+def test_a_k_out_of_range_is_refused(library, k):
+    with pytest.raises(UsageError, match="from 1 to the 400 rows"):
+        library.search("x", k=k)
+
+
+@pytest.mark.parametrize(("row", "says"), [("300", "numbered 0 to 299"), ("-1", "no row"), ("x", "no row")])
+def test_an_unknown_row_is_refused(library, row, says):
+    with pytest.raises(NotFoundError, match=says):
+        library.search(row=row, corpus="train")
+
+
+@pytest.mark.parametrize("query", ["", " ", [], ["a", ""]])
+def test_a_blank_query_is_refused(library, query):
+    with pytest.raises(UsageError, match="expected a text to search for"):
+        library.search(query)
+
+
+def test_an_index_of_altered_vectors_is_refused(library):
+    import faiss
+
+    record = library.index("flat")
+    path = library.path / record.file.path
+    index = faiss.read_index(str(path))
+    other = faiss.IndexFlatIP(index.d)
+    other.add(-index.reconstruct_n(0, index.ntotal))
+    faiss.write_index(other, str(path))
+    with pytest.raises(DamagedStoreError, match=r"other vectors than the store: rebuild it"):
+        library.search("x")
+    assert len(library.search("x", exact=True)) == 10
+    library.index("flat")
+    assert len(library.search("x")) == 10
+
+
+def test_an_index_file_cut_short_is_refused(library):
+    path = library.path / library.index("hnsw").file.path
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DamagedStoreError, match=path.name):
+        library.search("x")
+
+
+def test_auto_is_flat_for_a_small_store(library):
+    assert library.index().kind == "flat"
+
+
+def test_indexing_needs_vectors_and_enough_of_them(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"t": "a"}], text="t")
+    with pytest.raises(NotFoundError, match="no vectors yet"):
+        store.index()
+    store.encode()
+    with pytest.raises(UsageError, match="at least 40"):
+        store.index("ivf")
+    with pytest.raises(UsageError, match="index kind"):
+        store.index("tree")
+
+
+def test_searching_rows_without_vectors_says_what_to_run(library):
+    library.add(pd.DataFrame({"t": ["never seen"]}), text="t", corpus="later")
+    with pytest.raises(ModelRequiredError, match="corpus 'later'"):
+        library.search("x")
+    assert len(library.search("x", corpus="train")) == 10
+
+
+def test_an_index_is_a_file_that_the_manifest_lists(library):
+    record = library.index("hnsw")
+    assert files.file_sha256(library.path / record.file.path) == record.file.sha256
+    assert record in library.manifest.indexes.values()

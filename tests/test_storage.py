@@ -1,0 +1,186 @@
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
+from embedstore.storage import files, manifest
+from embedstore.storage.records import DatasetRecord, FileRecord, IndexRecord, Manifest
+from embedstore.storage.segments import map_dataset, read_texts, segment_keys, text_key, write_texts, write_vectors
+
+INDEX = IndexRecord(FileRecord(f"index/{'0' * 64}.faiss", 1, "0" * 64), "flat", (), 0)
+
+
+def test_texts_come_back_as_written(tmp_path):
+    texts = ["", "plain", "é ü 漢字 🙂", "line\nbreak\x85and\x00nul", "x" * 100_000]
+    segment = write_texts(tmp_path, texts)
+    assert read_texts(tmp_path, segment) == texts
+    assert read_texts(tmp_path, segment, [3, 0]) == [texts[3], ""]
+    assert segment_keys(tmp_path, segment).tobytes() == b"".join(text_key(text) for text in texts)
+
+
+def test_a_segment_of_one_empty_text_can_be_read(tmp_path):
+    assert read_texts(tmp_path, write_texts(tmp_path, [""])) == [""]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_mapped_vectors_equal_what_hdf5_reads(tmp_path, dtype):
+    vectors = np.random.default_rng(0).normal(size=(7, 5)).astype(dtype)
+    file, dataset = write_vectors(tmp_path, vectors, encoder_key="k", texts="t")
+    mapped = map_dataset(tmp_path, file, dataset)
+    with h5py.File(tmp_path / file.path) as container:
+        assert np.array_equal(mapped, container["vectors"][:])
+        assert container.attrs["encoder_key"] == "k"
+    assert np.array_equal(mapped, vectors)
+    assert mapped.dtype == np.dtype(dtype)
+    assert not mapped.flags.writeable
+
+
+def test_a_file_is_named_by_its_content_and_no_temp_file_stays(tmp_path):
+    segment = write_texts(tmp_path, ["a"])
+    path = tmp_path / segment.file.path
+    assert files.file_sha256(path) == segment.file.sha256 == path.stem
+    assert write_texts(tmp_path, ["a"]) == segment
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_short_file_is_refused_by_name(tmp_path):
+    segment = write_texts(tmp_path, ["some text"])
+    path = tmp_path / segment.file.path
+    os.truncate(path, 100)
+    with pytest.raises(DamagedStoreError, match=f"{path.name} has 100 bytes"):
+        read_texts(tmp_path, segment)
+    path.unlink()
+    with pytest.raises(DamagedStoreError, match="is missing"):
+        read_texts(tmp_path, segment)
+
+
+def test_a_failed_fsync_publishes_nothing(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        write_texts(tmp_path, ["a"])
+    assert list((tmp_path / "texts").iterdir()) == []
+
+
+def test_publishing_syncs_the_file_before_the_rename_and_the_folder_after(tmp_path, monkeypatch):
+    calls = []
+    fsync, rename = os.fsync, type(tmp_path).replace
+    monkeypatch.setattr(os, "fsync", lambda d: (calls.append(str(Path(f"/proc/self/fd/{d}").readlink())), fsync(d))[1])
+    monkeypatch.setattr(type(tmp_path), "replace", lambda s, t: (calls.append("rename"), rename(s, t))[1])
+    segment = write_texts(tmp_path, ["a"])
+    assert calls[0].endswith(".h5")
+    assert calls[1:] == ["rename", str(tmp_path / "texts")]
+    assert (tmp_path / segment.file.path).exists()
+
+
+def test_a_commit_numbers_the_next_manifest_and_keeps_few(tmp_path):
+    for number in range(1, 8):
+        done = manifest.commit(tmp_path, lambda base, n=number: replace(base, indexes={str(n): INDEX}))
+        assert done.sequence == number
+    assert [n for n, _ in manifest.manifest_files(tmp_path)] == [4, 5, 6, 7]
+
+
+def test_a_commit_that_changes_nothing_writes_nothing(tmp_path):
+    manifest.commit(tmp_path, lambda base: base)
+    manifest.commit(tmp_path, lambda base: base)
+    assert [n for n, _ in manifest.manifest_files(tmp_path)] == [1]
+
+
+def test_a_commit_that_lost_the_race_starts_again_from_the_newer_state(store, tmp_path):
+    seen = []
+
+    def change(base: Manifest) -> Manifest:
+        seen.append(base.sequence)
+        if len(seen) == 1:  # another writer is first
+            manifest.commit(store.path, lambda other: replace(other, probes={}, indexes={"x" * 64: INDEX}))
+        return replace(base, corpora={})
+
+    done = manifest.commit(store.path, change)
+    assert seen == [seen[0], seen[0] + 1]
+    assert done.corpora == {}
+    assert "x" * 64 in done.indexes
+
+
+def test_a_writer_that_slept_through_pruned_numbers_does_not_win(tmp_path):
+    for number in range(1, 3):
+        manifest.commit(tmp_path, lambda base, n=number: replace(base, indexes={str(n): INDEX}))
+    calls = []
+
+    def change(base: Manifest) -> Manifest:
+        calls.append(base.sequence)
+        if len(calls) == 1:  # it sleeps: others commit, and its next number is pruned
+            for number in range(10):
+                manifest.commit(tmp_path, lambda other, n=number: replace(other, indexes={f"other {n}": INDEX}))
+            assert 3 not in [n for n, _ in manifest.manifest_files(tmp_path)]
+        return replace(base, indexes={"y" * 64: INDEX})
+
+    done = manifest.commit(tmp_path, change)
+    assert calls == [2, 12]
+    assert manifest.load(tmp_path) == done
+    assert done.sequence == 13
+
+
+@pytest.mark.parametrize("where", [0, 9, 40, -70, -30, -1])
+def test_any_altered_byte_of_the_manifest_is_an_error(store, where):
+    _, path = manifest.manifest_files(store.path)[-1]
+    content = bytearray(path.read_bytes())
+    content[where] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedStoreError, match=r"manifest-.*altered"):
+        manifest.load(store.path)
+
+
+def test_a_damaged_newest_manifest_is_never_a_step_back(store):
+    number, path = manifest.manifest_files(store.path)[-1]
+    (store.path / f"manifest-{number + 1:08d}.json").write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DamagedStoreError):
+        manifest.load(store.path)
+    (store.path / f"manifest-{number + 1:08d}.json").write_bytes(path.read_bytes())
+    with pytest.raises(DamagedStoreError, match="renamed"):
+        manifest.load(store.path)
+
+
+def test_a_newer_format_is_refused_by_name(store):
+    _, path = manifest.manifest_files(store.path)[-1]
+    value = json.loads(path.read_text())
+    value["body"]["format_version"] = 2
+    path.write_text(json.dumps(value))
+    with pytest.raises(StoreFormatError, match="upgrade embedstore"):
+        manifest.load(store.path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../x.h5", "/etc/passwd", "texts/../../x.h5", "texts/abc.h5", f"other/{'0' * 64}.h5", f"texts/{'0' * 64}.sh"],
+)
+def test_a_manifest_lists_no_path_outside_the_store(path):
+    with pytest.raises(DamagedStoreError):
+        FileRecord.from_json([path, 1])
+
+
+@pytest.mark.parametrize("value", [[90, [3, 4], "<f4"], [0, [2**60, 2**60], "<f4"], [-1, [1], "|u1"], [0, [1], "|O"]])
+def test_a_dataset_lies_inside_its_file(value):
+    file = FileRecord(f"texts/{'0' * 64}.h5", 100, "0" * 64)
+    with pytest.raises(DamagedStoreError):
+        DatasetRecord.from_json(value, file)
+
+
+def test_a_folder_without_a_manifest_is_no_store(tmp_path):
+    with pytest.raises(NotFoundError, match="no store at"):
+        manifest.load(tmp_path)
+
+
+def test_a_lock_held_elsewhere_is_waited_for_or_refused(tmp_path):
+    with (
+        files.lock(tmp_path / ".lock", exclusive=True),
+        pytest.raises(StoreBusyError),
+        files.lock(tmp_path / ".lock", exclusive=False, wait=False),
+    ):
+        pass
