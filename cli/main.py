@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 from embedstore.cli import care, demo, encode, label, search
@@ -17,7 +18,24 @@ from embedstore.errors import EmbedstoreError
 __all__ = ["group", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _PipeClosedError(Exception):
+    """The reader of standard output has gone."""
+
+
+class _Group(click.Group):
+    """A group that hands a closed pipe on; click would turn it into exit code 1."""
+
+    def invoke(self, context: click.Context) -> Any:  # type: ignore[override]
+        """Run the command and flush what it printed."""
+        try:
+            result = super().invoke(context)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _PipeClosedError from error
+        return result
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="embedstore")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
@@ -57,7 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
         code = group.main(args=arguments, prog_name="embedstore", standalone_mode=False) or 0
-        sys.stdout.flush()
     except click.exceptions.Abort:
         code = _say("interrupted: what was finished is kept; the same command goes on from there", 130)
     except click.UsageError as error:
@@ -65,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _say(f"{error.format_message()} (see `{path} --help`)", 2)
     except click.ClickException as error:
         code = _say(error.format_message(), error.exit_code)
-    except BrokenPipeError:
+    except _PipeClosedError:
         # The reader has what it wanted (`| head`); keep the interpreter from flushing into the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

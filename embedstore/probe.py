@@ -1,5 +1,6 @@
 """Probes: linear classifiers of frozen vectors, kept in the store, bound to their space."""
 
+import io
 import json
 import zipfile
 from dataclasses import dataclass, replace
@@ -128,7 +129,7 @@ def load_probe(root: Path, record: ProbeRecord, space: Space) -> Probe:
     path = check_size(root, record.arrays)
     try:
         description = json.loads(check_size(root, record.description).read_bytes())
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             coef, intercept = arrays["coef"], arrays["intercept"]
         classes = tuple(description.pop("classes"))
         expected = 1 if len(classes) == 2 else len(classes)

@@ -86,7 +86,7 @@ def nearest(
     row = np.concatenate([r for _, r, _ in places])
     position = np.concatenate([p for _, _, p in places])
     answers = []
-    for query, candidates in zip(queries.astype(np.float64), found, strict=True):
+    for query, candidates in zip(unit_rows(queries.astype(np.float64)), found, strict=True):
         # Candidates are scored again, one by one in float64: the same whether a scan or an index found them.
         scores = np.einsum("ij,j->i", vectors, query).astype(np.float32)
         here = np.flatnonzero(np.isin(position, candidates))

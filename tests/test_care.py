@@ -1,0 +1,178 @@
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from conftest import LABELS
+from pyarrow import parquet
+
+from embedstore.errors import OutputError
+from embedstore.output import write_table
+from embedstore.storage import manifest
+
+
+def flip(path, where):
+    content = bytearray(path.read_bytes())
+    content[where] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_sound_store_verifies(store):
+    store.index("flat")
+    store.train("stars")
+    report = store.verify()
+    assert report.faults == ()
+    assert report.files == len(store.manifest.files()) == 8
+
+
+def test_every_kind_of_damaged_file_is_named(store):
+    store.index("flat")
+    store.train("stars")
+    for record in store.manifest.files():
+        path = store.path / record.path
+        whole = path.read_bytes()
+        flip(path, len(whole) // 2)
+        assert [path.name in fault for fault in store.verify().faults] == [True]
+        path.write_bytes(whole[:-1])
+        assert [path.name in fault for fault in store.verify().faults] == [True]
+        path.unlink()
+        assert [path.name in fault for fault in store.verify().faults] == [True]
+        path.write_bytes(whole)
+    assert store.verify().faults == ()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 3.0])
+def test_vectors_that_were_wrong_when_they_were_written_are_found(store, encoder, wrong):
+    encoder.vector = lambda text, prompt="": np.full(16, wrong, np.float32)
+    store.add([{"t": "unseen"}], text="t", corpus="more")
+    store.encode()
+    assert len(store.verify().faults) == 1
+
+
+def test_gc_removes_what_no_manifest_lists_and_nothing_else(store):
+    strays = [
+        store.path / "texts" / ("0" * 64 + ".h5"),
+        store.path / "vectors" / ".tmp-1-x.h5",
+        store.path / ".tmp-1-y",
+    ]
+    for stray in strays:
+        stray.write_bytes(b"left by a killed writer")
+    (store.path / "notes.txt").write_text("the user's")
+    dry = store.gc(dry_run=True)
+    assert all(stray.exists() for stray in strays)
+    assert set(dry.removed) >= {str(stray.relative_to(store.path)) for stray in strays}
+    done = store.gc()
+    assert not any(stray.exists() for stray in strays)
+    assert (store.path / "notes.txt").exists()
+    assert set(done.removed) == set(dry.removed)
+    assert len(manifest.manifest_files(store.path)) == 1
+    assert store.verify().faults == ()
+    assert len(store.tag(LABELS, no_encode=True)) == 10
+
+
+def test_gc_merges_small_query_segments(store, encoder):
+    for number in range(5):
+        store.search(f"query {number}", k=1)
+    store.search("query 1 with a prompt", k=1)
+    store._query_vectors(store.space(), ["prompted"], prompt="p: ")
+    assert len(store.manifest.queries) == 8
+    encoder.encoded.clear()
+    report = store.gc()
+    assert report.merged == 7
+    assert len(store.manifest.queries) == 2
+    expected = np.stack([encoder.vector(f"query {number}") for number in range(5)])
+    found = store._query_vectors(store.space(), [f"query {number}" for number in range(5)], no_encode=True)
+    assert np.allclose(found, expected, atol=1e-7)
+    assert encoder.encoded == []
+    assert store.verify().faults == ()
+    assert store.gc().removed == ()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".h5"])
+def test_exported_vectors_equal_the_stored(store, tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    assert store.export(path) == 10
+    ids = [f"k{i}" for i in range(10)]
+    if suffix == ".npy":
+        vectors = np.load(path)
+        found = pd.read_csv(tmp_path / "out.ids.csv")["id"].tolist()
+    elif suffix == ".parquet":
+        table = parquet.read_table(path)
+        vectors, found = np.array(table.column("vector").to_pylist(), np.float32), table.column("id").to_pylist()
+    else:
+        with h5py.File(path) as container:
+            vectors, found = container["vectors"][:], container["id"].asstr()[:].tolist()
+    assert np.array_equal(vectors, store.space().vectors(store.corpus()))
+    assert found == ids
+
+
+@pytest.mark.parametrize("name", ["out.csv", "nowhere/out.npy"])
+def test_an_export_to_a_wrong_place_is_refused(store, tmp_path, name):
+    with pytest.raises(OutputError):
+        store.export(tmp_path / name)
+
+
+def test_info_tells_what_there_is(store):
+    store.index("flat")
+    store.train("stars")
+    info = store.info()
+    assert info["texts"] == 9
+    assert info["corpora"] == [
+        {
+            "name": "train",
+            "rows": 10,
+            "distinct_texts": 9,
+            "empty": 1,
+            "text": "{review}",
+            "id": "key",
+            "columns": ["key", "review", "stars"],
+        }
+    ]
+    (space,) = info["spaces"]
+    assert (space["texts"], space["queries"], space["coverage"], space["dimension"]) == (9, 2, 1.0, 16)
+    assert space["key"] == store.space().key
+    assert [index["kind"] for index in info["indexes"]] == ["flat"]
+    assert [probe["name"] for probe in info["probes"]] == ["stars"]
+
+
+TABLE = pa.table(
+    {
+        "s": ['a "quoted", cell', "line\nbreak", None],
+        "f": [1.0, None, 0.1],
+        "g": pa.array([0.1, 0.2, None], pa.float32()),
+        "b": [True, False, None],
+        "i": pa.array([1, None, 3], pa.int64()),
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_tables_come_back_from_every_format(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    write_table([TABLE.slice(0, 1), TABLE.slice(1)], TABLE.schema, path)
+    if suffix == ".parquet":
+        assert parquet.read_table(path) == TABLE
+        return
+    frame = (
+        pd.read_json(path, lines=True)
+        if suffix == ".jsonl"
+        else pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",")
+    )
+    assert frame["s"].tolist()[:2] == TABLE.column("s").to_pylist()[:2]
+    assert frame["f"].fillna(-1).tolist() == [1.0, -1, 0.1]
+    assert frame["g"].fillna(-1).tolist() == [0.1, 0.2, -1]
+    assert frame["i"].fillna(-1).tolist() == [1, -1, 3]
+
+
+def test_a_failed_write_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("before")
+
+    def tables():
+        yield TABLE
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        write_table(tables(), TABLE.schema, path)
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
