@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import embedstore
+from embedstore.output import write_table
 from embedstore.spec import EncoderSpec, Provenance
 
 DIMENSION = 384
@@ -55,7 +56,7 @@ def make(folder: Path, rows: int) -> None:
         texts = [{"review": f"synthetic review number {i}"} for i in range(start, min(rows, start + 100_000))]
         store.add(texts, text="review")
     store.encode()
-    store.tag(LABELS, corpus="train") if rows <= 10_000 else store.tagging(LABELS)
+    store.tagging(LABELS)
     store.matches("a query", k=10)
 
 
@@ -84,14 +85,10 @@ def measure(folder: Path, work: str, rounds: int) -> None:
     query = store._query_vectors(space, ["a query"])
     actions = {
         "tag": lambda: store.tagging(LABELS, no_encode=True),
-        "tag -o": lambda: embedstore.output.write_table(
-            (joined := store.tagging(LABELS, no_encode=True)).tables(), joined.schema, out
-        ),
+        "tag -o": lambda: write_table((joined := store.tagging(LABELS, no_encode=True)).tables(), joined.schema, out),
         "search": lambda: store.matches("a query", k=10, no_encode=True),
         "one pass": lambda: [block.vectors @ query[0] for block in space.blocks()],
     }
-    import embedstore.output
-
     times = []
     for _ in range(rounds + 1):
         start = time.perf_counter()

@@ -25,7 +25,7 @@ class _PipeClosedError(Exception):
 class _Group(click.Group):
     """A group that hands a closed pipe on; click would turn it into exit code 1."""
 
-    def invoke(self, context: click.Context) -> Any:  # type: ignore[override]
+    def invoke(self, context: click.Context) -> Any:
         """Run the command and flush what it printed."""
         try:
             result = super().invoke(context)

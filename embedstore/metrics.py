@@ -93,12 +93,12 @@ def report(given: Sequence[str], predicted: Sequence[str], *, left_out: int = 0)
 
 
 def parse_map(pairs: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
-    """Read ``VALUE=LABEL`` pairs; one value may stand for several labels, and ``VALUE=`` for none.
+    """Read ``VALUE=LABEL`` pairs; a value may stand for several labels, several for one, ``VALUE=`` for none.
 
     Raises
     ------
     InputError
-        If a pair has no "=", names an unknown label, or gives one label to two values.
+        If a pair has no "=", names an unknown label, or puts one into two groups.
     """
     mapping: dict[str, list[str]] = {}
     for pair in pairs:
@@ -107,9 +107,12 @@ def parse_map(pairs: Sequence[str], labels: Sequence[str]) -> dict[str, list[str
             raise InputError(f"expected --map VALUE=LABEL, found {pair!r}")
         if label and label not in labels:
             raise InputError(f"--map {pair}: {label!r} is none of the labels {', '.join(labels)}")
-        if any(label in others for others in mapping.values()):
-            raise InputError(f"--map gives the label {label!r} to two values")
         mapping.setdefault(value, []).extend([label] if label else [])
+    groups: dict[str, list[str]] = {}
+    for members in mapping.values():
+        for label in members:
+            if groups.setdefault(label, members) != members:
+                raise InputError(f"--map puts the label {label!r} into two different groups of labels")
     return mapping
 
 

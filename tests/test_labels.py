@@ -134,13 +134,19 @@ def test_a_gold_value_may_stand_for_several_labels_or_none(store, rows):
         ("stars", [], "holds '1', which is none of the labels"),
         ("stars", ["1=Bad"], "'Bad' is none of the labels"),
         ("stars", ["1"], "expected --map VALUE=LABEL"),
-        ("stars", ["1=Negative", "2=Negative"], "to two values"),
+        ("stars", ["1=Negative", "1=Positive", "2=Negative"], "two different groups"),
         ("star", [], "did you mean 'stars'"),
     ],
 )
 def test_a_wrong_gold_column_or_map_is_refused(store, gold, mapping, says):
     with pytest.raises(InputError, match=says):
         store.tagging(LABELS, gold=gold, mapping=mapping)
+
+
+def test_several_gold_values_may_stand_for_one_label(store, rows):
+    joined = store.tagging(LABELS, gold="key", mapping=[f"k{i}={LABELS[i % 2]}" for i in range(10)])
+    predicted = joined.frame()["Predicted_Labels"].tolist()
+    assert joined.report.accuracy == sum(predicted[i] == LABELS[i % 2] for i in range(10)) / 10
 
 
 def test_a_column_of_the_table_with_an_output_name_is_kept_beside(tmp_path, encoder):
