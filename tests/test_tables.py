@@ -126,6 +126,17 @@ def test_options_read_files_of_other_kinds(tmp_path, target):
     assert target.corpus("b").column("text").to_pylist() == ["café"]
 
 
+def test_quotes_that_swallow_rows_are_warned_of(tmp_path, target, caplog):
+    path = write(tmp_path, "a.tsv", 'text\tlabel\n"open\t1\nmore\t0\nclose" here\t1\nlast\t0\n')
+    target.add(path, text="text")
+    assert len(target.corpus()) == 2
+    assert "1 quoted fields hold separators and line breaks" in caplog.text
+    caplog.clear()
+    target.add(path, text="text", read_options=ReadOptions(quoting=False))
+    assert len(target.corpus()) == 4
+    assert "quoted fields" not in caplog.text
+
+
 def test_a_row_larger_than_any_buffer_is_read(tmp_path, target):
     text = "long " * 2_000_000
     target.add(write(tmp_path, "a.csv", f'id,text\n1,"{text}"\n2,b\n'), text="text")

@@ -1,6 +1,7 @@
 """CSV and TSV."""
 
 import csv
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
 
 __all__ = ["MISSING", "DelimitedSource"]
+
+logger = logging.getLogger(__name__)
 
 MISSING = frozenset(
     [
@@ -50,6 +53,7 @@ class DelimitedSource(TextSource):
     def __init__(self, path: Path, name: str, origin: str, options: ReadOptions, delimiter: str) -> None:
         super().__init__(path, name, origin, options)
         self._delimiter = options.delimiter or delimiter
+        self._swallowed = 0
 
     def survey(self) -> Survey:
         """Read everything once; return the row count and the column types."""
@@ -69,6 +73,13 @@ class DelimitedSource(TextSource):
                 candidates[column] = [
                     p for p in patterns if pc.all(pc.match_substring_regex(values, p)).as_py() in (True, None)
                 ]
+        if self._swallowed and self._delimiter != ",":  # texts hold commas, but hardly tabs
+            logger.warning(
+                "%s: %d quoted fields hold separators and line breaks, as if they had swallowed rows: if quotes are "
+                "ordinary characters in this file, give --no-quoting",
+                self.name,
+                self._swallowed,
+            )
         if not rows:
             raise InputError(f"{self.name} has no rows: expected a header line and at least one row")
         types = {_INTEGER: pa.int64(), _FLOAT: pa.float64(), _BOOLEAN: pa.bool_()}
@@ -94,6 +105,7 @@ class DelimitedSource(TextSource):
             rows: list[list[str]] = []
             chars = 0
             start = reader.line_num + 1
+            spans = 0
             for row in reader:
                 if lines.ended_early:
                     raise InputError(
@@ -107,6 +119,8 @@ class DelimitedSource(TextSource):
                         f"{self.name}, line {start}: expected {len(names)} fields as in the header, found {len(row)}; "
                         "mend that line, or give --delimiter or --no-quoting if the file is of that kind"
                     )
+                if reader.line_num > start:
+                    spans += any("\n" in field and self._delimiter in field for field in row)
                 start = reader.line_num + 1
                 rows.append(row)
                 chars += sum(map(len, row))
@@ -115,6 +129,7 @@ class DelimitedSource(TextSource):
                     rows, chars = [], 0
             if rows:
                 yield _string_table(names, rows)
+            self._swallowed = spans
 
     def _names(self, reader: Any) -> list[str]:
         if self._options.columns:
