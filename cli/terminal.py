@@ -63,6 +63,7 @@ def encode_progress() -> "Iterator[Callable[[EncodeProgress], None] | None]":
         share = progress.cached / max(1, progress.cached + progress.total)
         bar.set_description(f"encode ({share:.0%} cached)", refresh=False)
         bar.update(progress.done - bar.n)
+        bar.refresh()
 
     try:
         yield show

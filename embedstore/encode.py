@@ -210,8 +210,6 @@ def encode_missing(
         missing = missing_segments(manifest, key, wanted)
         if not missing:
             return 0
-        encoder = load_encoder()
-        check_canaries(root, manifest, encoder)
         total = sum(text.count for text in missing)
         cached = int(np.count_nonzero(wanted)) - total
         done = 0
@@ -220,8 +218,11 @@ def encode_missing(
             nonlocal done
             done += count
             if on_progress:
-                on_progress(EncodeProgress(done, total, cached))
+                on_progress(EncodeProgress(done, total, max(0, cached)))
 
+        on_texts(0)  # a bar that stands at 0 while the model is loaded
+        encoder = load_encoder()
+        check_canaries(root, manifest, encoder)
         tasks = [Task(root, text, key) for text in missing]
         for receipt in LocalExecutor(encoder).run(tasks, on_texts):
             commit(root, lambda base, receipt=receipt: with_receipts(base, described, [receipt]))  # type: ignore[misc]

@@ -107,10 +107,15 @@ class Space:
         order = np.argsort(positions, kind="stable")
         ordered = positions[order]
         filled = 0
-        for block in self.blocks():
-            low, high = np.searchsorted(ordered, [block.start, block.start + len(block.vectors)])
-            out[order[low:high]] = block.vectors[ordered[low:high] - block.start]
-            filled += high - low
+        starts = text_starts(self._manifest)
+        bounds = np.searchsorted(ordered, starts)
+        for number in np.flatnonzero(np.diff(bounds)):  # only segments that hold one of them are mapped
+            segment = self.record.segments.get(self._manifest.texts[number].file.sha256)
+            if segment is not None:
+                low, high = bounds[number : number + 2]
+                vectors = map_dataset(self._root, segment.file, segment.vectors)
+                out[order[low:high]] = vectors[ordered[low:high] - starts[number]]
+                filled += high - low
         if filled < len(positions):
             raise missing_vectors(len(positions) - filled, len(positions), corpus)
         return out

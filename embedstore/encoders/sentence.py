@@ -14,7 +14,7 @@ from embedstore.spec import Provenance
 
 __all__ = ["SentenceEncoder"]
 
-_RUN = 512  # texts between two reports of progress
+_RUN = 128  # texts between two reports of progress
 
 
 class SentenceEncoder:
