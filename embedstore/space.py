@@ -1,6 +1,6 @@
 """A space as stored: the vectors that one encoder made of a store's texts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,15 +122,19 @@ class Space:
 
     def require(self, positions: npt.NDArray[np.int64], corpus: str) -> None:
         """Raise a `ModelRequiredError` unless every position has a vector."""
-        covered = np.zeros(self._texts(), dtype=bool)
-        for start, text in zip(text_starts(self._manifest), self._manifest.texts, strict=False):
-            covered[start : start + text.count] = text.file.sha256 in self.record.segments
-        lacking = int(np.count_nonzero(~covered[positions]))
+        lacking = self._lacking(positions)
         if lacking:
             raise missing_vectors(lacking, len(positions), corpus)
 
-    def _texts(self) -> int:
-        return sum(text.count for text in self._manifest.texts)
+    def covers(self, corpora: Iterable[Corpus]) -> bool:
+        """Return whether every row of the corpora has a vector."""
+        return not any(self._lacking(corpus.positions()) for corpus in corpora)
+
+    def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
+        covered = np.zeros(sum(text.count for text in self._manifest.texts), dtype=bool)
+        for start, text in zip(text_starts(self._manifest), self._manifest.texts, strict=False):
+            covered[start : start + text.count] = text.file.sha256 in self.record.segments
+        return int(np.count_nonzero(~covered[positions]))
 
     def _covered(self) -> Iterator[tuple[TextSegment, VectorSegment]]:
         for text in self._manifest.texts:

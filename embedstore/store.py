@@ -245,8 +245,11 @@ class EmbeddingStore:
             raise NotFoundError(f"{self.path} has no corpus {wanted!r}: {nearest_hint(wanted, list(corpora))}")
         return Corpus(self.path, wanted, corpora[wanted])
 
-    def space(self, selector: str | None = None) -> Space:
-        """Return a space, by the start of its key or by its model's name; by default the store's first.
+    def space(self, selector: str | None = None, *, covering: Sequence[Corpus] = ()) -> Space:
+        """Return a space, by the start of its key or by its model's name.
+
+        By default it is the first that has a vector for every row of the corpora in `covering`, or else
+        the store's first.
 
         Raises
         ------
@@ -259,7 +262,7 @@ class EmbeddingStore:
         if not filled:
             raise NotFoundError(f"{self.path} has no vectors yet: run `embedstore encode STORE FILE --text COLUMN`")
         if selector is None:
-            return filled[0]
+            return next((space for space in filled if len(filled) > 1 and space.covers(covering)), filled[0])
         chosen = [s for s in filled if s.key.startswith(selector) or s.record.model == selector]
         if len(chosen) != 1:
             shown = ", ".join(f"{space.key[:12]} ({space.record.model})" for space in filled)
@@ -285,7 +288,8 @@ class EmbeddingStore:
     ) -> Joined:
         """Tag every row of a corpus with the nearest label; see `tag`. Rows are read as they are asked for."""
         label_set = labels if isinstance(labels, LabelSet) else LabelSet.of(labels)
-        chosen_space, table = self.space(space), self.corpus(corpus)
+        table = self.corpus(corpus)
+        chosen_space = self.space(space, covering=[table])
         gold_map = parse_map(mapping, label_set.names)
         gold_values = table.column(gold).to_pylist() if gold else None
         positions = table.positions()
@@ -343,9 +347,10 @@ class EmbeddingStore:
 
         if (query is None) == (row is None):
             raise UsageError("expected a text or a row to search for, found both or neither")
-        manifest, chosen = self.manifest, self.space(space)
+        manifest = self.manifest
         names = [self.corpus(corpus).name] if corpus else list(manifest.corpora)
         corpora = [Corpus(self.path, name, manifest.corpora[name]) for name in names]
+        chosen = self.space(space, covering=corpora)
         exclude = None
         if row is not None:
             asker = row_owner(corpora, row)
@@ -423,8 +428,10 @@ class EmbeddingStore:
         probe_name = name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe"
         if not _NAME.fullmatch(probe_name):
             raise UsageError(f"expected a probe name of letters, digits, '.', '_' and '-', found {probe_name!r}")
+        table = self.corpus(corpus)
         tested = self.corpus(test_corpus) if test_corpus else None
-        trained = train(self.space(space), self.corpus(corpus), target, options or TrainOptions(), tested)
+        chosen = self.space(space, covering=[table, tested] if tested else [table])
+        trained = train(chosen, table, target, options or TrainOptions(), tested)
         save_probe(self.path, probe_name, trained.probe)
         return trained
 
@@ -471,7 +478,8 @@ class EmbeddingStore:
 
     def export(self, path: str | Path, *, corpus: str | None = None, space: str | None = None) -> int:
         """Write vectors with ids to .npy, .parquet or .h5; see `embedstore.care.export`."""
-        return export(self.space(space), self.corpus(corpus), Path(path))
+        table = self.corpus(corpus)
+        return export(self.space(space, covering=[table]), table, Path(path))
 
     def _query_vectors(self, space: Space, texts: Sequence[str], **options: Any) -> npt.NDArray[np.float32]:
         return query_vectors(self.path, space, texts, load_encoder=self._models.load_for, **options)

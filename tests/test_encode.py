@@ -38,6 +38,16 @@ def test_a_second_space_stands_beside_the_first(store, rows):
     assert np.array_equal(store.space(keys[0]).vectors(store.corpus())[0], HashEncoder().vector("good tea"))
 
 
+def test_the_default_space_is_the_first_that_covers_the_corpus(store):
+    store.add([{"t": "unseen"}], text="t", corpus="more")
+    second = embedstore.open(store.path, encoder=HashEncoder(prompt="p: "))
+    second.encode(corpus="more")
+    second_key = list(store.manifest.spaces)[1]
+    assert store.space(covering=[store.corpus("more")]).key == second_key
+    assert store.space(covering=[store.corpus("train")]).key != second_key
+    assert len(second.tag(LABELS, corpus="more")) == 1
+
+
 def test_float16_takes_half_and_comes_back_as_float32(tmp_path, rows):
     store = embedstore.create(tmp_path / "s", encoder=HashEncoder(dtype="float16"))
     store.add(rows, text="review")
