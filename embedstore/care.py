@@ -256,10 +256,13 @@ def _export_parquet(temp: Path, space: Space, corpus: Corpus, path: Path) -> Non
 def _export_hdf5(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
     import h5py
 
-    ids = corpus.ids().to_pylist()
+    ids = corpus.ids()
+    numbers = pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type)
     with h5py.File(temp, "w") as container:
-        numbers = all(isinstance(value, int) for value in ids)
-        container.create_dataset("id", data=ids, dtype="i8" if numbers else h5py.string_dtype())
+        if numbers:
+            container.create_dataset("id", data=ids.to_numpy())
+        else:
+            container.create_dataset("id", data=list(map(str, ids.to_pylist())), dtype=h5py.string_dtype())
         out = container.create_dataset("vectors", shape=(len(corpus), space.dimension), dtype="<f4")
         for start, vectors in _vector_runs(space, corpus):
             out[start : start + len(vectors)] = vectors

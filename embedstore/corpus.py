@@ -115,7 +115,7 @@ class Corpus:
         NotFoundError
             If there is no such row.
         """
-        wanted = str(id_)
+        wanted = value_text(id_)
         if not self.record.id_column:
             if wanted.isdecimal() and int(wanted) < len(self):
                 return int(wanted)

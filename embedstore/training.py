@@ -159,7 +159,8 @@ def _target(
         notes.append(
             f"{missing:,} of {len(values):,} rows of corpus {corpus.name!r} have no {target!r} and are left out"
         )
-    return rows, [values[row] for row in rows]
+    # Classes are kept as JSON: a date, a list or the like stands for its text.
+    return rows, [v if isinstance(v, str | int | float) else str(v) for v in (values[row] for row in rows)]
 
 
 def _classes(values: Sequence[Any], target: str) -> tuple[Any, ...]:

@@ -106,6 +106,16 @@ def test_exported_vectors_equal_the_stored(store, tmp_path, suffix):
     assert found == ids
 
 
+@pytest.mark.parametrize("ids", [[1.5, 2.5], [7, 8], ["x", "y"]])
+def test_ids_of_every_kind_are_exported_and_found(store, tmp_path, ids):
+    store.add(pd.DataFrame({"t": ["good tea", "bad tea"], "n": ids}), text="t", id="n", corpus="ids")
+    store.export(tmp_path / "out.h5", corpus="ids")
+    with h5py.File(tmp_path / "out.h5") as container:
+        found = container["id"].asstr()[:] if isinstance(ids[0], str) else container["id"][:]
+        assert found.tolist() == ids
+    assert store.search(row=ids[0], corpus="ids", k=1)["id"].tolist() == [ids[1]]
+
+
 @pytest.mark.parametrize("name", ["out.csv", "nowhere/out.npy"])
 def test_an_export_to_a_wrong_place_is_refused(store, tmp_path, name):
     with pytest.raises(OutputError):

@@ -42,6 +42,16 @@ def test_training_equals_scikit_learn(library, target):
     assert np.allclose(predicted[columns], model.predict_proba(vectors), atol=1e-6)
 
 
+def test_dates_and_truth_values_are_classes_too(library):
+    frame = pd.DataFrame({"t": [f"text {i}" for i in range(40)], "yes": [True, False] * 20})
+    frame["day"] = pd.to_datetime(["2020-01-01", "2021-01-01"] * 20)
+    library.add(frame, text="t", corpus="dates")
+    assert library.train("yes", corpus="dates").probe.classes == (False, True)
+    library.train("day", corpus="dates")
+    found = set(library.predict("day", corpus="dates")["Predicted_Labels"])
+    assert found <= {"2020-01-01 00:00:00", "2021-01-01 00:00:00"}
+
+
 def test_without_a_test_corpus_a_stratified_share_is_held_out(library):
     trained = library.train("two", options=TrainOptions(test_size=0.25, random_state=3, cv=4))
     y = np.array(library.corpus().column("two").to_pylist())

@@ -186,6 +186,24 @@ def test_duplicate_texts_are_kept_once_and_fan_out_to_every_row(store, encoder, 
     assert len(encoder.encoded) == 9 + 2
 
 
+def test_frames_of_many_kinds_keep_their_types(target, caplog):
+    frame = pd.DataFrame(
+        {
+            "t": pd.Categorical(["a", "b", "a"]),
+            "when": pd.to_datetime(["2020-01-01", None, "2021-01-01"]),
+            "whole": pd.array([1, None, 3], dtype="Int64"),
+            "mixed": [1, "x", None],
+        }
+    )
+    target.add(frame, text="t")
+    table = target.corpus().table()
+    assert table.column("t").to_pylist() == ["a", "b", "a"]
+    assert table.column("whole").type == pa.int64()
+    assert pa.types.is_timestamp(table.column("when").type)
+    assert table.column("mixed").to_pylist() == ["1", "x", None]
+    assert "column 'mixed' holds values of several types" in caplog.text
+
+
 def test_the_same_table_again_adds_nothing(tmp_path, target):
     path = write(tmp_path, "a.csv", "id,text\n1,a\n2,b\n")
     assert target.add(path, text="text").rows_read == 2

@@ -1,6 +1,7 @@
 """From a path, a frame or rows to the source that reads it."""
 
 import codecs
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from embedstore.tables.delimited import DelimitedSource
 from embedstore.tables.json_lines import JsonSource
 
 __all__ = ["file_source", "sources_of"]
+
+logger = logging.getLogger(__name__)
 
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -81,7 +84,7 @@ def sources_of(table: Any, options: ReadOptions) -> list[Source]:
     if hasattr(table, "to_frame") and not hasattr(table, "columns"):
         table = table.to_frame()
     if hasattr(table, "columns") and hasattr(table, "itertuples"):
-        return [ArrowSource(_from_pandas(table))]
+        return [ArrowSource(_arrow(lambda: _from_pandas(table)))]
     if isinstance(table, Iterable):
         rows = list(table)
         if rows and all(isinstance(row, dict) for row in rows):
@@ -97,7 +100,15 @@ def sources_of(table: Any, options: ReadOptions) -> list[Source]:
 
 def _from_pandas(frame: Any) -> pa.Table:
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    return _arrow(lambda: pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None))
+    columns = {}
+    for number, name in enumerate(frame.columns):
+        series = frame.iloc[:, number]
+        try:
+            columns[number] = pa.Array.from_pandas(series)
+        except pa.ArrowException:
+            logger.warning("column %r holds values of several types: they are kept as text", name)
+            columns[number] = pa.array([None if v is None or v != v else str(v) for v in series], pa.string())
+    return pa.Table.from_arrays(list(columns.values()), names=list(frame.columns))
 
 
 def _arrow(make: Callable[[], pa.Table]) -> pa.Table:
