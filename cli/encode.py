@@ -10,7 +10,11 @@ from typing import Any
 
 import click
 from embedstore.cli.options import (
+    backend_option,
+    batch_size_option,
+    device_option,
     json_option,
+    max_seq_length_option,
     no_encode_option,
     open_named,
     space_option,
@@ -35,12 +39,22 @@ __all__ = ["encode", "index"]
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @click.option("--prompt", metavar="TEXT", help="Put before every text; by default the model's document prompt.")
 @click.option("--query-prompt", metavar="TEXT", help="Put before a search; by default the model's query prompt.")
-@click.option("--max-seq-length", type=int, metavar="N", help="Tokens after which a text is cut off.")
+@click.option(
+    "--pooling",
+    type=click.Choice(["mean", "cls", "max", "mean-padded"]),
+    help="How a transformer's last hidden state becomes a vector; by default as the model says, or else mean.",
+)
+@max_seq_length_option
 @click.option("--truncate-dim", type=click.IntRange(min=1), metavar="N", help="Keep the first N dimensions.")
-@click.option("--no-normalize", is_flag=True, help="Keep vectors at the length that the model gives them.")
+@click.option(
+    "--normalize/--no-normalize",
+    default=None,
+    help="Make vectors of unit length, or not; by default only those of sentence-transformers models.",
+)
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored.")
-@click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default the best there is.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, metavar="N")
+@backend_option
+@device_option
+@batch_size_option
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N rows.")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N rows, as pandas' sample does.")
 @click.option("--seed", type=int, default=42, show_default=True, metavar="S", help="Seed of --sample.")
@@ -72,6 +86,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             corpus=corpus,
             options=_encoder_options(options),
             revision=options["revision"],
+            backend=options["backend"],
             device=options["device"],
             batch_size=options["batch_size"],
             no_encode=no_encode,
@@ -88,8 +103,9 @@ def _encoder_options(options: dict[str, Any]) -> Any:
         query_prompt=options["query_prompt"],
         max_seq_length=options["max_seq_length"],
         truncate_dim=options["truncate_dim"],
-        normalize=not options["no_normalize"],
+        normalize=options["normalize"],
         dtype=options["dtype"],
+        pooling=options["pooling"],
     )
 
 

@@ -14,14 +14,14 @@ from embedstore.cli.options import (
     space_option,
     store_argument,
 )
-from embedstore.cli.terminal import note, print_shares, print_tables
+from embedstore.cli.terminal import note, print_shares, print_tables, warn_of_one_label
 
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
     from embedstore.joined import Joined
 
-__all__ = ["predict", "tag", "train"]
+__all__ = ["predict", "show", "tag", "train"]
 
 
 @click.command()
@@ -66,7 +66,10 @@ def tag(
     if output:
         output_format(output)
     label_set = LabelSet.read(label_file) if label_file else LabelSet.of(labels)
-    _show(open_named(store).tagging(label_set, **options), output, as_json)
+    joined = open_named(store).tagging(label_set, **options)
+    show(joined, output, as_json)
+    if not as_json:
+        warn_of_one_label(joined.shares)
 
 
 @click.command()
@@ -83,10 +86,11 @@ def predict(store: str, probe: str, output: Path | None, as_json: bool, **option
 
     if output:
         output_format(output)
-    _show(open_named(store).predicting(probe, **options), output, as_json)
+    show(open_named(store).predicting(probe, **options), output, as_json)
 
 
-def _show(joined: "Joined", output: Path | None, as_json: bool) -> None:
+def show(joined: "Joined", output: Path | None, as_json: bool) -> None:
+    """Print rows, or write them to `output`; then shares and report, or all of it as JSON."""
     from embedstore.output import write_table
 
     to_stdout = not (output or as_json)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from embedstore.cli import care, demo, encode, label, search
+from embedstore.cli import care, classify, demo, encode, label, search
 from embedstore.cli.terminal import clean
 
 from embedstore import __version__
@@ -61,6 +61,8 @@ for command in (
     search.search,
     label.train,
     label.predict,
+    classify.classify,
+    classify.compare,
     care.info,
     care.verify,
     care.gc,

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
 
 __all__ = [
+    "backend_option",
+    "batch_size_option",
     "corpus_option",
+    "device_option",
     "json_option",
+    "max_seq_length_option",
     "no_encode_option",
     "open_named",
     "output_option",
@@ -45,6 +49,24 @@ json_option: Decorator = click.option(
 )
 no_encode_option: Decorator = click.option(
     "--no-encode", is_flag=True, help="Leave with exit code 3 rather than load the model."
+)
+
+
+backend_option: Decorator = click.option(
+    "--backend",
+    type=click.Choice(["torch", "tensorflow"]),
+    default="torch",
+    show_default=True,
+    help="What runs the model; its vectors are the same.",
+)
+device_option: Decorator = click.option(
+    "--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default the best there is."
+)
+batch_size_option: Decorator = click.option(
+    "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, metavar="N"
+)
+max_seq_length_option: Decorator = click.option(
+    "--max-seq-length", type=int, metavar="N", help="Tokens after which a text is cut off."
 )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from embedstore.encode import EncodeProgress
 
-__all__ = ["clean", "clip", "encode_progress", "note", "print_shares", "print_tables"]
+__all__ = ["clean", "clip", "encode_progress", "note", "print_shares", "print_tables", "warn_of_one_label"]
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
 _SHARE_WARNED = 0.9
@@ -93,12 +93,18 @@ def _cleaned(table: "pa.Table") -> "pa.Table":
 
 
 def print_shares(shares: dict[str, float], *, err: bool) -> None:
-    """Print the share of rows of each label, and a warning when one takes nearly all."""
+    """Print the share of rows of each label."""
+    if not shares:
+        return
     width = min(40, max(len(clean(name)) for name in shares))
     bar = max(10, min(40, shutil.get_terminal_size().columns - width - 12))
     for name, share in shares.items():
         line = f"  {clip(name, width):<{width}} {share:6.1%} {'█' * round(share * bar)}"
         note(line) if err else click.echo(line)
+
+
+def warn_of_one_label(shares: dict[str, float]) -> None:
+    """Warn when one of a user's labels takes nearly all rows."""
     top = max(shares, key=lambda name: shares[name])
     if shares[top] > _SHARE_WARNED:
         note(

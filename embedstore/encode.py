@@ -75,7 +75,8 @@ class EncodeProgress:
 class EncodeReport:
     """What an encode run came to.
 
-    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts.
+    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts; `space` is the
+    key of the space that now has them.
     """
 
     rows: int
@@ -85,6 +86,7 @@ class EncodeReport:
     truncated: int
     empty: int
     seconds: float
+    space: str
 
     def __str__(self) -> str:
         return (
@@ -163,6 +165,7 @@ def encode_corpora(
             "run again without it"
         )
     encoded = encode_missing(root, described, load_encoder, wanted=wanted, on_progress=on_progress)
+    _keep_head(root, described)
     return EncodeReport(
         rows=sum(len(corpus) for corpus in corpora),
         distinct_texts=distinct,
@@ -171,7 +174,20 @@ def encode_corpora(
         truncated=Space(root, load(root), key).truncated,
         empty=sum(part.empty for corpus in corpora for part in corpus.record.parts),
         seconds=time.monotonic() - start,
+        space=key,
     )
+
+
+def _keep_head(root: Path, described: Described) -> None:
+    """Take over label names that were changed in the checkpoint's configuration: the logits are the same."""
+    key = described.spec.key
+    space = load(root).spaces.get(key)
+    if described.head and space and described.head != space.head:
+        with files.lock(root / ".lock", exclusive=False):
+            commit(
+                root,
+                lambda base: replace(base, spaces={**base.spaces, key: replace(base.spaces[key], head=described.head)}),
+            )
 
 
 def encode_missing(
@@ -254,6 +270,7 @@ def with_receipts(
         model=described.model,
         revision=described.revision,
         query_prompt=described.query_prompt,
+        head=described.head,
     )
     provenance = list(space.provenance)
     segments = dict(space.segments)

@@ -7,6 +7,7 @@
     ├── InputError              (ValueError)   a table, label set or gold column is    exit code 1
     ├── NotFoundError           (LookupError)  no such store, corpus, row, probe       exit code 1
     ├── CheckpointError         (ValueError)   a model can't be found, read or trusted exit code 1
+    ├── MissingExtraError       (ImportError)  an optional package is not installed    exit code 1
     ├── SpaceMismatchError      (ValueError)   vectors of two encoders would mix       exit code 1
     ├── StoreBusyError          (RuntimeError) another process holds the store         exit code 1
     ├── StoreFormatError        (ValueError)   written by a newer release              exit code 1
@@ -24,6 +25,7 @@ __all__ = [
     "DamagedStoreError",
     "EmbedstoreError",
     "InputError",
+    "MissingExtraError",
     "ModelRequiredError",
     "NotFoundError",
     "OutputError",
@@ -56,6 +58,10 @@ class NotFoundError(EmbedstoreError, LookupError):
 
 class CheckpointError(EmbedstoreError, ValueError):
     """A checkpoint can't be found, read or trusted."""
+
+
+class MissingExtraError(EmbedstoreError, ImportError):
+    """What was asked for needs an optional package that is not installed."""
 
 
 class SpaceMismatchError(EmbedstoreError, ValueError):

@@ -1,11 +1,12 @@
 """Which checkpoint a command means, and the models loaded so far."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from embedstore import encoders
-from embedstore.encoders import Described, Encoder, EncoderOptions
-from embedstore.errors import CheckpointError
+from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling
+from embedstore.errors import CheckpointError, UsageError
 from embedstore.storage.records import Manifest, SpaceRecord
 
 __all__ = ["Models"]
@@ -29,10 +30,16 @@ class Models:
     ) -> Described:
         """Return the checkpoint that an encode means: the one named, or that of the store's first space."""
         if self._own is not None:
+            if options and options.output != self._own.spec.output:
+                raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")
             return _described(self._own)
         options = options or EncoderOptions()
         held = {text.file.sha256 for text in manifest.texts}
-        filled = [space for space in manifest.spaces.values() if not held.isdisjoint(space.segments)]
+        filled = [
+            space
+            for space in manifest.spaces.values()
+            if space.spec.output == "embedding" and not held.isdisjoint(space.segments)
+        ]
         if model is None and filled and revision is None:
             if options == EncoderOptions():
                 return _redescribe(filled[0])
@@ -72,10 +79,15 @@ def _redescribe(record: SpaceRecord) -> Described:
         query_prompt=record.query_prompt,
         max_seq_length=spec.max_seq_length,
         truncate_dim=spec.truncate_dim,
-        normalize=spec.normalized,
+        normalize=spec.normalized if spec.output == "embedding" else None,
         dtype=spec.dtype,
+        output=spec.output,
     )
     described = encoders.describe(record.model, options, revision=record.revision or None)
+    if described.spec != spec and spec.pooling in get_args(Pooling):
+        # A sentence-transformers folder whose transformer was pooled in another way than its own.
+        named = replace(options, pooling=cast(Pooling, spec.pooling))
+        described = encoders.describe(record.model, named, revision=record.revision or None)
     if described.spec != spec:
         raise CheckpointError(
             f"the checkpoint {record.model!r} is not the one that made this space (digest "

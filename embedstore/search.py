@@ -1,7 +1,7 @@
 """Nearest rows of a text, of a row, or of many texts at once."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from embedstore.vectors import unit_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Matches", "Neighbour", "matches_of", "nearest", "row_owner", "texts_of"]
+__all__ = ["Matches", "Neighbour", "matches_of", "nearest", "row_owner", "search"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,37 @@ class Neighbour:
     row: int
     position: int
     score: float
+
+
+def search(
+    root: Path,
+    manifest: Manifest,
+    space: Space,
+    corpora: Sequence[Corpus],
+    query: str | Sequence[str] | None,
+    row: object,
+    vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]],
+    k: int,
+    *,
+    exact: bool,
+) -> "Matches":
+    """Return the rows nearest to texts, or to a row; see `EmbeddingStore.search`."""
+    exclude = None
+    if row is not None:
+        asker, number = row_owner(corpora, row)
+        exclude = (asker.name, number)
+        position = asker.positions()[number : number + 1]
+        vectors = unit_rows(space.at(position, asker.name))
+        queries = texts_at(root, manifest, position)
+    else:
+        queries = [query] if isinstance(query, str) else list(query or ())
+        if not queries or any(not text.strip() for text in queries):
+            raise UsageError("expected a text to search for, found none or a blank one")
+        vectors = vectors_of(queries)
+    answers = nearest(root, manifest, space, corpora, vectors, k, exact=exact, exclude=exclude)
+    positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
+    ids = {corpus.name: corpus.ids() for corpus in corpora}
+    return matches_of(answers, queries, texts_at(root, manifest, positions), ids)
 
 
 def nearest(
@@ -140,12 +171,6 @@ class Matches:
         """Return the rows as a pandas DataFrame."""
         frame: pd.DataFrame = self.table.to_pandas()
         return frame
-
-
-def texts_of(root: Path, manifest: Manifest, answers: Sequence[Sequence[Neighbour]]) -> list[str]:
-    """Return the text of every row found, answer after answer."""
-    positions = [found.position for answer in answers for found in answer]
-    return texts_at(root, manifest, np.array(positions, dtype=np.int64))
 
 
 def matches_of(

@@ -1,7 +1,7 @@
 """The store: one object for everything that can be done with a corpus that is encoded once."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,35 +9,28 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.care import GcReport, VerifyReport, export, gc, verify
+from embedstore.contents import Contents
 from embedstore.corpus import Corpus, nearest_hint
-from embedstore.encode import EncodeProgress, EncodeReport, encode_corpora
 from embedstore.encoders import Encoder, EncoderOptions
 from embedstore.errors import NotFoundError, UsageError
-from embedstore.info import describe_store
-from embedstore.ingest import AddReport, add
 from embedstore.joined import Joined
 from embedstore.labels import LabelSet, tag_positions
 from embedstore.metrics import map_gold, parse_map
-from embedstore.models import Models
-from embedstore.queries import query_vectors
 from embedstore.space import Space, text_starts, texts_at
 from embedstore.storage import manifest as manifests
-from embedstore.storage.records import IndexRecord, Manifest
-from embedstore.tables import ReadOptions, sources_of
-from embedstore.vectors import unit_rows
+from embedstore.storage.records import IndexRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from embedstore.compare import Classifier, Comparison
     from embedstore.index import IndexKind
     from embedstore.search import Matches
     from embedstore.training import Trained, TrainOptions
 
-__all__ = ["EmbeddingStore", "EncodeReport", "create", "open_store"]
+__all__ = ["EmbeddingStore", "create", "open_store"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-Table = "pd.DataFrame | pa.Table | str | Path | Source | Sequence[str | Path | Source] | Sequence[dict[str, Any]]"
 
 
 def create(path: str | Path, *, encoder: Encoder | None = None) -> "EmbeddingStore":
@@ -84,8 +77,8 @@ def open_store(path: str | Path, *, encoder: Encoder | None = None) -> "Embeddin
     return EmbeddingStore(Path(path), encoder=encoder)
 
 
-class EmbeddingStore:
-    """A folder of texts, vectors, tables, indexes and probes.
+class EmbeddingStore(Contents):
+    """A store: texts, vectors and tables, and what can be asked of them.
 
     Each method looks at the newest state of the folder. Use `embedstore.open` or `embedstore.create`.
 
@@ -96,182 +89,6 @@ class EmbeddingStore:
     encoder : Encoder, optional
         Used wherever a checkpoint would be loaded.
     """
-
-    def __init__(self, path: Path, *, encoder: Encoder | None = None) -> None:
-        self.path = path
-        self._models = Models(encoder)
-
-    def __repr__(self) -> str:
-        return f"EmbeddingStore({str(self.path)!r})"
-
-    @property
-    def manifest(self) -> Manifest:
-        """The newest state."""
-        return manifests.load(self.path)
-
-    # Rows and vectors in
-
-    def add(
-        self,
-        table: Any,
-        *,
-        text: str | Sequence[str],
-        corpus: str = "train",
-        id: str | None = None,
-        template: str | None = None,
-        limit: int | None = None,
-        sample: int | None = None,
-        seed: int = 42,
-        replace: bool = False,
-        read_options: ReadOptions | None = None,
-    ) -> AddReport:
-        """Add rows to a corpus; nothing is encoded yet.
-
-        The same table again adds nothing; a file that changed takes the place of the rows read from it
-        before.
-
-        Parameters
-        ----------
-        table : DataFrame, Table, path, sequence of paths, or sequence of dict
-            Rows in memory (pandas, Arrow, dicts), or files.
-        text : str or sequence of str
-            The text column, several (joined by a space), or a template such as ``"{title}: {text}"``.
-        corpus : str
-            Name of the corpus.
-        id : str, optional
-            Column of unique ids; by default rows are numbered from 0.
-        template : str, optional
-            How several text columns become one text.
-        limit, sample : int, optional
-            Take the first rows only; then draw that many of them, as ``DataFrame.sample`` does, and keep
-            their order.
-        seed : int
-            Seed of `sample`.
-        replace : bool
-            Start the corpus anew.
-        read_options : ReadOptions, optional
-            How files are read.
-
-        Raises
-        ------
-        InputError
-            If the table can't be read or does not fit; nothing was added.
-        """
-        if not _NAME.fullmatch(corpus):
-            raise UsageError(f"expected a corpus name of letters, digits, '.', '_' and '-', found {corpus!r}")
-        for name, value in (("limit", limit), ("sample", sample)):
-            if value is not None and value < 1:
-                raise UsageError(f"expected a {name} of at least 1, found {value}")
-        options = read_options or ReadOptions()
-        sources = sources_of(table, options)
-        return add(
-            self.path,
-            sources,
-            corpus=corpus,
-            text=text,
-            template=template,
-            id_column=id,
-            limit=limit,
-            sample=sample,
-            seed=seed,
-            replace_corpus=replace,
-            read_options=options.describe(),
-        )
-
-    def encode(
-        self,
-        model: str | None = None,
-        *,
-        corpus: str | None = None,
-        options: EncoderOptions | None = None,
-        revision: str | None = None,
-        device: str | None = None,
-        batch_size: int = 32,
-        no_encode: bool = False,
-        on_progress: Callable[[EncodeProgress], None] | None = None,
-    ) -> EncodeReport:
-        """Encode every text that has no vector yet; segments are kept as they are done.
-
-        Parameters
-        ----------
-        model : str, optional
-            A folder or a Hugging Face name; by default the store's first space, or else the default model.
-        corpus : str, optional
-            Encode what this corpus needs; by default, what any corpus needs.
-        options : EncoderOptions, optional
-            Prompt, length, dimensions, stored dtype.
-        revision : str, optional
-            Branch, tag or commit of a hub model.
-        device : str, optional
-            PyTorch device.
-        batch_size : int
-            Texts per forward pass.
-        no_encode : bool
-            Raise rather than load a model.
-        on_progress : callable, optional
-            Called with an `EncodeProgress`.
-
-        Raises
-        ------
-        ModelRequiredError
-            Under `no_encode`, if a vector is missing.
-        CheckpointError
-            If the model can't be found or loaded.
-        """
-        if batch_size < 1:
-            raise UsageError(f"expected a batch size of at least 1, found {batch_size}")
-        manifest = self.manifest
-        corpora = [self.corpus(corpus)] if corpus else [Corpus(self.path, *pair) for pair in manifest.corpora.items()]
-        described = self._models.describe(manifest, model, options, revision)
-
-        def load() -> Encoder:
-            return self._models.load(described, device=device, batch_size=batch_size)
-
-        return encode_corpora(self.path, corpora, described, load, no_encode=no_encode, on_progress=on_progress)
-
-    # What is there
-
-    def corpus(self, name: str | None = None) -> Corpus:
-        """Return a corpus; by default the only one, or else ``train``.
-
-        Raises
-        ------
-        NotFoundError
-            If there is none of that name.
-        """
-        corpora = self.manifest.corpora
-        wanted = name or (next(iter(corpora)) if len(corpora) == 1 else "train")
-        if wanted not in corpora:
-            raise NotFoundError(f"{self.path} has no corpus {wanted!r}: {nearest_hint(wanted, list(corpora))}")
-        return Corpus(self.path, wanted, corpora[wanted])
-
-    def space(self, selector: str | None = None, *, covering: Sequence[Corpus] = ()) -> Space:
-        """Return a space, by the start of its key or by its model's name.
-
-        By default it is the first that has a vector for every row of the corpora in `covering`, or else
-        the store's first.
-
-        Raises
-        ------
-        NotFoundError
-            If no space, or more than one, is meant.
-        """
-        manifest = self.manifest
-        spaces = [Space(self.path, manifest, key) for key in manifest.spaces]
-        filled = [space for space in spaces if space.count]
-        if not filled:
-            raise NotFoundError(f"{self.path} has no vectors yet: run `embedstore encode STORE FILE --text COLUMN`")
-        if selector is None:
-            return next((space for space in filled if len(filled) > 1 and space.covers(covering)), filled[0])
-        chosen = [s for s in filled if s.key.startswith(selector) or s.record.model == selector]
-        if len(chosen) != 1:
-            shown = ", ".join(f"{space.key[:12]} ({space.record.model})" for space in filled)
-            raise NotFoundError(f"expected one space for {selector!r}, found {len(chosen)}: there are {shown}")
-        return chosen[0]
-
-    def info(self) -> dict[str, Any]:
-        """Return what the store holds as a JSON object."""
-        return describe_store(self.path, self.manifest)
 
     # Labels, neighbours, probes
 
@@ -289,7 +106,7 @@ class EmbeddingStore:
         """Tag every row of a corpus with the nearest label; see `tag`. Rows are read as they are asked for."""
         label_set = labels if isinstance(labels, LabelSet) else LabelSet.of(labels)
         table = self.corpus(corpus)
-        chosen_space = self.space(space, covering=[table])
+        chosen_space = self._embeddings(space, [table])
         gold_map = parse_map(mapping, label_set.names)
         gold_values = table.column(gold).to_pylist() if gold else None
         positions = table.positions()
@@ -343,30 +160,19 @@ class EmbeddingStore:
         no_encode: bool = False,
     ) -> "Matches":
         """Find the nearest rows; see `search`."""
-        from embedstore.search import matches_of, nearest, row_owner, texts_of
+        from embedstore.search import search
 
         if (query is None) == (row is None):
             raise UsageError("expected a text or a row to search for, found both or neither")
         manifest = self.manifest
         names = [self.corpus(corpus).name] if corpus else list(manifest.corpora)
         corpora = [Corpus(self.path, name, manifest.corpora[name]) for name in names]
-        chosen = self.space(space, covering=corpora)
-        exclude = None
-        if row is not None:
-            asker = row_owner(corpora, row)
-            exclude = (asker[0].name, asker[1])
-            position = asker[0].positions()[asker[1] : asker[1] + 1]
-            vectors = unit_rows(chosen.at(position, asker[0].name))
-            queries = texts_at(self.path, manifest, position)
-        else:
-            queries = [query] if isinstance(query, str) else list(query or ())
-            if not queries or any(not text.strip() for text in queries):
-                raise UsageError("expected a text to search for, found none or a blank one")
-            prompt = chosen.record.query_prompt
-            vectors = self._query_vectors(chosen, queries, prompt=prompt, no_encode=no_encode)
-        answers = nearest(self.path, manifest, chosen, corpora, vectors, k, exact=exact, exclude=exclude)
-        ids = {corpus.name: corpus.ids() for corpus in corpora}
-        return matches_of(answers, queries, texts_of(self.path, manifest, answers), ids)
+        chosen = self._embeddings(space, corpora)
+
+        def vectors_of(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            return self._query_vectors(chosen, texts, prompt=chosen.record.query_prompt, no_encode=no_encode)
+
+        return search(self.path, manifest, chosen, corpora, query, row, vectors_of, k, exact=exact)
 
     def search(self, query: str | Sequence[str] | None = None, **options: Any) -> "pd.DataFrame":
         """Return the rows nearest to a text, to several texts, or to a row.
@@ -390,7 +196,7 @@ class EmbeddingStore:
         """Build the FAISS index of a space; see `embedstore.index.build`."""
         from embedstore.index import build
 
-        return build(self.path, self.space(space), kind)
+        return build(self.path, self._embeddings(space, ()), kind)
 
     def train(
         self,
@@ -466,6 +272,156 @@ class EmbeddingStore:
         """
         return self.predicting(probe, **options).frame()
 
+    # Finetuned checkpoints
+
+    def classifying(
+        self,
+        model: str | None = None,
+        *,
+        corpus: str | None = None,
+        space: str | None = None,
+        gold: str | None = None,
+        mapping: Sequence[str] = (),
+        scores: bool = False,
+        threshold: float = 0.5,
+        max_seq_length: int | None = None,
+        **encode_options: Any,
+    ) -> Joined:
+        """Classify every row of a corpus; see `classify`. Rows are read as they are asked for."""
+        from embedstore.classify import classify_rows
+
+        table = self.corpus(corpus)
+        if model is not None:
+            if space is not None:
+                raise UsageError("expected a model or a space of logits, found both")
+            options = EncoderOptions(output="logits", max_seq_length=max_seq_length)
+            space = self.encode(model, corpus=table.name, options=options, **encode_options).space
+        logits = [found for found in self._spaces() if found.record.head and found.key.startswith(space or "")]
+        if not logits:
+            raise NotFoundError(f"{self.path} has no such logits yet: run `embedstore classify STORE -m CHECKPOINT`")
+        if len(logits) > 1:
+            shown = ", ".join(f"{found.key[:12]} ({found.record.model})" for found in logits)
+            raise NotFoundError(f"expected one space of logits, found {len(logits)}: choose one of {shown}")
+        head = logits[0].record.head
+        assert head is not None
+        return classify_rows(logits[0], head, table, gold=gold, mapping=mapping, scores=scores, threshold=threshold)
+
+    def classify(self, model: str | None = None, **options: Any) -> "pd.DataFrame":
+        """Give every row the label of a finetuned sequence-classification checkpoint; its logits are kept.
+
+        Parameters
+        ----------
+        model : str, optional
+            A folder or a Hugging Face name; by default the store's only space of logits.
+        **options
+            ``corpus``, ``scores`` (a column per label), ``threshold`` (0.5, for heads of sigmoids), ``gold`` with
+            ``mapping``, ``space`` (key of logits that are there), ``max_seq_length``, and those of `encode`.
+
+        Returns
+        -------
+        DataFrame
+            The corpus' rows and columns, then ``Predicted_Labels`` and ``probability``; a regression head gives
+            ``Predicted_Value`` instead.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint has no classification head, or weights of it are missing.
+        """
+        return self.classifying(model, **options).frame()
+
+    def compare(
+        self,
+        target: str,
+        *,
+        corpus: str | None = None,
+        test_corpus: str | None = None,
+        labels: Sequence[str] | LabelSet | None = None,
+        mapping: Sequence[str] = (),
+        classify: Sequence[str] = (),
+        options: "TrainOptions | None" = None,
+        no_encode: bool = False,
+        **encode_options: Any,
+    ) -> "Comparison":
+        """Compare what each road to a column's classes is worth, on the same rows.
+
+        Parameters
+        ----------
+        target : str
+            The column to predict.
+        corpus, test_corpus : str, optional
+            Rows to learn from and to test on; without a test corpus a stratified share is held out.
+        labels : sequence of str, or LabelSet, optional
+            Labels to tag with; by default the classes, if they have names.
+        mapping : sequence of str
+            ``VALUE=LABEL`` pairs: the labels, and the checkpoints' labels, that a class stands for.
+        classify : sequence of str
+            Finetuned checkpoints, beside those whose logits are in the store.
+        options : TrainOptions, optional
+            Penalty, iterations, split, seed.
+        no_encode : bool
+            Raise rather than load a model.
+        **encode_options
+            ``backend``, ``device``, ``batch_size`` and ``on_progress``, as of `encode`.
+
+        Returns
+        -------
+        Comparison
+            With ``scores``, ``notes`` and ``frame()``.
+        """
+        from embedstore.compare import compare
+        from embedstore.targets import split_rows
+        from embedstore.training import TrainOptions
+
+        chosen = options or TrainOptions()
+        table = self.corpus(corpus)
+        tested = self.corpus(test_corpus) if test_corpus else None
+        split = split_rows(
+            table,
+            target,
+            tested,
+            test_size=chosen.test_size,
+            random_state=chosen.random_state,
+            drop_missing=chosen.drop_missing,
+        )
+        classifiers = self._classifiers(classify, (tested or table).name, no_encode=no_encode, **encode_options)
+
+        def prototypes_of(space: Space, label_set: LabelSet) -> tuple[npt.NDArray[np.float32], int]:
+            before = sum(segment.count for segment in self.manifest.queries)
+
+            def vectors_of(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+                return self._query_vectors(space, texts, no_encode=no_encode)
+
+            prototypes = label_set.prototypes(vectors_of)
+            return prototypes, sum(segment.count for segment in self.manifest.queries) - before
+
+        return compare(
+            target,
+            split,
+            [space for space in self._spaces() if space.spec.output == "embedding"],
+            classifiers,
+            texts_at=lambda positions: texts_at(self.path, self.manifest, positions),
+            label_set=labels if labels is None or isinstance(labels, LabelSet) else LabelSet.of(labels),
+            prototypes_of=prototypes_of,
+            mapping=mapping,
+            options=chosen,
+        )
+
+    def _classifiers(self, models: Sequence[str], corpus: str, **encode_options: Any) -> "list[Classifier]":
+        from embedstore.compare import Classifier
+
+        reports = {}
+        for model in models:
+            report = self.encode(model, corpus=corpus, options=EncoderOptions(output="logits"), **encode_options)
+            reports[report.space] = report
+        found = []
+        for space in self._spaces():
+            if head := space.record.head:
+                made = reports.get(space.key)
+                seconds, encoded = (made.seconds, made.encoded) if made else (0.0, 0)
+                found.append(Classifier(space, head, seconds, encoded, made is not None))
+        return found
+
     # Care
 
     def verify(self) -> VerifyReport:
@@ -480,6 +436,3 @@ class EmbeddingStore:
         """Write vectors with ids to .npy, .parquet or .h5; see `embedstore.care.export`."""
         table = self.corpus(corpus)
         return export(self.space(space, covering=[table]), table, Path(path))
-
-    def _query_vectors(self, space: Space, texts: Sequence[str], **options: Any) -> npt.NDArray[np.float32]:
-        return query_vectors(self.path, space, texts, load_encoder=self._models.load_for, **options)

@@ -1,7 +1,6 @@
 """Training a probe: logistic regression on frozen vectors, and its report on rows not seen."""
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from embedstore.errors import InputError, UsageError
 from embedstore.metrics import Report, report
 from embedstore.probe import Probe
 from embedstore.space import Space
+from embedstore.targets import split_rows
 
-__all__ = ["TrainOptions", "Trained", "train"]
+__all__ = ["TrainOptions", "Trained", "fit", "train", "within_memory"]
 
-_MOST_CLASSES = 1000
 _SHARE_OF_MEMORY = 0.4
 
 
@@ -90,114 +89,74 @@ def train(
     InputError
         If the target is missing in rows, has one class, or looks continuous.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-    notes: list[str] = []
-    rows, values = _target(corpus, target, options, notes)
-    classes = _classes(values, target)
-    number = {value: i for i, value in enumerate(classes)}
-    y = np.array([number[value] for value in values])
-    if test_corpus is None:
-        train_rows, test_rows, y_train, y_test = _split(rows, y, options, classes)
-        held_out = f"{options.test_size:.0%} of corpus {corpus.name!r}, held out"
-        test_vectors = space.at(corpus.positions()[test_rows], corpus.name)
-        given = [value_text(classes[i]) for i in y_test]
-    else:
-        train_rows, y_train = rows, y
-        test_rows, test_values = _target(test_corpus, target, options, notes)
-        held_out = f"corpus {test_corpus.name!r}"
-        test_vectors = space.at(test_corpus.positions()[test_rows], test_corpus.name)
-        given = [value_text(value) for value in test_values]
-    chosen = _within_memory(len(train_rows), space.dimension, options.random_state, notes)
-    vectors = space.at(corpus.positions()[train_rows[chosen]], corpus.name)
-    model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
+    split = split_rows(
+        corpus,
+        target,
+        test_corpus,
+        test_size=options.test_size,
+        random_state=options.random_state,
+        drop_missing=options.drop_missing,
+    )
+    classes, notes = split.classes, list(split.notes)
+    test_vectors = space.at(split.test_positions, (test_corpus or corpus).name)
+    chosen = within_memory(len(split.y), space.dimension, options.random_state, notes)
+    vectors, y_train = space.at(split.train_positions[chosen], corpus.name), split.y[chosen]
     cv_scores: tuple[float, ...] = ()
     if options.cv is not None:
-        smallest = int(np.bincount(y_train[chosen]).min())
+        smallest = int(np.bincount(y_train).min())
         if smallest < options.cv:
             raise InputError(
                 f"expected at least {options.cv} rows of each class for --cv {options.cv}, found {smallest}"
             )
+        model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
         folds = StratifiedKFold(options.cv, shuffle=True, random_state=options.random_state)
-        cv_scores = tuple(cross_val_score(model, vectors, y_train[chosen], cv=folds).tolist())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # said in the notes instead
-        model.fit(vectors, y_train[chosen])
-    if max(model.n_iter_) >= options.max_iter:
-        notes.append(f"the solver stopped at {options.max_iter} iterations: raise --max-iter, or lower --C")
+        cv_scores = tuple(cross_val_score(model, vectors, y_train, cv=folds).tolist())
+    model = fit(vectors, y_train, options, notes)
     description = {
         "target": target,
         "corpus": corpus.name,
         "rows": len(chosen),
-        "tested_on": held_out,
+        "tested_on": split.tested_on,
         **asdict(options),
     }
     probe = Probe(classes, model.coef_.astype(np.float64), model.intercept_.astype(np.float64), space.key, description)
     predicted = [value_text(classes[i]) for i in probe.probabilities(test_vectors).argmax(axis=1)]
-    result = report(given, predicted)
+    result = report(split.given, predicted)
     description |= {"accuracy": result.accuracy, "macro_f1": result.macro_f1, "test_rows": result.rows}
     return Trained(probe, result, cv_scores, tuple(notes))
 
 
-def _target(
-    corpus: Corpus, target: str, options: TrainOptions, notes: list[str]
-) -> tuple[npt.NDArray[np.int64], list[Any]]:
-    values = corpus.column(target).to_pylist()
-    rows = np.array(
-        [row for row, value in enumerate(values) if value not in (None, "") and value == value],
-        dtype=np.int64,
-    )
-    missing = len(values) - len(rows)
-    if missing and not options.drop_missing:
-        raise InputError(
-            f"expected a value of {target!r} in every row of corpus {corpus.name!r}, found "
-            f"{missing:,} of {len(values):,} without: leave those rows out with --drop-missing"
-        )
-    if missing:
-        notes.append(
-            f"{missing:,} of {len(values):,} rows of corpus {corpus.name!r} have no {target!r} and are left out"
-        )
-    # Classes are kept as JSON: a date, a list or the like stands for its text.
-    return rows, [v if isinstance(v, str | int | float) else str(v) for v in (values[row] for row in rows)]
+def fit(vectors: Any, y: npt.NDArray[np.int64], options: TrainOptions, notes: list[str]) -> Any:
+    """Return scikit-learn's `LogisticRegression`, fitted; a note says if the solver stopped early.
+
+    Parameters
+    ----------
+    vectors : ndarray or sparse matrix of shape (n, dim)
+        What to learn from.
+    y : ndarray of shape (n,), int64
+        Classes as numbers.
+    options : TrainOptions
+        Penalty, iterations, seed.
+    notes : list of str
+        Added to.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said in the notes instead
+        model.fit(vectors, y)
+    if max(model.n_iter_) >= options.max_iter:
+        notes.append(f"the solver stopped at {options.max_iter} iterations: raise --max-iter, or lower --C")
+    return model
 
 
-def _classes(values: Sequence[Any], target: str) -> tuple[Any, ...]:
-    distinct = set(values)
-    if len(distinct) < 2:
-        raise InputError(
-            f"expected at least two classes in {target!r}, found {len(distinct)}: "
-            f"{', '.join(map(value_text, distinct))}"
-        )
-    fractional = any(isinstance(value, float) and not value.is_integer() for value in distinct)
-    if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > len(values) / 2)):
-        raise InputError(
-            f"{target!r} has {len(distinct):,} distinct values in {len(values):,} rows: that is no column of classes"
-        )
-    numeric = all(isinstance(value, (int, float)) for value in distinct)
-    return tuple(sorted(distinct, key=None if numeric else str))
-
-
-def _split(
-    rows: npt.NDArray[np.int64], y: npt.NDArray[np.int64], options: TrainOptions, classes: Sequence[Any]
-) -> list[npt.NDArray[np.int64]]:
-    from sklearn.model_selection import train_test_split
-
-    counts = np.bincount(y)
-    if counts.min() < 2:
-        raise InputError(
-            "expected at least 2 rows of each class to hold some out, found 1 of "
-            f"{value_text(classes[int(counts.argmin())])!r}: give a --test-corpus, or more rows"
-        )
-    try:
-        parts = train_test_split(rows, y, test_size=options.test_size, stratify=y, random_state=options.random_state)
-    except ValueError as error:
-        raise InputError(f"{len(rows)} rows can't be split with a test size of {options.test_size}: {error}") from error
-    return list(parts)
-
-
-def _within_memory(rows: int, dimension: int, seed: int, notes: list[str]) -> npt.NDArray[np.int64]:
+def within_memory(rows: int, dimension: int, seed: int, notes: list[str]) -> npt.NDArray[np.int64]:
+    """Return the rows to train on, in order: all, or a random sample that fits; then a note says so."""
     # The solver holds the float32 matrix and about one working copy of it.
     with Path("/proc/meminfo").open() as stream:
         available = next(int(line.split()[1]) * 1024 for line in stream if line.startswith("MemAvailable"))

@@ -25,13 +25,14 @@ HEAVY = [
 
 # Each line may import from the lines above it, and its own packages.
 LAYERS = [
-    ["errors", "spec", "vectors", "demo"],
+    ["errors", "spec", "vectors", "heads", "demo"],
     ["storage"],
     ["tables", "texts", "corpus"],
     ["space", "metrics", "encoders"],
     ["ingest", "encode", "joined", "scan", "output"],
-    ["models", "queries", "labels", "probe", "index", "care", "info"],
+    ["models", "queries", "labels", "probe", "index", "care", "info", "classify", "targets"],
     ["search", "training"],
+    ["compare", "contents"],
     ["store"],
     ["estimators"],
 ]
@@ -116,6 +117,8 @@ def test_every_module_has_a_layer():
     [
         ("torch", "encoders"),
         ("transformers", "encoders"),
+        ("tensorflow", "encoders"),
+        ("keras_hub", "encoders"),
         ("sentence_transformers", "encoders"),
         ("faiss", "index"),
         ("h5py", ""),

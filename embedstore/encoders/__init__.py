@@ -4,19 +4,24 @@
 `Encoder` for a spec.
 """
 
-from embedstore.encoders.base import Described, Encoder, EncoderOptions
-from embedstore.encoders.checkpoint import DEFAULT_MODEL, describe
+from embedstore.encoders.base import Backend, Described, Encoder, EncoderOptions, Pooling
+from embedstore.encoders.checkpoint import describe
+from embedstore.encoders.locate import DEFAULT_MODEL
 
-__all__ = ["DEFAULT_MODEL", "Described", "Encoder", "EncoderOptions", "describe", "load"]
+__all__ = ["DEFAULT_MODEL", "Backend", "Described", "Encoder", "EncoderOptions", "Pooling", "describe", "load"]
 
 
-def load(described: Described, *, device: str | None = None, batch_size: int = 32) -> Encoder:
+def load(
+    described: Described, *, backend: Backend = "torch", device: str | None = None, batch_size: int = 32
+) -> Encoder:
     """Load the model of a described checkpoint.
 
     Parameters
     ----------
     described : Described
         What `describe` returned.
+    backend : {"torch", "tensorflow"}
+        What runs the model; its vectors are the same.
     device : str, optional
         "cpu", "cuda", "cuda:1", "mps", …; by default the best that there is.
     batch_size : int
@@ -25,8 +30,18 @@ def load(described: Described, *, device: str | None = None, batch_size: int = 3
     Raises
     ------
     CheckpointError
-        If the model can't be loaded.
+        If the model can't be loaded, or not by this backend.
+    MissingExtraError
+        If the backend is not installed.
     """
-    from embedstore.encoders.sentence import SentenceEncoder
+    if backend == "tensorflow":
+        from embedstore.encoders.keras import TensorFlowEncoder
 
-    return SentenceEncoder(described, device=device, batch_size=batch_size)
+        return TensorFlowEncoder(described, device=device, batch_size=batch_size)
+    if described.kind == "sentence":
+        from embedstore.encoders.sentence import SentenceEncoder
+
+        return SentenceEncoder(described, device=device, batch_size=batch_size)
+    from embedstore.encoders.pytorch import TorchEncoder
+
+    return TorchEncoder(described, device=device, batch_size=batch_size)

@@ -3,14 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.spec import EncoderSpec, Provenance
+from embedstore.errors import UsageError
+from embedstore.heads import Head
+from embedstore.spec import EncoderSpec, Output, Provenance
+from embedstore.vectors import unit_rows
 
-__all__ = ["Described", "Encoder", "EncoderOptions"]
+__all__ = ["Backend", "Described", "Encoder", "EncoderOptions", "Pooling", "finish"]
+
+Backend = Literal["torch", "tensorflow"]
+Pooling = Literal["mean", "cls", "max", "mean-padded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,29 +33,71 @@ class EncoderOptions:
         Tokens after which a text is cut off.
     truncate_dim : int or None
         Leading dimensions to keep.
-    normalize : bool
-        Whether to make vectors of unit length where the model does not.
+    normalize : bool or None
+        Whether to make vectors of unit length where the model does not; None does so for sentence-transformers
+        models, and not for pooled features.
     dtype : {"float32", "float16"}
         How vectors are stored.
+    pooling : {"mean", "cls", "max", "mean-padded"} or None
+        How the last hidden state becomes one vector; None takes the pooling of a sentence-transformers model, and
+        "mean" for any other. "mean-padded" pads to `max_seq_length` and takes the mean over padding too.
+    output : {"embedding", "logits"}
+        Vectors that mean something by their direction, or the logits of a classifier.
+
+    Raises
+    ------
+    UsageError
+        If the pooling is unknown.
     """
 
     prompt: str | None = None
     query_prompt: str | None = None
     max_seq_length: int | None = None
     truncate_dim: int | None = None
-    normalize: bool = True
+    normalize: bool | None = None
     dtype: Literal["float32", "float16"] = "float32"
+    pooling: Pooling | None = None
+    output: Output = "embedding"
+
+    def __post_init__(self) -> None:
+        if self.pooling not in (None, *get_args(Pooling)):
+            raise UsageError(f"expected a pooling of {', '.join(get_args(Pooling))}, found {self.pooling!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """A checkpoint that was found: its name, its folder, its revision, and the spec it gives."""
+    """A checkpoint that was found: what it is, where its files are, and the spec it gives.
+
+    Attributes
+    ----------
+    model, revision : str
+        The name that loads it again, and its resolved revision.
+    folder, transformer : Path
+        Where the checkpoint is, and in it the transformer.
+    spec : EncoderSpec
+        What its vectors mean.
+    query_prompt : str
+        Put before a search.
+    kind : {"sentence", "features", "logits"}
+        A sentence-transformers model as it is, a transformer with a pooling, or a classifier.
+    head : Head or None
+        What logits mean.
+    normalizes : bool
+        Whether the model's own modules make unit vectors.
+    pooled_only : bool
+        Whether a sentence-transformers model is a transformer, a pooling and nothing else that matters.
+    """
 
     model: str
     folder: Path
     revision: str
     spec: EncoderSpec
     query_prompt: str
+    transformer: Path = Path()
+    kind: Literal["sentence", "features", "logits"] = "sentence"
+    head: Head | None = None
+    normalizes: bool = False
+    pooled_only: bool = True
 
 
 class Encoder(Protocol):
@@ -92,3 +140,11 @@ class Encoder(Protocol):
     def count_truncated(self, texts: Sequence[str]) -> int:
         """Return how many texts are longer than `max_seq_length` tokens, prompt included."""
         ...
+
+
+def finish(pooled: npt.NDArray[np.float32], described: Described) -> npt.NDArray[np.float32]:
+    """Cut and normalise pooled vectors, shape (n, dim), as sentence-transformers would; logits stay as they are."""
+    if described.normalizes:
+        pooled = unit_rows(pooled)
+    pooled = pooled[:, : described.spec.truncate_dim]
+    return unit_rows(pooled) if described.spec.normalized else pooled

