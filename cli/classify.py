@@ -193,3 +193,5 @@ def _print_comparison(found: "Comparison") -> None:
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(aligned))
+    if found.verdict:
+        click.echo(f"\n{clean(found.verdict)}")

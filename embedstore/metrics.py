@@ -10,7 +10,7 @@ import numpy.typing as npt
 from embedstore.corpus import value_text
 from embedstore.errors import InputError
 
-__all__ = ["Intervals", "Report", "intervals", "map_gold", "parse_map", "report"]
+__all__ = ["Intervals", "Report", "intervals", "map_gold", "paired_interval", "parse_map", "report"]
 
 _RESAMPLES = 1000
 
@@ -120,6 +120,13 @@ def intervals(found: Report, *, random_state: int = 42) -> Intervals:
         f1[number] = np.mean(2 * hits[seen > 0] / seen[seen > 0])
     accuracy = draws[:, right].sum(axis=1) / found.rows
     return Intervals(_middle(accuracy), _middle(f1))
+
+
+def paired_interval(gain: npt.NDArray[np.int64], *, random_state: int = 42) -> tuple[float, float]:
+    """Return the 95% bootstrap interval of the mean of a gain of -1, 0 or 1 per row, shape (n,)."""
+    counts = np.array([np.count_nonzero(gain == value) for value in (-1, 0, 1)])
+    draws = np.random.default_rng(random_state).multinomial(len(gain), counts / len(gain), size=_RESAMPLES)
+    return _middle((draws[:, 2] - draws[:, 0]) / len(gain))
 
 
 def _middle(values: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ class Models:
 
     def __init__(self, own: Encoder | None) -> None:
         self._own = own
-        self._loaded: dict[str, tuple[Described, Encoder]] = {}
+        self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
 
     def describe(
         self, manifest: Manifest, model: str | None, options: EncoderOptions | None, revision: str | None
@@ -47,20 +47,21 @@ class Models:
         return encoders.describe(model, options, revision=revision)
 
     def load(self, described: Described, **options: Any) -> Encoder:
-        """Return the loaded model of a described checkpoint; it is loaded once."""
+        """Return the loaded model of a described checkpoint; it is loaded once for the same options."""
         if self._own is not None:
             return self._own
-        key = described.spec.key
+        key = (described.spec.key, tuple(sorted(options.items())))
         if key not in self._loaded:
             self._loaded[key] = (described, encoders.load(described, **options))
         return self._loaded[key][1]
 
     def load_for(self, record: SpaceRecord) -> tuple[Described, Encoder]:
-        """Return the encoder that made a space, and what is known of it."""
+        """Return an encoder of a space, however it computes, and what is known of it."""
         if self._own is not None:
             return _described(self._own), self._own
-        if record.spec.key in self._loaded:
-            return self._loaded[record.spec.key]
+        for (key, _), loaded in self._loaded.items():
+            if key == record.spec.key:
+                return loaded
         described = _redescribe(record)
         return described, self.load(described)
 

@@ -9,6 +9,15 @@ from embedstore.demo import TEST, TRAIN
 
 FAMILIES = ["bert", "distilbert", "roberta", "mpnet", "deberta-v2"]
 HIDDEN = 32
+_STEMS = {
+    "bert": "Bert",
+    "camembert": "Camembert",
+    "deberta-v2": "DebertaV2",
+    "distilbert": "DistilBert",
+    "mpnet": "MPNet",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+}
 
 
 @functools.cache
@@ -57,9 +66,7 @@ def save_checkpoint(folder: Path, family: str, *, task: str = "SequenceClassific
     import torch
     import transformers
 
-    stem = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "mpnet": "MPNet"}.get(family, "DebertaV2")
-    if family in ("xlm-roberta", "camembert"):
-        stem = {"xlm-roberta": "XLMRoberta", "camembert": "Camembert"}[family]
+    stem = _STEMS[family]
     words = tokenizer(family)
     size = {"dim": HIDDEN, "hidden_dim": 64, "n_layers": 2, "n_heads": 4} if family == "distilbert" else {
         "hidden_size": HIDDEN, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4
@@ -69,12 +76,14 @@ def save_checkpoint(folder: Path, family: str, *, task: str = "SequenceClassific
         types["type_vocab_size"] = {"bert": 2, "deberta-v2": 0}.get(family, 1)
     like_deberta = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
     torch.manual_seed(0)
+    given = {
+        "vocab_size": len(words),
+        "pad_token_id": words.pad_token_id,
+        "max_position_embeddings": 66 if words.pad_token_id else 64,
+        "initializer_range": 0.3,
+    }
     made = getattr(transformers, f"{stem}Config")(
-        vocab_size=len(words),
-        pad_token_id=words.pad_token_id,
-        max_position_embeddings=66 if words.pad_token_id else 64,
-        initializer_range=0.3,
-        **{**size, **types, **(like_deberta if family == "deberta-v2" else {}), **config},
+        **given | size | types | (like_deberta if family == "deberta-v2" else {}) | config
     )
     model = getattr(transformers, f"{stem}{'For' + task if task else 'Model'}")(made)
     model.save_pretrained(folder)

@@ -122,3 +122,19 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.encode()
     made.tag(["Negative", "Positive"])
     return home
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function that saves a small random checkpoint, once for the same arguments."""
+    from checkpoints import save_checkpoint
+
+    made: dict[str, Path] = {}
+
+    def make(family: str, **options: object) -> Path:
+        name = f"{family} {options}"
+        if name not in made:
+            made[name] = save_checkpoint(tmp_path_factory.mktemp(family) / "checkpoint", family, **options)
+        return made[name]
+
+    return make

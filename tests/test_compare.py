@@ -1,0 +1,185 @@
+"""The table of methods: every figure as plain scikit-learn gives it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import train_test_split
+
+import embedstore
+from embedstore.errors import InputError, ModelRequiredError
+from embedstore.metrics import intervals, report
+
+
+@pytest.fixture
+def named(tmp_path, encoder):
+    """Sixty rows of two classes, whose words tell them apart a little."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number in range(60):
+        good = number % 3 != 0
+        words = rng.choice(["tea", "lamp", "shirt", "fine" if good else "poor", "nice" if good else "awful"], 4)
+        rows.append(
+            {"review": f"{' '.join(words)} {number}", "mood": "good" if good else "bad", "stars": int(good) + 1}
+        )
+    store = embedstore.create(tmp_path / "home" / "named", encoder=encoder)
+    store.add(rows[:40], text="review")
+    store.add(rows[40:], text="review", corpus="test")
+    store.encode()
+    return store
+
+
+def figures(given, predicted):
+    return accuracy_score(given, predicted), f1_score(given, predicted, average="macro")
+
+
+def oracle(store, train_rows, test_rows, test_corpus="train"):
+    one, other = store.corpus("train"), store.corpus(test_corpus)
+    texts = [store.space().vectors(corpus) for corpus in (one, other)]
+    review = [np.array(corpus.column("review").to_pylist()) for corpus in (one, other)]
+    mood = [np.array(corpus.column("mood").to_pylist()) for corpus in (one, other)]
+    x, y, xt, yt = texts[0][train_rows], mood[0][train_rows], texts[1][test_rows], mood[1][test_rows]
+    words = TfidfVectorizer().fit(review[0][train_rows])
+    sparse = [words.transform(r[rows]) for r, rows in ((review[0], train_rows), (review[1], test_rows))]
+    centres = np.stack([x[y == name].mean(axis=0) for name in ("bad", "good")])
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    labels = np.stack([store._models._own.vector(name) for name in ("bad", "good")])
+    names = np.array(["bad", "good"])
+    return {
+        "majority class": figures(yt, DummyClassifier().fit(x, y).predict(xt)),
+        "TF-IDF + LogReg": figures(yt, LogisticRegression(max_iter=1000).fit(sparse[0], y).predict(sparse[1])),
+        "cosine labels": figures(yt, names[(xt @ labels.T).argmax(axis=1)]),
+        "class centroids": figures(yt, names[(xt @ centres.T).argmax(axis=1)]),
+        "LogReg": figures(yt, LogisticRegression(max_iter=1000).fit(x, y).predict(xt)),
+    }
+
+
+def test_every_line_equals_plain_scikit_learn(named):
+    found = named.compare("mood", test_corpus="test")
+    expected = oracle(named, np.arange(40), np.arange(20), "test")
+    assert [score.method for score in found.scores] == list(expected)
+    for score in found.scores:
+        assert (score.accuracy, score.macro_f1) == pytest.approx(expected[score.method])
+        assert score.accuracy_low <= score.accuracy <= score.accuracy_high
+        assert score.rows == 20
+    assert found.scores[2].encoded == 2
+    assert named.compare("mood", test_corpus="test").scores[2].encoded == 0
+
+
+def test_without_a_test_corpus_the_rows_of_train_are_held_out(named):
+    y = named.corpus("train").column("mood").to_pylist()
+    train_rows, test_rows = train_test_split(np.arange(40), test_size=0.2, stratify=y, random_state=42)
+    expected = oracle(named, train_rows, test_rows)
+    found = named.compare("mood", corpus="train")
+    for score in found.scores:
+        assert (score.accuracy, score.macro_f1) == pytest.approx(expected[score.method])
+    logreg = found.scores[-1]
+    assert logreg.accuracy == pytest.approx(named.train("mood", corpus="train").report.accuracy)
+
+
+def test_classes_without_names_are_tagged_through_a_mapping(named):
+    without = named.compare("stars", test_corpus="test")
+    assert "cosine labels" not in [score.method for score in without.scores]
+    assert "the classes have no names" in without.notes[0]
+    mapping = ["1=bad", "2=good"]
+    found = named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=mapping)
+    expected = oracle(named, np.arange(40), np.arange(20), "test")
+    assert found.scores[2].accuracy == pytest.approx(expected["cosine labels"][0])
+    left = named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad", "2="])
+    assert [score.rows for score in left.scores] == [20, 20, 6, 20, 20]
+    with pytest.raises(InputError, match="which is none of the labels bad, good"):
+        named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad"])
+    with pytest.raises(InputError, match="with a label of bad, good, found '1=ugly'"):
+        named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=ugly"])
+
+
+def test_the_verdict_sets_the_best_vectors_against_words(named):
+    found = named.compare("mood", test_corpus="test")
+    words, logreg = found.scores[1], found.scores[-1]
+    assert found.verdict.startswith("LogReg on hash ")
+    assert f"{100 * (logreg.accuracy - words.accuracy):+.1f} points" in found.verdict
+
+
+def test_a_checkpoint_beside_the_others_is_encoded_once(cli, checkpoint, tmp_path):
+    folder = checkpoint("distilbert", id2label={0: "bad", 1: "good"})
+    rows = [
+        {"review": f"{word} {i}", "mood": mood} for i in range(12) for word, mood in (("fine", "good"), ("poor", "bad"))
+    ]
+    store = embedstore.create(cli.home / "moods")
+    store.add(rows, text="review")
+    store.encode(str(folder), options=embedstore.EncoderOptions(pooling="mean"))
+    done = cli("compare", "moods", "--target", "mood", "--classify", folder, "--json", "-o", tmp_path / "table.csv")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)["scores"]
+    assert [(score["method"], score["encoded"]) for score in scores[2:]] == [
+        ("cosine labels", 2), ("class centroids", 0), ("LogReg", 0), ("finetuned checkpoint", 24)
+    ]  # fmt: skip
+    frame = store.classify(str(folder))
+    _, test_rows = train_test_split(np.arange(24), test_size=0.2, stratify=frame["mood"], random_state=42)
+    right = frame["mood"] == frame["Predicted_Labels"]
+    assert scores[-1]["accuracy"] == pytest.approx(right.iloc[test_rows].mean())
+    assert list(pd.read_csv(tmp_path / "table.csv")["method"]) == [score["method"] for score in scores]
+    again = cli("compare", "moods", "--target", "mood", "--no-encode")
+    assert again.returncode == 0, again.stderr
+    lines = again.stdout.splitlines()
+    assert "finetuned checkpoint" in lines[-3]
+    assert lines[-3].split()[-1] == "0"
+
+
+def test_logits_that_do_not_fit_the_classes_are_left_out_unless_asked_for(checkpoint, tmp_path):
+    folder = str(checkpoint("distilbert"))
+    store = embedstore.create(tmp_path / "store")
+    store.add([{"review": f"{'fine' if i % 2 else 'poor'} {i}", "mood": "good" if i % 2 else "bad"} for i in range(20)],
+              text="review")  # fmt: skip
+    store.classify(folder)
+    found = store.compare("mood")
+    assert [score.method for score in found.scores] == ["majority class", "TF-IDF + LogReg"]
+    assert any("finetuned checkpoint" in note and "is none of the labels LABEL_0" in note for note in found.notes)
+    with pytest.raises(InputError, match="is none of the labels LABEL_0, LABEL_1"):
+        store.compare("mood", classify=[folder])
+
+
+def test_a_space_that_lacks_rows_is_left_out_with_a_note(named, encoder):
+    named.add(
+        [{"review": f"new {i}", "mood": "good" if i % 2 else "bad", "stars": 1} for i in range(20)],
+        text="review",
+        corpus="new",
+    )
+    found = named.compare("mood", corpus="new")
+    assert [score.method for score in found.scores] == ["majority class", "TF-IDF + LogReg"]
+    assert any("is left out" in note and "have no vector" in note for note in found.notes)
+    with pytest.raises(ModelRequiredError):
+        named.compare("mood", corpus="train", labels=["never", "seen"], no_encode=True)
+
+
+def test_intervals_are_those_of_resampled_rows():
+    rng = np.random.default_rng(0)
+    given = rng.integers(0, 3, 300)
+    predicted = np.where(rng.random(300) < 0.7, given, rng.integers(0, 3, 300))
+    draws = []
+    for _ in range(2000):
+        rows = rng.integers(0, 300, 300)
+        draws.append(figures(given[rows], predicted[rows]))
+    expected = np.percentile(draws, [2.5, 97.5], axis=0)
+    found = intervals(report(list(map(str, given)), list(map(str, predicted))))
+    np.testing.assert_allclose(found.accuracy, expected[:, 0], atol=0.01)
+    np.testing.assert_allclose(found.macro_f1, expected[:, 1], atol=0.01)
+
+
+def test_the_table_lines_up_and_bad_calls_say_so(cli, named):
+    done = cli("compare", "named", "--target", "mood", "--test-corpus", "test", "--no-encode")
+    assert "and --no-encode forbids" in done.stderr
+    named.tag(["bad", "good"])
+    done = cli("compare", "named", "--target", "mood", "--test-corpus", "test", "--no-encode")
+    table = done.stdout.splitlines()[2:8]
+    assert len({len(line) for line in table}) == 1
+    assert table[0].split() == ["method", "vectors", "of", "rows", "accuracy", "macro-F1", "seconds", "encoded"]
+    assert "there are" in cli.fails(1, "compare", "named", "--target", "nothing")
+    cli.fails(2, "compare", "named", "--target", "mood", "-l", "a", "-l", "b", "--labels", "x.txt")
+    cli.fails(1, "compare", "named", "--target", "mood", "--corpus", "train", "-o", "table.docx")
+    cli.fails(1, "compare", "named", "--target", "review", "--corpus", "train")
