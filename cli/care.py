@@ -52,6 +52,8 @@ def _space_lines(space: dict[str, Any], texts: int) -> list[str]:
         f"    key {space['key']}",
         "    spec " + ", ".join(f"{name} {value!r}" for name, value in spec.items()),
     ]
+    if space["head"]:
+        lines.insert(2, f"    logits of {', '.join(space['head']['labels'])}; {space['head']['activation']}")
     for p in space["provenance"]:
         versions = ", ".join(f"{name} {version}" for name, version in p["versions"])
         lines.append(

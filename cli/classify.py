@@ -111,6 +111,7 @@ def classify(
     help="The label, or the checkpoint's label, that a class stands for.",
 )
 @click.option("--classify", "checkpoints", multiple=True, metavar="CHECKPOINT", help="A finetuned classifier.")
+@max_seq_length_option
 @click.option("--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty.")
 @click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the split and of the intervals.")

@@ -1,11 +1,7 @@
 """`encode` and `index`."""
 
 import json
-import shutil
-import sys
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,9 +17,8 @@ from embedstore.cli.options import (
     store_argument,
     store_path,
 )
+from embedstore.cli.rows import add_files, row_options
 from embedstore.cli.terminal import encode_progress, note
-
-from embedstore.errors import InputError, NotFoundError, UsageError
 
 __all__ = ["encode", "index"]
 
@@ -31,10 +26,7 @@ __all__ = ["encode", "index"]
 @click.command()
 @store_argument
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--text", multiple=True, metavar="COL", help='Text column; several, or a template: "{title}: {text}".')
-@click.option("--template", metavar="TEMPLATE", help="How several text columns become one text.")
-@click.option("--id", "id_column", metavar="COL", help="Column of unique ids; by default rows are numbered from 0.")
-@click.option("--corpus", default="train", show_default=True, metavar="NAME", help="Corpus that the rows go to.")
+@row_options
 @click.option("-m", "--model", metavar="MODEL", help="Folder or Hugging Face name; by default all-MiniLM-L6-v2.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @click.option("--prompt", metavar="TEXT", help="Put before every text; by default the model's document prompt.")
@@ -55,15 +47,6 @@ __all__ = ["encode", "index"]
 @backend_option
 @device_option
 @batch_size_option
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N rows.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N rows, as pandas' sample does.")
-@click.option("--seed", type=int, default=42, show_default=True, metavar="S", help="Seed of --sample.")
-@click.option("--replace", is_flag=True, help="Start the corpus anew.")
-@click.option("--format", "format_", type=click.Choice(["csv", "tsv", "jsonl", "parquet"]), help="Format of FILE.")
-@click.option("--delimiter", metavar="CHAR", help="Field separator.")
-@click.option("--no-quoting", is_flag=True, help='Take " as an ordinary character.')
-@click.option("--columns", metavar="A,B,…", help="Column names of a file without a header line.")
-@click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Text encoding of FILE.")
 @no_encode_option
 @json_option
 def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, **options: Any) -> None:
@@ -76,7 +59,9 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
 
     if files:
         opened = EmbeddingStore(store_path(store))
-        _add(opened, files, options)
+        added = add_files(opened, files, options)
+        if added.rows > added.rows_read > 0:
+            note(f"corpus {options['corpus']!r} now has {added.rows:,} rows, {added.rows_read:,} of them read now")
     else:
         opened = open_named(store)
     corpus = options["corpus"] if files else None
@@ -107,61 +92,6 @@ def _encoder_options(options: dict[str, Any]) -> Any:
         dtype=options["dtype"],
         pooling=options["pooling"],
     )
-
-
-def _add(store: Any, files: tuple[str, ...], options: dict[str, Any]) -> None:
-    from embedstore.tables import ReadOptions, file_source
-
-    columns = options["columns"]
-    read_options = ReadOptions(
-        format=options["format_"],
-        delimiter={"\\t": "\t", "tab": "\t"}.get(options["delimiter"], options["delimiter"]),
-        quoting=not options["no_quoting"],
-        columns=tuple(columns.split(",")) if columns else None,
-        encoding=options["encoding"],
-    )
-    if files.count("-") > 1:
-        raise UsageError("standard input (-) can be read once, found it twice")
-    with tempfile.TemporaryDirectory(prefix="embedstore-") as folder:
-        sources = []
-        for file in files:
-            if file == "-":
-                spooled = Path(folder) / "stdin"
-                with spooled.open("wb") as out:
-                    shutil.copyfileobj(sys.stdin.buffer, out)
-                if not spooled.stat().st_size:
-                    raise InputError("standard input is empty: expected a table")
-                sources.append(file_source(spooled, read_options, name="standard input", origin=""))
-            else:
-                path = Path(file)
-                sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))
-        text = _text(store, sources, options)
-        report = store.add(
-            sources,
-            text=text,
-            corpus=options["corpus"],
-            id=options["id_column"],
-            template=options["template"],
-            limit=options["limit"],
-            sample=options["sample"],
-            seed=options["seed"],
-            replace=options["replace"],
-            read_options=read_options,
-        )
-    if report.rows > report.rows_read > 0:
-        note(f"corpus {options['corpus']!r} now has {report.rows:,} rows, {report.rows_read:,} of them read now")
-
-
-def _text(store: Any, sources: list[Any], options: dict[str, Any]) -> Any:
-    if options["text"]:
-        return options["text"][0] if len(options["text"]) == 1 else list(options["text"])
-    try:
-        record = store.corpus(options["corpus"]).record
-    except NotFoundError:
-        names = ", ".join(sources[0].survey().schema.names)
-        raise UsageError(f"expected --text COLUMN to say where the texts are; {sources[0].name} has {names}") from None
-    options["id_column"] = options["id_column"] or record.id_column or None
-    return record.template
 
 
 @click.command()

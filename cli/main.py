@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from embedstore.cli import care, classify, demo, encode, label, search
+from embedstore.cli import care, classify, demo, encode, label, rows, search
 from embedstore.cli.terminal import clean
 
 from embedstore import __version__
@@ -55,6 +55,7 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
 
 
 for command in (
+    rows.add,
     encode.encode,
     encode.index,
     label.tag,

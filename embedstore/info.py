@@ -31,6 +31,7 @@ def describe_store(root: Path, manifest: Manifest) -> dict[str, Any]:
                 "bytes": sum(s.file.size for s in space.record.segments.values()),
                 "spec": space.spec.to_json(),
                 "query_prompt": space.record.query_prompt,
+                "head": space.record.head.to_json() if space.record.head else None,
                 "provenance": [p.to_json() for p in space.record.provenance],
             }
         )

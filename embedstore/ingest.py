@@ -40,6 +40,9 @@ class AddReport:
     rows: int
     new_texts: int
 
+    def __str__(self) -> str:
+        return f"{self.rows_read:,} rows read now, {self.rows:,} in all; {self.new_texts:,} texts are new"
+
 
 def add(
     root: Path,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from embedstore.care import GcReport, VerifyReport, export, gc, verify
 from embedstore.contents import Contents
 from embedstore.corpus import Corpus, nearest_hint
+from embedstore.encode import EncodeReport
 from embedstore.encoders import Encoder, EncoderOptions
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.joined import Joined
@@ -339,6 +340,7 @@ class EmbeddingStore(Contents):
         labels: Sequence[str] | LabelSet | None = None,
         mapping: Sequence[str] = (),
         classify: Sequence[str] = (),
+        max_seq_length: int | None = None,
         options: "TrainOptions | None" = None,
         no_encode: bool = False,
         **encode_options: Any,
@@ -356,7 +358,10 @@ class EmbeddingStore(Contents):
         mapping : sequence of str
             ``VALUE=LABEL`` pairs: the labels, and the checkpoints' labels, that a class stands for.
         classify : sequence of str
-            Finetuned checkpoints, beside those whose logits are in the store.
+            Finetuned checkpoints, beside those whose logits are in the store; one whose logits are there is not
+            encoded again.
+        max_seq_length : int, optional
+            Tokens after which a text is cut off for `classify`.
         options : TrainOptions, optional
             Penalty, iterations, split, seed.
         no_encode : bool
@@ -384,7 +389,9 @@ class EmbeddingStore(Contents):
             random_state=chosen.random_state,
             drop_missing=chosen.drop_missing,
         )
-        classifiers = self._classifiers(classify, (tested or table).name, no_encode=no_encode, **encode_options)
+        classifiers = self._classifiers(
+            classify, tested or table, max_seq_length, no_encode=no_encode, **encode_options
+        )
 
         def prototypes_of(space: Space, label_set: LabelSet) -> tuple[npt.NDArray[np.float32], int]:
             before = sum(segment.count for segment in self.manifest.queries)
@@ -407,19 +414,27 @@ class EmbeddingStore(Contents):
             options=chosen,
         )
 
-    def _classifiers(self, models: Sequence[str], corpus: str, **encode_options: Any) -> "list[Classifier]":
+    def _classifiers(
+        self, models: Sequence[str], table: Corpus, max_seq_length: int | None, **encode_options: Any
+    ) -> "list[Classifier]":
         from embedstore.compare import Classifier
 
-        reports = {}
+        asked: dict[str, EncodeReport | None] = {}
         for model in models:
-            report = self.encode(model, corpus=corpus, options=EncoderOptions(output="logits"), **encode_options)
-            reports[report.space] = report
+            name = str(Path(model).resolve()) if Path(model).is_dir() else model
+            held = [s.key for s in self._spaces() if s.record.head and s.record.model == name and s.covers([table])]
+            if held and max_seq_length is None:
+                asked |= dict.fromkeys(held)
+                continue
+            options = EncoderOptions(output="logits", max_seq_length=max_seq_length)
+            report = self.encode(model, corpus=table.name, options=options, **encode_options)
+            asked[report.space] = report
         found = []
         for space in self._spaces():
             if head := space.record.head:
-                made = reports.get(space.key)
+                made = asked.get(space.key)
                 seconds, encoded = (made.seconds, made.encoded) if made else (0.0, 0)
-                found.append(Classifier(space, head, seconds, encoded, made is not None))
+                found.append(Classifier(space, head, seconds, encoded, space.key in asked))
         return found
 
     # Care

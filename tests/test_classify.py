@@ -60,7 +60,8 @@ def test_a_second_run_encodes_nothing_and_loads_no_model(cli, logits_store, chec
     assert "31 rows, 30 distinct texts: 0 already cached, 30 encoded now" in first.stderr
     words = ["classify", "logits", "-m", str(folder), "--gold", "polarity", "--no-encode"]
     code = (
-        f"import sys\nfrom embedstore.cli import main\ntry: main({words!r})\nexcept SystemExit as e: assert not e.code\n"
+        "import sys\nfrom embedstore.cli import main\n"
+        f"try: main({words!r})\nexcept SystemExit as left: assert not left.code\n"
         "assert not {'torch', 'transformers', 'tensorflow'} & set(sys.modules)"
     )
     second = subprocess.run([sys.executable, "-c", code], env=cli.environment, capture_output=True, text=True)

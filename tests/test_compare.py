@@ -124,8 +124,9 @@ def test_a_checkpoint_beside_the_others_is_encoded_once(cli, checkpoint, tmp_pat
     right = frame["mood"] == frame["Predicted_Labels"]
     assert scores[-1]["accuracy"] == pytest.approx(right.iloc[test_rows].mean())
     assert list(pd.read_csv(tmp_path / "table.csv")["method"]) == [score["method"] for score in scores]
-    again = cli("compare", "moods", "--target", "mood", "--no-encode")
+    again = cli("compare", "moods", "--target", "mood", "--no-encode", "--classify", folder)
     assert again.returncode == 0, again.stderr
+    assert "logits of bad, good; softmax" in cli("info", "moods").stdout
     lines = again.stdout.splitlines()
     assert "finetuned checkpoint" in lines[-3]
     assert lines[-3].split()[-1] == "0"

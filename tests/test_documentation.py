@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from embedstore.cli.main import group
+from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
 
 from embedstore.demo import TEST, TRAIN
 
@@ -25,7 +27,7 @@ def test_the_readme_runs(cli):
     shutil.copy(TEST, place / "more.csv")
     environment = {key: value for key, value in cli.environment.items() if key != "EMBEDSTORE_HOME"}
     commands = [line for line in README.splitlines() if line.startswith("embedstore ")]
-    assert len(commands) == 9
+    assert len(commands) == 10
     for command in commands:
         words = shlex.split(command)[1:]
         done = subprocess.run(cli.command(*words), cwd=place, env=environment, capture_output=True, text=True)
@@ -36,6 +38,66 @@ def test_the_readme_runs(cli):
     done = subprocess.run([sys.executable, "-c", blocks[0]], cwd=place, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "macro avg" in done.stdout
+
+
+def as_the_tutorial_does(folder, frame):
+    """Return features and logits of the rows as the tutorial computes them: one pass, padded to 128."""
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = list(frame["review_combined_lemma"].fillna(""))
+    inputs = tokenizer(texts, truncation=True, padding="max_length", max_length=128, return_tensors="pt")
+    with torch.no_grad():
+        body = transformers.AutoModel.from_pretrained(folder).eval()(**inputs)
+        head = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()(**inputs)
+    return body.last_hidden_state.mean(axis=1).numpy(), head.logits.numpy()
+
+
+def test_the_tutorial_runs(cli, checkpoint):
+    """Its commands in order, on small checkpoints with random weights, and fewer rows."""
+    place = cli.home.parent
+    for path, name in ((TRAIN, "train"), (TEST, "test")):
+        table = pd.read_csv(path).dropna(subset="class_index").astype({"class_index": int})
+        table = table.rename(columns={"review": "review_combined_lemma"})
+        table.to_csv(place / f"{name}.csv", index=False)
+    finetuned = checkpoint("distilbert", id2label={0: "NEGATIVE", 1: "POSITIVE"}, max_position_embeddings=128)
+    replaced = {
+        "distilbert/distilbert-base-uncased-finetuned-sst-2-english": str(finetuned),
+        "sentence-transformers/all-mpnet-base-v2": "sentence-transformers/all-MiniLM-L6-v2",
+        "1500": "60",
+        "100000": "40",
+        "10000": "20",
+    }
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text()
+    commands = [line for line in tutorial.splitlines() if line.startswith("embedstore ")]
+    assert len(commands) == 11
+    outputs = {}
+    for command in commands:
+        words = [replaced.get(word, word) for word in shlex.split(command)[1:]]
+        done = subprocess.run(cli.command(*words), cwd=place, env=cli.environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        outputs[command] = done
+    drawn = {
+        name: pd.read_csv(place / f"{name}.csv").sample(60, random_state=42).sort_index().reset_index(drop=True)
+        for name in ("train", "test")
+    }
+    features, logits = zip(*(as_the_tutorial_does(finetuned, drawn[name]) for name in drawn), strict=True)
+    part1 = pd.read_csv(place / "part1.csv")
+    assert list(part1["review_combined_lemma"]) == list(drawn["test"]["review_combined_lemma"])
+    assert list(part1["Predicted_Labels"]) == [["NEGATIVE", "POSITIVE"][i] for i in logits[1].argmax(axis=1)]
+    learnt = LogisticRegression().fit(features[0], drawn["train"]["class_index"])
+    expected = metrics.classification_report(drawn["test"]["class_index"], learnt.predict(features[1]), digits=4)
+    assert expected.strip() in outputs[commands[4]].stdout
+    assert set(pd.read_csv(place / "part4.csv")["Predicted_Labels"]) <= {
+        "Very Negative", "Negative", "Neutral", "Positive", "Very Positive"
+    }  # fmt: skip
+    trained = [done.stdout for command, done in outputs.items() if command.startswith("embedstore train")]
+    assert len(trained) == 2
+    assert all("macro avg" in output for output in trained)
+    table = outputs[commands[-1]].stdout
+    assert "finetuned checkpoint" in table
+    assert "cosine labels" in table
 
 
 def test_every_command_stands_in_the_readme():
@@ -54,7 +116,14 @@ def test_every_module_stands_in_the_design():
 
 @pytest.mark.parametrize(
     "module",
-    ["embedstore.texts", "embedstore.vectors", "embedstore.labels", "embedstore.estimators", "embedstore.cli.terminal"],
+    [
+        "embedstore.texts",
+        "embedstore.vectors",
+        "embedstore.heads",
+        "embedstore.labels",
+        "embedstore.estimators",
+        "embedstore.cli.terminal",
+    ],
 )
 def test_examples_in_docstrings_hold(module):
     result = doctest.testmod(importlib.import_module(module))

@@ -1,0 +1,118 @@
+"""`add`, and how rows get from files into a store."""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from embedstore.cli.options import json_option, store_argument, store_path
+
+from embedstore.errors import InputError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from embedstore.ingest import AddReport
+    from embedstore.store import EmbeddingStore
+
+__all__ = ["add", "add_files", "row_options"]
+
+_OPTIONS = (
+    click.option(
+        "--text", multiple=True, metavar="COL", help='Text column; several, or a template: "{title}: {text}".'
+    ),
+    click.option("--template", metavar="TEMPLATE", help="How several text columns become one text."),
+    click.option("--id", "id_column", metavar="COL", help="Column of unique ids; by default rows are numbered from 0."),
+    click.option("--corpus", default="train", show_default=True, metavar="NAME", help="Corpus that the rows go to."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N rows."),
+    click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N rows, as pandas' sample does."),
+    click.option("--seed", type=int, default=42, show_default=True, metavar="S", help="Seed of --sample."),
+    click.option("--replace", is_flag=True, help="Start the corpus anew."),
+    click.option("--format", "format_", type=click.Choice(["csv", "tsv", "jsonl", "parquet"]), help="Format of FILE."),
+    click.option("--delimiter", metavar="CHAR", help="Field separator."),
+    click.option("--no-quoting", is_flag=True, help='Take " as an ordinary character.'),
+    click.option("--columns", metavar="A,B,…", help="Column names of a file without a header line."),
+    click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Text encoding of FILE."),
+)
+
+
+def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how files are read, and which of their rows."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@store_argument
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@row_options
+@json_option
+def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Read tables and keep their rows; nothing is encoded yet.
+
+    FILE is CSV, TSV, JSONL or Parquet, gzip or not; - is standard input. The same table again adds nothing.
+    """
+    from embedstore.store import EmbeddingStore
+
+    report = add_files(EmbeddingStore(store_path(store)), files, options)
+    click.echo(json.dumps(asdict(report)) if as_json else str(report))
+
+
+def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str, Any]) -> "AddReport":
+    """Add the rows of `files` ("-" is standard input) to a store, as the options of `row_options` say."""
+    from embedstore.tables import ReadOptions, file_source
+
+    columns = options["columns"]
+    read_options = ReadOptions(
+        format=options["format_"],
+        delimiter={"\\t": "\t", "tab": "\t"}.get(options["delimiter"], options["delimiter"]),
+        quoting=not options["no_quoting"],
+        columns=tuple(columns.split(",")) if columns else None,
+        encoding=options["encoding"],
+    )
+    if files.count("-") > 1:
+        raise UsageError("standard input (-) can be read once, found it twice")
+    with tempfile.TemporaryDirectory(prefix="embedstore-") as folder:
+        sources = []
+        for file in files:
+            if file == "-":
+                spooled = Path(folder) / "stdin"
+                with spooled.open("wb") as out:
+                    shutil.copyfileobj(sys.stdin.buffer, out)
+                if not spooled.stat().st_size:
+                    raise InputError("standard input is empty: expected a table")
+                sources.append(file_source(spooled, read_options, name="standard input", origin=""))
+            else:
+                path = Path(file)
+                sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))
+        text = _text(store, sources, options)
+        report = store.add(
+            sources,
+            text=text,
+            corpus=options["corpus"],
+            id=options["id_column"],
+            template=options["template"],
+            limit=options["limit"],
+            sample=options["sample"],
+            seed=options["seed"],
+            replace=options["replace"],
+            read_options=read_options,
+        )
+
+    return report
+
+
+def _text(store: "EmbeddingStore", sources: list[Any], options: dict[str, Any]) -> Any:
+    if options["text"]:
+        return options["text"][0] if len(options["text"]) == 1 else list(options["text"])
+    try:
+        record = store.corpus(options["corpus"]).record
+    except NotFoundError:
+        names = ", ".join(sources[0].survey().schema.names)
+        raise UsageError(f"expected --text COLUMN to say where the texts are; {sources[0].name} has {names}") from None
+    options["id_column"] = options["id_column"] or record.id_column or None
+    return record.template
