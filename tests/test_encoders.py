@@ -12,7 +12,8 @@ from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.errors import CheckpointError, UsageError
 
 LENGTH = 40
-TEXTS = [*reviews()[:40], "", "a", "good tea " * 60]
+SHORT = ["", "a", "good tea", "bad tea", "a lamp", "too bright", "nice", "awful", "fine", "poor"]
+TEXTS = [*reviews()[:40], *SHORT, "good tea " * 60]
 
 
 def encoded(folder: Path, texts: list[str], **options: object) -> np.ndarray:
@@ -60,7 +61,8 @@ def test_mean_padded_is_the_mean_over_every_position_in_any_order(checkpoint, fa
     np.testing.assert_allclose(encoded(folder, TEXTS, pooling="mean-padded"), expected, atol=1e-6, rtol=0)
     backwards = encoded(folder, TEXTS[::-1], pooling="mean-padded")[::-1]
     np.testing.assert_allclose(backwards, expected, atol=1e-6, rtol=0)
-    np.testing.assert_allclose(encoded(folder, TEXTS[:1], pooling="mean-padded"), expected[:1], atol=1e-6, rtol=0)
+    short = encoded(folder, SHORT, pooling="mean-padded")
+    np.testing.assert_allclose(short, expected[40 : 40 + len(SHORT)], atol=1e-6, rtol=0)
     assert not np.allclose(expected, plain(folder, TEXTS)["mean"], atol=1e-2)
 
 
@@ -76,6 +78,46 @@ def test_a_model_without_a_padding_token_takes_texts_one_by_one(checkpoint):
     )
     with pytest.raises(CheckpointError, match="no padding token"):
         encoded(folder, TEXTS, pooling="mean-padded")
+
+
+def test_a_model_whose_answer_depends_on_padding_takes_texts_one_by_one(tmp_path):
+    """XLNet takes the last position as the summary, GPT-2 looks for the padding token that it may lack."""
+    import torch
+    import transformers
+    from checkpoints import tokenizer
+
+    words = tokenizer("bert")
+    small = {"vocab_size": len(words), "num_labels": 3, "n_layer": 2, "n_head": 4, "initializer_range": 0.3}
+    xlnet = transformers.XLNetConfig(d_model=32, d_inner=64, **small)
+    gpt2 = transformers.GPT2Config(n_embd=32, n_positions=64, eos_token_id=3, **small)
+    torch.manual_seed(0)
+    for name, model in (
+        ("xlnet", transformers.XLNetForSequenceClassification(xlnet)),
+        ("gpt2", transformers.GPT2ForSequenceClassification(gpt2)),
+    ):
+        model.save_pretrained(tmp_path / name)
+        words.save_pretrained(tmp_path / name)
+        alone = np.concatenate([plain(tmp_path / name, [text])["logits"] for text in TEXTS])
+        np.testing.assert_allclose(encoded(tmp_path / name, TEXTS, output="logits"), alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"model_type": "bert", "max_position_embeddings": "many"}'),
+        ("config.json", '{"model_type": "bert", "id2label": ["a", "b"]}'),
+        ("modules.json", "[1]"),
+        ("modules.json", "{}"),
+        ("modules.json", '[{"idx": 0, "path": "../elsewhere", "type": "Transformer"}]'),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer.json", "{}"),
+    ],
+)
+def test_files_of_another_form_are_refused(checkpoint, tmp_path, file, content):
+    folder = damaged(checkpoint("bert"), tmp_path)
+    (folder / file).write_text(content)
+    refusal(folder, output="logits")
 
 
 def test_features_are_not_normalised_unless_asked_for_and_can_be_cut(checkpoint):

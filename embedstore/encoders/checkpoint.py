@@ -9,7 +9,7 @@ from typing import Any
 from embedstore.encoders.base import Described, EncoderOptions
 from embedstore.encoders.locate import DEFAULT_MODEL, locate
 from embedstore.encoders.weights import check_weights
-from embedstore.errors import CheckpointError, UsageError
+from embedstore.errors import CheckpointError, EmbedstoreError, UsageError
 from embedstore.heads import Head
 from embedstore.spec import EncoderSpec, canonical_json
 
@@ -68,11 +68,22 @@ def describe(model: str | None, options: EncoderOptions, *, revision: str | None
     """
     name = model or DEFAULT_MODEL
     folder, resolved = locate(name, revision)
+    try:
+        return _describe(name, folder, resolved, options)
+    except EmbedstoreError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise CheckpointError(
+            f"{name}: the JSON files in {folder} are not those of a checkpoint ({error!r}): download it again"
+        ) from error
+
+
+def _describe(name: str, folder: Path, revision: str, options: EncoderOptions) -> Described:
     modules = _modules(folder, name)
     transformer = folder / modules[0]["path"]
     config = _config(transformer, name)
     shown = str(folder.resolve()) if Path(name).is_dir() else name
-    found: dict[str, Any] = {"model": shown, "folder": folder, "transformer": transformer, "revision": resolved}
+    found: dict[str, Any] = {"model": shown, "folder": folder, "transformer": transformer, "revision": revision}
     if options.output == "logits":
         if (options.pooling, options.truncate_dim, options.normalize) != (None, None, None):
             raise UsageError("logits are kept as they are: expected no pooling, truncate_dim or normalize with them")
@@ -135,6 +146,8 @@ def _modules(folder: Path, name: str) -> Modules:
         raise CheckpointError(f"{name} is not a checkpoint: expected config.json or modules.json in {folder}")
     modules = _read_json(folder / "modules.json", [{"idx": 0, "path": "", "type": "Transformer"}])
     for module in modules:
+        if Path(module["path"]).is_absolute() or ".." in Path(module["path"]).parts:
+            raise CheckpointError(f"{name} has a module outside its folder ({module['path']}): expected a subfolder")
         if _class_name(module) not in _MODULES:
             raise CheckpointError(
                 f"{name} has a module {module['type']!r}: expected {', '.join(sorted(_MODULES))} "
@@ -163,6 +176,8 @@ def _config(transformer: Path, name: str) -> dict[str, Any]:
 
 def _check_classifier(config: dict[str, Any], name: str) -> None:
     architectures = config.get("architectures") or []
+    if isinstance(architectures, str):
+        architectures = [architectures]
     if architectures and not any(one.endswith("ForSequenceClassification") for one in architectures):
         raise CheckpointError(
             f"{name} has no classification head ({architectures[0]}), and one with random weights is of no use: "

@@ -10,8 +10,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.encoders.base import Described, Pooling, finish
+from embedstore.encoders.chatter import silent
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.encoders.weights import weight_files
 from embedstore.errors import CheckpointError, MissingExtraError
@@ -62,7 +62,7 @@ class TensorFlowEncoder:
 
     def __init__(self, described: Described, *, device: str | None, batch_size: int) -> None:
         config = _checked_config(described)
-        with _silent():
+        with silent():
             tensorflow, keras_hub = _import()
             self._tf = tensorflow
             self._device = _device(tensorflow, device)
@@ -215,21 +215,6 @@ def _device(tensorflow: Any, asked: str | None) -> str:
     if name not in known or not (number or "0").isdecimal() or int(number or 0) >= known[name]:
         raise CheckpointError(f"the device {asked!r} can't be used: TensorFlow finds the CPU and {len(gpus)} GPUs")
     return f"/{'CPU' if name == 'cpu' else 'GPU'}:{number or 0}"
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep TensorFlow's start-up chatter off the terminal: its C++ parts write it to file descriptor 2 itself."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 def _load_weights(described: Described, config: dict[str, Any]) -> Arrays:

@@ -1,9 +1,7 @@
 """Pooled features and classifier logits with transformers on PyTorch."""
 
 import inspect
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.encoders.base import Described, finish
+from embedstore.encoders.chatter import quiet
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.errors import CheckpointError
 from embedstore.spec import Provenance
 
-__all__ = ["TorchEncoder", "load_checked", "quiet"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["TorchEncoder", "load_checked"]
 
 _SHOWN = 3
 
@@ -61,10 +58,9 @@ class TorchEncoder:
         config = self._model.config
         if head and config.num_labels != len(head.labels):
             raise CheckpointError(f"{described.model} has {config.num_labels} logits and {len(head.labels)} labels")
-        # A model that looks for its last token by the padding token's id takes one text at a time without it.
-        self._batch_size = batch_size if self._tokenizer.pads else 1
         full = len(head.labels) if head else int(config.hidden_size)
         self.dimension = min(full, self.spec.truncate_dim or full)
+        self._batch_size = batch_size
         self._takes_types = "token_type_ids" in inspect.signature(self._model.forward).parameters
         self.provenance = Provenance(
             model=described.model,
@@ -75,6 +71,8 @@ class TorchEncoder:
             batch_size=batch_size,
             versions=(("torch", torch.__version__), ("transformers", transformers.__version__)),
         )
+        if not self._padding_is_harmless():
+            self._batch_size = 1
 
     def encode(
         self,
@@ -103,6 +101,19 @@ class TorchEncoder:
     def count_truncated(self, texts: Sequence[str]) -> int:
         """Return how many texts are longer than `max_seq_length` tokens, prompt and special tokens included."""
         return self._tokenizer.count_longer(texts, self.spec.prompt)
+
+    def _padding_is_harmless(self) -> bool:
+        """Return whether a short text comes out the same alone and padded.
+
+        It does not where the last position is taken as the summary, or the padding token is not known.
+        """
+        if self._batch_size == 1 or self.spec.pooling == "mean-padded":
+            return True
+        short, long = "a", "a b c d e f g h"
+        try:
+            return bool(np.allclose(self.encode([short, long])[:1], self.encode([short]), atol=1e-3))
+        except ValueError:  # transformers says so
+            return False
 
     def _forward(self, batch: Batch) -> npt.NDArray[np.float32]:
         import torch
@@ -159,7 +170,8 @@ def load_checked(auto: Any, folder: Path) -> Any:
                 output_loading_info=True,
             )
     except Exception as error:  # transformers raises whatever its parsers and models raise
-        raise CheckpointError(f"the checkpoint in {folder} can't be loaded: {_reason(error)}") from error
+        own_code = ", and its own code (auto_map) is never run" if '"auto_map"' in _config_text(folder) else ""
+        raise CheckpointError(f"the checkpoint in {folder} can't be loaded: {_reason(error)}{own_code}") from error
     prefix = model.base_model_prefix + "."
     parts = {name.removeprefix(prefix).split(".")[0] for name in model.state_dict()}
     # The last hidden state does not pass through the pooler.
@@ -182,6 +194,10 @@ def load_checked(auto: Any, folder: Path) -> Any:
     return model
 
 
+def _config_text(folder: Path) -> str:
+    return (folder / "config.json").read_text(encoding="utf-8")
+
+
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
@@ -193,20 +209,3 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the loading chatter of the libraries below off the terminal."""
-    from transformers.utils import logging as transformers_logging
-
-    loggers = [logging.getLogger("sentence_transformers"), logging.getLogger("transformers")]
-    levels = [one.level for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)

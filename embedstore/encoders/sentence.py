@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.encoders.base import Described
-from embedstore.encoders.pytorch import load_checked, quiet
+from embedstore.encoders.chatter import quiet
+from embedstore.encoders.pytorch import load_checked
 from embedstore.encoders.weights import check_weights
 from embedstore.errors import CheckpointError
 from embedstore.spec import Provenance

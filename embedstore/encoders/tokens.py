@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.encoders.chatter import quiet
 from embedstore.errors import CheckpointError
 
 __all__ = ["Batch", "Tokenizer"]
@@ -56,9 +57,10 @@ class Tokenizer:
 
         self._longest = max_seq_length
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False
-            )
+            with quiet():
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                    str(folder), local_files_only=True, trust_remote_code=False
+                )
         except Exception as error:  # the tokenizer libraries raise whatever their parsers raise
             reason = str(error).strip().split("\n")[0]
             raise CheckpointError(f"the tokenizer in {folder} can't be loaded: {reason}") from error
