@@ -5,13 +5,18 @@ STAMP := .venv/.installed
 
 SHELL := /bin/bash
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test torture check format bench clean
 
 demo: $(STAMP)
 	$(BIN)/embedstore demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# The long version of tests/faults: half an hour. Its figures stand in docs/reliability.md.
+torture: $(STAMP)
+	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python tests/faults/table.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from embedstore.cli.options import (
     open_named,
     output_option,
     space_option,
+    spreadsheet_safe_option,
     store_argument,
 )
 from embedstore.cli.terminal import clean, encode_progress, note
@@ -50,6 +51,7 @@ _MODEL_WIDTH = 40
 @device_option
 @batch_size_option
 @output_option
+@spreadsheet_safe_option
 @no_encode_option
 @json_option
 def classify(
@@ -64,6 +66,7 @@ def classify(
     mapping: tuple[str, ...],
     output: Path | None,
     as_json: bool,
+    spreadsheet_safe: bool,
     **encode_options: Any,
 ) -> None:
     """Label every row with a finetuned checkpoint; its logits are kept, so a second run encodes nothing.
@@ -92,7 +95,7 @@ def classify(
     joined = opened.classifying(
         corpus=corpus, space=space, gold=gold, mapping=mapping, scores=scores, threshold=threshold
     )
-    show(joined, output, as_json)
+    show(joined, output, as_json, spreadsheet_safe)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from embedstore.cli.options import (
     open_named,
     output_option,
     space_option,
+    spreadsheet_safe_option,
     store_argument,
 )
 from embedstore.cli.terminal import note, print_shares, print_tables, warn_of_one_label
@@ -42,6 +43,7 @@ __all__ = ["predict", "show", "tag", "train"]
     "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
 )
 @output_option
+@spreadsheet_safe_option
 @no_encode_option
 @json_option
 def tag(
@@ -50,6 +52,7 @@ def tag(
     label_file: Path | None,
     output: Path | None,
     as_json: bool,
+    spreadsheet_safe: bool,
     **options: Any,
 ) -> None:
     """Label every row by cosine similarity to the labels.
@@ -67,7 +70,7 @@ def tag(
         output_format(output)
     label_set = LabelSet.read(label_file) if label_file else LabelSet.of(labels)
     joined = open_named(store).tagging(label_set, **options)
-    show(joined, output, as_json)
+    show(joined, output, as_json, spreadsheet_safe)
     if not as_json:
         warn_of_one_label(joined.shares)
 
@@ -79,25 +82,29 @@ def tag(
 @space_option
 @click.option("--scores", is_flag=True, help="Add one column per class.")
 @output_option
+@spreadsheet_safe_option
 @json_option
-def predict(store: str, probe: str, output: Path | None, as_json: bool, **options: Any) -> None:
+def predict(store: str, probe: str, output: Path | None, as_json: bool, spreadsheet_safe: bool, **options: Any) -> None:
     """Apply a probe: every row with Predicted_Labels and probability, as CSV or to -o."""
     from embedstore.output import output_format
 
     if output:
         output_format(output)
-    show(open_named(store).predicting(probe, **options), output, as_json)
+    show(open_named(store).predicting(probe, **options), output, as_json, spreadsheet_safe)
 
 
-def show(joined: "Joined", output: Path | None, as_json: bool) -> None:
+def show(joined: "Joined", output: Path | None, as_json: bool, spreadsheet_safe: bool) -> None:
     """Print rows, or write them to `output`; then shares and report, or all of it as JSON."""
-    from embedstore.output import write_table
+    from embedstore import output as out
 
     to_stdout = not (output or as_json)
+    tables, schema = joined.tables(), joined.schema
+    if spreadsheet_safe:
+        tables, schema = out.spreadsheet_safe(tables, schema)
     if to_stdout:
-        print_tables(joined.tables(), joined.schema)
+        print_tables(tables, schema)
     if output:
-        write_table(joined.tables(), joined.schema, output)
+        out.write_table(tables, schema, output)
     if as_json:
         summary: dict[str, Any] = {
             "corpus": joined.corpus.name,

@@ -24,6 +24,7 @@ __all__ = [
     "open_named",
     "output_option",
     "space_option",
+    "spreadsheet_safe_option",
     "store_argument",
     "store_path",
 ]
@@ -67,6 +68,11 @@ batch_size_option: Decorator = click.option(
 )
 max_seq_length_option: Decorator = click.option(
     "--max-seq-length", type=int, metavar="N", help="Tokens after which a text is cut off."
+)
+
+
+spreadsheet_safe_option: Decorator = click.option(
+    "--spreadsheet-safe", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula."
 )
 
 

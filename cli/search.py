@@ -12,6 +12,7 @@ from embedstore.cli.options import (
     open_named,
     output_option,
     space_option,
+    spreadsheet_safe_option,
     store_argument,
 )
 from embedstore.cli.terminal import clip, note, print_tables
@@ -35,17 +36,26 @@ __all__ = ["search"]
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")
 @output_option
+@spreadsheet_safe_option
 @no_encode_option
 @json_option
-def search(store: str, text: str | None, row: str | None, output: "Path | None", as_json: bool, **options: Any) -> None:
+def search(
+    store: str,
+    text: str | None,
+    row: str | None,
+    output: "Path | None",
+    as_json: bool,
+    spreadsheet_safe: bool,
+    **options: Any,
+) -> None:
     """Find the rows nearest to TEXT, to a row, or to each line of standard input (-).
 
     A terminal gets a list to read, a pipe gets CSV: query, rank, score, corpus, id, text.
     """
-    from embedstore.output import output_format, write_table
+    from embedstore import output as out
 
     if output:
-        output_format(output)
+        out.output_format(output)
     query: Any = text
     if text == "-":
         query = [line.rstrip("\r\n") for line in sys.stdin]
@@ -53,15 +63,19 @@ def search(store: str, text: str | None, row: str | None, output: "Path | None",
         if not query:
             raise UsageError("standard input is empty: expected one search a line")
     table = open_named(store).matches(query, row=row, **options).table
+    tables: Any = [table]
+    schema = table.schema
+    if spreadsheet_safe:
+        tables, schema = out.spreadsheet_safe(tables, schema)
     if output:
-        write_table([table], table.schema, output)
+        out.write_table(tables, schema, output)
         note(f"{table.num_rows:,} rows written to {output}")
     if as_json:
         click.echo(json.dumps(table.to_pylist(), ensure_ascii=False))
     elif not output and sys.stdout.isatty():
         _print_list(table)
     elif not output:
-        print_tables([table], table.schema)
+        print_tables(tables, schema)
 
 
 def _print_list(table: "pa.Table") -> None:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,28 @@ from embedstore.ingest import AddReport, add
 from embedstore.models import Models
 from embedstore.queries import query_vectors
 from embedstore.space import Space
+from embedstore.storage import files
 from embedstore.storage import manifest as manifests
 from embedstore.storage.records import Manifest
 from embedstore.tables import ReadOptions, sources_of
 
-__all__ = ["Contents"]
+__all__ = ["Contents", "reading"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def reading(method: Method) -> Method:
+    """Keep `gc` from removing files of the state that a method of a store looks at."""
+
+    @wraps(method)
+    def kept(self: "Contents", *arguments: Any, **options: Any) -> Any:
+        with files.reading(self.path):
+            return method(self, *arguments, **options)
+
+    return cast(Method, kept)
 
 
 class Contents:
@@ -120,6 +136,7 @@ class Contents:
             read_options=options.describe(),
         )
 
+    @reading
     def encode(
         self,
         model: str | None = None,
@@ -228,6 +245,7 @@ class Contents:
             raise UsageError(f"expected a space of embeddings, found the logits of {space.record.model}")
         return space
 
+    @reading
     def info(self) -> dict[str, Any]:
         """Return what the store holds as a JSON object."""
         return describe_store(self.path, self.manifest)

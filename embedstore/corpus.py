@@ -72,7 +72,7 @@ class Corpus:
         names = self.schema.names if columns is None else list(columns)
         for file in self._files():
             present = [name for name in names if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[*present, POSITION]):
+            for batch in self._batches(file, [*present, POSITION]):
                 arrays = [
                     _cast(batch.column(name), self.schema.field(name).type)
                     if name in present
@@ -147,10 +147,23 @@ class Corpus:
         for part in self.record.parts:
             path = check_size(self._root, part.file)
             try:
-                with parquet.ParquetFile(path) as file:
-                    yield file
-            except (pa.ArrowException, OSError) as error:
-                raise DamagedStoreError(f"{path} was altered: run `embedstore verify`") from error
+                opened = parquet.ParquetFile(path, page_checksum_verification=True)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise _altered(path) from error
+            with opened as file:
+                if POSITION not in file.schema_arrow.names or file.metadata.num_rows != part.rows:
+                    raise _altered(path)
+                yield file
+
+    def _batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
+        try:
+            yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise _altered(self._root / "corpora") from error
+
+
+def _altered(path: Path) -> DamagedStoreError:
+    return DamagedStoreError(f"{path} was altered: `embedstore verify` says which files to restore from a backup")
 
 
 def value_text(value: object) -> str:

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from embedstore.corpus import Corpus
 from embedstore.encoders import Described, Encoder
-from embedstore.errors import ModelRequiredError, NotFoundError, SpaceMismatchError
+from embedstore.errors import CheckpointError, ModelRequiredError, NotFoundError, SpaceMismatchError
 from embedstore.space import Space, text_starts
 from embedstore.spec import EncoderSpec, Provenance
 from embedstore.storage import files
@@ -31,6 +31,7 @@ __all__ = [
     "Receipt",
     "Task",
     "check_canaries",
+    "check_vectors",
     "encode_missing",
     "missing_segments",
     "store_vectors",
@@ -40,6 +41,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CANARIES = 16
+_NORM_TOLERANCE = 1e-3
 LOWEST_COSINE = 0.999  # a bfloat16 forward pass stays above 0.9995; another pooling or prompt falls far below
 
 
@@ -129,9 +131,28 @@ def store_vectors(
     root: Path, text: TextSegment, vectors: npt.NDArray[np.float32], spec: EncoderSpec, *, truncated: int = 0
 ) -> VectorSegment:
     """Write vectors of a text segment in the spec's stored dtype; provenance is filled in at the commit."""
+    check_vectors(vectors, spec)
     stored = vectors.astype(spec.dtype, copy=False)
     file, dataset = write_vectors(root, stored, encoder_key=spec.key, texts=text.file.sha256)
     return VectorSegment(file, dataset, truncated, 0)
+
+
+def check_vectors(vectors: npt.NDArray[np.float32], spec: EncoderSpec) -> None:
+    """Raise a `CheckpointError` if vectors say nothing: not finite, all zeros, or not of the length promised."""
+    faults: list[tuple[str, Any]] = [("not finite numbers", ~np.isfinite(vectors).all(axis=1))]
+    if spec.output == "embedding":
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        faults.append(("all zeros", norms == 0))
+        if spec.normalized:
+            faults.append(("not of unit length", np.abs(norms - 1) > _NORM_TOLERANCE))
+    if spec.dtype == "float16":
+        faults.append(("too large for float16", np.abs(vectors).max(axis=1, initial=0) > np.finfo(np.float16).max))
+    for fault, wrong in faults:
+        if wrong.any():
+            raise CheckpointError(
+                f"the model gives vectors that are {fault}, {np.count_nonzero(wrong):,} of {len(vectors):,}: its "
+                "weights are damaged, or it does not fit these texts; nothing of them was written"
+            )
 
 
 def encode_corpora(

@@ -13,7 +13,7 @@ from embedstore.space import Space
 from embedstore.storage import files
 from embedstore.storage.manifest import commit
 from embedstore.storage.records import IndexRecord, Manifest
-from embedstore.storage.segments import check_size
+from embedstore.storage.segments import check_hash
 from embedstore.vectors import unit_rows
 
 __all__ = ["IndexKind", "OpenIndex", "build"]
@@ -63,7 +63,9 @@ def build(root: Path, space: Space, kind: IndexKind = "auto") -> IndexRecord:
         covers.append(block.sha256)
     with files.lock(root / ".lock", exclusive=False):
         with files.staged(root / "index", ".faiss") as temp:
-            faiss.write_index(index, str(temp))
+            # Through Python's file: faiss' own writer does not say when the disk is full.
+            with temp.open("wb") as stream:
+                faiss.write_index(index, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
             file = files.publish(temp, root, ".faiss")
         record = IndexRecord(file, chosen, tuple(covers), count)
         commit(root, lambda base: replace(base, indexes={**base.indexes, space.key: record}))
@@ -123,14 +125,15 @@ class OpenIndex:
     Raises
     ------
     DamagedStoreError
-        If the file is missing, has another size, or holds other vectors than the store.
+        If the file is missing, is not the one written, or holds other vectors than the store.
     """
 
     def __init__(self, root: Path, manifest: Manifest, space: Space) -> None:
         import faiss
 
         self.record = manifest.indexes[space.key]
-        path = check_size(root, self.record.file)
+        # faiss trusts the lengths that a file claims: none is read that is not the one written here.
+        path = check_hash(root, self.record.file, _REBUILD)
         try:
             self._index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if self.record.kind == "flat" else 0)
         except RuntimeError as error:

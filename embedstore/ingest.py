@@ -18,7 +18,7 @@ from embedstore.corpus import POSITION, Corpus, nearest_hint, value_text
 from embedstore.errors import InputError, StoreBusyError
 from embedstore.spec import canonical_json
 from embedstore.storage import files
-from embedstore.storage.manifest import commit, exists, load
+from embedstore.storage.manifest import commit, exists, foreign, load
 from embedstore.storage.records import CorpusPart, CorpusRecord, Manifest
 from embedstore.tables import Source, Survey
 from embedstore.texts import TextWriter, render, template_columns, to_template
@@ -26,8 +26,6 @@ from embedstore.texts import TextWriter, render, template_columns, to_template
 __all__ = ["AddReport", "add"]
 
 logger = logging.getLogger(__name__)
-
-_OURS = {"texts", "vectors", "corpora", "index", "probes", ".lock", ".rows.lock"}
 
 _Chosen = npt.NDArray[np.int64] | None
 
@@ -63,8 +61,8 @@ def add(
     Rows of a file that was added before from the same path take the place of its earlier rows. See
     `EmbeddingStore.add` for the parameters.
     """
-    if root.is_dir() and not exists(root) and (foreign := [p.name for p in root.iterdir() if p.name not in _OURS]):
-        raise InputError(f"{root} is no store and holds {foreign[0]!r}: choose a new or empty folder for a store")
+    if root.is_dir() and not exists(root) and (found := foreign(root)):
+        raise InputError(f"{root} is no store and holds {found[0]!r}: choose a new or empty folder for a store")
     fresh = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -238,7 +236,7 @@ def _write_part(
     rows = empty = seen = 0
     stored = schema.append(pa.field(POSITION, pa.int64()))
     with files.staged(root / "corpora", ".parquet") as temp:
-        with parquet.ParquetWriter(temp, stored, compression="zstd") as out:
+        with parquet.ParquetWriter(temp, stored, compression="zstd", write_page_checksum=True) as out:
             for raw, typed in source.batches(schema):
                 if chosen is not None:
                     low, high = np.searchsorted(chosen, [seen, seen + raw.num_rows])

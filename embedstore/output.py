@@ -2,18 +2,21 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embedstore.errors import OutputError
 from embedstore.storage import files
 
-__all__ = ["OutputFormat", "output_format", "published", "write_stream", "write_table"]
+__all__ = ["OutputFormat", "output_format", "published", "spreadsheet_safe", "write_stream", "write_table"]
 
+_FORMULA = r"^([=+\-@\t\r\n])"
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 _SUFFIXES = {
     ".csv": "csv",
@@ -91,6 +94,28 @@ def write_stream(
     writer.writerow(schema.names)
     for table in tables:
         writer.writerows(zip(*(column.to_pylist() for column in _as_text(table).columns), strict=True))
+
+
+def spreadsheet_safe(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Iterator[pa.Table], pa.Schema]:
+    """Return tables and schema in which no text can be taken for a formula by a spreadsheet program.
+
+    A text that begins with one of ``= + - @``, a tab or a line break gets an apostrophe before it (OWASP, "CSV
+    Injection").
+    """
+    names = [re.sub(_FORMULA, r"'\1", name) for name in schema.names]
+    schema = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+
+    def guarded() -> Iterator[pa.Table]:
+        for table in tables:
+            columns = [
+                pc.replace_substring_regex(column, _FORMULA, r"'\1")
+                if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+                else column
+                for column in table.columns
+            ]
+            yield pa.table(columns, schema=schema)
+
+    return guarded(), schema
 
 
 def _shortest(table: pa.Table) -> pa.Table:

@@ -19,9 +19,11 @@ from embedstore.spec import canonical_json
 from embedstore.storage import files
 from embedstore.storage.manifest import commit
 from embedstore.storage.records import ProbeRecord
-from embedstore.storage.segments import check_size
+from embedstore.storage.segments import check_hash
 
 __all__ = ["Probe", "apply", "load_probe", "save_probe"]
+
+_HEADERS = 4096  # bytes that the headers of two arrays take at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,16 @@ def load_probe(root: Path, record: ProbeRecord, space: Space) -> Probe:
             f"the probe was trained in space {record.space[:12]}, and this is space {space.key[:12]}: choose the space "
             f"with --space {record.space[:12]}, or train a probe here"
         )
-    path = check_size(root, record.arrays)
+    path = check_hash(root, record.arrays, "train the probe again")
     try:
-        description = json.loads(check_size(root, record.description).read_bytes())
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        description = json.loads(check_hash(root, record.description, "train the probe again").read_bytes())
+        content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as members:
+            claimed = sum(member.file_size for member in members.infolist())
+        most = 8 * len(description["classes"]) * (space.dimension + 1) + _HEADERS
+        if claimed > most:
+            raise ValueError(f"its arrays claim {claimed:,} bytes, expected at most {most:,}")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             coef, intercept = arrays["coef"], arrays["intercept"]
         classes = tuple(description.pop("classes"))
         expected = 1 if len(classes) == 2 else len(classes)

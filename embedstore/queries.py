@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.encode import Receipt, check_canaries, store_vectors, with_receipts
+from embedstore.encode import Receipt, check_canaries, check_vectors, store_vectors, with_receipts
 from embedstore.encoders import Described, Encoder
 from embedstore.errors import ModelRequiredError
 from embedstore.space import Space
@@ -111,6 +111,7 @@ def _encode_and_keep(
     manifest = load(root)
     check_canaries(root, manifest, encoder)
     vectors = encoder.encode(texts, prompt=prompt)
+    check_vectors(vectors, described.spec)
     try:
         _keep(root, replace(described, spec=replace(described.spec, prompt=prompt)), encoder, texts, vectors)
     except OSError as error:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.care import GcReport, VerifyReport, export, gc, verify
-from embedstore.contents import Contents
+from embedstore.contents import Contents, reading
 from embedstore.corpus import Corpus, nearest_hint
 from embedstore.encode import EncodeReport
 from embedstore.encoders import Encoder, EncoderOptions
@@ -50,7 +50,7 @@ def create(path: str | Path, *, encoder: Encoder | None = None) -> "EmbeddingSto
         If the folder holds something.
     """
     root = Path(path)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and (not root.is_dir() or manifests.exists(root) or manifests.foreign(root)):
         raise UsageError(f"expected a new or empty folder for a store, found something at {root}")
     root.mkdir(parents=True, exist_ok=True)
     manifests.commit(root, lambda base: base)
@@ -93,6 +93,7 @@ class EmbeddingStore(Contents):
 
     # Labels, neighbours, probes
 
+    @reading
     def tagging(
         self,
         labels: Sequence[str] | LabelSet,
@@ -149,6 +150,7 @@ class EmbeddingStore(Contents):
         """
         return self.tagging(labels, **options).frame()
 
+    @reading
     def matches(
         self,
         query: str | Sequence[str] | None = None,
@@ -193,12 +195,14 @@ class EmbeddingStore(Contents):
         """
         return self.matches(query, **options).frame()
 
+    @reading
     def index(self, kind: "IndexKind" = "auto", *, space: str | None = None) -> IndexRecord:
         """Build the FAISS index of a space; see `embedstore.index.build`."""
         from embedstore.index import build
 
         return build(self.path, self._embeddings(space, ()), kind)
 
+    @reading
     def train(
         self,
         target: str,
@@ -242,6 +246,7 @@ class EmbeddingStore(Contents):
         save_probe(self.path, probe_name, trained.probe)
         return trained
 
+    @reading
     def predicting(
         self, probe: str, *, corpus: str | None = None, space: str | None = None, scores: bool = False
     ) -> Joined:
@@ -275,6 +280,7 @@ class EmbeddingStore(Contents):
 
     # Finetuned checkpoints
 
+    @reading
     def classifying(
         self,
         model: str | None = None,
@@ -331,6 +337,7 @@ class EmbeddingStore(Contents):
         """
         return self.classifying(model, **options).frame()
 
+    @reading
     def compare(
         self,
         target: str,
@@ -439,6 +446,7 @@ class EmbeddingStore(Contents):
 
     # Care
 
+    @reading
     def verify(self) -> VerifyReport:
         """Check every byte; see `embedstore.care.verify`."""
         return verify(self.path)
@@ -447,6 +455,7 @@ class EmbeddingStore(Contents):
         """Remove what no manifest lists; see `embedstore.care.gc`."""
         return gc(self.path, dry_run=dry_run)
 
+    @reading
     def export(self, path: str | Path, *, corpus: str | None = None, space: str | None = None) -> int:
         """Write vectors with ids to .npy, .parquet or .h5; see `embedstore.care.export`."""
         table = self.corpus(corpus)

@@ -133,7 +133,7 @@ def test_an_index_of_altered_vectors_is_refused(library):
     other = faiss.IndexFlatIP(index.d)
     other.add(-index.reconstruct_n(0, index.ntotal))
     faiss.write_index(other, str(path))
-    with pytest.raises(DamagedStoreError, match=r"other vectors than the store: rebuild it"):
+    with pytest.raises(DamagedStoreError, match=r"was altered: rebuild it with `embedstore index STORE`"):
         library.search("x")
     assert len(library.search("x", exact=True)) == 10
     library.index("flat")

@@ -75,8 +75,9 @@ def test_publishing_syncs_the_file_before_the_rename_and_the_folder_after(tmp_pa
     monkeypatch.setattr(os, "fsync", lambda d: (calls.append(str(Path(f"/proc/self/fd/{d}").readlink())), fsync(d))[1])
     monkeypatch.setattr(type(tmp_path), "replace", lambda s, t: (calls.append("rename"), rename(s, t))[1])
     segment = write_texts(tmp_path, ["a"])
-    assert calls[0].endswith(".h5")
-    assert calls[1:] == ["rename", str(tmp_path / "texts")]
+    assert calls[0] == str(tmp_path)  # where the folder of texts was made
+    assert calls[1].endswith(".h5")
+    assert calls[2:] == ["rename", str(tmp_path / "texts")]
     assert (tmp_path / segment.file.path).exists()
 
 

@@ -119,8 +119,6 @@ class TensorFlowEncoder:
             out[batch.rows] = finish(pooled, self._described)
             if on_texts:
                 on_texts(len(batch.rows))
-        if not np.isfinite(out).all():
-            raise CheckpointError("the model gives vectors that are not finite numbers: its weights are damaged")
         return out
 
     def count_truncated(self, texts: Sequence[str]) -> int:

@@ -102,8 +102,6 @@ class SentenceEncoder:
             )
             if on_texts:
                 on_texts(len(rows))
-        if not np.isfinite(out).all():
-            raise CheckpointError("the model gives vectors that are not finite numbers: its weights are damaged")
         return out
 
     def count_truncated(self, texts: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from embedstore.errors import StoreBusyError
 from embedstore.storage.records import FileRecord
 
-__all__ = ["TEMP_PREFIX", "file_sha256", "link_new", "lock", "publish", "replace", "staged"]
+__all__ = ["TEMP_PREFIX", "file_sha256", "link_new", "lock", "publish", "reading", "replace", "staged"]
 
 TEMP_PREFIX = ".tmp-"
 
@@ -25,7 +25,7 @@ TEMP_PREFIX = ".tmp-"
 @contextmanager
 def staged(folder: Path, suffix: str = "") -> Iterator[Path]:
     """Give the path of a temp file to be written in `folder`; whatever is left there goes at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     temp = folder / f"{TEMP_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
     try:
         yield temp
@@ -74,7 +74,13 @@ def link_new(content: bytes, target: Path) -> bool:
             os.link(temp, target)
         except FileExistsError:
             return False
-        _fsync(target.parent)
+        try:
+            _fsync(target.parent)
+        except OSError:
+            # Whether the name is on the disk is not known: take it back, so that failing means that nothing happened.
+            with suppress(OSError):
+                target.unlink()
+            raise
     return True
 
 
@@ -108,6 +114,30 @@ def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Keep `gc` out while files are looked up and read; a store that no one may write to needs no lock."""
+    try:
+        descriptor = os.open(root / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder whose name survives a crash, so that no manifest can outlive the folders it speaks of."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _fsync(folder.parent)
 
 
 def _fsync(path: Path) -> None:

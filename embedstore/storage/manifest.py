@@ -19,12 +19,13 @@ from embedstore.spec import canonical_json
 from embedstore.storage import files
 from embedstore.storage.records import Manifest
 
-__all__ = ["FORMAT_VERSION", "commit", "exists", "load", "manifest_files"]
+__all__ = ["FORMAT_VERSION", "commit", "exists", "foreign", "load", "manifest_files"]
 
 FORMAT_VERSION = 1
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
+_OURS = {"texts", "vectors", "corpora", "index", "probes", ".lock", ".rows.lock"}
 _KEPT = 4  # older manifests go at each commit: 10,000 commits would otherwise keep 10,000 copies
 _ATTEMPTS = 1000
 
@@ -36,6 +37,11 @@ def manifest_files(root: Path) -> list[tuple[int, Path]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted((int(match[1]), path) for match, path in names)
+
+
+def foreign(root: Path) -> list[str]:
+    """Return the names in a folder that no store has, interrupted ones among them."""
+    return sorted(p.name for p in root.iterdir() if p.name not in _OURS and not p.name.startswith(files.TEMP_PREFIX))
 
 
 def exists(root: Path) -> bool:
@@ -74,7 +80,11 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
             "Restore that file from a backup; `embedstore verify` checks the rest"
         )
     _refuse_newer(content, path)
-    manifest = Manifest.from_json(json.loads(body))
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DamagedStoreError(f"{path} holds no manifest ({type(error).__name__})") from error
+    manifest = Manifest.from_json(value)
     if manifest.sequence != number:
         raise DamagedStoreError(f"{path} says that it is number {manifest.sequence}: it was renamed")
     return manifest

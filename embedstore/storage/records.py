@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from embedstore.errors import DamagedStoreError
+from embedstore.errors import DamagedStoreError, EmbedstoreError
 from embedstore.heads import Head
 from embedstore.spec import EncoderSpec, Provenance
 
@@ -319,5 +319,7 @@ class Manifest:
                 indexes={key: IndexRecord.from_json(v) for key, v in value["indexes"]},
                 probes={name: ProbeRecord.from_json(v) for name, v in value["probes"]},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except EmbedstoreError as error:
+            raise error if isinstance(error, DamagedStoreError) else DamagedStoreError(str(error)) from error
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise DamagedStoreError(f"the manifest holds a record of another form: {error!r}") from error

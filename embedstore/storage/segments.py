@@ -4,6 +4,7 @@ A writer notes where HDF5 put each dataset (contiguous, unfiltered); a reader ma
 """
 
 import hashlib
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from embedstore.storage.records import DatasetRecord, FileRecord, TextSegment
 
 __all__ = [
     "KEY_DTYPE",
+    "check_hash",
     "check_size",
     "map_dataset",
     "read_texts",
@@ -89,14 +91,18 @@ def _write(
     import h5py
 
     places: dict[str, tuple[int, tuple[int, ...], str]] = {}
+    # Built in memory and written by Python: libhdf5 ends the process where a write of its own fails (a full disk).
+    with h5py.File("segment", "w", driver="core", backing_store=False) as container:
+        container.attrs.update(attributes)
+        for name, array in arrays.items():
+            dataset = container.create_dataset(name, data=array, track_times=False)
+            # HDF5 gives an array without bytes no place in the file.
+            offset = dataset.id.get_offset() if array.size else 0
+            places[name] = (offset, array.shape, array.dtype.str)
+        container.flush()
+        image = container.id.get_file_image()
     with files.staged(folder, ".h5") as temp:
-        with h5py.File(temp, "w") as container:
-            container.attrs.update(attributes)
-            for name, array in arrays.items():
-                dataset = container.create_dataset(name, data=array, track_times=False)
-                # HDF5 gives an array without bytes no place in the file.
-                offset = dataset.id.get_offset() if array.size else 0
-                places[name] = (offset, array.shape, array.dtype.str)
+        temp.write_bytes(image)
         file = files.publish(temp, root, ".h5")
     return file, {name: DatasetRecord(*place) for name, place in places.items()}
 
@@ -111,16 +117,38 @@ def check_size(root: Path, file: FileRecord) -> Path:
     """
     path = root / file.path
     try:
-        size = path.stat().st_size
+        status = path.lstat()
     except FileNotFoundError as error:
         raise DamagedStoreError(
             f"{path} is missing. Restore it from a backup; `embedstore verify` lists all that is damaged"
         ) from error
-    if size != file.size:
+    if not stat.S_ISREG(status.st_mode) or path.parent.is_symlink():
         raise DamagedStoreError(
-            f"{path} has {size:,} bytes and was written with {file.size:,}. "
+            f"{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to "
+            "keep a store elsewhere, move the whole folder"
+        )
+    if status.st_size != file.size:
+        raise DamagedStoreError(
+            f"{path} has {status.st_size:,} bytes and was written with {file.size:,}. "
             "Restore it from a backup; `embedstore verify` lists all that is damaged"
         )
+    return path
+
+
+def check_hash(root: Path, file: FileRecord, advice: str) -> Path:
+    """Return the path of `file` after reading all of it and comparing its hash.
+
+    Raises
+    ------
+    DamagedStoreError
+        If it is missing or altered; `advice` says what to do then.
+    """
+    try:
+        path = check_size(root, file)
+    except DamagedStoreError as error:
+        raise DamagedStoreError(f"{str(error).split('. ')[0]}: {advice}") from error
+    if files.file_sha256(path) != file.sha256:
+        raise DamagedStoreError(f"{path} was altered: {advice}")
     return path
 
 

@@ -1,0 +1,17 @@
+"""Print what the long run came to: ``python tests/faults/table.py`` after ``make torture``."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+ROWS = defaultdict(list)
+for path in sorted((Path(__file__).parent.parent.parent / "build" / "torture").glob("*.json")):
+    found = json.loads(path.read_text())
+    ROWS[found["row"]].append(found)
+for row, parts in ROWS.items():
+    injected = sum(part["injected"] for part in parts)
+    faults = [fault for part in parts for fault in part["faults"]]
+    print(f"{row}: {injected:,} injected, {injected - len(faults):,} survived; ", end="")
+    print(", ".join(f"{part['name']} {part['injected']:,}" for part in parts))
+    for fault in faults[:5]:
+        print("   ", fault)
