@@ -6,7 +6,7 @@ from conftest import LABELS, HashEncoder
 
 import embedstore
 from embedstore.encoders import EncoderOptions
-from embedstore.errors import ModelRequiredError, SpaceMismatchError
+from embedstore.errors import CheckpointError, ModelRequiredError, SpaceMismatchError
 
 
 def test_the_report_adds_up(tmp_path, encoder, rows):
@@ -146,6 +146,31 @@ def test_canaries_stop_an_encoder_that_answers_otherwise(store, use):
     with pytest.raises(SpaceMismatchError, match=r"lowest cosine -1\.0000.*nothing was written"):
         other.encode() if use == "encode" else other.tag([*LABELS, "new"])
     assert store.manifest == before
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [(np.nan, "not finite numbers"), (np.inf, "not finite"), (0.0, "all zeros"), (3.0, "unit length")],
+)
+def test_vectors_that_say_nothing_are_refused_before_anything_is_written(store, encoder, number, fault):
+    store.add([{"review": "unseen"}], text="review", corpus="more")
+    before = store.manifest
+    encoder.vector = lambda text, prompt="": np.full(16, number, np.float32)
+    with pytest.raises(CheckpointError, match=fault):
+        store.encode()
+    with pytest.raises(CheckpointError, match=fault):
+        store.tag(["never", "seen"])
+    assert store.manifest == before
+
+
+def test_numbers_too_large_for_float16_are_refused(tmp_path):
+    encoder = HashEncoder(dtype="float16")
+    object.__setattr__(encoder.spec, "normalized", False)
+    encoder.vector = lambda text, prompt="": np.full(16, 1e6, np.float32)
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"review": "a"}], text="review")
+    with pytest.raises(CheckpointError, match="too large for float16, 1 of 1"):
+        store.encode()
 
 
 def test_canaries_are_not_run_for_the_same_computation(store, encoder):

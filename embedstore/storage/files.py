@@ -30,7 +30,7 @@ def staged(folder: Path, suffix: str = "") -> Iterator[Path]:
     try:
         yield temp
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # gone by a rename; or not to be removed now: what was done stays done, and gc takes it
             temp.unlink()
 
 

@@ -66,6 +66,8 @@ def load(root: Path) -> Manifest:
         if not found:
             raise NotFoundError(f"no store at {root}: make one with `embedstore encode STORE FILE --text COLUMN`")
         number, path = found[-1]
+        if path.is_symlink():
+            raise DamagedStoreError(f"{path} is a link: a store keeps its manifests in its own folder")
         with suppress(FileNotFoundError):  # removed by four commits since the listing: list again
             return _parse(path.read_bytes(), number, path)
 

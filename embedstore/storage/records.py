@@ -160,6 +160,12 @@ class SpaceRecord:
     def from_json(cls, value: dict[str, Any]) -> "SpaceRecord":
         """Read what `to_json` returned."""
         segments = {text: VectorSegment.from_json(v) for text, v in value["segments"].items()}
+        for segment in segments.values():
+            if segment.vectors.shape[1:] != (value["dimension"],):
+                raise DamagedStoreError(
+                    f"the manifest gives {segment.file.path} the shape {segment.vectors.shape} in a space of "
+                    f"{value['dimension']} dimensions"
+                )
         return cls(
             spec=EncoderSpec.from_json(value["spec"]),
             dimension=int(value["dimension"]),

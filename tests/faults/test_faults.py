@@ -78,6 +78,10 @@ def test_every_flipped_bit_is_found(tmp_path):
     injected("damage", "flip", "damage.py", tmp_path, "flip", 2000 if TORTURE else 60)
 
 
+def test_what_means_harm_is_refused(tmp_path):
+    injected("hostile", "all", "hostile.py", tmp_path)
+
+
 def test_the_shell_says_in_one_line_that_the_disk_is_full(cli, shim, tmp_path):
     (tmp_path / "some.csv").write_text("review\n" + "\n".join(f"review {i}" for i in range(50)))
     words = ["add", "some", str(tmp_path / "some.csv"), "--text", "review"]

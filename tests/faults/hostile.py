@@ -1,0 +1,295 @@
+"""Stores and files made by somebody who means harm: each ends in a typed error, fast, small, and opens nothing outside.
+
+``hostile.py PLACE``: prints one JSON line with a record per case.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import pandas  # noqa: F401  imported before the fork: each child would pay for it
+import pyarrow as pa
+from pyarrow import parquet
+from scenarios import LABELS, copy, in_child, opened, prepare
+
+import embedstore
+import embedstore.index
+import embedstore.search
+import embedstore.training
+from embedstore.spec import canonical_json
+from embedstore.storage import manifest
+
+pa.set_cpu_count(1)
+pa.set_io_thread_count(1)
+
+_MOST_MEGABYTES = 300
+Body = dict[str, Any]
+
+
+def sealed(root: Path, change: Callable[[Body], Any]) -> None:
+    """Change the newest manifest and seal it as a commit would."""
+    _, path = manifest.manifest_files(root)[-1]
+    body = json.loads(path.read_bytes())["body"]
+    made = change(body)
+    content = made if isinstance(made, bytes) else canonical_json(body)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    path.write_bytes(b'{"body":' + content + b',"sha256":"' + digest + b'"}\n')
+
+
+def planted(root: Path, place: Callable[[Body], list[Any]], content: bytes) -> None:
+    """Put other content in the place of a file, under its own hash, and list that."""
+
+    def change(body: Body) -> None:
+        entry = place(body)
+        folder, _, suffix = entry[0].partition("/")
+        name = f"{folder}/{hashlib.sha256(content).hexdigest()}.{suffix.rpartition('.')[2]}"
+        (root / name).write_bytes(content)
+        entry[:] = [name, len(content)]
+
+    sealed(root, change)
+
+
+def outside(root: Path) -> Path:
+    """Return a file beside the store that nobody may open."""
+    path = root.parent / "outside.h5"
+    path.write_bytes(b"secret" * 1000)
+    return path
+
+
+def linked_file(root: Path) -> None:
+    path = next((root / "vectors").glob("*.h5"))
+    size = path.stat().st_size
+    path.unlink()
+    target = outside(root)
+    target.write_bytes(b"x" * size)
+    path.symlink_to(target)
+
+
+def linked_folder(root: Path) -> None:
+    (root / "vectors").rename(root.parent / "elsewhere")
+    (root / "vectors").symlink_to(root.parent / "elsewhere")
+
+
+def linked_manifest(root: Path) -> None:
+    (root / "manifest-00000099.json").symlink_to(outside(root))
+
+
+def hdf5(root: Path, kind: str) -> None:
+    """Put an HDF5 file with a trap in the place of the first text segment."""
+    path = root.parent / "trap.h5"
+
+    def build() -> None:
+        import h5py
+
+        with h5py.File(path, "w", libver="latest") as container:
+            if kind == "external link":
+                container["text"] = h5py.ExternalLink(str(outside(root)), "/text")
+            elif kind == "soft link":
+                container["text"] = h5py.SoftLink("/nowhere")
+            elif kind == "external storage":
+                container.create_dataset("text", (6000,), "u1", external=[(str(outside(root)), 0, 6000)])
+            elif kind == "virtual dataset":
+                layout = h5py.VirtualLayout((6000,), "u1")
+                layout[:] = h5py.VirtualSource(str(outside(root)), "text", (6000,))
+                container.create_virtual_dataset("text", layout)
+            elif kind == "filter":
+                container.create_dataset("text", data=np.zeros(10_000_000, "u1"), compression="gzip")
+            else:
+                container.create_dataset("text", (2**60,), "u1", chunks=(2**20,))
+            container["padding"] = np.zeros(16_384, "u1")
+
+    in_child(build)
+    planted(root, lambda body: body["texts"][0][0], path.read_bytes())
+
+
+def faiss_file(root: Path) -> None:
+    path = next((root / "index").glob("*.faiss"))
+    content = bytearray(path.read_bytes())
+    content[8:16] = (2**40).to_bytes(8, "little")  # the number of vectors that it claims
+    at = content.index((12 * 8).to_bytes(8, "little")) if (12 * 8).to_bytes(8, "little") in content else 37
+    content[at : at + 8] = (2**42).to_bytes(8, "little")
+    planted(root, lambda body: body["indexes"][0][1][0], bytes(content))
+
+
+def unlisted_faiss(root: Path) -> None:
+    path = next((root / "index").glob("*.faiss"))
+    content = bytearray(path.read_bytes())
+    content[8:16] = (2**40).to_bytes(8, "little")
+    path.write_bytes(content)
+
+
+class _Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("/tmp/embedstore-was-here",))
+
+
+def pickled(root: Path) -> None:
+    path = root.parent / "trap.npz"
+    np.savez(path, coef=np.array([_Trap()], dtype=object), intercept=np.zeros(1))
+    planted(root, lambda body: body["probes"][0][1][0], path.read_bytes())
+
+
+def npz_bomb(root: Path) -> None:
+    path = root.parent / "trap.npz"
+    np.savez_compressed(path, coef=np.zeros((1, 60_000_000)), intercept=np.zeros(1))
+    planted(root, lambda body: body["probes"][0][1][0], path.read_bytes())
+
+
+def parquet_rows(root: Path) -> None:
+    path = root.parent / "trap.parquet"
+    parquet.write_table(pa.table({"key": ["a"] * 3_000_000, "_position": [0] * 3_000_000}), path)
+    planted(root, lambda body: body["corpora"][0][1]["parts"][0][0], path.read_bytes())
+
+
+def parquet_bomb(root: Path) -> None:
+    value = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200_000, np.int32)), pa.array(["x" * 1_000_000]))
+    parquet.write_table(pa.table({"review": value}), root.parent / "bomb.parquet")
+
+
+def put(path: list[Any], value: Any) -> Callable[[Path], None]:
+    """Return a trap that sets one value of the manifest."""
+
+    def change(body: Body) -> None:
+        place: Any = body
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = value
+
+    return lambda root: sealed(root, change)
+
+
+SHA = "0" * 64
+TRAPS: dict[str, Callable[[Path], None]] = {
+    "manifest: path with ..": put(["texts", 0, 0, 0], f"texts/../../outside/{SHA}.h5"),
+    "manifest: absolute path": put(["texts", 0, 0, 0], f"/etc/{SHA}.h5"),
+    "manifest: path to a device": put(["texts", 0, 0, 0], "/dev/zero"),
+    "manifest: huge size": put(["texts", 0, 0, 1], 10**400),
+    "manifest: huge offset": put(["texts", 0, 1, 0], 2**63),
+    "manifest: huge shape": put(
+        ["spaces", 0, "segments"], {SHA: [[f"vectors/{SHA}.h5", 2**62], [0, [2**50, 8], "<f4"], 0, 0]}
+    ),
+    "manifest: negative shape": put(["texts", 0, 1, 1], [-1]),
+    "manifest: sequence of 10,000 digits": lambda root: sealed(
+        root, lambda body: b'{"sequence":' + b"9" * 10_000 + b"}"
+    ),
+    "manifest: 100,000 brackets": lambda root: sealed(root, lambda body: b"[" * 100_000 + b"]" * 100_000),
+    "manifest: texts is a number": put(["texts"], 7),
+    "manifest: spaces is null": put(["spaces"], None),
+    "manifest: corpora is a text": put(["corpora"], "abc"),
+    "manifest: a spec of other fields": put(["spaces", 0, "spec"], {"digest": 1}),
+    "manifest: dimension does not fit": put(["spaces", 0, "dimension"], 10**9),
+    "manifest: empty object": lambda root: sealed(root, lambda body: b"{}"),
+    "a file is a link": linked_file,
+    "a folder is a link": linked_folder,
+    "the manifest is a link": linked_manifest,
+    **{
+        f"HDF5: {kind}": lambda root, kind=kind: hdf5(root, kind)
+        for kind in ("external link", "soft link", "external storage", "virtual dataset", "filter", "huge shape")
+    },
+    "FAISS: claims 2^40 vectors": unlisted_faiss,
+    "FAISS: claims 2^40 vectors, hash fits": faiss_file,
+    "npz: pickle": pickled,
+    "npz: bomb of 480 MB": npz_bomb,
+    "Parquet: more rows than listed": parquet_rows,
+    "Parquet: 200 GB from 1 MB": parquet_bomb,
+}  # fmt: skip
+
+
+def ask(root: Path) -> str:
+    """Ask everything of a store; return a record of what came of it as JSON."""
+    opened_outside: list[str] = []
+    armed = True
+
+    def watch(event: str, arguments: Any) -> None:
+        if armed and event == "open" and isinstance(arguments[0], str):
+            path = os.path.realpath(arguments[0])
+            allowed = (str(root), sys.prefix, sys.base_prefix, "/proc", "/dev/null", "/usr", "/lib", "/sys")
+            if not path.startswith(allowed) and "embedstore" not in path:
+                opened_outside.append(path)
+            if arguments[0].startswith(str(root)) and not path.startswith(str(root)):
+                opened_outside.append(path)
+
+    sys.addaudithook(watch)
+    start = time.monotonic()
+    ends = {}
+    bomb = root.parent / "bomb.parquet"
+    questions: dict[str, Callable[[Any], Any]] = {
+        "verify": lambda store: store.verify().faults,
+        "tag": lambda store: store.tag(LABELS[:2]),
+        "search": lambda store: store.search(row="k1", k=3),
+        "predict": lambda store: store.predict("stars"),
+        "info": lambda store: store.info(),
+        "vectors": lambda store: store.space().vectors(store.corpus()),
+    }
+    if bomb.exists():
+        questions = {"add": lambda store: store.add(bomb, text="review", corpus="bomb")}
+    for name, question in questions.items():
+        try:
+            found = question(opened(root))
+            ends[name] = f"{len(found)} faults" if name == "verify" else "answered"
+        except embedstore.EmbedstoreError as error:
+            ends[name] = f"{type(error).__name__}: {error}"
+    armed = False
+    return json.dumps(
+        {
+            "ends": ends,
+            "seconds": round(time.monotonic() - start, 2),
+            "outside": [path for path in opened_outside if path != str(bomb)],
+            "hdf5": "h5py" in sys.modules,
+        }
+    )
+
+
+def fault_of(record: dict[str, Any]) -> str:
+    """Return "" if a trap was seen through, or else what happened."""
+    ends = record["ends"].values()
+    refused = [end for end in ends if "Error: " in end or (end.endswith(" faults") and end != "0 faults")]
+    if record["exit"] or not refused or any("\n" in end or end.startswith("unexpected") for end in ends):
+        return f"{record['name']}: {record}"
+    if record["outside"] or record["hdf5"] or record["megabytes"] > _MOST_MEGABYTES:
+        return f"{record['name']}: opened {record['outside']}, {record['megabytes']} MB, HDF5 {record['hdf5']}"
+    return ""
+
+
+def main(place: str) -> None:
+    """Spring every trap."""
+    base = Path(place) / "before"
+    in_child(lambda: prepare(base))
+    in_child(lambda: opened(base).encode() and None)
+    records = []
+    for name, trap in TRAPS.items():
+        root = copy(base, Path(place) / name.replace("/", " ") / "store")
+        reader, writer = os.pipe()
+        status, said = in_child(lambda trap=trap, root=root: trap(root))
+        assert not status, f"{name}: {said}"
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                os.write(writer, ask(root).encode())
+                code = 0
+            except BaseException as error:
+                os.write(writer, json.dumps({"ends": {"all": f"unexpected {error!r}"}}).encode())
+            finally:
+                os._exit(code)
+        os.close(writer)
+        with os.fdopen(reader) as stream:
+            said = stream.read()
+        _, status, usage = os.wait4(child, 0)
+        found = json.loads(said) if said else {"ends": {}}
+        records.append(
+            {"name": name, "exit": os.waitstatus_to_exitcode(status), "megabytes": usage.ru_maxrss // 1000, **found}
+        )
+    print(json.dumps({"injected": len(records), "records": records, "faults": [*filter(None, map(fault_of, records))]}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

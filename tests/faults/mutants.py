@@ -1,0 +1,92 @@
+"""Take each guard away in turn and see a test fail: ``python tests/faults/mutants.py``; prints a table in Markdown."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+FAULTS = "tests/faults/test_faults.py"
+
+# What is taken away, the file, the code, what stands in its place, the tests that must fail.
+MUTANTS = [
+    ("fsync of a sealed file", "storage/files.py", "    _fsync(temp)\n    temp.replace", "    temp.replace", f"{FAULTS} -k power"),
+    ("fsync of the folder after a rename", "storage/files.py", "    temp.replace(target)\n    _fsync(target.parent)",
+     "    temp.replace(target)", f"{FAULTS} -k power"),
+    ("fsync of a new manifest", "storage/files.py", "        temp.write_bytes(content)\n        _fsync(temp)",
+     "        temp.write_bytes(content)", f"{FAULTS} -k power"),
+    ("fsync of the folder after the link", "storage/files.py", "        try:\n            _fsync(target.parent)",
+     "        try:\n            pass", f"{FAULTS} -k power"),
+    ("fsync of the parent of a new folder", "storage/files.py", "        folder.mkdir(exist_ok=True)\n        _fsync(folder.parent)",
+     "        folder.mkdir(exist_ok=True)", f"{FAULTS} -k power"),
+    ("taking back a manifest whose fsync failed", "storage/files.py", "                target.unlink()\n            raise",
+     "                pass\n            raise", f"{FAULTS} -k failed"),
+    ("removing temp files", "storage/files.py", "            temp.unlink()",
+     "            pass", "tests/test_storage.py tests/test_care.py"),
+    ("link instead of rename of a manifest", "storage/files.py", "            os.link(temp, target)",
+     "            os.rename(temp, target)", f"{FAULTS} tests/test_storage.py"),
+    ("looking for newer manifests after the link", "storage/manifest.py", "        if listed[-1][0] > following.sequence:",
+     "        if False:", "tests/test_storage.py"),
+    ("the hash of the manifest", "storage/manifest.py", "    if whole != content:", "    if False:", "tests/test_storage.py"),
+    ("the lock of adders", "ingest.py", 'files.lock(root / ".rows.lock", exclusive=True)',
+     'files.lock(root / ".rows.lock", exclusive=False)', f"{FAULTS} -k eight"),
+    ("comparing the rows before a commit", "ingest.py", "            if manifest.texts != base.texts or", "            if False and", "tests"),
+    ("the exclusive lock of gc", "care.py", 'with files.lock(root / ".lock", exclusive=True):',
+     'with files.lock(root / ".lock", exclusive=False):', f"{FAULTS} -k eight"),
+    ("the lock of readers", "contents.py", "        with files.reading(self.path):\n            return",
+     "        if True:\n            return", f"{FAULTS} -k eight"),
+    ("the size of a file", "storage/segments.py", "    if status.st_size != file.size:", "    if False:", f"{FAULTS} tests/test_storage.py"),
+    ("links among the files", "storage/segments.py", "    if not stat.S_ISREG(status.st_mode) or path.parent.is_symlink():",
+     "    if False:", f"{FAULTS} -k harm"),
+    ("a manifest that is a link", "storage/manifest.py", "        if path.is_symlink():", "        if False:", f"{FAULTS} -k harm"),
+    ("the hash of an index and a probe", "storage/segments.py", "    if files.file_sha256(path) != file.sha256:", "    if False:",
+     f"{FAULTS} tests/test_search.py"),
+    ("the hash in verify", "care.py", "            if files.file_sha256(check_size(root, file)) != file.sha256:", "            if False:",
+     f"{FAULTS} -k flipped"),
+    ("checksums of pages", "corpus.py", "page_checksum_verification=True", "page_checksum_verification=False", f"{FAULTS} -k flipped"),
+    ("errors of Parquet while reading", "corpus.py", "        except (pa.ArrowException, OSError) as error:\n            raise _altered(self._root",
+     "        except ZeroDivisionError as error:\n            raise _altered(self._root", f"{FAULTS} -k flipped"),
+    ("dimensions in the manifest", "storage/records.py", '            if segment.vectors.shape[1:] != (value["dimension"],):',
+     "            if False:", f"{FAULTS} -k harm"),
+    ("paths in the manifest", "storage/records.py", "        if match is None or type(size) is not int or size < 0:",
+     "        if type(size) is not int:", "tests/test_storage.py"),
+    ("bounds of datasets", "storage/records.py", "        if offset + math.prod(shape) * _DTYPES[dtype] > file.size:",
+     "        if False:", "tests/test_storage.py"),
+    ("the size of a probe's arrays", "probe.py", "        if claimed > most:", "        if False:", f"{FAULTS} -k harm"),
+    ("pickles in a probe", "probe.py", "allow_pickle=False", "allow_pickle=True", f"{FAULTS} -k harm"),
+    ("the expansion of a Parquet file", "tables/arrow.py", "        if expanded > most:", "        if False:", f"{FAULTS} -k harm"),
+    ("vectors that say nothing", "encode.py", "        if wrong.any():", "        if False:", "tests/test_encode.py"),
+    ("canaries", "encode.py", "    if not lowest >= LOWEST_COSINE:", "    if False:", "tests/test_encode.py"),
+    ("apostrophes before formulas", "output.py", 'pc.replace_substring_regex(column, _FORMULA, r"\'\\1")', "column", "tests/test_strange.py"),
+]  # fmt: skip
+
+
+def tests_fail(folder: Path, words: str) -> bool:
+    """Return whether the tests fail on the package in `folder`."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", *words.split()]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True)
+    return done.returncode != 0
+
+
+def main() -> None:
+    """Print a line for each mutant."""
+    print("| taken away | tests | seen to fail |\n|---|---|---|", flush=True)
+    survived = 0
+    for what, name, code, instead, words in MUTANTS:
+        with tempfile.TemporaryDirectory() as place:
+            package = Path(place) / "embedstore"
+            shutil.copytree(ROOT / "embedstore", package)
+            shutil.copytree(ROOT / "cli", package / "cli")
+            source = (package / name).read_text()
+            assert code in source, f"{name} has no {code!r}"
+            (package / name).write_text(source.replace(code, instead, 1))
+            failed = tests_fail(Path(place), words)
+        survived += not failed
+        print(f"| {what} | `{words}` | {'yes' if failed else '**no**'} |", flush=True)
+    sys.exit(survived > 0)
+
+
+if __name__ == "__main__":
+    main()
