@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from embedstore.cli.options import corpus_option, json_option, open_named, space_option, store_argument
-from embedstore.cli.terminal import clean
+from embedstore.cli.terminal import clean, note
 
 from embedstore.errors import DamagedStoreError
 
@@ -69,18 +69,22 @@ def _bytes(count: int) -> str:
 
 @click.command()
 @store_argument
+@click.option("--repair", is_flag=True, help="Forget damaged vectors, indexes and probes, so that they are made again.")
 @json_option
-def verify(store: str, as_json: bool) -> None:
+def verify(store: str, repair: bool, as_json: bool) -> None:
     """Read every byte and check it: hashes, keys, shapes, finite values, unit lengths."""
-    report = open_named(store).verify()
+    opened = open_named(store)
+    for path in opened.repair() if repair else ():
+        note(f"forgotten: {path}; `embedstore encode STORE`, `index` or `train` makes it again")
+    report = opened.verify()
     if as_json:
         click.echo(json.dumps(asdict(report)))
     for fault in report.faults:
         click.echo(clean(fault), err=True)
     if report.faults:
         raise DamagedStoreError(
-            f"{len(report.faults)} faults in {report.files:,} files: restore the files named from a backup; a damaged "
-            "index or probe can be made again with `embedstore index` or `train`"
+            f"{len(report.faults)} faults in {report.files:,} files: restore texts and tables from a backup; "
+            "`embedstore verify STORE --repair` forgets damaged vectors, indexes and probes, which can be made again"
         )
     if not as_json:
         click.echo(f"{report.files:,} files, {_bytes(report.size)}: all as written")

@@ -25,7 +25,7 @@ from embedstore.storage.segments import (
     write_vectors,
 )
 
-__all__ = ["GcReport", "VerifyReport", "export", "gc", "verify"]
+__all__ = ["GcReport", "VerifyReport", "export", "gc", "repair", "verify"]
 
 _FOLDERS = ("texts", "vectors", "corpora", "index", "probes")
 _NORM_TOLERANCE = {"<f4": 1e-3, "<f2": 5e-3}
@@ -34,11 +34,12 @@ _MERGED_BELOW = 4096
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What a check found: files and bytes read, and one line per fault."""
+    """What a check found: files and bytes read, one line per fault, and the paths (in the store) of damaged files."""
 
     files: int
     size: int
     faults: tuple[str, ...]
+    damaged: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def verify(root: Path, on_file: Callable[[FileRecord], None] | None = None) -> V
     faults: list[str] = []
     size = 0
     sound: set[str] = set()
+    damaged: list[str] = []
     for file in manifest.files():
         if on_file:
             on_file(file)
@@ -70,10 +72,57 @@ def verify(root: Path, on_file: Callable[[FileRecord], None] | None = None) -> V
             sound.add(file.path)
         except (DamagedStoreError, OSError) as error:
             faults.append(str(error))
+            damaged.append(file.path)
     for check, file in _content_checks(root, manifest):
         if file.path in sound and (fault := check()):
             faults.append(f"{root / file.path}: {fault}")
-    return VerifyReport(len(manifest.files()), size, tuple(faults))
+            damaged.append(file.path)
+    return VerifyReport(len(manifest.files()), size, tuple(faults), tuple(dict.fromkeys(damaged)))
+
+
+def repair(root: Path) -> tuple[str, ...]:
+    """Forget the damaged files that can be made again, and return their paths in the store.
+
+    Vectors are encoded again by the next `encode`, labels and queries when they are asked for; indexes and probes are
+    built again by `index` and `train`. Texts and tables can't be made again: these stay listed, and damaged.
+    """
+    with files.lock(root / ".lock", exclusive=True):
+        damaged = set(verify(root).damaged)
+
+        def change(base: Manifest) -> Manifest:
+            gone = {text.file.sha256 for text in base.queries if text.file.path in damaged}
+            spaces = {
+                key: replace(
+                    space,
+                    segments={
+                        text: segment
+                        for text, segment in space.segments.items()
+                        if segment.file.path not in damaged and text not in gone
+                    },
+                )
+                for key, space in base.spaces.items()
+            }
+            held = {text for space in spaces.values() for text in space.segments}
+            return replace(
+                base,
+                spaces=spaces,
+                queries=tuple(text for text in base.queries if text.file.sha256 in held),
+                indexes={
+                    key: record
+                    for key, record in base.indexes.items()
+                    if record.file.path not in damaged
+                    and set(record.covers) <= {segment.file.sha256 for segment in spaces[key].segments.values()}
+                },
+                probes={
+                    name: record
+                    for name, record in base.probes.items()
+                    if damaged.isdisjoint((record.arrays.path, record.description.path))
+                },
+            )
+
+        before = {file.path for file in load(root).files()}
+        after = {file.path for file in commit(root, change).files()}
+        return tuple(sorted(before - after))
 
 
 def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[], str], FileRecord]]:

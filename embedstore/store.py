@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.care import GcReport, VerifyReport, export, gc, verify
+from embedstore.care import GcReport, VerifyReport, export, gc, repair, verify
 from embedstore.contents import Contents, reading
 from embedstore.corpus import Corpus, nearest_hint
 from embedstore.encode import EncodeReport
@@ -450,6 +450,10 @@ class EmbeddingStore(Contents):
     def verify(self) -> VerifyReport:
         """Check every byte; see `embedstore.care.verify`."""
         return verify(self.path)
+
+    def repair(self) -> tuple[str, ...]:
+        """Forget damaged files that can be made again; see `embedstore.care.repair`."""
+        return repair(self.path)
 
     def gc(self, *, dry_run: bool = False) -> GcReport:
         """Remove what no manifest lists; see `embedstore.care.gc`."""

@@ -3,10 +3,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import LABELS
+from conftest import LABELS, HashEncoder
 from pyarrow import parquet
 
-from embedstore.errors import OutputError
+import embedstore
+from embedstore.errors import DamagedStoreError, OutputError
 from embedstore.output import write_table
 from embedstore.storage import manifest
 
@@ -187,3 +188,68 @@ def test_a_failed_write_leaves_the_earlier_file(tmp_path):
         write_table(tables(), TABLE.schema, path)
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_what_the_messages_advise_repairs_the_store(cli, tmp_path, damage):
+    encoder = HashEncoder()
+    store = embedstore.create(cli.home / "hurt", encoder=encoder)
+    store.add([{"review": f"text {i}", "stars": i % 2} for i in range(20)], text="review")
+    store.encode()
+    store.tag(["a", "b"])
+    store.index("flat")
+    store.train("stars")
+    expected = store.space().vectors(store.corpus())
+    for file in store.manifest.files():
+        if not file.path.startswith(("vectors/", "index/", "probes/")):
+            continue
+        path = store.path / file.path
+        if damage == "flip":
+            flip(path, path.stat().st_size // 2)
+        elif damage == "cut":
+            path.write_bytes(path.read_bytes()[:-10])
+        else:
+            path.unlink()
+    assert "verify STORE --repair` forgets damaged vectors" in cli.fails(4, "verify", "hurt")
+    if damage != "flip":
+        assert "Run `embedstore verify STORE --repair`" in cli.fails(4, "tag", "hurt", "-l", "a", "-l", "b")
+    repaired = cli("verify", "hurt", "--repair")
+    assert repaired.returncode == 0, repaired.stderr
+    assert "forgotten: vectors/" in repaired.stderr
+    assert store.encode().encoded == 20
+    np.testing.assert_array_equal(store.space().vectors(store.corpus()), expected)
+    store.index("flat")
+    store.train("stars")
+    store.tag(["a", "b"])
+    assert not store.verify().faults
+    assert len(store.search(row="3", k=3)) == 3
+
+
+def test_a_damaged_text_is_not_forgotten(store, cli):
+    path = store.path / store.manifest.texts[0].file.path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert "restore texts and tables from a backup" in cli.fails(4, "verify", store.path, "--repair")
+    path.write_bytes(whole)
+    assert cli("verify", store.path).returncode == 0
+
+
+def test_the_advice_for_an_index_and_a_probe_repairs_them(store, encoder):
+    store.index("flat")
+    store.train("stars", corpus="train")
+    for folder, ask, advice, again in (
+        (
+            "index",
+            lambda: store.search(row="k0", k=2),
+            "rebuild it with `embedstore index STORE`",
+            lambda: store.index(),
+        ),
+        ("probes", lambda: store.predict("stars"), "train the probe again", lambda: store.train("stars")),
+    ):
+        path = max((store.path / folder).iterdir(), key=lambda p: p.stat().st_size)
+        flip(path, path.stat().st_size // 2)
+        with pytest.raises(DamagedStoreError, match=advice):
+            ask()
+        path.unlink()
+        again()
+        assert len(ask())

@@ -119,9 +119,7 @@ def check_size(root: Path, file: FileRecord) -> Path:
     try:
         status = path.lstat()
     except FileNotFoundError as error:
-        raise DamagedStoreError(
-            f"{path} is missing. Restore it from a backup; `embedstore verify` lists all that is damaged"
-        ) from error
+        raise DamagedStoreError(f"{path} is missing. {_advice(file)}") from error
     if not stat.S_ISREG(status.st_mode) or path.parent.is_symlink():
         raise DamagedStoreError(
             f"{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to "
@@ -129,10 +127,15 @@ def check_size(root: Path, file: FileRecord) -> Path:
         )
     if status.st_size != file.size:
         raise DamagedStoreError(
-            f"{path} has {status.st_size:,} bytes and was written with {file.size:,}. "
-            "Restore it from a backup; `embedstore verify` lists all that is damaged"
+            f"{path} has {status.st_size:,} bytes and was written with {file.size:,}. " + _advice(file)
         )
     return path
+
+
+def _advice(file: FileRecord) -> str:
+    if file.path.startswith(("texts/", "corpora/")):
+        return "Restore it from a backup; `embedstore verify STORE` lists all that is damaged"
+    return "Run `embedstore verify STORE --repair` to forget what is damaged, then make it again (encode, index, train)"
 
 
 def check_hash(root: Path, file: FileRecord, advice: str) -> Path:
