@@ -71,11 +71,12 @@ class Corpus:
         """Yield the rows in order as tables of bounded size; the position column is always the last."""
         names = self.schema.names if columns is None else list(columns)
         for file in self._files():
-            present = [name for name in names if name in file.schema_arrow.names]
+            there = set(file.schema_arrow.names)
+            present = [name for name in names if name in there]
             for batch in self._batches(file, [*present, POSITION]):
                 arrays = [
                     _cast(batch.column(name), self.schema.field(name).type)
-                    if name in present
+                    if name in there
                     else pa.nulls(batch.num_rows, self.schema.field(name).type)
                     for name in names
                 ]

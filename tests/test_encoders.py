@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from checkpoints import FAMILIES, reviews
 
+import embedstore
 from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.errors import CheckpointError, UsageError
 
@@ -218,6 +219,28 @@ def test_pickled_weights_are_refused_with_the_way_out(checkpoint, tmp_path):
     folder = damaged(checkpoint("bert"), tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     assert "found pytorch_model.bin: pickled weights are not read; save it with" in refusal(folder, pooling="mean")
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_of_its_own_is_never_run(checkpoint, tmp_path, file):
+    folder = damaged(checkpoint("bert"), tmp_path)
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    asks = {"auto_map": {"AutoModel": "own.Model", "AutoTokenizer": "own.Tokens"}}
+    (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | asks))
+    assert f"asks for code of its own (auto_map in {file}: AutoModel, AutoTokenizer)" in refusal(folder, pooling="mean")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_with_another_hash_than_recorded_are_refused(checkpoint, tmp_path):
+    folder = damaged(checkpoint("bert"), tmp_path)
+    store = embedstore.create(tmp_path / "store")
+    store.add([{"review": "good tea"}], text="review")
+    store.encode(str(folder), options=EncoderOptions(pooling="cls"))
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    with pytest.raises(CheckpointError, match="is not the one that made this space"):
+        embedstore.open(tmp_path / "store").tag(["a new label", "another"])
 
 
 def test_an_unknown_architecture_is_named(checkpoint, tmp_path):

@@ -163,6 +163,12 @@ def _config(transformer: Path, name: str) -> dict[str, Any]:
     config = _read_json(transformer / "config.json", None)
     if not isinstance(config, dict) or "model_type" not in config:
         raise CheckpointError(f"{name}: expected config.json with a model_type in {transformer}")
+    for file in ("config.json", "tokenizer_config.json"):
+        if own_code := _read_json(transformer / file, {}).get("auto_map"):
+            raise CheckpointError(
+                f"{name} asks for code of its own (auto_map in {file}: {', '.join(map(str, own_code))}), which is "
+                "never run: expected an architecture that transformers has"
+            )
     if config.get("is_encoder_decoder"):
         raise CheckpointError(f"{name} is an encoder-decoder ({config['model_type']}): expected an encoder")
     check_weights(transformer, name)

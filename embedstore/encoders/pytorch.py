@@ -168,8 +168,7 @@ def load_checked(auto: Any, folder: Path) -> Any:
                 output_loading_info=True,
             )
     except Exception as error:  # transformers raises whatever its parsers and models raise
-        own_code = ", and its own code (auto_map) is never run" if '"auto_map"' in _config_text(folder) else ""
-        raise CheckpointError(f"the checkpoint in {folder} can't be loaded: {_reason(error)}{own_code}") from error
+        raise CheckpointError(f"the checkpoint in {folder} can't be loaded: {_reason(error)}") from error
     prefix = model.base_model_prefix + "."
     parts = {name.removeprefix(prefix).split(".")[0] for name in model.state_dict()}
     # The last hidden state does not pass through the pooler.
@@ -190,10 +189,6 @@ def load_checked(auto: Any, folder: Path) -> Any:
             shown = ", ".join(keys[:_SHOWN]) + (", …" if len(keys) > _SHOWN else "")
             raise CheckpointError(f"the checkpoint in {folder} does not fit: {len(keys)} weights {fault} ({shown})")
     return model
-
-
-def _config_text(folder: Path) -> str:
-    return (folder / "config.json").read_text(encoding="utf-8")
 
 
 def _reason(error: Exception) -> str:

@@ -66,7 +66,9 @@ MUTANTS = [
 def tests_fail(folder: Path, words: str) -> bool:
     """Return whether the tests fail on the package in `folder`."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", *words.split()]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True)
+    # Safe path: or else the working folder, with the package as it is, would come before the one without the guard.
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
     return done.returncode != 0
 
 
