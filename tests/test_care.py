@@ -1,3 +1,5 @@
+import threading
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from pyarrow import parquet
 import embedstore
 from embedstore.errors import DamagedStoreError, OutputError
 from embedstore.output import write_table
-from embedstore.storage import manifest
+from embedstore.storage import files, manifest
 
 
 def flip(path, where):
@@ -70,6 +72,18 @@ def test_gc_removes_what_no_manifest_lists_and_nothing_else(store):
     assert len(manifest.manifest_files(store.path)) == 1
     assert store.verify().faults == ()
     assert len(store.tag(LABELS, no_encode=True)) == 10
+
+
+def test_gc_waits_for_writers(store):
+    unlisted = store.path / "vectors" / "about-to-be-committed.h5"
+    unlisted.write_bytes(b"vectors")
+    collector = threading.Thread(target=store.gc)
+    with files.lock(store.path / ".lock", exclusive=False):
+        collector.start()
+        collector.join(0.5)
+        assert unlisted.exists()
+    collector.join()
+    assert not unlisted.exists()
 
 
 def test_gc_merges_small_query_segments(store, encoder):

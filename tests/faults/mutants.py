@@ -36,7 +36,7 @@ MUTANTS = [
      'files.lock(root / ".rows.lock", exclusive=False)', f"{FAULTS} -k eight"),
     ("comparing the rows before a commit", "ingest.py", "            if manifest.texts != base.texts or", "            if False and", "tests/test_tables.py"),
     ("the exclusive lock of gc", "care.py", 'with files.lock(root / ".lock", exclusive=True):',
-     'with files.lock(root / ".lock", exclusive=False):', f"{FAULTS} -k eight"),
+     'with files.lock(root / ".lock", exclusive=False):', "tests/test_care.py"),
     ("the lock of readers", "contents.py", "        with files.reading(self.path):\n            return",
      "        if True:\n            return", f"{FAULTS} -k eight"),
     ("the size of a file", "storage/segments.py", "    if status.st_size != file.size:", "    if False:", f"{FAULTS} tests/test_storage.py"),
