@@ -47,7 +47,7 @@ MUTANTS = [
      f"{FAULTS} tests/test_search.py"),
     ("the hash in verify", "care.py", "            if files.file_sha256(check_size(root, file)) != file.sha256:", "            if False:",
      f"{FAULTS} -k flipped"),
-    ("checksums of pages", "corpus.py", "page_checksum_verification=True", "page_checksum_verification=False", f"{FAULTS} -k flipped"),
+    ("checksums of pages", "corpus.py", "page_checksum_verification=True", "page_checksum_verification=False", f"{FAULTS} -k flipped{LONG}"),
     ("errors of Parquet while reading", "corpus.py", "        except (pa.ArrowException, OSError) as error:\n            raise _altered(self._root",
      "        except ZeroDivisionError as error:\n            raise _altered(self._root", f"{FAULTS} -k flipped"),
     ("dimensions in the manifest", "storage/records.py", '            if segment.vectors.shape[1:] != (value["dimension"],):',
