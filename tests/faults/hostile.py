@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -128,7 +129,7 @@ def unlisted_faiss(root: Path) -> None:
 
 class _Trap:
     def __reduce__(self) -> tuple[Any, ...]:
-        return (os.mkdir, ("/tmp/embedstore-was-here",))
+        return (io.open, ("/etc/hostname",))
 
 
 def pickled(root: Path) -> None:
@@ -203,6 +204,13 @@ TRAPS: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
+_OWN = (
+    *(os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, Path(__file__).parent, *embedstore.__path__)),
+    *("/proc", "/dev/null", "/usr", "/lib", "/sys"),
+)
+"""Where Python, its libraries and this package lie: what may be opened beside the store."""
+
+
 def ask(root: Path) -> str:
     """Ask everything of a store; return a record of what came of it as JSON."""
     opened_outside: list[str] = []
@@ -211,8 +219,7 @@ def ask(root: Path) -> str:
     def watch(event: str, arguments: Any) -> None:
         if armed and event == "open" and isinstance(arguments[0], str):
             path = os.path.realpath(arguments[0])
-            allowed = (str(root), sys.prefix, sys.base_prefix, "/proc", "/dev/null", "/usr", "/lib", "/sys")
-            if not path.startswith(allowed) and "embedstore" not in path:
+            if not path.startswith((str(root), *_OWN)):
                 opened_outside.append(path)
             if arguments[0].startswith(str(root)) and not path.startswith(str(root)):
                 opened_outside.append(path)
