@@ -128,6 +128,24 @@ def test_a_writer_that_slept_through_pruned_numbers_does_not_win(tmp_path):
     assert done.sequence == 13
 
 
+def test_a_writer_that_is_overtaken_after_its_link_knows_that_it_won(tmp_path, monkeypatch):
+    manifest.commit(tmp_path, lambda base: replace(base, indexes={"first": INDEX}))
+    link_new = files.link_new
+
+    def overtaken(*words):
+        monkeypatch.setattr(files, "link_new", link_new)
+        linked = link_new(*words)
+        for number in range(10):  # others build on it before it has looked
+            manifest.commit(tmp_path, lambda other, n=number: replace(other, indexes={**other.indexes, f"{n}": INDEX}))
+        return linked
+
+    monkeypatch.setattr(files, "link_new", overtaken)
+    calls = []
+    manifest.commit(tmp_path, lambda base: (calls.append(1), replace(base, indexes={**base.indexes, "won": INDEX}))[1])
+    assert len(calls) == 1
+    assert set(manifest.load(tmp_path).indexes) == {"first", "won", *map(str, range(10))}
+
+
 @pytest.mark.parametrize("where", [0, 9, 40, -70, -30, -1])
 def test_any_altered_byte_of_the_manifest_is_an_error(store, where):
     _, path = manifest.manifest_files(store.path)[-1]

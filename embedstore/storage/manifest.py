@@ -2,12 +2,14 @@
 
 A manifest file holds ``{"body":{…},"sha256":"…"}``: the hash is over the bytes of the body, so an altered
 manifest is an error and never a smaller store. The newest number wins. A commit links the next number
-(`os.link` fails if another writer was first) and then looks whether that number is still the newest:
-a writer that slept through other commits finds newer ones and starts again from those.
+(`os.link` fails if another writer was first) and then looks whether that number is still the newest. If not, the
+newest says whether it was made from this one (`Manifest.lineage`); a writer that slept while its number came and was
+pruned finds that it was not, and starts again.
 """
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +29,7 @@ _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
 _OURS = {"texts", "vectors", "corpora", "index", "probes", ".lock", ".rows.lock"}
 _KEPT = 4  # older manifests go at each commit: 10,000 commits would otherwise keep 10,000 copies
+_REMEMBERED = 64  # commits that a manifest knows of
 _ATTEMPTS = 1000
 
 
@@ -128,12 +131,14 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
         following = change(base)
         if following == base and base.sequence:
             return base
-        following = replace(following, sequence=base.sequence + 1)
+        mark = os.urandom(8).hex()
+        lineage = (*base.lineage, mark)[-_REMEMBERED:]
+        following = replace(following, sequence=base.sequence + 1, lineage=lineage)
         target = root / f"manifest-{following.sequence:08d}.json"
         if not files.link_new(_render(following), target):
             continue
         listed = manifest_files(root)
-        if listed[-1][0] > following.sequence:
+        if listed[-1][0] > following.sequence and mark not in load(root).lineage:
             _withdraw(target)
             continue
         for _, old in listed[:-_KEPT]:
@@ -144,6 +149,6 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
 
 
 def _withdraw(target: Path) -> None:
-    # A sleeper linked a number that had been pruned. Newer numbers exist, so no reader has looked at this one.
+    # A sleeper linked a number that had been pruned: newer numbers exist, and none was made from this one.
     with suppress(FileNotFoundError):
         target.unlink()

@@ -273,6 +273,7 @@ class Manifest:
 
     `texts` are the segments of role corpus, in position order; `queries` those of role query. Spaces,
     indexes and probes are keyed by encoder key, encoder key and name; spaces keep their order of creation.
+    `lineage` has a random mark of each of the last commits: by it a writer sees that a newer manifest holds its own.
     """
 
     sequence: int = 0
@@ -282,6 +283,7 @@ class Manifest:
     corpora: dict[str, CorpusRecord] = field(default_factory=dict)
     indexes: dict[str, IndexRecord] = field(default_factory=dict)
     probes: dict[str, ProbeRecord] = field(default_factory=dict)
+    lineage: tuple[str, ...] = ()
 
     def files(self) -> list[FileRecord]:
         """Return the record of every file of the store."""
@@ -303,6 +305,7 @@ class Manifest:
             "corpora": [[name, corpus.to_json()] for name, corpus in self.corpora.items()],
             "indexes": [[key, index.to_json()] for key, index in self.indexes.items()],
             "probes": [[name, probe.to_json()] for name, probe in self.probes.items()],
+            "lineage": list(self.lineage),
         }
 
     @classmethod
@@ -324,6 +327,7 @@ class Manifest:
                 corpora={name: CorpusRecord.from_json(v) for name, v in value["corpora"]},
                 indexes={key: IndexRecord.from_json(v) for key, v in value["indexes"]},
                 probes={name: ProbeRecord.from_json(v) for name, v in value["probes"]},
+                lineage=tuple(map(str, value.get("lineage", ()))),
             )
         except EmbedstoreError as error:
             raise error if isinstance(error, DamagedStoreError) else DamagedStoreError(str(error)) from error
