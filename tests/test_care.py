@@ -74,16 +74,18 @@ def test_gc_removes_what_no_manifest_lists_and_nothing_else(store):
     assert len(store.tag(LABELS, no_encode=True)) == 10
 
 
-def test_gc_waits_for_writers(store):
+@pytest.mark.parametrize("what", ["gc", "repair"])
+def test_gc_and_repair_wait_for_writers(store, what):
     unlisted = store.path / "vectors" / "about-to-be-committed.h5"
     unlisted.write_bytes(b"vectors")
-    collector = threading.Thread(target=store.gc)
+    collector = threading.Thread(target=getattr(store, what))
     with files.lock(store.path / ".lock", exclusive=False):
         collector.start()
         collector.join(0.5)
+        assert collector.is_alive()
         assert unlisted.exists()
     collector.join()
-    assert not unlisted.exists()
+    assert unlisted.exists() == (what == "repair")
 
 
 def test_gc_merges_small_query_segments(store, encoder):
