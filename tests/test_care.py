@@ -88,6 +88,23 @@ def test_gc_and_repair_wait_for_writers(store, what):
     assert unlisted.exists() == (what == "repair")
 
 
+def test_gc_waits_for_readers(store, encoder, monkeypatch):
+    encode = encoder.encode
+    waited = []
+
+    def slow(*words, **options):  # in the midst of a search: files were looked up, and are not open yet
+        collector.start()
+        collector.join(0.5)
+        waited.append(collector.is_alive())
+        return encode(*words, **options)
+
+    collector = threading.Thread(target=store.gc)
+    monkeypatch.setattr(encoder, "encode", slow)
+    assert len(store.search("something new", k=1)) == 1
+    collector.join()
+    assert waited == [True]
+
+
 def test_gc_merges_small_query_segments(store, encoder):
     for number in range(5):
         store.search(f"query {number}", k=1)

@@ -40,7 +40,7 @@ MUTANTS = [
     ("the exclusive lock of repair", "care.py", 'exclusive=True):\n        damaged', "exclusive=False):\n        damaged",
      "tests/test_care.py"),
     ("the lock of readers", "contents.py", "        with files.reading(self.path):\n            return",
-     "        if True:\n            return", f"{FAULTS} -k eight"),
+     "        if True:\n            return", "tests/test_care.py"),
     ("the size of a file", "storage/segments.py", "    if status.st_size != file.size:", "    if False:", f"{FAULTS} tests/test_storage.py"),
     ("links among the files", "storage/segments.py", "    if not stat.S_ISREG(status.st_mode) or path.parent.is_symlink():",
      "    if False:", f"{FAULTS} -k harm"),
