@@ -56,9 +56,8 @@ def _space_lines(space: dict[str, Any], texts: int) -> list[str]:
         lines.insert(2, f"    logits of {', '.join(space['head']['labels'])}; {space['head']['activation']}")
     for p in space["provenance"]:
         versions = ", ".join(f"{name} {version}" for name, version in p["versions"])
-        lines.append(
-            f"    made with {p['backend']} {p['precision']} on {p['device']}, batches of {p['batch_size']}, {versions}"
-        )
+        batches = f"batches of {p['batch_size']}" if p["batch_size"] else "batches filled by tokens"
+        lines.append(f"    made with {p['backend']} {p['precision']} on {p['device']}, {batches}, {versions}")
     return lines
 
 

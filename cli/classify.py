@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from embedstore.cli.label import show
 from embedstore.cli.options import (
-    backend_option,
-    batch_size_option,
+    computation_options,
     corpus_option,
-    device_option,
     json_option,
     max_seq_length_option,
     no_encode_option,
@@ -47,9 +45,7 @@ _MODEL_WIDTH = 40
 @click.option(
     "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
 )
-@backend_option
-@device_option
-@batch_size_option
+@computation_options
 @output_option
 @spreadsheet_safe_option
 @no_encode_option
@@ -119,9 +115,7 @@ def classify(
 @click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the split and of the intervals.")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a target out.")
-@backend_option
-@device_option
-@batch_size_option
+@computation_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
 @no_encode_option
 @json_option

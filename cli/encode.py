@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 from embedstore.cli.options import (
-    backend_option,
-    batch_size_option,
-    device_option,
+    computation_options,
     json_option,
     max_seq_length_option,
     no_encode_option,
     open_named,
     space_option,
+    spare_pandas,
     store_argument,
     store_path,
 )
@@ -44,9 +43,7 @@ __all__ = ["encode", "index"]
     help="Make vectors of unit length, or not; by default only those of sentence-transformers models.",
 )
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored.")
-@backend_option
-@device_option
-@batch_size_option
+@computation_options
 @no_encode_option
 @json_option
 def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, **options: Any) -> None:
@@ -58,6 +55,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
     from embedstore.store import EmbeddingStore
 
     if files:
+        spare_pandas()
         opened = EmbeddingStore(store_path(store))
         added = add_files(opened, files, options)
         if added.rows > added.rows_read > 0:
@@ -71,9 +69,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             corpus=corpus,
             options=_encoder_options(options),
             revision=options["revision"],
-            backend=options["backend"],
-            device=options["device"],
-            batch_size=options["batch_size"],
+            **{name: options[name] for name in ("backend", "device", "batch_size", "precision")},
             no_encode=no_encode,
             on_progress=on_progress,
         )

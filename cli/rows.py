@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from embedstore.cli.options import json_option, store_argument, store_path
+from embedstore.cli.options import json_option, spare_pandas, store_argument, store_path
 
 from embedstore.errors import InputError, NotFoundError, UsageError
 
@@ -58,6 +58,7 @@ def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> No
     """
     from embedstore.store import EmbeddingStore
 
+    spare_pandas()
     report = add_files(EmbeddingStore(store_path(store)), files, options)
     click.echo(json.dumps(asdict(report)) if as_json else str(report))
 

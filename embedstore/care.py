@@ -17,6 +17,7 @@ from embedstore.storage.manifest import commit, load, manifest_files
 from embedstore.storage.records import FileRecord, Manifest, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import (
     check_size,
+    forget_maps,
     map_dataset,
     read_texts,
     segment_keys,
@@ -195,6 +196,7 @@ def _sweep(root: Path, manifest: Manifest, *, merged: int, dry_run: bool) -> GcR
         removed.append(path.relative_to(root).as_posix())
         if not dry_run:
             path.unlink()
+    forget_maps()
     return GcReport(tuple(removed), size, merged)
 
 

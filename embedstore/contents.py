@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from embedstore.corpus import Corpus, nearest_hint
 from embedstore.encode import EncodeProgress, EncodeReport, encode_corpora
-from embedstore.encoders import Backend, Encoder, EncoderOptions
+from embedstore.encoders import Backend, Encoder, EncoderOptions, Precision
 from embedstore.errors import NotFoundError, UsageError
+from embedstore.index import Indexes
 from embedstore.info import describe_store
 from embedstore.ingest import AddReport, add
 from embedstore.models import Models
@@ -20,7 +21,7 @@ from embedstore.queries import query_vectors
 from embedstore.space import Space
 from embedstore.storage import files
 from embedstore.storage import manifest as manifests
-from embedstore.storage.records import Manifest
+from embedstore.storage.records import CorpusRecord, Manifest
 from embedstore.tables import ReadOptions, sources_of
 
 __all__ = ["Contents", "reading"]
@@ -58,6 +59,8 @@ class Contents:
     def __init__(self, path: Path, *, encoder: Encoder | None = None) -> None:
         self.path = path
         self._models = Models(encoder)
+        self._indexes = Indexes()
+        self._corpora: dict[str, Corpus] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -146,7 +149,8 @@ class Contents:
         revision: str | None = None,
         backend: Backend = "torch",
         device: str | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
+        precision: Precision = "auto",
         no_encode: bool = False,
         on_progress: Callable[[EncodeProgress], None] | None = None,
     ) -> EncodeReport:
@@ -166,8 +170,11 @@ class Contents:
             What runs the model; its vectors are the same.
         device : str, optional
             "cpu", "cuda", "cuda:1", "mps", …; by default the best that there is.
-        batch_size : int
-            Texts per forward pass.
+        batch_size : int, optional
+            Texts per forward pass; by default batches are filled by tokens.
+        precision : {"auto", "float32", "bfloat16"}
+            Of the model's computation. "auto" takes the fastest that keeps the cosines of 16 of the texts to their
+            vectors in float32 at 0.9995 or more; `info` says which.
         no_encode : bool
             Raise rather than load a model.
         on_progress : callable, optional
@@ -180,16 +187,19 @@ class Contents:
         CheckpointError
             If the model can't be found or loaded.
         """
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise UsageError(f"expected a batch size of at least 1, found {batch_size}")
         if backend not in get_args(Backend):
             raise UsageError(f"expected a backend of {', '.join(get_args(Backend))}, found {backend!r}")
+        if precision not in get_args(Precision):
+            raise UsageError(f"expected a precision of {', '.join(get_args(Precision))}, found {precision!r}")
         manifest = self.manifest
-        corpora = [self.corpus(corpus)] if corpus else [Corpus(self.path, *pair) for pair in manifest.corpora.items()]
+        corpora = [self.corpus(corpus)] if corpus else self.corpora()
         described = self._models.describe(manifest, model, options, revision)
 
-        def load() -> Encoder:
-            return self._models.load(described, backend=backend, device=device, batch_size=batch_size)
+        def load(sample: Sequence[str]) -> Encoder:
+            options = {"backend": backend, "device": device, "batch_size": batch_size, "precision": precision}
+            return self._models.load(described, sample, **options)
 
         return encode_corpora(self.path, corpora, described, load, no_encode=no_encode, on_progress=on_progress)
 
@@ -207,7 +217,17 @@ class Contents:
         wanted = name or (next(iter(corpora)) if len(corpora) == 1 else "train")
         if wanted not in corpora:
             raise NotFoundError(f"{self.path} has no corpus {wanted!r}: {nearest_hint(wanted, list(corpora))}")
-        return Corpus(self.path, wanted, corpora[wanted])
+        return self._corpus(wanted, corpora[wanted])
+
+    def corpora(self) -> list[Corpus]:
+        """Return all corpora, in the order in which they were made."""
+        return [self._corpus(name, record) for name, record in self.manifest.corpora.items()]
+
+    def _corpus(self, name: str, record: CorpusRecord) -> Corpus:
+        # Kept while it is the same: a corpus remembers its rows' positions.
+        if name not in self._corpora or self._corpora[name].record != record:
+            self._corpora[name] = Corpus(self.path, name, record)
+        return self._corpora[name]
 
     def space(self, selector: str | None = None, *, covering: Sequence[Corpus] = ()) -> Space:
         """Return a space, by the start of its key or by its model's name.
@@ -248,7 +268,7 @@ class Contents:
     @reading
     def info(self) -> dict[str, Any]:
         """Return what the store holds as a JSON object."""
-        return describe_store(self.path, self.manifest)
+        return describe_store(self.path, self.manifest, self.corpora())
 
     def _query_vectors(self, space: Space, texts: Sequence[str], **options: Any) -> npt.NDArray[np.float32]:
         return query_vectors(self.path, space, texts, load_encoder=self._models.load_for, **options)

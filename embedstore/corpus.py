@@ -1,5 +1,6 @@
 """A corpus as stored: the user's columns, and for each row the position of its text."""
 
+import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import parquet
 
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
@@ -21,6 +21,9 @@ POSITION = "embedstore_text_position"
 """Column of a corpus file that holds the position of each row's text."""
 
 _BATCH_ROWS = 65_536
+_ASKED = 3  # times that a few ids are read from the file, before all are kept
+_MANY = 200_000  # ids from which looking through them in Arrow is worth importing its functions
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 class Corpus:
@@ -40,8 +43,10 @@ class Corpus:
         self.name = name
         self.record = record
         self._root = root
-        self._schemas: list[pa.Schema] = []
         self._schema: pa.Schema | None = None
+        self._positions: npt.NDArray[np.int64] | None = None
+        self._ids: pa.ChunkedArray | None = None
+        self._asked = 0
 
     def __len__(self) -> int:
         return self.record.rows
@@ -98,15 +103,20 @@ class Corpus:
         return self.table([name]).column(name)
 
     def positions(self) -> npt.NDArray[np.int64]:
-        """Return the position of each row's text: shape (rows,)."""
-        parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+        """Return the position of each row's text: shape (rows,), read-only."""
+        if self._positions is None:
+            parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
+            self._positions = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+            self._positions.setflags(write=False)
+        return self._positions
 
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its id column, or its number from 0."""
-        if self.record.id_column:
-            return self.column(self.record.id_column)
-        return pa.chunked_array([pa.array(np.arange(len(self)))])
+        if not self.record.id_column:
+            return pa.chunked_array([pa.array(np.arange(len(self)))])
+        if self._ids is None:
+            self._ids = self.column(self.record.id_column)
+        return self._ids
 
     def row_of(self, id_: object) -> int:
         """Return the number (from 0) of the row with an id, compared as text.
@@ -123,26 +133,54 @@ class Corpus:
             raise NotFoundError(
                 f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}"
             )
-        for row, value in enumerate(self.ids().to_pylist()):
-            if value_text(value) == wanted:
-                return row
+        ids = self.ids()
+        is_text = pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)
+        value: Any = wanted if is_text else None
+        if pa.types.is_int64(ids.type):
+            value = int(wanted) if _INTEGER.fullmatch(wanted) else None
+        if value is not None and len(ids) > _MANY:
+            # Arrow looks through a million ids in the time in which Python looks through ten thousand.
+            import pyarrow.compute as pc
+
+            row = pc.index(ids, pa.scalar(value, ids.type)).as_py()
+        else:
+            listed = ids.to_pylist()
+            texts = listed if value is not None else [value_text(one) for one in listed]
+            sought = wanted if value is None else value
+            row = texts.index(sought) if sought in texts else -1
+        if row >= 0:
+            return int(row)
         raise NotFoundError(f"corpus {self.name!r} has no row with {self.record.id_column} {wanted!r}")
 
     def rows_at(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows whose text is at one of `positions`, and those positions: two arrays of one shape."""
-        rows, found, start = [], [], 0
-        wanted = pa.array(positions)
-        for batch in self.batches([]):
-            here = batch.column(POSITION)
-            hits = np.flatnonzero(pc.is_in(here, value_set=wanted).to_numpy())
-            rows.append(hits + start)
-            found.append(here.to_numpy()[hits])
-            start += batch.num_rows
-        return np.concatenate(rows), np.concatenate(found)
+        own = self.positions()
+        wanted = np.zeros(1 + max(own.max(initial=0), positions.max(initial=0)), dtype=bool)
+        wanted[positions] = True
+        rows = np.flatnonzero(wanted[own])
+        return rows, own[rows]
 
-    def take(self, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
-        """Return `columns` of a few rows, in the order of `rows`."""
-        return self.table(columns).take(pa.array(rows))
+    def ids_at(self, rows: npt.NDArray[np.int64]) -> list[Any]:
+        """Return the ids of a few rows, in the order of `rows`; no more of the table is read than holds them."""
+        if not self.record.id_column:
+            return list(rows.tolist())
+        self._asked += 1
+        if self._ids is not None or self._asked > _ASKED:
+            return [self.ids()[row].as_py() for row in rows.tolist()]
+        type_ = self.schema.field(self.record.id_column).type
+        unique, inverse = np.unique(rows, return_inverse=True)
+        found: list[Any] = []
+        start = 0
+        for file in self._files():
+            for group in range(file.metadata.num_row_groups):
+                end = start + file.metadata.row_group(group).num_rows
+                low, high = np.searchsorted(unique, [start, end])
+                if low < high:
+                    column = self._group(file, group, self.record.id_column)
+                    values = pa.nulls(end - start, type_) if column is None else _cast(column, type_)
+                    found += [values[int(row)].as_py() for row in unique[low:high] - start]
+                start = end
+        return [found[number] for number in inverse]
 
     def _files(self) -> Iterator[Any]:
         for part in self.record.parts:
@@ -155,6 +193,14 @@ class Corpus:
                 if POSITION not in file.schema_arrow.names or file.metadata.num_rows != part.rows:
                     raise _altered(path)
                 yield file
+
+    def _group(self, file: Any, number: int, column: str) -> Any:
+        if column not in file.schema_arrow.names:
+            return None
+        try:
+            return file.read_row_group(number, columns=[column]).column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise _altered(self._root / "corpora") from error
 
     def _batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
         try:

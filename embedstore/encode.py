@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.corpus import Corpus
-from embedstore.encoders import Described, Encoder
+from embedstore.encoders import Described, Encoder, OnTexts
 from embedstore.errors import CheckpointError, ModelRequiredError, NotFoundError, SpaceMismatchError
 from embedstore.space import Space, text_starts
 from embedstore.spec import EncoderSpec, Provenance
@@ -23,6 +23,7 @@ from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import Manifest, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import map_dataset, read_texts, write_vectors
+from embedstore.vectors import lowest_cosine
 
 __all__ = [
     "EncodeProgress",
@@ -41,6 +42,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 CANARIES = 16
+_MANY = 256  # texts from which measuring the precision pays
 _NORM_TOLERANCE = 1e-3
 LOWEST_COSINE = 0.999  # a bfloat16 forward pass stays above 0.9995; another pooling or prompt falls far below
 
@@ -100,7 +102,7 @@ class EncodeReport:
 class Executor(Protocol):
     """Runs tasks anywhere that sees the store's folder; running a task twice is harmless."""
 
-    def run(self, tasks: Sequence[Task], on_texts: Callable[[int], None]) -> Iterable[Receipt]:
+    def run(self, tasks: Sequence[Task], on_texts: OnTexts) -> Iterable[Receipt]:
         """Yield a receipt for every task, in any order, as each is done."""
         ...
 
@@ -117,12 +119,17 @@ class LocalExecutor:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
-    def run(self, tasks: Sequence[Task], on_texts: Callable[[int], None]) -> Iterator[Receipt]:
+    def run(self, tasks: Sequence[Task], on_texts: OnTexts) -> Iterator[Receipt]:
         """Yield a receipt for every task, in order."""
         for task in tasks:
-            texts = read_texts(task.root, task.text)
-            vectors = self._encoder.encode(texts, on_texts=on_texts)
-            truncated = self._encoder.count_truncated(texts)
+            truncated = 0
+
+            def counted(done: int, cut: int) -> None:
+                nonlocal truncated
+                truncated += cut
+                on_texts(done, cut)
+
+            vectors = self._encoder.encode(read_texts(task.root, task.text), on_texts=counted)
             segment = store_vectors(task.root, task.text, vectors, self._encoder.spec, truncated=truncated)
             yield Receipt(task.text.file.sha256, segment, self._encoder.provenance, self._encoder.dimension)
 
@@ -159,7 +166,7 @@ def encode_corpora(
     root: Path,
     corpora: Sequence[Corpus],
     described: Described,
-    load_encoder: Callable[[], Encoder],
+    load_encoder: Callable[[Sequence[str]], Encoder],
     *,
     no_encode: bool,
     on_progress: Callable[[EncodeProgress], None] | None,
@@ -214,7 +221,7 @@ def _keep_head(root: Path, described: Described) -> None:
 def encode_missing(
     root: Path,
     described: Described,
-    load_encoder: Callable[[], Encoder],
+    load_encoder: Callable[[Sequence[str]], Encoder],
     *,
     wanted: npt.NDArray[np.bool_],
     on_progress: Callable[[EncodeProgress], None] | None = None,
@@ -230,7 +237,7 @@ def encode_missing(
     described : Described
         The encoder's spec: the space to fill.
     load_encoder : callable
-        Called once, if anything is missing.
+        Called once, if anything is missing, with some of the texts if they are many.
     wanted : ndarray of bool, shape (texts,)
         Positions of the texts that are needed.
     on_progress : callable, optional
@@ -251,19 +258,28 @@ def encode_missing(
         cached = int(np.count_nonzero(wanted)) - total
         done = 0
 
-        def on_texts(count: int) -> None:
+        def on_texts(count: int, _cut: int) -> None:
             nonlocal done
             done += count
             if on_progress:
                 on_progress(EncodeProgress(done, total, max(0, cached)))
 
-        on_texts(0)  # a bar that stands at 0 while the model is loaded
-        encoder = load_encoder()
+        on_texts(0, 0)  # a bar that stands at 0 while the model is loaded
+        encoder = load_encoder(_sample(root, missing) if total >= _MANY else [])
         check_canaries(root, manifest, encoder)
         tasks = [Task(root, text, key) for text in missing]
         for receipt in LocalExecutor(encoder).run(tasks, on_texts):
             commit(root, lambda base, receipt=receipt: with_receipts(base, described, [receipt]))  # type: ignore[misc]
     return total
+
+
+def _sample(root: Path, segments: Sequence[TextSegment]) -> list[str]:
+    largest = max(segments, key=lambda segment: segment.count)
+    return read_texts(root, largest, _spread_rows(largest))
+
+
+def _spread_rows(segment: TextSegment) -> npt.NDArray[np.intp]:
+    return np.unique(np.linspace(0, segment.count - 1, CANARIES).astype(np.intp))
 
 
 def missing_segments(manifest: Manifest, key: str, wanted: npt.NDArray[np.bool_]) -> list[TextSegment]:
@@ -315,18 +331,20 @@ def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
         If a vector's cosine to the stored one is below 0.999.
     """
     space = manifest.spaces.get(encoder.spec.key)
-    if space is None or encoder.provenance.computation in {p.computation for p in space.provenance}:
+    # Spaces that differ in the prompt alone are computed in the same way.
+    kin = [
+        other for other in manifest.spaces.values() if replace(other.spec, prompt=encoder.spec.prompt) == encoder.spec
+    ]
+    if space is None or encoder.provenance.computation in {p.computation for one in kin for p in one.provenance}:
         return
     held = [text for text in (*manifest.texts, *manifest.queries) if text.file.sha256 in space.segments]
     if not held:
         return
     text = max(held, key=lambda segment: segment.count)
-    rows = np.unique(np.linspace(0, text.count - 1, CANARIES).astype(int))
+    rows = _spread_rows(text)
     segment = space.segments[text.file.sha256]
     stored = np.asarray(map_dataset(root, segment.file, segment.vectors)[rows], dtype=np.float32)
-    fresh = encoder.encode(read_texts(root, text, rows))
-    norms = np.linalg.norm(stored, axis=1) * np.linalg.norm(fresh, axis=1)
-    lowest = float(np.min(np.sum(stored * fresh, axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)))
+    lowest = lowest_cosine(stored, encoder.encode(read_texts(root, text, rows)))
     if not lowest >= LOWEST_COSINE:
         before = space.provenance[segment.provenance]
         raise SpaceMismatchError(

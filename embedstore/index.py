@@ -16,7 +16,7 @@ from embedstore.storage.records import IndexRecord, Manifest
 from embedstore.storage.segments import check_hash
 from embedstore.vectors import unit_rows
 
-__all__ = ["IndexKind", "OpenIndex", "build"]
+__all__ = ["IndexKind", "Indexes", "OpenIndex", "build"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 _FLAT_UP_TO = 50_000  # an exact scan of fewer takes milliseconds
 _HNSW_UP_TO = 2_000_000  # above, building an HNSW graph takes hours and its links a quarter of the vectors' memory
 _SAMPLED = 64
+_PAYS = 32  # queries whose scans take as long as reading and checking an index
 
 
 def build(root: Path, space: Space, kind: IndexKind = "auto") -> IndexRecord:
@@ -161,7 +162,9 @@ class OpenIndex:
         if not np.allclose(stored, held, atol=1e-6):
             raise DamagedStoreError(f"{path} holds other vectors than the store: {_REBUILD}")
 
-    def search(self, queries: npt.NDArray[np.float32], k: int) -> list[npt.NDArray[np.int64]]:
+    def search(
+        self, queries: npt.NDArray[np.float32], k: int, *, effort: int | None = None
+    ) -> list[npt.NDArray[np.int64]]:
         """Return for each query the positions of about `k` nearest texts among those covered.
 
         Parameters
@@ -170,15 +173,52 @@ class OpenIndex:
             Unit vectors.
         k : int
             How many.
+        effort : int, optional
+            Candidates that an HNSW index keeps while it looks (efSearch); by default 128, or twice `k`.
         """
         if self.record.kind == "hnsw":
-            self._index.hnsw.efSearch = max(128, 2 * k)
+            self._index.hnsw.efSearch = effort or max(128, 2 * k)
         _, ids = self._index.search(np.ascontiguousarray(queries), min(k, self.record.count))
-        return [self._positions(row[row >= 0]) for row in ids]
+        positions, there = self._positions(ids), ids >= 0
+        if there.all():
+            return list(positions)
+        return [row[held] for row, held in zip(positions, there, strict=True)]
 
     def _positions(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         owner = np.searchsorted(self._first_ids, ids, side="right") - 1
         return np.asarray(self._starts[owner] + ids - self._first_ids[owner])
+
+
+class Indexes:
+    """The indexes of a store, each opened when the queries so far would have paid for it.
+
+    To read and check an index takes as long as tens of exact scans, so the first queries scan.
+    """
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}
+        self._open: dict[str, OpenIndex] = {}
+
+    def of(self, root: Path, manifest: Manifest, space: Space, queries: int) -> OpenIndex | None:
+        """Return the index to ask for some queries, or None if a scan is the better choice.
+
+        A flat index is a scan by its nature.
+
+        Raises
+        ------
+        DamagedStoreError
+            If the index is not the one that was written.
+        """
+        record = manifest.indexes.get(space.key)
+        if record is None or record.kind == "flat":
+            return None
+        name = record.file.sha256
+        self._asked[name] = self._asked.get(name, 0) + queries
+        if self._asked[name] < _PAYS:
+            return None
+        if name not in self._open:
+            self._open[name] = OpenIndex(root, manifest, space)
+        return self._open[name]
 
 
 _REBUILD = "rebuild it with `embedstore index STORE`, or search with --exact"

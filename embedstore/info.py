@@ -1,9 +1,11 @@
 """What a store holds, in figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from embedstore.corpus import Corpus
 from embedstore.space import Space
@@ -12,7 +14,7 @@ from embedstore.storage.records import Manifest
 __all__ = ["describe_store"]
 
 
-def describe_store(root: Path, manifest: Manifest) -> dict[str, Any]:
+def describe_store(root: Path, manifest: Manifest, tables: Sequence[Corpus]) -> dict[str, Any]:
     """Return corpora, spaces, indexes, probes and sizes (bytes) as a JSON object."""
     texts = sum(text.count for text in manifest.texts)
     spaces = []
@@ -37,15 +39,15 @@ def describe_store(root: Path, manifest: Manifest) -> dict[str, Any]:
         )
     corpora = [
         {
-            "name": name,
-            "rows": record.rows,
-            "distinct_texts": len(np.unique(Corpus(root, name, record).positions())),
-            "empty": sum(part.empty for part in record.parts),
-            "text": record.template,
-            "id": record.id_column or None,
-            "columns": Corpus(root, name, record).schema.names,
+            "name": table.name,
+            "rows": len(table),
+            "distinct_texts": _distinct(table.positions(), texts),
+            "empty": sum(part.empty for part in table.record.parts),
+            "text": table.record.template,
+            "id": table.record.id_column or None,
+            "columns": table.schema.names,
         }
-        for name, record in manifest.corpora.items()
+        for table in tables
     ]
     return {
         "path": str(root),
@@ -61,3 +63,9 @@ def describe_store(root: Path, manifest: Manifest) -> dict[str, Any]:
         ],
         "probes": [{"name": name, "space": record.space} for name, record in manifest.probes.items()],
     }
+
+
+def _distinct(positions: npt.NDArray[np.int64], texts: int) -> int:
+    seen = np.zeros(max(texts, 1 + positions.max(initial=-1)), dtype=bool)
+    seen[positions] = True
+    return int(np.count_nonzero(seen))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import parquet
 
 from embedstore.corpus import POSITION, Corpus, nearest_hint, value_text
@@ -257,6 +256,8 @@ def _write_part(
 
 
 def _check_ids(corpus: Corpus) -> None:
+    import pyarrow.compute as pc
+
     ids = corpus.ids()
     column = corpus.record.id_column
     if ids.null_count:

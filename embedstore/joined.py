@@ -19,12 +19,12 @@ __all__ = ["Joined", "choices", "shares"]
 logger = logging.getLogger(__name__)
 
 
-def choices(numbers: npt.NDArray[np.intp], values: tuple[Any, ...]) -> pa.Array:
+def choices(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> pa.Array:
     """Return `values[numbers]` as a column of 4 bytes a row."""
-    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32)), pa.array(values))
+    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False)), pa.array(values))
 
 
-def shares(numbers: npt.NDArray[np.intp], values: tuple[Any, ...]) -> dict[str, float]:
+def shares(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> dict[str, float]:
     """Return the share of rows that have each value, in the order of `values`."""
     counts = np.bincount(numbers, minlength=len(values)) / max(1, len(numbers))
     return dict(zip(map(str, values), counts.tolist(), strict=True))

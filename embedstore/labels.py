@@ -13,7 +13,7 @@ from embedstore.corpus import Corpus
 from embedstore.errors import InputError, UsageError
 from embedstore.joined import Joined, choices, shares
 from embedstore.metrics import Report
-from embedstore.scan import best_two, similarities
+from embedstore.scan import best_labels
 from embedstore.space import Space
 from embedstore.vectors import unit_rows
 
@@ -117,7 +117,7 @@ class Tags:
 
     Attributes
     ----------
-    label : ndarray of shape (rows,), intp
+    label : ndarray of shape (rows,), int32
         Number of the best label; of equals the first.
     score : ndarray of shape (rows,), float32
         Its cosine similarity, from -1 to 1.
@@ -127,7 +127,7 @@ class Tags:
         All similarities, where they were asked for.
     """
 
-    label: npt.NDArray[np.intp]
+    label: npt.NDArray[np.int32]
     score: npt.NDArray[np.float32]
     margin: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32] | None
@@ -169,13 +169,8 @@ def tag_positions(
     """
     wanted = np.zeros(texts, dtype=bool)
     wanted[positions] = True
-    label = np.zeros(texts, dtype=np.intp)
-    score = np.zeros(texts, dtype=np.float32)
-    margin = np.zeros(texts, dtype=np.float32)
-    scores = np.zeros((texts, len(prototypes)), dtype=np.float32) if all_scores else None
-    for start, block in similarities(space, prototypes, wanted):
-        here = slice(start, start + len(block))
-        label[here], score[here], margin[here] = best_two(block)
-        if scores is not None:
-            scores[here] = block
-    return Tags(label[positions], score[positions], margin[positions], None if scores is None else scores[positions])
+    best = best_labels(space, prototypes, wanted, all_scores=all_scores)
+    if len(positions) == texts and np.array_equal(positions, np.arange(texts)):  # one row a text, in their order
+        return Tags(best.label, best.score, best.margin, best.scores)
+    scores = None if best.scores is None else best.scores[positions]
+    return Tags(best.label[positions], best.score[positions], best.margin[positions], scores)

@@ -1,11 +1,12 @@
 """Which checkpoint a command means, and the models loaded so far."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from embedstore import encoders
-from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling
+from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling, light
 from embedstore.errors import CheckpointError, UsageError
 from embedstore.storage.records import Manifest, SpaceRecord
 
@@ -23,6 +24,7 @@ class Models:
 
     def __init__(self, own: Encoder | None) -> None:
         self._own = own
+        self._light: dict[str, tuple[Described, Encoder]] = {}
         self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
 
     def describe(
@@ -46,24 +48,27 @@ class Models:
             model = filled[0].model
         return encoders.describe(model, options, revision=revision)
 
-    def load(self, described: Described, **options: Any) -> Encoder:
+    def load(self, described: Described, sample: Sequence[str] = (), **options: Any) -> Encoder:
         """Return the loaded model of a described checkpoint; it is loaded once for the same options."""
         if self._own is not None:
             return self._own
-        key = (described.spec.key, tuple(sorted(options.items())))
+        key = (described.spec.key, (bool(sample), *sorted(options.items())))
         if key not in self._loaded:
-            self._loaded[key] = (described, encoders.load(described, **options))
+            self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
         return self._loaded[key][1]
 
-    def load_for(self, record: SpaceRecord) -> tuple[Described, Encoder]:
-        """Return an encoder of a space, however it computes, and what is known of it."""
+    def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> tuple[Described, Encoder]:
+        """Return an encoder of a space for some texts, however it computes, and what is known of it."""
         if self._own is not None:
             return _described(self._own), self._own
         for (key, _), loaded in self._loaded.items():
             if key == record.spec.key:
                 return loaded
-        described = _redescribe(record)
-        return described, self.load(described)
+        known = self._light.get(record.spec.key)
+        described = known[0] if known else _redescribe(record)
+        if not light.is_light_work(texts) or not light.supports(described):
+            return described, self.load(described)
+        return self._light.setdefault(record.spec.key, known or (described, light.LightEncoder(described)))
 
 
 def _redescribe(record: SpaceRecord) -> Described:

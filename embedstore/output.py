@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from embedstore.errors import OutputError
 from embedstore.storage import files
@@ -102,6 +101,8 @@ def spreadsheet_safe(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Ite
     A text that begins with one of ``= + - @``, a tab or a line break gets an apostrophe before it (OWASP, "CSV
     Injection").
     """
+    import pyarrow.compute as pc
+
     names = [re.sub(_FORMULA, r"'\1", name) for name in schema.names]
     schema = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 

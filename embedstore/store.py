@@ -168,14 +168,14 @@ class EmbeddingStore(Contents):
         if (query is None) == (row is None):
             raise UsageError("expected a text or a row to search for, found both or neither")
         manifest = self.manifest
-        names = [self.corpus(corpus).name] if corpus else list(manifest.corpora)
-        corpora = [Corpus(self.path, name, manifest.corpora[name]) for name in names]
+        corpora = [self.corpus(corpus)] if corpus else self.corpora()
         chosen = self._embeddings(space, corpora)
 
         def vectors_of(texts: Sequence[str]) -> npt.NDArray[np.float32]:
             return self._query_vectors(chosen, texts, prompt=chosen.record.query_prompt, no_encode=no_encode)
 
-        return search(self.path, manifest, chosen, corpora, query, row, vectors_of, k, exact=exact)
+        indexes = None if exact else self._indexes
+        return search(self.path, manifest, chosen, corpora, query, row, vectors_of, k, indexes)
 
     def search(self, query: str | Sequence[str] | None = None, **options: Any) -> "pd.DataFrame":
         """Return the rows nearest to a text, to several texts, or to a row.
@@ -186,7 +186,8 @@ class EmbeddingStore(Contents):
             What to look for.
         **options
             ``row`` (the id of a row, instead of a text; it is not among the answers), ``k`` (10), ``corpus``,
-            ``space``, ``exact`` (scan everything even where there is an index), ``no_encode``.
+            ``space``, ``exact`` (scan everything even where an index would be faster), ``no_encode``. An index
+            of kind hnsw or ivf is opened when some tens of queries have been asked: before, scans are faster.
 
         Returns
         -------

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from embedstore.corpus import Corpus, value_text
 from embedstore.errors import InputError
@@ -61,55 +62,62 @@ def split_rows(
         If the target is missing in rows, has one class, or looks continuous.
     """
     notes: list[str] = []
-    rows, values = _target(corpus, target, notes, drop_missing=drop_missing)
-    classes = _classes(values, target)
+    rows, codes, values = _target(corpus, target, notes, drop_missing=drop_missing)
+    classes = _classes({values[code] for code in np.unique(codes)}, len(rows), target)
     number = {value: i for i, value in enumerate(classes)}
-    y = np.array([number[value] for value in values])
+    y = np.array([number.get(value, -1) for value in values], dtype=np.int64)[codes]
     positions = corpus.positions()
     if test_corpus is None:
         train, test, y, y_test = _split(rows, y, test_size, random_state, classes)
-        given = [value_text(classes[i]) for i in y_test]
+        names = [value_text(value) for value in classes]
+        given = [names[i] for i in y_test]
         tested_on = f"{test_size:.0%} of corpus {corpus.name!r}, held out"
         return Split(classes, positions[train], y, positions[test], given, tested_on, tuple(notes))
-    test, test_values = _target(test_corpus, target, notes, drop_missing=drop_missing)
-    given = [value_text(value) for value in test_values]
+    test, codes, values = _target(test_corpus, target, notes, drop_missing=drop_missing)
+    names = [value_text(value) for value in values]
+    given = [names[code] for code in codes]
     tested_on = f"corpus {test_corpus.name!r}"
     return Split(classes, positions[rows], y, test_corpus.positions()[test], given, tested_on, tuple(notes))
 
 
 def _target(
     corpus: Corpus, target: str, notes: list[str], *, drop_missing: bool
-) -> tuple[npt.NDArray[np.int64], list[Any]]:
-    values = corpus.column(target).to_pylist()
-    rows = np.array(
-        [row for row, value in enumerate(values) if value not in (None, "") and value == value],
-        dtype=np.int64,
-    )
-    missing = len(values) - len(rows)
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Any]]:
+    """Return the rows that have a value, the number of each one's value, and the distinct values."""
+    column = corpus.column(target)
+    try:
+        encoded = column.combine_chunks().dictionary_encode()
+    except pa.ArrowNotImplementedError:  # of lists and the like
+        column = pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+        encoded = column.dictionary_encode()
+    # Classes are kept as JSON: a date, a list or the like stands for its text.
+    values = [v if isinstance(v, str | int | float | None) else str(v) for v in encoded.dictionary.to_pylist()]
+    said = np.array([*(value not in (None, "") and value == value for value in values), False])
+    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = np.flatnonzero(said[codes])
+    missing = len(column) - len(rows)
     if missing and not drop_missing:
         raise InputError(
             f"expected a value of {target!r} in every row of corpus {corpus.name!r}, found "
-            f"{missing:,} of {len(values):,} without: leave those rows out with --drop-missing"
+            f"{missing:,} of {len(column):,} without: leave those rows out with --drop-missing"
         )
     if missing:
         notes.append(
-            f"{missing:,} of {len(values):,} rows of corpus {corpus.name!r} have no {target!r} and are left out"
+            f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target!r} and are left out"
         )
-    # Classes are kept as JSON: a date, a list or the like stands for its text.
-    return rows, [v if isinstance(v, str | int | float) else str(v) for v in (values[row] for row in rows)]
+    return rows, codes[rows], values
 
 
-def _classes(values: Sequence[Any], target: str) -> tuple[Any, ...]:
-    distinct = set(values)
+def _classes(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
     if len(distinct) < 2:
         raise InputError(
             f"expected at least two classes in {target!r}, found {len(distinct)}: "
             f"{', '.join(map(value_text, distinct))}"
         )
     fractional = any(isinstance(value, float) and not value.is_integer() for value in distinct)
-    if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > len(values) / 2)):
+    if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > rows / 2)):
         raise InputError(
-            f"{target!r} has {len(distinct):,} distinct values in {len(values):,} rows: that is no column of classes"
+            f"{target!r} has {len(distinct):,} distinct values in {rows:,} rows: that is no column of classes"
         )
     numeric = all(isinstance(value, (int, float)) for value in distinct)
     return tuple(sorted(distinct, key=None if numeric else str))

@@ -41,15 +41,12 @@ class HashEncoder:
         return (vector / np.linalg.norm(vector)).astype(np.float32)
 
     def encode(
-        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int], None] | None = None
+        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int, int], None] | None = None
     ) -> np.ndarray:
         self.encoded += texts
         if on_texts:
-            on_texts(len(texts))
+            on_texts(len(texts), sum(len(text.split()) > self.spec.max_seq_length for text in texts))
         return np.stack([self.vector(text, self.spec.prompt if prompt is None else prompt) for text in texts])
-
-    def count_truncated(self, texts: Sequence[str]) -> int:
-        return sum(len(text.split()) > self.spec.max_seq_length for text in texts)
 
 
 @pytest.fixture

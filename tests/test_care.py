@@ -268,14 +268,14 @@ def test_a_damaged_text_is_not_forgotten(store, cli):
 
 
 def test_the_advice_for_an_index_and_a_probe_repairs_them(store, encoder):
-    store.index("flat")
+    store.index("hnsw")
     store.train("stars", corpus="train")
     for folder, ask, advice, again in (
         (
             "index",
-            lambda: store.search(row="k0", k=2),
+            lambda: store.search(["good tea"] * 32, k=2),
             "rebuild it with `embedstore index STORE`",
-            lambda: store.index(),
+            lambda: store.index("hnsw"),
         ),
         ("probes", lambda: store.predict("stars"), "train the probe again", lambda: store.train("stars")),
     ):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 from checkpoints import FAMILIES, reviews
 
 import embedstore
-from embedstore.encoders import EncoderOptions, describe, load
+from embedstore.encoders import EncoderOptions, describe, light, load
 from embedstore.errors import CheckpointError, UsageError
+from embedstore.vectors import lowest_cosine
 
 LENGTH = 40
 SHORT = ["", "a", "good tea", "bad tea", "a lamp", "too bright", "nice", "awful", "fine", "poor"]
@@ -135,7 +137,12 @@ def test_a_transformer_without_pooling_of_its_own_takes_the_masked_mean(checkpoi
 
 
 def test_truncated_texts_are_counted_and_lengths_fit_the_positions(checkpoint):
-    assert load(describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=10))).count_truncated(TEXTS) > 10
+    folder = checkpoint("bert")
+    lengths = [len(ids) for ids in transformers.AutoTokenizer.from_pretrained(folder)(TEXTS)["input_ids"]]
+    counted = []
+    encoder = load(describe(str(folder), EncoderOptions(max_seq_length=10)))
+    encoder.encode(TEXTS, on_texts=lambda done, cut: counted.append((done, cut)))
+    assert np.sum(counted, axis=0).tolist() == [len(TEXTS), sum(length > 10 for length in lengths)]
     # 66 positions, of which the padding token and those before it take two.
     assert describe(str(checkpoint("roberta")), EncoderOptions()).spec.max_seq_length == 64
     with pytest.raises(CheckpointError, match="from 3 to 64 for this model, found 65"):
@@ -308,3 +315,77 @@ def test_an_unknown_device_is_refused(checkpoint):
     described = describe(str(checkpoint("bert")), EncoderOptions(pooling="mean"))
     with pytest.raises(CheckpointError, match="the device 'nonsense' can't be used"):
         load(described, device="nonsense")
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "camembert", "xlm-roberta"])
+def test_the_light_encoder_gives_the_vectors_of_torch(checkpoint, family, pooling):
+    options = EncoderOptions(pooling=pooling, max_seq_length=LENGTH, prompt="about: ", normalize=True)
+    described = describe(str(checkpoint(family)), options)
+    assert light.supports(described)
+    counted = []
+    vectors = light.LightEncoder(described).encode(TEXTS, on_texts=lambda *words: counted.append(words))
+    exact_counted = []
+    exact = load(described).encode(TEXTS, on_texts=lambda *words: exact_counted.append(words))
+    np.testing.assert_allclose(vectors, exact, atol=2e-6, rtol=0)
+    assert np.sum(counted, axis=0).tolist() == np.sum(exact_counted, axis=0).tolist()
+
+
+def test_the_light_encoder_reads_half_precision_and_older_names(checkpoint, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = damaged(checkpoint("bert"), tmp_path)
+    older = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    weights = {}
+    for name, value in load_file(folder / "model.safetensors").items():
+        for new, old in older.items():
+            name = name.replace(new, old)
+        weights["bert." + name.removeprefix("bert.")] = value
+    save_file({name: value.half() for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    described = describe(str(folder), EncoderOptions(max_seq_length=LENGTH))
+    np.testing.assert_allclose(light.LightEncoder(described).encode(TEXTS), load(described).encode(TEXTS), atol=2e-5)
+
+
+@pytest.mark.parametrize("family", ["mpnet", "deberta-v2"])
+def test_the_light_encoder_leaves_other_families_to_torch(checkpoint, family):
+    assert not light.supports(describe(str(checkpoint(family)), EncoderOptions()))
+    assert not light.supports(describe(str(checkpoint("bert", num_labels=3)), EncoderOptions(output="logits")))
+
+
+def test_bfloat16_is_close_to_float32_and_says_so(checkpoint):
+    described = describe(str(checkpoint("bert")), EncoderOptions())
+    exact = load(described, precision="float32")
+    rough = load(described, precision="bfloat16")
+    assert (exact.provenance.precision, rough.provenance.precision) == ("float32", "bfloat16")
+    vectors = rough.encode(TEXTS)
+    assert not np.array_equal(vectors, exact.encode(TEXTS))
+    assert lowest_cosine(vectors, exact.encode(TEXTS)) > 0.999
+
+
+def test_auto_takes_bfloat16_only_where_it_is_fast_and_close(checkpoint, monkeypatch):
+    from embedstore.encoders import pytorch
+
+    described = describe(str(checkpoint("bert")), EncoderOptions())
+    logits = describe(str(checkpoint("bert", num_labels=3)), EncoderOptions(output="logits"))
+    assert load(described).provenance.precision == "float32"  # no sample: a few texts
+    monkeypatch.setattr(pytorch, "computes_bfloat16", lambda device: True)
+    monkeypatch.setattr(pytorch, "_LOWEST_COSINE", 0.99)
+    assert load(described, sample=TEXTS[:16]).provenance.precision == "bfloat16"
+    assert load(logits, sample=TEXTS[:16]).provenance.precision == "float32"
+    monkeypatch.setattr(pytorch, "_LOWEST_COSINE", 1.1)  # not close enough: the weights are read again
+    exact = load(described, sample=TEXTS[:16])
+    assert exact.provenance.precision == "float32"
+    np.testing.assert_array_equal(exact.encode(TEXTS), load(described, precision="float32").encode(TEXTS))
+    monkeypatch.setattr(pytorch, "computes_bfloat16", lambda device: False)
+    monkeypatch.setattr(pytorch, "_LOWEST_COSINE", 0.0)
+    assert load(described, sample=TEXTS[:16]).provenance.precision == "float32"
+
+
+def test_batches_filled_by_tokens_give_each_text_its_own_vector(checkpoint, monkeypatch):
+    from embedstore.encoders import pytorch
+
+    described = describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=LENGTH))
+    one_by_one = load(described, batch_size=1).encode(TEXTS)
+    for tokens in (1, 100, 100_000):  # every text alone, many batches on several threads, one batch
+        monkeypatch.setitem(pytorch._TOKENS, "cpu", tokens)
+        np.testing.assert_allclose(load(described).encode(TEXTS), one_by_one, atol=1e-5, rtol=0)

@@ -25,7 +25,7 @@ HEAVY = [
 
 # Each line may import from the lines above it, and its own packages.
 LAYERS = [
-    ["errors", "spec", "vectors", "heads", "demo"],
+    ["errors", "spec", "vectors", "heads", "parallel", "demo"],
     ["storage"],
     ["tables", "texts", "corpus"],
     ["space", "metrics", "encoders"],
@@ -72,6 +72,40 @@ def test_encoding_again_loads_no_torch(demo_home):
         "assert (report.encoded, report.cached) == (0, report.distinct_texts), report"
     )
     assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers", "h5py"})
+
+
+@pytest.mark.parametrize(
+    "words", [["info"], ["tag", "-l", "Negative", "-l", "Positive", "-o", "TABLE"], ["search", "--row", "r0001"]]
+)
+def test_what_is_asked_often_loads_no_pandas(demo_home, tmp_path, words):
+    command, *rest = [str(tmp_path / "table.csv") if word == "TABLE" else word for word in words]
+    code = (
+        "from embedstore.cli import main\n"
+        f"try: main({[command, str(demo_home / 'demo'), *rest]!r})\n"
+        "except SystemExit as error: assert not error.code, error.code"
+    )
+    assert not modules_loaded(code).intersection({"pandas", "torch", "faiss", "h5py", "sklearn", "scipy"})
+
+
+def test_pandas_is_there_for_those_who_ask_later():
+    code = (
+        "from embedstore.cli.options import spare_pandas\n"
+        "spare_pandas()\n"
+        "import pyarrow as pa\n"
+        "assert 'pandas' not in sys.modules\n"
+        "assert pa.table({'a': [1]}).to_pandas()['a'].tolist() == [1]"
+    )
+    assert "pandas" in modules_loaded(code)
+
+
+def test_a_new_label_loads_no_torch(demo_home):
+    code = (
+        "import embedstore\n"
+        f"store = embedstore.open({str(demo_home / 'demo')!r})\n"
+        "assert sum(map(len, store.tagging(['Delivery', 'Size', 'Colour']).tables())) == 60\n"
+        "assert store.info()['spaces'][0]['provenance'][-1]['backend'] == 'numpy'"
+    )
+    assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers"})
 
 
 def imported_by(path: Path) -> set[str]:

@@ -4,6 +4,7 @@ import pytest
 from conftest import HashEncoder
 
 import embedstore
+import embedstore.index
 from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage import files
 
@@ -33,6 +34,11 @@ def oracle(store, query: np.ndarray, k: int, corpora=("train", "test"), without=
         scores = np.float32(np.einsum("ij,j->i", vectors, query.astype(np.float64)))
         found += [(-score, order, row, name) for row, score in enumerate(scores) if (name, row) != without]
     return [(name, row) for _, _, row, name in sorted(found)[:k]]
+
+
+@pytest.fixture(autouse=True)
+def indexes_at_once(monkeypatch):
+    monkeypatch.setattr(embedstore.index, "_PAYS", 1)
 
 
 def answers(frame) -> list[tuple[str, int]]:
@@ -127,17 +133,40 @@ def test_a_blank_query_is_refused(library, query):
 def test_an_index_of_altered_vectors_is_refused(library):
     import faiss
 
-    record = library.index("flat")
+    record = library.index("hnsw")
     path = library.path / record.file.path
     index = faiss.read_index(str(path))
-    other = faiss.IndexFlatIP(index.d)
-    other.add(-index.reconstruct_n(0, index.ntotal))
+    other = faiss.IndexHNSWFlat(index.d, 32, faiss.METRIC_INNER_PRODUCT)
+    other.add(-index.storage.reconstruct_n(0, index.ntotal))
     faiss.write_index(other, str(path))
     with pytest.raises(DamagedStoreError, match=r"was altered: rebuild it with `embedstore index STORE`"):
         library.search("x")
     assert len(library.search("x", exact=True)) == 10
-    library.index("flat")
+    library.index("hnsw")
     assert len(library.search("x")) == 10
+
+
+def test_an_index_is_opened_when_it_pays_and_once(library, encoder, monkeypatch):
+    opened = []
+    open_index = embedstore.index.OpenIndex
+
+    class Counted(open_index):
+        def __init__(self, *words):
+            opened.append(words)
+            super().__init__(*words)
+
+    monkeypatch.setattr(embedstore.index, "OpenIndex", Counted)
+    monkeypatch.setattr(embedstore.index, "_PAYS", 4)
+    library.index("hnsw")
+    for number in range(3):
+        assert answers(library.search(f"query {number}", k=5)) == oracle(library, encoder.vector(f"query {number}"), 5)
+    assert not opened
+    library.search(["one", "two"], k=5)
+    library.search("three", k=5)
+    assert len(opened) == 1
+    library.index("flat")
+    library.search(["one"] * 9, k=5)
+    assert len(opened) == 1
 
 
 def test_an_index_file_cut_short_is_refused(library):

@@ -40,6 +40,24 @@ def test_mapped_vectors_equal_what_hdf5_reads(tmp_path, dtype):
     assert not mapped.flags.writeable
 
 
+def test_maps_are_kept_and_follow_the_file(tmp_path):
+    vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
+    file, dataset = write_vectors(tmp_path, vectors, encoder_key="k", texts="t")
+    first = map_dataset(tmp_path, file, dataset)
+    assert map_dataset(tmp_path, file, dataset).base is not None
+    assert np.shares_memory(first, map_dataset(tmp_path, file, dataset))
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0] = 1
+    path = tmp_path / file.path
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: dataset.offset] + bytes(48) + content[dataset.offset + 48 :])
+    assert not map_dataset(tmp_path, file, dataset).any()  # another file of that name is another map
+    path.unlink()
+    with pytest.raises(DamagedStoreError, match="is missing"):
+        map_dataset(tmp_path, file, dataset)
+
+
 def test_a_file_is_named_by_its_content_and_no_temp_file_stays(tmp_path):
     segment = write_texts(tmp_path, ["a"])
     path = tmp_path / segment.file.path

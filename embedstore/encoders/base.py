@@ -13,9 +13,11 @@ from embedstore.heads import Head
 from embedstore.spec import EncoderSpec, Output, Provenance
 from embedstore.vectors import unit_rows
 
-__all__ = ["Backend", "Described", "Encoder", "EncoderOptions", "Pooling", "finish"]
+__all__ = ["Backend", "Described", "Encoder", "EncoderOptions", "OnTexts", "Pooling", "Precision", "finish"]
 
 Backend = Literal["torch", "tensorflow"]
+Precision = Literal["auto", "float32", "bfloat16"]
+OnTexts = Callable[[int, int], None]
 Pooling = Literal["mean", "cls", "max", "mean-padded"]
 
 
@@ -99,6 +101,11 @@ class Described:
     normalizes: bool = False
     pooled_only: bool = True
 
+    @property
+    def plain(self) -> bool:
+        """Whether a transformer with one of the poolings here, or with its head, gives the vectors."""
+        return self.pooled_only and (self.head is not None or self.spec.pooling in get_args(Pooling))
+
 
 class Encoder(Protocol):
     """A loaded model.
@@ -122,7 +129,7 @@ class Encoder(Protocol):
         texts: Sequence[str],
         *,
         prompt: str | None = None,
-        on_texts: Callable[[int], None] | None = None,
+        on_texts: OnTexts | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return one vector per text, shape (n, dim), float32, in order.
 
@@ -133,12 +140,9 @@ class Encoder(Protocol):
         prompt : str, optional
             Used instead of the spec's prompt.
         on_texts : callable, optional
-            Called with the number of texts done since its last call.
+            Called with the number of texts done since its last call, and how many of these were cut off at
+            `max_seq_length` tokens (prompt included).
         """
-        ...
-
-    def count_truncated(self, texts: Sequence[str]) -> int:
-        """Return how many texts are longer than `max_seq_length` tokens, prompt included."""
         ...
 
 

@@ -121,7 +121,7 @@ def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: di
         spec=spec,
         query_prompt=query,
         normalizes=normalizes,
-        pooled_only=_pooled_only(modules) and not lowers,
+        pooled_only=_pooled_only(folder, modules) and not lowers,
     )
 
 
@@ -195,13 +195,16 @@ def _class_name(module: dict[str, Any]) -> str:
     return str(module["type"]).rsplit(".", 1)[-1]
 
 
-def _pooled_only(modules: Modules) -> bool:
+def _pooled_only(folder: Path, modules: Modules) -> bool:
+    configs = [_read_json(folder / module["path"] / "config.json", {}) for module in modules]
+    if any(config.get("include_prompt") is False for config in configs):
+        return False  # the tokens of the prompt are left out of the pooling
     return all(_class_name(module) in ("Transformer", "Pooling", "Normalize") for module in modules)
 
 
 def _same_pooling(folder: Path, modules: Modules, options: EncoderOptions) -> str | None:
     """Return the pooling that, asked for by name, gives what the model gives anyway."""
-    return _pooling(folder, modules) if _pooled_only(modules) and options.normalize else None
+    return _pooling(folder, modules) if _pooled_only(folder, modules) and options.normalize else None
 
 
 def _pooling(folder: Path, modules: Modules) -> str:

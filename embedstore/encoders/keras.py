@@ -17,7 +17,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.encoders.base import Described, Pooling, finish
+from embedstore.encoders.base import Described, OnTexts, Pooling, finish
 from embedstore.encoders.chatter import silent
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.encoders.weights import weight_files
@@ -37,6 +37,7 @@ _FAMILIES = {
     "xlm-roberta": ("roberta", "roberta"),
 }
 _ACTIVATIONS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True}  # name: tanh approximation
+_BATCH_SIZE = 32
 _LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512)  # few shapes: each is traced once
 
 
@@ -49,8 +50,8 @@ class TensorFlowEncoder:
         The checkpoint and its spec.
     device : str or None
         "cpu", "cuda" or "cuda:1"; None takes the best that there is.
-    batch_size : int
-        Texts per forward pass.
+    batch_size : int or None
+        Texts per forward pass; None takes 32.
 
     Raises
     ------
@@ -60,7 +61,7 @@ class TensorFlowEncoder:
         If KerasHub can't load this checkpoint, or weights are missing.
     """
 
-    def __init__(self, described: Described, *, device: str | None, batch_size: int) -> None:
+    def __init__(self, described: Described, *, device: str | None, batch_size: int | None) -> None:
         config = _checked_config(described)
         with silent():
             tensorflow, keras_hub = _import()
@@ -70,7 +71,7 @@ class TensorFlowEncoder:
 
         self.spec = described.spec
         self._described = described
-        self._batch_size = batch_size
+        self._batch_size = batch_size or _BATCH_SIZE
         self._tokenizer = Tokenizer(described.transformer, self.spec.max_seq_length)
         weights = _load_weights(described, config)
         with tensorflow.device(self._device):
@@ -85,7 +86,7 @@ class TensorFlowEncoder:
             backend="tensorflow",
             device="cuda" if "GPU" in self._device else "cpu",
             precision="float32",
-            batch_size=batch_size,
+            batch_size=self._batch_size,
             versions=(
                 ("keras-hub", keras_hub.__version__),
                 ("tensorflow", tensorflow.__version__),
@@ -103,27 +104,23 @@ class TensorFlowEncoder:
         texts: Sequence[str],
         *,
         prompt: str | None = None,
-        on_texts: Callable[[int], None] | None = None,
+        on_texts: OnTexts | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
         for batch in self._tokenizer.batches(
             texts,
             self.spec.prompt if prompt is None else prompt,
-            self._batch_size,
-            self._backbone.vocabulary_size,
-            self._length,
+            vocabulary=self._backbone.vocabulary_size,
+            length_of=self._length,
+            batch_size=self._batch_size,
         ):
             with self._tf.device(self._device):
                 pooled = self._run(*self._inputs(batch)).numpy()[: len(batch.rows)]
             out[batch.rows] = finish(pooled, self._described)
             if on_texts:
-                on_texts(len(batch.rows))
+                on_texts(len(batch.rows), batch.truncated)
         return out
-
-    def count_truncated(self, texts: Sequence[str]) -> int:
-        """Return how many texts are longer than `max_seq_length` tokens, prompt and special tokens included."""
-        return self._tokenizer.count_longer(texts, self.spec.prompt)
 
     def _length(self, longest: int) -> int:
         most = self.spec.max_seq_length
@@ -170,7 +167,7 @@ def _checked_config(described: Described) -> dict[str, Any]:
             f"{model} is of the family {family!r}, which the TensorFlow backend does not load: it loads "
             f"{', '.join(_FAMILIES)}; use --backend torch"
         )
-    if not described.pooled_only or (not described.head and described.spec.pooling not in get_args(Pooling)):
+    if not described.plain:
         raise CheckpointError(
             f"{model} is more than a transformer with a pooling of {', '.join(get_args(Pooling))}: use --backend torch"
         )

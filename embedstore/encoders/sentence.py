@@ -1,12 +1,12 @@
-"""Sentence embeddings with sentence-transformers on PyTorch."""
+"""Sentence embeddings of models with modules of their own, with sentence-transformers on PyTorch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.encoders.base import Described
+from embedstore.encoders.base import Described, OnTexts, Precision
 from embedstore.encoders.chatter import quiet
 from embedstore.encoders.pytorch import load_checked
 from embedstore.encoders.weights import check_weights
@@ -15,6 +15,7 @@ from embedstore.spec import Provenance
 
 __all__ = ["SentenceEncoder"]
 
+_BATCH_SIZE = 32
 _RUN = 128  # texts between two reports of progress
 
 
@@ -27,8 +28,10 @@ class SentenceEncoder:
         The checkpoint and its spec.
     device : str or None
         PyTorch device; None takes the best that there is.
-    batch_size : int
-        Texts per forward pass.
+    batch_size : int or None
+        Texts per forward pass; None takes 32.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the model; "auto" takes float32.
 
     Raises
     ------
@@ -36,13 +39,15 @@ class SentenceEncoder:
         If sentence-transformers can't load the folder.
     """
 
-    def __init__(self, described: Described, *, device: str | None, batch_size: int) -> None:
+    def __init__(
+        self, described: Described, *, device: str | None, batch_size: int | None, precision: Precision = "auto"
+    ) -> None:
         import sentence_transformers
         import torch
         import transformers
 
         self.spec = described.spec
-        self._batch_size = batch_size
+        self._batch_size = batch_size or _BATCH_SIZE
         try:
             with quiet():
                 self._model = sentence_transformers.SentenceTransformer(
@@ -57,6 +62,8 @@ class SentenceEncoder:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(f"the checkpoint in {described.folder} can't be loaded: {reason}") from error
         _check_complete(self._model, described)
+        if precision == "bfloat16":
+            self._model.to(torch.bfloat16)
         self._model.eval()
         self._model.max_seq_length = self.spec.max_seq_length
         # Dimensions are cut after the model's own normalisation, so that what is left needs another.
@@ -69,8 +76,8 @@ class SentenceEncoder:
             revision=described.revision,
             backend="torch",
             device=str(self._model.device.type),
-            precision="float32",
-            batch_size=batch_size,
+            precision="bfloat16" if precision == "bfloat16" else "float32",
+            batch_size=self._batch_size,
             versions=(
                 ("sentence-transformers", sentence_transformers.__version__),
                 ("torch", torch.__version__),
@@ -83,7 +90,7 @@ class SentenceEncoder:
         texts: Sequence[str],
         *,
         prompt: str | None = None,
-        on_texts: Callable[[int], None] | None = None,
+        on_texts: OnTexts | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
         out = np.empty((len(texts), self.dimension), dtype=np.float32)
@@ -101,11 +108,10 @@ class SentenceEncoder:
                 convert_to_numpy=True,
             )
             if on_texts:
-                on_texts(len(rows))
+                on_texts(len(rows), self._truncated([texts[row] for row in rows]))
         return out
 
-    def count_truncated(self, texts: Sequence[str]) -> int:
-        """Return how many texts are longer than `max_seq_length` tokens, prompt and special tokens included."""
+    def _truncated(self, texts: Sequence[str]) -> int:
         counted = self._model.tokenizer(
             [self.spec.prompt + text for text in texts],
             truncation=False,

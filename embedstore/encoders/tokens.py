@@ -13,7 +13,7 @@ from embedstore.errors import CheckpointError
 
 __all__ = ["Batch", "Tokenizer"]
 
-_RUN = 512  # texts that are tokenised at once
+_RUN = 512  # texts that are tokenised at once, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,15 @@ class Batch:
         Token ids, and 1 where there is a token, 0 where there is padding.
     types : ndarray of shape (n, length), int64, or None
         Token types, where the tokenizer gives them.
+    truncated : int
+        How many of the texts were cut off.
     """
 
     rows: npt.NDArray[np.int64]
     ids: npt.NDArray[np.int64]
     mask: npt.NDArray[np.int64]
     types: npt.NDArray[np.int64] | None
+    truncated: int
 
 
 class Tokenizer:
@@ -79,9 +82,11 @@ class Tokenizer:
         self,
         texts: Sequence[str],
         prompt: str,
-        batch_size: int,
+        *,
         vocabulary: int,
         length_of: Callable[[int], int],
+        batch_size: int | None,
+        tokens: int = 0,
     ) -> Iterator[Batch]:
         """Yield batches of texts of like length, every text once.
 
@@ -91,12 +96,14 @@ class Tokenizer:
             Any texts.
         prompt : str
             Put before each.
-        batch_size : int
-            Texts per batch; the last of a run may have fewer.
         vocabulary : int
             Number of token ids that the model knows.
         length_of : callable
             Length to pad to, from that of the longest text of a batch.
+        batch_size : int or None
+            Texts per batch; the last of a run may have fewer. None fills batches by `tokens`.
+        tokens : int
+            Tokens per batch, padding included; a longer text is a batch of its own.
 
         Raises
         ------
@@ -104,9 +111,10 @@ class Tokenizer:
             If the tokenizer gives a token that the model does not know.
         """
         by_characters = np.argsort([len(text) for text in texts], kind="stable")
+        run = max(_RUN, tokens // 16)
         # Runs in random order make the time left a fair guess.
-        for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), _RUN)):
-            rows = by_characters[start : start + _RUN]
+        for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), run)):
+            rows = by_characters[start : start + run]
             encoded = self._tokenize([prompt + texts[row] for row in rows], max_length=self._longest, truncation=True)
             ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]
             types = encoded.get("token_type_ids")
@@ -116,33 +124,48 @@ class Tokenizer:
                     f"the tokenizer gives token {largest:,} and the model knows {vocabulary:,}: they do not belong "
                     "together"
                 )
+            cut = self._cut(encoded, ids, [prompt + texts[row] for row in rows])
             order = np.argsort([len(tokens) for tokens in ids], kind="stable")
-            for first in range(0, len(order), batch_size):
-                chosen = order[first : first + batch_size]
-                length = length_of(len(ids[chosen[-1]]))
+            lengths = [length_of(len(ids[number])) for number in order]
+            for first, last in _pieces(lengths, batch_size, tokens):
+                chosen, length = order[first:last], lengths[last - 1]
                 batch = Batch(
                     rows[chosen],
                     np.full((len(chosen), length), self._pad, dtype=np.int64),
                     np.zeros((len(chosen), length), dtype=np.int64),
                     None if types is None else np.zeros((len(chosen), length), dtype=np.int64),
+                    int(np.count_nonzero(cut[chosen])),
                 )
                 for line, number in enumerate(chosen):
-                    tokens = ids[number]
-                    batch.ids[line, : len(tokens)] = tokens
-                    batch.mask[line, : len(tokens)] = 1
+                    size = len(ids[number])
+                    batch.ids[line, :size] = ids[number]
+                    batch.mask[line, :size] = 1
                     if batch.types is not None:
                         batch.types[line, : len(types[number])] = types[number]
                 yield batch
 
-    def count_longer(self, texts: Sequence[str], prompt: str) -> int:
-        """Return how many texts have more tokens than the maximum, prompt and special tokens included."""
-        return sum(
-            len(ids) > self._longest
-            for start in range(0, len(texts), _RUN)
-            for ids in self._tokenize([prompt + text for text in texts[start : start + _RUN]], truncation=False)[
-                "input_ids"
-            ]
-        )
+    def _cut(self, encoded: Any, ids: list[list[int]], texts: list[str]) -> npt.NDArray[np.bool_]:
+        """Return which texts have more tokens than the maximum, prompt and special tokens included."""
+        if self._tokenizer.is_fast:
+            return np.array([bool(one.overflowing) for one in encoded.encodings])
+        full = np.array([len(tokens) >= self._longest for tokens in ids])
+        whole = self._tokenize([texts[number] for number in np.flatnonzero(full)], truncation=False)["input_ids"]
+        full[full] = [len(tokens) > self._longest for tokens in whole]
+        return full
 
     def _tokenize(self, texts: list[str], **options: Any) -> Any:
+        if not texts:
+            return {"input_ids": []}
         return self._tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)
+
+
+def _pieces(lengths: list[int], batch_size: int | None, tokens: int) -> Iterator[tuple[int, int]]:
+    """Cut texts, given by their padded lengths in rising order, into batches [first, last)."""
+    first = 0
+    for place, length in enumerate(lengths):
+        full = place - first == batch_size if batch_size else (place - first + 1) * length > tokens
+        if full and place > first:
+            yield first, place
+            first = place
+    if lengths:
+        yield first, len(lengths)

@@ -7,12 +7,13 @@ newest says whether it was made from this one (`Manifest.lineage`); a writer tha
 pruned finds that it was not, and starts again.
 """
 
+import gc
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,8 @@ _OURS = {"texts", "vectors", "corpora", "index", "probes", ".lock", ".rows.lock"
 _KEPT = 4  # older manifests go at each commit: 10,000 commits would otherwise keep 10,000 copies
 _REMEMBERED = 64  # commits that a manifest knows of
 _ATTEMPTS = 1000
+# The newest is read again for each question, and parsing takes most of that: hash of the content, what it says.
+_PARSED: dict[bytes, Manifest] = {}
 
 
 def manifest_files(root: Path) -> list[tuple[int, Path]]:
@@ -76,6 +79,8 @@ def load(root: Path) -> Manifest:
 
 
 def _parse(content: bytes, number: int, path: Path) -> Manifest:
+    if (known := _PARSED.get(hashlib.sha256(content).digest())) and known.sequence == number:
+        return known
     body = content[len(_HEAD) : -(64 + len(_MIDDLE) + len(_TAIL))]
     whole = _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
     if whole != content:
@@ -85,6 +90,18 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
             "Restore that file from a backup; `embedstore verify` checks the rest"
         )
     _refuse_newer(content, path)
+    with _no_collections():
+        return _remembered(content, _read(body, number, path))
+
+
+def _remembered(content: bytes, manifest: Manifest) -> Manifest:
+    while len(_PARSED) > 1:
+        _PARSED.pop(next(iter(_PARSED)), None)
+    _PARSED[hashlib.sha256(content).digest()] = manifest
+    return manifest
+
+
+def _read(body: bytes, number: int, path: Path) -> Manifest:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -93,6 +110,18 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
     if manifest.sequence != number:
         raise DamagedStoreError(f"{path} says that it is number {manifest.sequence}: it was renamed")
     return manifest
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    # A hundred thousand new objects, all kept, would set off collections that take longer than reading them.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _refuse_newer(content: bytes, path: Path) -> None:
@@ -106,7 +135,8 @@ def _refuse_newer(content: bytes, path: Path) -> None:
 
 
 def _render(manifest: Manifest) -> bytes:
-    body = canonical_json({"format_version": FORMAT_VERSION, **manifest.to_json()})
+    with _no_collections():
+        body = canonical_json({"format_version": FORMAT_VERSION, **manifest.to_json()})
     return _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
 
 
@@ -135,8 +165,10 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
         lineage = (*base.lineage, mark)[-_REMEMBERED:]
         following = replace(following, sequence=base.sequence + 1, lineage=lineage)
         target = root / f"manifest-{following.sequence:08d}.json"
-        if not files.link_new(_render(following), target):
+        content = _render(following)
+        if not files.link_new(content, target):
             continue
+        _remembered(content, following)
         listed = manifest_files(root)
         if listed[-1][0] > following.sequence and mark not in load(root).lineage:
             _withdraw(target)

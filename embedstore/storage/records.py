@@ -4,7 +4,6 @@ Everything read from a manifest is checked here, once: paths stay inside the sto
 their files.
 """
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -51,7 +50,7 @@ class FileRecord:
         match = _PATH.fullmatch(path)
         if match is None or type(size) is not int or size < 0:
             raise DamagedStoreError(f"the manifest lists a file {path!r} of size {size!r}")
-        return cls(path=path, size=size, sha256=match[2])
+        return cls(path, size, match[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +69,17 @@ class DatasetRecord:
     def from_json(cls, value: list[Any], file: FileRecord) -> "DatasetRecord":
         """Read what `to_json` returned; refuse an array that does not lie inside `file`."""
         offset, shape, dtype = value
-        numbers = [offset, *shape]
-        if dtype not in _DTYPES or any(type(n) is not int or n < 0 for n in numbers):
+        width = _DTYPES.get(dtype)
+        whole = width is not None and type(offset) is int and offset >= 0
+        count = 1
+        for length in shape:  # a generator would take most of the time that a large manifest takes
+            whole = whole and type(length) is int and length >= 0
+            count *= length if whole else 1
+        if not whole or width is None:
             raise DamagedStoreError(f"the manifest gives {file.path} the dataset {value!r}")
-        if offset + math.prod(shape) * _DTYPES[dtype] > file.size:
+        if offset + count * width > file.size:
             raise DamagedStoreError(f"the manifest puts the dataset {value!r} outside {file.path}")
-        return cls(offset=offset, shape=tuple(shape), dtype=dtype)
+        return cls(offset, tuple(shape), dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,12 @@ class TextSegment:
     def from_json(cls, value: list[Any]) -> "TextSegment":
         """Read what `to_json` returned."""
         file = FileRecord.from_json(value[0])
-        text, offset, key = (DatasetRecord.from_json(v, file) for v in value[1:])
+        if len(value) != 4:
+            raise DamagedStoreError(f"the manifest gives {file.path} {len(value) - 1} datasets")
+        text, offset, key = [DatasetRecord.from_json(v, file) for v in value[1:]]
         if len(key.shape) != 2 or key.shape[1] != 16 or offset.shape != (key.shape[0] + 1,):
             raise DamagedStoreError(f"the manifest gives {file.path} shapes that do not fit each other")
-        return cls(file=file, text=text, offset=offset, key=key)
+        return cls(file, text, offset, key)
 
 
 @dataclass(frozen=True, slots=True)

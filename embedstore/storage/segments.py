@@ -4,8 +4,12 @@ A writer notes where HDF5 put each dataset (contiguous, unfiltered); a reader ma
 """
 
 import hashlib
+import math
+import mmap
+import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ __all__ = [
     "KEY_DTYPE",
     "check_hash",
     "check_size",
+    "forget_maps",
     "map_dataset",
     "read_texts",
     "segment_keys",
@@ -29,6 +34,10 @@ __all__ = [
 ]
 
 KEY_DTYPE = np.dtype("S16")
+_LINK = (
+    "{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to keep a "
+    "store elsewhere, move the whole folder"
+)
 """A text key as one NumPy value; equal values are equal keys (S16 pads with the NULs that it strips)."""
 
 
@@ -115,21 +124,30 @@ def check_size(root: Path, file: FileRecord) -> Path:
     DamagedStoreError
         If it is missing or has another size than when it was written.
     """
-    path = root / file.path
+    path = Path(_checked(root, file)[0])
+    _refuse_link(path.parent)
+    return path
+
+
+def _refuse_link(folder: Path) -> None:
+    if folder.is_symlink():
+        raise DamagedStoreError(_LINK.format(path=folder))
+
+
+def _checked(root: Path, file: FileRecord) -> tuple[str, os.stat_result]:
+    """Return path and status of `file`; see `check_size`. A store may have ten thousand: no `Path` is made."""
+    path = f"{root}/{file.path}"
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except FileNotFoundError as error:
         raise DamagedStoreError(f"{path} is missing. {_advice(file)}") from error
-    if not stat.S_ISREG(status.st_mode) or path.parent.is_symlink():
-        raise DamagedStoreError(
-            f"{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to "
-            "keep a store elsewhere, move the whole folder"
-        )
+    if not stat.S_ISREG(status.st_mode):
+        raise DamagedStoreError(_LINK.format(path=path))
     if status.st_size != file.size:
         raise DamagedStoreError(
             f"{path} has {status.st_size:,} bytes and was written with {file.size:,}. " + _advice(file)
         )
-    return path
+    return path, status
 
 
 def _advice(file: FileRecord) -> str:
@@ -163,11 +181,28 @@ def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDA
     DamagedStoreError
         If the file is missing or has another size than recorded.
     """
-    path = check_size(root, file)
+    path, status = _checked(root, file)
     if 0 in dataset.shape:
         return np.empty(dataset.shape, dtype=dataset.dtype)
-    mapped = np.memmap(path, mode="r", dtype=dataset.dtype, offset=dataset.offset, shape=dataset.shape)
-    return mapped.view(np.ndarray)
+    whole = _mapped(path, status.st_ino, status.st_mtime_ns, status.st_size)
+    count = math.prod(dataset.shape)
+    return np.frombuffer(whole, dtype=dataset.dtype, count=count, offset=dataset.offset).reshape(dataset.shape)
+
+
+@lru_cache(maxsize=1 << 14)
+def _mapped(path: str, _inode: int, _changed: int, size: int) -> mmap.mmap:
+    # Kept: to map a file anew and touch each of its pages takes longer than to read them.
+    _refuse_link(Path(path).parent)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+    finally:
+        os.close(descriptor)
+
+
+def forget_maps() -> None:
+    """Let go of the maps of files that nobody holds, so that the space of removed ones is free."""
+    _mapped.cache_clear()
 
 
 def segment_keys(root: Path, segment: TextSegment) -> npt.NDArray[np.bytes_]:

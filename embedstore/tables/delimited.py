@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
@@ -57,6 +56,8 @@ class DelimitedSource(TextSource):
 
     def survey(self) -> Survey:
         """Read everything once; return the row count and the column types."""
+        import pyarrow.compute as pc
+
         rows = 0
         names: list[str] = []
         candidates: list[list[str]] = []

@@ -13,12 +13,14 @@ import numpy as np
 from conftest import HashEncoder
 
 import embedstore
+from embedstore import index as indexing
 from embedstore import output, texts
 from embedstore.space import Space, text_starts, texts_at
 from embedstore.storage import files
 from embedstore.storage.segments import read_texts
 
 texts._SMALLEST = texts._LARGEST = 4  # a few segments, of a few texts
+indexing._PAYS = 1  # an index is read at the first search
 
 LABELS = ["Negative", "Positive", "Neutral"]
 
@@ -39,7 +41,7 @@ def prepare(root: Path) -> None:
     store.add(rows(0, 12), text="review", id="key")
     store.encode()
     store.tag(LABELS[:2])
-    store.index("flat")
+    store.index("hnsw")
     store.train("stars")
     store.add(rows(12, 24), text="review", id="key")
 
@@ -67,7 +69,7 @@ def encode(root: Path) -> None:
 
 
 def index(root: Path) -> None:
-    opened(root).index("flat")
+    opened(root).index("hnsw")
 
 
 def train(root: Path) -> None:

@@ -1,0 +1,144 @@
+"""What every benchmark shares: work timed side by side, stores to time it on, and the form of a result."""
+
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import embedstore
+from embedstore.encoders import EncoderOptions, describe
+from embedstore.spec import EncoderSpec, Provenance
+
+ROOT = Path(__file__).parent.parent
+BIN = ROOT / ".venv" / "bin"
+PEERS = ROOT / "build" / "peers" / "bin"
+LABELS = ["one", "two", "three", "four", "five"]
+
+
+class RandomEncoder:
+    """Unit vectors that depend on the texts alone: a store of a million costs seconds."""
+
+    def __init__(self, dimension: int = 384, dtype: str = "float32") -> None:
+        self.dimension = dimension
+        digest = hashlib.sha256(b"random").hexdigest()
+        self.spec = EncoderSpec(digest=digest, pooling="none", normalized=True, max_seq_length=8, dtype=dtype)
+        self.provenance = Provenance(
+            model="random", revision="", backend="numpy", device="cpu", precision="float32", batch_size=1, versions=()
+        )
+
+    def encode(self, texts, *, prompt=None, on_texts=None):
+        """Return vectors seeded with the first text."""
+        seed = int.from_bytes(hashlib.sha256(texts[0].encode()).digest()[:8], "little")
+        vectors = np.random.default_rng(seed).standard_normal((len(texts), self.dimension), dtype=np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class Remembered:
+    """Gives back vectors that were computed before: the same space in another stored dtype, or a part of it."""
+
+    def __init__(self, texts: Sequence[str], vectors: np.ndarray, dtype: str = "float32") -> None:
+        self._rows = dict(zip(texts, vectors, strict=True))
+        self.dimension = vectors.shape[1]
+        digest = hashlib.sha256(b"remembered").hexdigest()
+        self.spec = EncoderSpec(digest=digest, pooling="none", normalized=True, max_seq_length=8, dtype=dtype)
+        self.provenance = RandomEncoder().provenance
+
+    def encode(self, texts, *, prompt=None, on_texts=None):
+        """Return the vectors of known texts; those of labels are drawn."""
+        drawn = RandomEncoder(self.dimension)
+        rows = [self._rows[text] if text in self._rows else drawn.encode([text])[0] for text in texts]
+        if on_texts:
+            on_texts(len(texts), 0)
+        return np.stack(rows)
+
+
+def random_store(folder: Path, rows: int, dimension: int = 384) -> "embedstore.EmbeddingStore":
+    """Make a store of distinct short texts with random vectors and the labels cached."""
+    store = embedstore.create(folder, encoder=RandomEncoder(dimension))
+    for start in range(0, rows, 100_000):
+        stop = min(rows, start + 100_000)
+        table = {"id": [f"r{i}" for i in range(start, stop)], "text": [f"text number {i}" for i in range(start, stop)]}
+        store.add(pd.DataFrame(table), text="text", id="id")
+        store.encode()
+    store.tag(LABELS)
+    os.sync()  # or what is written to the disk in the background is measured too
+    return store
+
+
+def side_by_side(actions: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
+    """Return the median seconds of each action, done in turn `rounds` times after one round that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for number in range(rounds + 1):
+        for name, action in actions.items():
+            time.sleep(0.03)  # threads of a BLAS spin for 20 ms after a product: not at the next one's cost
+            start = time.perf_counter()
+            action()
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def command(*words: object, **environment: str) -> Callable[[], str]:
+    """Return what runs a command in a process of its own, its output read to the end."""
+
+    def run() -> str:
+        every = {**os.environ, **environment}
+        done = subprocess.run([str(word) for word in words], env=every, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{words}: {done.stderr}")
+        return done.stdout
+
+    return run
+
+
+def llm(folder: Path, texts: Sequence[str]) -> tuple[Callable[..., Callable[[], str]], list[object]]:
+    """Set llm up with the bundled model: what makes a command of it, and the words that embed the texts."""
+    place = folder / "llm"
+    place.mkdir()
+    (place / "texts.json").write_text(json.dumps([{"id": str(n), "text": text} for n, text in enumerate(texts)]))
+    model = describe(None, EncoderOptions()).folder
+
+    def make(*words: object) -> Callable[[], str]:
+        return command(PEERS / "llm", *words, LLM_USER_PATH=str(place))
+
+    make("sentence-transformers", "register", model)()
+    return make, ["embed-multi", "texts", place / "texts.json", "-m", f"sentence-transformers/{model}", "--store"]
+
+
+def result(
+    work: str,
+    ours: float,
+    limit: float,
+    limit_is: str,
+    peers: Mapping[str, float],
+    reach: str,
+    checked: str,
+    **more: object,
+) -> None:
+    """Print one line of the table as JSON."""
+    line = {"work": work, "ours": ours, "limit": limit, "limit_is": limit_is, "peers": dict(peers), "reach": reach}
+    print(json.dumps({**line, "checked": checked, **more}), flush=True)
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder that goes when the benchmark ends."""
+    return tempfile.TemporaryDirectory(prefix="embedstore-bench-")
+
+
+def reviews(most: int | None = None) -> list[str]:
+    """Return the distinct texts of the corpus named by BENCH_CORPUS and BENCH_TEXT, or the shipped reviews."""
+    from embedstore.demo import TEST, TRAIN
+
+    path = os.environ.get("BENCH_CORPUS")
+    frames = [pd.read_csv(path)] if path else [pd.read_csv(TRAIN), pd.read_csv(TEST)]
+    column = os.environ.get("BENCH_TEXT") or ("text" if path else "review")
+    texts = pd.concat(frames)[column].dropna().astype(str).drop_duplicates()
+    return texts.sample(min(most or len(texts), len(texts)), random_state=0).tolist()
