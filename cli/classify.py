@@ -14,10 +14,12 @@ from embedstore.cli.options import (
     no_encode_option,
     open_named,
     output_option,
+    plot_option,
     space_option,
     spreadsheet_safe_option,
     store_argument,
 )
+from embedstore.cli.tag import label_options, label_set_of
 from embedstore.cli.terminal import clean, encode_progress, note
 
 from embedstore.errors import UsageError
@@ -100,8 +102,7 @@ def classify(
 @corpus_option
 @click.option("--test-corpus", metavar="NAME", help="Test on this corpus; by default a stratified share is held out.")
 @click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out.")
-@click.option("-l", "--label", "labels", multiple=True, metavar="LABEL", help="A label to tag with; two or more.")
-@click.option("--labels", "label_file", type=click.Path(path_type=Path), metavar="FILE", help="Labels from a file.")
+@label_options
 @click.option(
     "--map",
     "mapping",
@@ -117,14 +118,16 @@ def classify(
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a target out.")
 @computation_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
+@plot_option
 @no_encode_option
 @json_option
 def compare(
     store: str,
     target: str,
     labels: tuple[str, ...],
-    label_file: Path | None,
+    label_file: str | None,
     checkpoints: tuple[str, ...],
+    plot: Path | None,
     output: Path | None,
     as_json: bool,
     **options: Any,
@@ -134,15 +137,18 @@ def compare(
     Majority class, TF-IDF, cosine labels, class centroids and LogReg on every space of the store, finetuned
     checkpoints: accuracy and macro-F1 with 95% bootstrap intervals, seconds, texts encoded.
     """
-    from embedstore.labels import LabelSet
     from embedstore.output import output_format, write_table
     from embedstore.training import TrainOptions
 
-    if labels and label_file:
-        raise UsageError("expected labels as -l LABEL or --labels FILE, found both")
+    if plot:
+        import numpy as np
+
+        from embedstore.pictures import Bars, draw, picture_path
+
+        picture_path(plot)
     if output:
         output_format(output)
-    label_set = LabelSet.read(label_file) if label_file else LabelSet.of(labels) if labels else None
+    label_set = label_set_of(labels, label_file) if labels or label_file else None
     train_options = TrainOptions(
         C=options.pop("c"),
         max_iter=options.pop("max_iter"),
@@ -157,6 +163,13 @@ def compare(
     if output:
         table = found.table()
         write_table([table], table.schema, output)
+    if plot:
+        columns = found.table().to_pydict()
+        names = [f"{one.method} ({one.space[:8]})" if one.space else one.method for one in found.scores]
+        accuracy, low, high = (np.array(columns[name]) for name in ("accuracy", "accuracy_low", "accuracy_high"))
+        bars = Bars(names, accuracy, low, high, "accuracy, with 95% intervals")
+        draw(plot, [bars], f"{target}, tested on {found.tested_on}")
+        note(f"picture written to {plot}")
     if as_json:
         click.echo(json.dumps(found.to_json()))
         return

@@ -1,4 +1,4 @@
-"""`tag`, `train` and `predict`."""
+"""`train` and `predict`."""
 
 import json
 from pathlib import Path
@@ -8,71 +8,19 @@ import click
 from embedstore.cli.options import (
     corpus_option,
     json_option,
-    no_encode_option,
     open_named,
     output_option,
+    plot_option,
     space_option,
     spreadsheet_safe_option,
     store_argument,
 )
-from embedstore.cli.terminal import note, print_shares, print_tables, warn_of_one_label
-
-from embedstore.errors import UsageError
+from embedstore.cli.terminal import note, print_shares, print_tables
 
 if TYPE_CHECKING:
     from embedstore.joined import Joined
 
-__all__ = ["predict", "show", "tag", "train"]
-
-
-@click.command()
-@store_argument
-@click.option("-l", "--label", "labels", multiple=True, metavar="LABEL", help="A label; give two or more.")
-@click.option(
-    "--labels",
-    "label_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Labels from a file: one a line, or JSON {name: [descriptions]}.",
-)
-@corpus_option
-@space_option
-@click.option("--scores", is_flag=True, help="Add one column per label.")
-@click.option("--gold", metavar="COL", help="Compare with a column: classification report and confusion matrix.")
-@click.option(
-    "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
-)
-@output_option
-@spreadsheet_safe_option
-@no_encode_option
-@json_option
-def tag(
-    store: str,
-    labels: tuple[str, ...],
-    label_file: Path | None,
-    output: Path | None,
-    as_json: bool,
-    spreadsheet_safe: bool,
-    **options: Any,
-) -> None:
-    """Label every row by cosine similarity to the labels.
-
-    Prints the rows with Predicted_Labels, score and margin (best minus second) as CSV, or writes them to -o.
-    """
-    from embedstore.labels import LabelSet
-    from embedstore.output import output_format
-
-    if bool(labels) == bool(label_file):
-        raise UsageError("expected labels as -l LABEL (two or more) or --labels FILE, found both or neither")
-    if options["mapping"] and not options["gold"]:
-        raise UsageError("--map says what --gold values stand for: give --gold COL too")
-    if output:
-        output_format(output)
-    label_set = LabelSet.read(label_file) if label_file else LabelSet.of(labels)
-    joined = open_named(store).tagging(label_set, **options)
-    show(joined, output, as_json, spreadsheet_safe)
-    if not as_json:
-        warn_of_one_label(joined.shares)
+__all__ = ["predict", "show", "train"]
 
 
 @click.command()
@@ -113,15 +61,23 @@ def show(joined: "Joined", output: Path | None, as_json: bool, spreadsheet_safe:
         }
         if joined.report:
             summary["report"] = joined.report.to_json()
+        if joined.reliability:
+            summary["calibration_error"] = joined.reliability.error
+        if joined.notes:
+            summary["notes"] = joined.notes
         if output:
             summary["output"] = str(output)
         click.echo(json.dumps(summary))
         return
     print_shares(joined.shares, err=True)
+    for line in joined.notes:
+        note(f"note: {line}")
     if joined.report:
         report = joined.report
         left_out = f"\n{report.left_out:,} rows without a given label are left out" if report.left_out else ""
-        click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}", err=to_stdout)
+        ordinal = f"\n{report.ordinal}" if report.ordinal else ""
+        doubt = f"\nexpected calibration error {joined.reliability.error:.4f}" if joined.reliability else ""
+        click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}{ordinal}{doubt}", err=to_stdout)
     if output:
         note(f"{len(joined.corpus):,} rows written to {output}")
 
@@ -139,6 +95,7 @@ def show(joined: "Joined", output: Path | None, as_json: bool, spreadsheet_safe:
 @click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of split, folds and sampling.")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a target out.")
+@plot_option
 @json_option
 def train(
     store: str,
@@ -147,12 +104,19 @@ def train(
     test_corpus: str | None,
     space: str | None,
     name: str | None,
+    plot: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Train a logistic regression on cached vectors; print its classification report."""
     from embedstore.training import TrainOptions
 
+    if plot:
+        import numpy as np
+
+        from embedstore.pictures import Confusion, Curve, draw, picture_path
+
+        picture_path(plot)
     train_options = TrainOptions(
         C=options["c"],
         max_iter=options["max_iter"],
@@ -160,6 +124,7 @@ def train(
         test_size=options["test_size"],
         random_state=options["seed"],
         drop_missing=options["drop_missing"],
+        curve=plot is not None,
     )
     opened = open_named(store)
     trained = opened.train(
@@ -168,6 +133,13 @@ def train(
     for line in trained.notes:
         note(f"note: {line}")
     description = trained.probe.description
+    if plot:
+        found = trained.report
+        title = f"{target}: accuracy {found.accuracy:.3f} on {description['tested_on']}"
+        counts, accuracies = (np.array(part, dtype=float) for part in zip(*trained.curve, strict=True))
+        learnt = Curve(["LogReg"], counts, accuracies[None], ("training rows", "accuracy on the test rows"), log=True)
+        draw(plot, [Confusion(found.classes, found.confusion), learnt], title)
+        note(f"picture written to {plot}")
     if as_json:
         click.echo(json.dumps({**description, "cv_scores": trained.cv_scores, "report": trained.report.to_json()}))
         return

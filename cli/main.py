@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from embedstore.cli import care, classify, demo, encode, label, rows, search
+from embedstore.cli import annotate, care, classify, demo, encode, label, labels, map, quality, rows, search, tag
 from embedstore.cli.terminal import clean
 
 from embedstore import __version__
@@ -58,12 +58,18 @@ for command in (
     rows.add,
     encode.encode,
     encode.index,
-    label.tag,
+    tag.tag,
+    labels.labels,
     search.search,
     label.train,
     label.predict,
     classify.classify,
     classify.compare,
+    annotate.annotate,
+    annotate.annotations,
+    quality.doubts,
+    quality.duplicates,
+    map.map_,
     care.info,
     care.verify,
     care.gc,

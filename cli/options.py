@@ -23,6 +23,7 @@ __all__ = [
     "no_encode_option",
     "open_named",
     "output_option",
+    "plot_option",
     "space_option",
     "spare_pandas",
     "spreadsheet_safe_option",
@@ -45,6 +46,9 @@ output_option: Decorator = click.option(
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write rows to a .csv, .tsv, .jsonl or .parquet file.",
+)
+plot_option: Decorator = click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: a .png, .svg or .html file."
 )
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print a machine-readable summary on stdout."

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
     from embedstore.encode import EncodeProgress
 
-__all__ = ["clean", "clip", "encode_progress", "note", "print_shares", "print_tables", "warn_of_one_label"]
+__all__ = [
+    "clean",
+    "clip",
+    "encode_progress",
+    "give_table",
+    "note",
+    "print_shares",
+    "print_tables",
+    "warn_of_one_label",
+]
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
 _SHARE_WARNED = 0.9
@@ -82,6 +93,21 @@ def print_tables(tables: "Iterable[pa.Table]", schema: "pa.Schema") -> None:
     write_stream(tables, schema, stream)
 
 
+def give_table(table: "pa.Table", output: "Path | None", as_json: bool, spreadsheet_safe: bool) -> None:
+    """Write a table to `output`, or print it as CSV unless JSON goes to stdout."""
+    from embedstore import output as out
+
+    tables: Iterable[pa.Table] = [table]
+    schema = table.schema
+    if spreadsheet_safe:
+        tables, schema = out.spreadsheet_safe(tables, schema)
+    if output:
+        out.write_table(tables, schema, output)
+        note(f"{table.num_rows:,} rows written to {output}")
+    elif not as_json:
+        print_tables(tables, schema)
+
+
 def _cleaned(table: "pa.Table") -> "pa.Table":
     import pyarrow as pa
 
@@ -103,11 +129,12 @@ def print_shares(shares: dict[str, float], *, err: bool) -> None:
         note(line) if err else click.echo(line)
 
 
-def warn_of_one_label(shares: dict[str, float]) -> None:
-    """Warn when one of a user's labels takes nearly all rows."""
+def warn_of_one_label(shares: dict[str, float], *, best: bool) -> None:
+    """Warn when one of a user's labels takes nearly all rows; `best` if the best method gave them."""
     top = max(shares, key=lambda name: shares[name])
     if shares[top] > _SHARE_WARNED:
         note(
-            f"warning: {shares[top]:.0%} of the rows got {top!r}: labels that read like the reviews themselves, or "
-            "several descriptions a label (--labels FILE.json), tell rows apart better"
+            f"warning: {shares[top]:.0%} of the rows got {top!r}: {'' if best else '--method best, '}labels that read "
+            "like the reviews themselves, or several descriptions a label (--labels FILE.yaml; `embedstore labels` "
+            "lists shipped sets) tell rows apart better"
         )

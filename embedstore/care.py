@@ -28,7 +28,7 @@ from embedstore.storage.segments import (
 
 __all__ = ["GcReport", "VerifyReport", "export", "gc", "repair", "verify"]
 
-_FOLDERS = ("texts", "vectors", "corpora", "index", "probes")
+_FOLDERS = ("texts", "vectors", "corpora", "index", "probes", "annotations")
 _NORM_TOLERANCE = {"<f4": 1e-3, "<f2": 5e-3}
 _MERGED_BELOW = 4096
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,13 @@ class Corpus:
         self._positions: npt.NDArray[np.int64] | None = None
         self._ids: pa.ChunkedArray | None = None
         self._asked = 0
+        self._beside: dict[str, pa.ChunkedArray] = {}
+
+    def beside(self, name: str, column: pa.ChunkedArray) -> "Corpus":
+        """Return the same rows with a column that `column` returns for a name which no column of the table has."""
+        other = copy(self)
+        other._beside = {**self._beside, name: column}
+        return other
 
     def __len__(self) -> int:
         return self.record.rows
@@ -99,6 +107,8 @@ class Corpus:
         InputError
             If there is no such column.
         """
+        if name in self._beside:
+            return self._beside[name]
         self.require(name)
         return self.table([name]).column(name)
 

@@ -61,6 +61,7 @@ def describe_store(root: Path, manifest: Manifest, tables: Sequence[Corpus]) -> 
             {"space": key, "kind": record.kind, "texts": record.count, "bytes": record.file.size}
             for key, record in manifest.indexes.items()
         ],
+        "annotations": sum(part.count for part in manifest.annotations),
         "probes": [{"name": name, "space": record.space} for name, record in manifest.probes.items()],
     }
 

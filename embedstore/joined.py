@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.calibration import Reliability
 from embedstore.corpus import POSITION, Corpus
 from embedstore.metrics import Report
 
@@ -19,9 +20,12 @@ __all__ = ["Joined", "choices", "shares"]
 logger = logging.getLogger(__name__)
 
 
-def choices(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> pa.Array:
-    """Return `values[numbers]` as a column of 4 bytes a row."""
-    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False)), pa.array(values))
+def choices(
+    numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...], chosen: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Return `values[numbers]` as a column of 4 bytes a row, null where nothing was `chosen`."""
+    mask = None if chosen is None else ~chosen
+    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False), mask=mask), pa.array(values))
 
 
 def shares(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> dict[str, float]:
@@ -45,6 +49,10 @@ class Joined:
         Share of rows by label, largest first.
     report : Report or None
         Figures against a gold column.
+    notes : tuple of str
+        What has to be said of the columns.
+    reliability : Reliability or None
+        How often tags of like confidence are right, where that is known.
     """
 
     def __init__(
@@ -53,8 +61,13 @@ class Joined:
         columns: Mapping[str, pa.Array],
         shares: Mapping[str, float],
         report: Report | None = None,
+        *,
+        notes: tuple[str, ...] = (),
+        reliability: Reliability | None = None,
     ) -> None:
         self.corpus = corpus
+        self.notes = notes
+        self.reliability = reliability
         self.shares = dict(shares)
         self.report = report
         self._columns = columns
@@ -68,6 +81,10 @@ class Joined:
         """Names and types of all columns."""
         kept = [pa.field(name, field.type) for name, field in zip(self._kept, self.corpus.schema, strict=True)]
         return pa.schema(kept + [pa.field(name, _plain(column).type) for name, column in self._columns.items()])
+
+    def column(self, name: str) -> pa.Array:
+        """Return one of the new columns."""
+        return self._columns[name]
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows in order as tables of bounded size."""

@@ -1,23 +1,29 @@
-"""Label sets, and tagging: cosine similarity of each row to each label, and the best of them."""
+"""Label sets: names, the texts that stand for each, and the files that they are written in."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from embedstore.corpus import Corpus
-from embedstore.errors import InputError, UsageError
-from embedstore.joined import Joined, choices, shares
-from embedstore.metrics import Report
-from embedstore.scan import best_labels
-from embedstore.space import Space
+from embedstore.errors import InputError, NotFoundError, UsageError
 from embedstore.vectors import unit_rows
 
-__all__ = ["LabelSet", "Tags", "tag_positions"]
+__all__ = ["SHIPPED", "LabelSet"]
+
+SHIPPED = ("emotions", "likert5", "polarity", "stars")
+
+_KEYS = {"description", "labels", "name", "ordinal", "templates"}
+_MOST_TEXTS = 10_000
+_EXPECTED = (
+    'a list of names, a mapping such as {"Happy": ["I love it", "What a joy"]}, or a mapping with "labels" and any of '
+    "description, name, ordinal, templates"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,13 @@ class LabelSet:
     names : tuple of str
         At least two, distinct, not blank.
     texts : tuple of tuple of str
-        For each label the texts whose mean vector is its prototype; by default its name alone.
+        For each label its descriptions; by default its name alone.
+    templates : tuple of str
+        Each description is put into each template, in the place of ``{}``.
+    ordinal : bool
+        Whether the labels are in order, the lowest first, as on a Likert scale.
+    name, description : str
+        What the set is called, and what it is for.
 
     Raises
     ------
@@ -44,6 +56,10 @@ class LabelSet:
 
     names: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
+    templates: tuple[str, ...] = ("{}",)
+    ordinal: bool = False
+    name: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
         if any(not name.strip() for name in self.names):
@@ -57,6 +73,11 @@ class LabelSet:
             )
         if any(not texts or any(not text.strip() for text in texts) for texts in self.texts):
             raise UsageError("expected every label to have at least one text, and none blank")
+        wrong = [template for template in self.templates if "{}" not in template]
+        if wrong or not self.templates:
+            raise UsageError(f"expected templates with {{}} for the description, found {', '.join(wrong) or 'none'}")
+        if sum(map(len, self.texts)) * len(self.templates) > _MOST_TEXTS:
+            raise UsageError(f"expected at most {_MOST_TEXTS:,} descriptions times templates in a label set")
 
     @classmethod
     def of(cls, names: Sequence[str]) -> "LabelSet":
@@ -66,12 +87,28 @@ class LabelSet:
         return cls(tuple(names), tuple((name,) for name in names))
 
     @classmethod
+    def named(cls, name: str | Path) -> "LabelSet":
+        """Return the set in a file, or, where there is no such file, the shipped one of that name."""
+        if str(name) in SHIPPED and not Path(name).exists():
+            return cls.shipped(str(name))
+        return cls.read(Path(name))
+
+    @classmethod
+    @cache
+    def shipped(cls, name: str) -> "LabelSet":
+        """Return a label set that the package ships: one of `SHIPPED`."""
+        if name not in SHIPPED:
+            raise NotFoundError(f"no label set {name!r} is shipped: there are {', '.join(SHIPPED)}")
+        content = files("embedstore.labelsets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        return cls._from(_yaml(content), name, f"the shipped set {name}")
+
+    @classmethod
     def read(cls, path: Path) -> "LabelSet":
         """Read a label set from a file.
 
-        Either a text file with one label per line (blank lines and those that begin with # are passed
-        over), or JSON: a list of names, an object that maps names to a description or a list of
-        them.
+        A text file has one label per line (blank lines and those that begin with # are passed over). YAML and JSON
+        have a list of names, a mapping of names to a description or a list of them, or a mapping with ``labels`` (one
+        of these two) and with ``templates``, ``ordinal``, ``name`` and ``description`` besides.
 
         Raises
         ------
@@ -82,95 +119,115 @@ class LabelSet:
             content = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise InputError(f"label file {path} can't be read: {reason}") from error
-        if path.suffix.lower() != ".json":
+            advice = f"; shipped sets are {', '.join(SHIPPED)}" if isinstance(error, FileNotFoundError) else ""
+            raise InputError(f"label file {path} can't be read: {reason}{advice}") from error
+        kind = path.suffix.lower()
+        if kind not in (".json", ".yaml", ".yml"):
             lines = [line.strip() for line in content.split("\n")]
             return cls.of([line for line in lines if line and not line.startswith("#")])
         try:
-            value = json.loads(content)
-        except ValueError as error:
-            raise InputError(f"label file {path} is not JSON: {error}") from error
-        if isinstance(value, list) and all(isinstance(name, str) for name in value):
-            return cls.of(value)
-        if isinstance(value, dict):
-            texts = [(v,) if isinstance(v, str) else v for v in value.values()]
-            if all(isinstance(t, (list, tuple)) and all(isinstance(x, str) for x in t) for t in texts):
-                return cls(tuple(value), tuple(tuple(t) for t in texts))
-        raise InputError(
-            f'label file {path}: expected a JSON list of names, or an object such as {{"Happy": ["I love it"]}}'
+            value = json.loads(content) if kind == ".json" else _yaml(content)
+        except (ValueError, RecursionError) as error:
+            form = "JSON" if kind == ".json" else "YAML"
+            raise InputError(f"label file {path} is not {form}: {' '.join(str(error).split())}") from error
+        try:
+            return cls._from(value, path.stem, f"label file {path}")
+        except UsageError as error:
+            raise InputError(f"label file {path}: {error}") from error
+
+    @classmethod
+    def _from(cls, value: Any, name: str, place: str) -> "LabelSet":
+        said: Mapping[str, Any] = {}
+        if isinstance(value, dict) and "labels" in value and set(value) <= _KEYS:
+            said, value = value, value["labels"]
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            names: list[str] = list(value)
+            texts: list[tuple[str, ...]] = [(one,) for one in value]
+        elif isinstance(value, dict) and all(isinstance(one, str) for one in value):
+            names, texts = list(value), [_several(one, place) for one in value.values()]
+        else:
+            raise InputError(f"{place}: expected {_EXPECTED}")
+        ordinal = str(said.get("ordinal", False)).lower()
+        if ordinal not in ("true", "false"):
+            raise InputError(f"{place}: expected ordinal to be true or false, found {ordinal[:40]!r}")
+        for key in ("name", "description"):
+            if not isinstance(said.get(key, ""), str):
+                raise InputError(f"{place}: expected {key} to be a text, found a {type(said[key]).__name__}")
+        return cls(
+            tuple(names),
+            tuple(texts),
+            _several(said.get("templates", "{}"), place),
+            ordinal == "true",
+            said.get("name", name),
+            said.get("description", ""),
         )
+
+    def described(self) -> "LabelSet":
+        """Return this set, or, if it has names alone and a shipped set knows them all, with that set's descriptions.
+
+        Examples
+        --------
+        >>> len(LabelSet.of(["Positive", "Negative"]).described().texts[0]) > 50
+        True
+        """
+        if self.texts != tuple((name,) for name in self.names):
+            return self
+        for known in sorted(map(LabelSet.shipped, SHIPPED), key=lambda one: len(one.names)):  # the one that fits best
+            texts = {name.lower(): texts for name, texts in zip(known.names, known.texts, strict=True)}
+            if all(name.lower() in texts for name in self.names):
+                ordinal = known.ordinal and [name.lower() for name in self.names] == list(texts)
+                return replace(self, texts=tuple(texts[name.lower()] for name in self.names), ordinal=ordinal)
+        return self
+
+    def to_yaml(self) -> str:
+        """Return the set as the content of a file that `read` understands."""
+        import yaml
+
+        said: dict[str, Any] = {"description": self.description} if self.description else {}
+        if self.ordinal:
+            said["ordinal"] = True
+        if self.templates != ("{}",):
+            said["templates"] = list(self.templates)
+        said["labels"] = {name: list(texts) for name, texts in zip(self.names, self.texts, strict=True)}
+        return str(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120))
+
+    def prompts(self) -> list[list[str]]:
+        """Return for each label the texts that are encoded for it: its descriptions in every template."""
+        return [[template.replace("{}", text) for text in texts for template in self.templates] for texts in self.texts]
 
     def prototypes(self, vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         """Return one unit vector per label, shape (labels, dim): the normalised mean of its texts' vectors."""
-        flat = [text for texts in self.texts for text in texts]
-        vectors = vectors_of(flat)
-        ends = np.cumsum([len(texts) for texts in self.texts])
+        prompts = self.prompts()
+        vectors = vectors_of([text for texts in prompts for text in texts])
+        ends = np.cumsum([len(texts) for texts in prompts])
         means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
-        single = np.array([len(texts) == 1 for texts in self.texts])[:, None]
+        single = np.array([len(texts) == 1 for texts in prompts])[:, None]
         # One text's vector is its label's prototype as it stands.
         return np.asarray(np.where(single, means, unit_rows(means)), dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """The tags of rows.
-
-    Attributes
-    ----------
-    label : ndarray of shape (rows,), int32
-        Number of the best label; of equals the first.
-    score : ndarray of shape (rows,), float32
-        Its cosine similarity, from -1 to 1.
-    margin : ndarray of shape (rows,), float32
-        Best minus second best.
-    scores : ndarray of shape (rows, labels), float32, or None
-        All similarities, where they were asked for.
-    """
-
-    label: npt.NDArray[np.int32]
-    score: npt.NDArray[np.float32]
-    margin: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32] | None
-
-    def joined(self, corpus: Corpus, names: tuple[str, ...], report: Report | None) -> Joined:
-        """Return the rows of `corpus` with these tags beside them."""
-        columns: dict[str, pa.Array] = {
-            "Predicted_Labels": choices(self.label, names),
-            "score": pa.array(self.score),
-            "margin": pa.array(self.margin),
-        }
-        if self.scores is not None:
-            columns |= {name: pa.array(self.scores[:, i]) for i, name in enumerate(names)}
-        return Joined(corpus, columns, shares(self.label, names), report)
+def _several(value: Any, place: str) -> tuple[str, ...]:
+    several = (value,) if isinstance(value, str) else value
+    if not isinstance(several, (list, tuple)) or not all(isinstance(one, str) for one in several):
+        raise InputError(f"{place}: expected {_EXPECTED}; found a {type(value).__name__} where texts should be")
+    return tuple(several)
 
 
-def tag_positions(
-    space: Space,
-    prototypes: npt.NDArray[np.float32],
-    positions: npt.NDArray[np.int64],
-    texts: int,
-    *,
-    all_scores: bool,
-) -> Tags:
-    """Tag the texts at `positions`: each distinct text is looked at once.
+def _yaml(content: str) -> Any:
+    """Parse YAML in which every scalar is a text: a label may be called Yes, No or 1."""
+    import yaml
 
-    Parameters
-    ----------
-    space : Space
-        The vectors.
-    prototypes : ndarray of shape (labels, dim), float32
-        Unit vectors.
-    positions : ndarray of shape (rows,), int64
-        Where each row's text is.
-    texts : int
-        Number of texts in the store.
-    all_scores : bool
-        Whether to keep the similarity to every label.
-    """
-    wanted = np.zeros(texts, dtype=bool)
-    wanted[positions] = True
-    best = best_labels(space, prototypes, wanted, all_scores=all_scores)
-    if len(positions) == texts and np.array_equal(positions, np.arange(texts)):  # one row a text, in their order
-        return Tags(best.label, best.score, best.margin, best.scores)
-    scores = None if best.scores is None else best.scores[positions]
-    return Tags(best.label[positions], best.score[positions], best.margin[positions], scores)
+    class Loader(yaml.BaseLoader):  # type: ignore[misc]
+        """Refuses what is repeated: the second would silently win."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [getattr(key, "value", None) for key, _ in node.value]
+            repeated = [key for key in keys if isinstance(key, str) and keys.count(key) > 1]
+            if repeated:
+                raise ValueError(f"{repeated[0]!r} stands there {keys.count(repeated[0])} times")
+            return dict(super().construct_mapping(node, deep))
+
+    try:
+        return yaml.load(content, Loader)  # noqa: S506  a BaseLoader builds texts, lists and mappings only
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error

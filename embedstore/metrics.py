@@ -1,7 +1,7 @@
 """Reports of predictions against given labels, with scikit-learn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,44 @@ import numpy.typing as npt
 from embedstore.corpus import value_text
 from embedstore.errors import InputError
 
-__all__ = ["Intervals", "Report", "intervals", "map_gold", "paired_interval", "parse_map", "report"]
+__all__ = [
+    "Intervals",
+    "Ordinal",
+    "Report",
+    "intervals",
+    "map_gold",
+    "ordinal_report",
+    "paired_interval",
+    "parse_map",
+    "report",
+]
 
 _RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal:
+    """What predictions are worth on labels that are in order.
+
+    Attributes
+    ----------
+    error : float
+        Mean absolute error, in steps of the scale.
+    within_one : float
+        Share of rows that are off by one step at most.
+    polarity : float
+        Share of the rows given a label of the lower or upper half whose prediction is of the same half.
+    """
+
+    error: float
+    within_one: float
+    polarity: float
+
+    def __str__(self) -> str:
+        return (
+            f"mean absolute error {self.error:.4f} steps, within one step {self.within_one:.4f}, "
+            f"right half of the scale {self.polarity:.4f}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +66,8 @@ class Report:
         Counts; rows are the given classes, columns the predicted.
     rows, left_out : int
         Rows that were scored, and rows without a given label.
+    ordinal : Ordinal or None
+        Further figures, where the labels are in order.
     """
 
     text: str
@@ -40,6 +77,7 @@ class Report:
     confusion: npt.NDArray[np.int64]
     rows: int
     left_out: int = 0
+    ordinal: Ordinal | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -53,6 +91,7 @@ class Report:
             "left_out": self.left_out,
             "classes": list(self.classes),
             "confusion": self.confusion.tolist(),
+            **({"ordinal": asdict(self.ordinal)} if self.ordinal else {}),
         }
 
     def confusion_text(self) -> str:
@@ -201,3 +240,26 @@ def map_gold(
     if not given:
         raise InputError("the gold column holds no value that stands for a label")
     return report(given, kept, left_out=len(gold) - len(given))
+
+
+def ordinal_report(
+    gold: Sequence[object], predicted: Sequence[str], labels: Sequence[str], mapping: dict[str, list[str]]
+) -> Ordinal:
+    """Score predicted labels on their scale; see `map_gold` for the parameters.
+
+    Where a value stands for several labels, the nearest of them counts.
+    """
+    place = {label: number for number, label in enumerate(labels)}
+    middle = (len(labels) - 1) / 2
+    steps, halves = [], []
+    for value, label in zip(gold, predicted, strict=True):
+        shown = value_text(value)
+        members = [place[name] for name in mapping.get(shown, [shown] if shown in place else [])]
+        if members:
+            nearest = min(members, key=lambda number: abs(number - place[label]))
+            steps.append(abs(nearest - place[label]))
+            if (mean := float(np.mean(members))) != middle:
+                halves.append((mean > middle) == (place[label] > middle) and place[label] != middle)
+    return Ordinal(
+        float(np.mean(steps)), float(np.mean(np.array(steps) <= 1)), float(np.mean(halves)) if halves else float("nan")
+    )

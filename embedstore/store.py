@@ -2,21 +2,24 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from embedstore.annotations import ANNOTATIONS
 from embedstore.care import GcReport, VerifyReport, export, gc, repair, verify
-from embedstore.contents import Contents, reading
+from embedstore.contents import reading
 from embedstore.corpus import Corpus, nearest_hint
 from embedstore.encode import EncodeReport
 from embedstore.encoders import Encoder, EncoderOptions
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.joined import Joined
-from embedstore.labels import LabelSet, tag_positions
-from embedstore.metrics import map_gold, parse_map
+from embedstore.labelling import Labelling
+from embedstore.labels import LabelSet
 from embedstore.space import Space, text_starts, texts_at
 from embedstore.storage import manifest as manifests
 from embedstore.storage.records import IndexRecord
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from embedstore.compare import Classifier, Comparison
+    from embedstore.doubts import Doubts
+    from embedstore.duplicates import Duplicates
     from embedstore.index import IndexKind
     from embedstore.search import Matches
     from embedstore.training import Trained, TrainOptions
@@ -78,7 +83,7 @@ def open_store(path: str | Path, *, encoder: Encoder | None = None) -> "Embeddin
     return EmbeddingStore(Path(path), encoder=encoder)
 
 
-class EmbeddingStore(Contents):
+class EmbeddingStore(Labelling):
     """A store: texts, vectors and tables, and what can be asked of them.
 
     Each method looks at the newest state of the folder. Use `embedstore.open` or `embedstore.create`.
@@ -91,64 +96,7 @@ class EmbeddingStore(Contents):
         Used wherever a checkpoint would be loaded.
     """
 
-    # Labels, neighbours, probes
-
-    @reading
-    def tagging(
-        self,
-        labels: Sequence[str] | LabelSet,
-        *,
-        corpus: str | None = None,
-        space: str | None = None,
-        scores: bool = False,
-        gold: str | None = None,
-        mapping: Sequence[str] = (),
-        no_encode: bool = False,
-    ) -> Joined:
-        """Tag every row of a corpus with the nearest label; see `tag`. Rows are read as they are asked for."""
-        label_set = labels if isinstance(labels, LabelSet) else LabelSet.of(labels)
-        table = self.corpus(corpus)
-        chosen_space = self._embeddings(space, [table])
-        gold_map = parse_map(mapping, label_set.names)
-        gold_values = table.column(gold).to_pylist() if gold else None
-        positions = table.positions()
-        chosen_space.require(positions, table.name)
-
-        def vectors_of(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-            return self._query_vectors(chosen_space, texts, no_encode=no_encode)
-
-        prototypes = label_set.prototypes(vectors_of)
-        texts = int(text_starts(self.manifest)[-1])
-        tags = tag_positions(chosen_space, prototypes, positions, texts, all_scores=scores)
-        report = None
-        if gold_values is not None:
-            report = map_gold(gold_values, [label_set.names[i] for i in tags.label], label_set.names, gold_map)
-        return tags.joined(table, label_set.names, report)
-
-    def tag(self, labels: Sequence[str] | LabelSet, **options: Any) -> "pd.DataFrame":
-        """Label every row by cosine similarity to the labels' vectors.
-
-        Parameters
-        ----------
-        labels : sequence of str, or LabelSet
-            At least two. New ones are encoded once and kept.
-        **options
-            ``corpus``, ``space`` (key or model), ``scores`` (a column per label), ``no_encode``, and ``gold`` with
-            ``mapping``, as of `tagging`.
-
-        Returns
-        -------
-        DataFrame
-            The corpus' rows and columns, then ``Predicted_Labels``, ``score`` and ``margin``.
-
-        Raises
-        ------
-        UsageError
-            If there are fewer than two labels, or blank or repeated ones.
-        ModelRequiredError
-            If a row has no vector, or, under ``no_encode``, a label has none.
-        """
-        return self.tagging(labels, **options).frame()
+    # Neighbours, probes
 
     @reading
     def matches(
@@ -240,8 +188,10 @@ class EmbeddingStore(Contents):
         probe_name = name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe"
         if not _NAME.fullmatch(probe_name):
             raise UsageError(f"expected a probe name of letters, digits, '.', '_' and '-', found {probe_name!r}")
-        table = self.corpus(corpus)
-        tested = self.corpus(test_corpus) if test_corpus else None
+        table = self._annotated(self.corpus(corpus), target)
+        tested = self._annotated(self.corpus(test_corpus), target) if test_corpus else None
+        if target == ANNOTATIONS:
+            options = replace(options or TrainOptions(), drop_missing=True)
         chosen = self.space(space, covering=[table, tested] if tested else [table])
         trained = train(chosen, table, target, options or TrainOptions(), tested)
         save_probe(self.path, probe_name, trained.probe)
@@ -278,6 +228,69 @@ class EmbeddingStore(Contents):
             If the probe was trained in another space than the one asked for.
         """
         return self.predicting(probe, **options).frame()
+
+    @reading
+    def doubts(self, target: str, *, corpus: str | None = None, space: str | None = None, **options: Any) -> "Doubts":
+        """Find the rows of a corpus whose given label is likely wrong; see `embedstore.doubts.doubts`.
+
+        Parameters
+        ----------
+        target : str
+            The column of labels, or "annotations".
+        corpus, space : str, optional
+            As of `train`.
+        **options
+            ``folds``, ``C``, ``max_iter``, ``random_state``, ``drop_missing``.
+        """
+        from embedstore.doubts import doubts
+
+        table = self._annotated(self.corpus(corpus), target)
+        if target == ANNOTATIONS:
+            options["drop_missing"] = True
+        return doubts(self._embeddings(space, [table]), table, target, **options)
+
+    @reading
+    def doubts_table(self, found: "Doubts", *, corpus: str | None = None) -> pa.Table:
+        """Return what `doubts` found as a table: id, given, suggested, confidence, margin, text."""
+        table = self.corpus(corpus)
+        ids = table.ids_at(found.rows)
+        return pa.table(
+            {
+                "id": pa.array(ids, None if ids else pa.string()),
+                "given": pa.array(found.given, pa.string()),
+                "suggested": pa.array(found.suggested, pa.string()),
+                "confidence": pa.array(found.confidence, pa.float32()),
+                "margin": pa.array(found.margin, pa.float32()),
+                "text": pa.array(texts_at(self.path, self.manifest, table.positions()[found.rows]), pa.string()),
+            }
+        )
+
+    @reading
+    def duplicates(
+        self,
+        threshold: float = 0.95,
+        *,
+        corpora: Sequence[str] = (),
+        space: str | None = None,
+        leaks: bool = False,
+    ) -> "Duplicates":
+        """Find groups of rows with the same or nearly the same text; see `embedstore.duplicates.duplicates`.
+
+        Parameters
+        ----------
+        threshold : float
+            The lowest cosine similarity.
+        corpora : sequence of str
+            Names; by default all.
+        space : str, optional
+            Key or model of the vectors.
+        leaks : bool
+            Keep only the groups with rows of more than one corpus.
+        """
+        from embedstore.duplicates import duplicates
+
+        tables = [self.corpus(name) for name in corpora] if corpora else self.corpora()
+        return duplicates(self._embeddings(space, tables), tables, threshold, leaks=leaks)
 
     # Finetuned checkpoints
 
@@ -387,8 +400,8 @@ class EmbeddingStore(Contents):
         from embedstore.training import TrainOptions
 
         chosen = options or TrainOptions()
-        table = self.corpus(corpus)
-        tested = self.corpus(test_corpus) if test_corpus else None
+        table = self._annotated(self.corpus(corpus), target)
+        tested = self._annotated(self.corpus(test_corpus), target) if test_corpus else None
         split = split_rows(
             table,
             target,

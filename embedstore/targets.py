@@ -11,7 +11,7 @@ import pyarrow as pa
 from embedstore.corpus import Corpus, value_text
 from embedstore.errors import InputError
 
-__all__ = ["Split", "split_rows"]
+__all__ = ["Split", "classes_of", "given_classes", "split_rows"]
 
 _MOST_CLASSES = 1000
 
@@ -62,8 +62,8 @@ def split_rows(
         If the target is missing in rows, has one class, or looks continuous.
     """
     notes: list[str] = []
-    rows, codes, values = _target(corpus, target, notes, drop_missing=drop_missing)
-    classes = _classes({values[code] for code in np.unique(codes)}, len(rows), target)
+    rows, codes, values = given_classes(corpus, target, notes, drop_missing=drop_missing)
+    classes = classes_of({values[code] for code in np.unique(codes)}, len(rows), target)
     number = {value: i for i, value in enumerate(classes)}
     y = np.array([number.get(value, -1) for value in values], dtype=np.int64)[codes]
     positions = corpus.positions()
@@ -73,17 +73,20 @@ def split_rows(
         given = [names[i] for i in y_test]
         tested_on = f"{test_size:.0%} of corpus {corpus.name!r}, held out"
         return Split(classes, positions[train], y, positions[test], given, tested_on, tuple(notes))
-    test, codes, values = _target(test_corpus, target, notes, drop_missing=drop_missing)
+    test, codes, values = given_classes(test_corpus, target, notes, drop_missing=drop_missing)
     names = [value_text(value) for value in values]
     given = [names[code] for code in codes]
     tested_on = f"corpus {test_corpus.name!r}"
     return Split(classes, positions[rows], y, test_corpus.positions()[test], given, tested_on, tuple(notes))
 
 
-def _target(
+def given_classes(
     corpus: Corpus, target: str, notes: list[str], *, drop_missing: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Any]]:
-    """Return the rows that have a value, the number of each one's value, and the distinct values."""
+    """Return the rows that have a value, the number of each one's value, and the distinct values.
+
+    Shapes (rows,) and (rows,), int64; an `InputError` says how many rows have none unless `drop_missing`.
+    """
     column = corpus.column(target)
     try:
         encoded = column.combine_chunks().dictionary_encode()
@@ -108,7 +111,8 @@ def _target(
     return rows, codes[rows], values
 
 
-def _classes(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
+def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
+    """Return the classes among the distinct values of `rows` rows, sorted; an `InputError` if they are none."""
     if len(distinct) < 2:
         raise InputError(
             f"expected at least two classes in {target!r}, found {len(distinct)}: "

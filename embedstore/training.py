@@ -18,6 +18,7 @@ from embedstore.targets import split_rows
 __all__ = ["TrainOptions", "Trained", "fit", "train", "within_memory"]
 
 _SHARE_OF_MEMORY = 0.4
+_CURVE = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class TrainOptions:
         Seed of the split, of the folds and of sampling.
     drop_missing : bool
         Leave rows without a target out instead of refusing them.
+    curve : bool
+        Train on 10, 25, 50, … of the rows too, for a curve of accuracy against labels.
     """
 
     C: float = 1.0
@@ -46,6 +49,7 @@ class TrainOptions:
     test_size: float = 0.2
     random_state: int = 42
     drop_missing: bool = False
+    curve: bool = False
 
     def __post_init__(self) -> None:
         if not self.C > 0:
@@ -58,12 +62,16 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A probe, its report on rows that it has not seen, and what has to be said of them."""
+    """A probe, its report on rows that it has not seen, and what has to be said of them.
+
+    `curve` has pairs of a number of training rows, drawn by chance, and the accuracy that they give on the same rows.
+    """
 
     probe: Probe
     report: Report
     cv_scores: tuple[float, ...]
     notes: tuple[str, ...]
+    curve: tuple[tuple[int, float], ...] = ()
 
 
 def train(
@@ -126,7 +134,18 @@ def train(
     predicted = [value_text(classes[i]) for i in probe.probabilities(test_vectors).argmax(axis=1)]
     result = report(split.given, predicted)
     description |= {"accuracy": result.accuracy, "macro_f1": result.macro_f1, "test_rows": result.rows}
-    return Trained(probe, result, cv_scores, tuple(notes))
+    curve: list[tuple[int, float]] = []
+    if options.curve:
+        shuffled = np.random.default_rng(options.random_state).permutation(len(y_train))
+        numbers = {value_text(value): number for number, value in enumerate(classes)}
+        given = np.array([numbers.get(value, -1) for value in split.given])
+        for count in _CURVE:
+            rows = shuffled[:count]
+            if count < len(y_train) and len(np.unique(y_train[rows])) > 1:
+                smaller = fit(vectors[rows], y_train[rows], options, [])
+                curve.append((count, float(np.mean(smaller.predict(test_vectors) == given))))
+        curve.append((len(y_train), result.accuracy))
+    return Trained(probe, result, cv_scores, tuple(notes), tuple(curve))
 
 
 def fit(vectors: Any, y: npt.NDArray[np.int64], options: TrainOptions, notes: list[str]) -> Any:

@@ -132,3 +132,20 @@ def test_probe_names_are_names(library):
     library.train("two", name="a")
     library.train("three", name="a")
     assert set(library.predict("a")["Predicted_Labels"]) <= {"low", "mid", "high"}
+
+
+def test_a_curve_of_accuracy_against_labels(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    rows = [{"t": f"text {i}", "y": int(encoder.vector(f"text {i}")[0] > 0)} for i in range(200)]
+    store.add(rows, text="t")
+    store.encode()
+    trained = store.train("y", options=TrainOptions(curve=True))
+    assert [count for count, _ in trained.curve] == [10, 25, 50, 100, 160]
+    assert trained.curve[-1][1] == trained.report.accuracy
+    x = store.space().vectors(store.corpus())
+    fit, test = train_test_split(np.arange(200), test_size=0.2, random_state=42, stratify=[row["y"] for row in rows])
+    y = np.array([row["y"] for row in rows])
+    some = fit[np.random.default_rng(42).permutation(160)[:50]]
+    oracle = LogisticRegression(max_iter=1000).fit(x[some], y[some]).score(x[test], y[test])
+    assert dict(trained.curve)[50] == pytest.approx(oracle)
+    assert store.train("y").curve == ()

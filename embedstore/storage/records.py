@@ -13,6 +13,7 @@ from embedstore.heads import Head
 from embedstore.spec import EncoderSpec, Provenance
 
 __all__ = [
+    "AnnotationPart",
     "CorpusPart",
     "CorpusRecord",
     "DatasetRecord",
@@ -27,7 +28,7 @@ __all__ = [
 
 Role = Literal["corpus", "query"]
 
-_PATH = re.compile(r"(texts|vectors|corpora|index|probes)/([0-9a-f]{64})\.(h5|parquet|faiss|npz|json)")
+_PATH = re.compile(r"(texts|vectors|corpora|index|probes|annotations)/([0-9a-f]{64})\.(h5|parquet|faiss|npz|json)")
 _DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
 
 
@@ -273,12 +274,30 @@ class ProbeRecord:
         return cls(FileRecord.from_json(value[0]), FileRecord.from_json(value[1]), value[2])
 
 
+@dataclass(frozen=True, slots=True)
+class AnnotationPart:
+    """Answers of people that were committed together: a JSON file, and how many it holds."""
+
+    file: FileRecord
+    count: int
+
+    def to_json(self) -> list[Any]:
+        """Return `[file, count]`."""
+        return [self.file.to_json(), self.count]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> "AnnotationPart":
+        """Read what `to_json` returned."""
+        return cls(FileRecord.from_json(value[0]), int(value[1]))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Every file that is part of a store; what is not listed does not exist.
 
     `texts` are the segments of role corpus, in position order; `queries` those of role query. Spaces,
     indexes and probes are keyed by encoder key, encoder key and name; spaces keep their order of creation.
+    `annotations` are the answers of people, in the order in which they were given.
     `lineage` has a random mark of each of the last commits: by it a writer sees that a newer manifest holds its own.
     """
 
@@ -289,6 +308,7 @@ class Manifest:
     corpora: dict[str, CorpusRecord] = field(default_factory=dict)
     indexes: dict[str, IndexRecord] = field(default_factory=dict)
     probes: dict[str, ProbeRecord] = field(default_factory=dict)
+    annotations: tuple[AnnotationPart, ...] = ()
     lineage: tuple[str, ...] = ()
 
     def files(self) -> list[FileRecord]:
@@ -299,6 +319,7 @@ class Manifest:
         records += [index.file for index in self.indexes.values()]
         for probe in self.probes.values():
             records += [probe.arrays, probe.description]
+        records += [part.file for part in self.annotations]
         return records
 
     def to_json(self) -> dict[str, Any]:
@@ -311,6 +332,7 @@ class Manifest:
             "corpora": [[name, corpus.to_json()] for name, corpus in self.corpora.items()],
             "indexes": [[key, index.to_json()] for key, index in self.indexes.items()],
             "probes": [[name, probe.to_json()] for name, probe in self.probes.items()],
+            "annotations": [part.to_json() for part in self.annotations],
             "lineage": list(self.lineage),
         }
 
@@ -333,6 +355,7 @@ class Manifest:
                 corpora={name: CorpusRecord.from_json(v) for name, v in value["corpora"]},
                 indexes={key: IndexRecord.from_json(v) for key, v in value["indexes"]},
                 probes={name: ProbeRecord.from_json(v) for name, v in value["probes"]},
+                annotations=tuple(AnnotationPart.from_json(v) for v in value.get("annotations", ())),
                 lineage=tuple(map(str, value.get("lineage", ()))),
             )
         except EmbedstoreError as error:

@@ -1,0 +1,62 @@
+"""`labels`: the shipped label sets, and a new one from examples."""
+
+import json
+from pathlib import Path
+
+import click
+from embedstore.cli.options import corpus_option, json_option, open_named, space_option, store_argument
+from embedstore.cli.terminal import clean, note
+
+from embedstore.errors import OutputError
+
+__all__ = ["labels"]
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def labels(context: click.Context, as_json: bool) -> None:
+    """List the shipped label sets, show one, or start one from examples."""
+    from embedstore.labels import SHIPPED, LabelSet
+
+    if context.invoked_subcommand:
+        return
+    sets = [LabelSet.shipped(name) for name in SHIPPED]
+    if as_json:
+        click.echo(json.dumps({one.name: dict(zip(one.names, one.texts, strict=True)) for one in sets}))
+        return
+    for one in sets:
+        click.echo(f"{one.name:<10} {one.description}: {', '.join(one.names)}")
+
+
+@labels.command()
+@click.argument("name", metavar="FILE|NAME")
+def show(name: str) -> None:
+    """Print a label set as YAML, for a file of your own."""
+    from embedstore.labels import LabelSet
+
+    click.echo(LabelSet.named(name).to_yaml(), nl=False)
+
+
+@labels.command()
+@store_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COL", help="The column (or annotations) whose values are the labels.")
+@click.option(
+    "-k", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="Examples to take for each label."
+)
+@click.option("--force", is_flag=True, help="Take the place of a file that is there.")
+@corpus_option
+@space_option
+def init(store: str, file: Path, target: str, count: int, force: bool, corpus: str | None, space: str | None) -> None:
+    """Start a label set from a column: each value, with the texts that are most typical of it."""
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise OutputError(f"expected a name that ends in .yaml, found {file}")
+    if file.exists() and not force:
+        raise OutputError(f"{file} is there already: choose another name, or give --force")
+    from embedstore.output import published
+
+    label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space)
+    with published(file) as temp:
+        temp.write_text(label_set.to_yaml(), encoding="utf-8")
+    note(f"{len(label_set.names)} labels with {count} examples each written to {clean(str(file))}: edit them, then tag")

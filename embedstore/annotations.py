@@ -1,0 +1,235 @@
+"""Labels given by people: kept in the store as they are given, never changed, folded when they are read.
+
+Every answer is committed before the next question is asked. An answer is bound to its text, so it outlives a
+corpus that is read anew. Of the answers of one person to one text the last counts; "undo" takes the last one back.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.corpus import Corpus
+from embedstore.errors import DamagedStoreError
+from embedstore.space import text_starts
+from embedstore.spec import canonical_json
+from embedstore.storage import files
+from embedstore.storage.manifest import commit, load
+from embedstore.storage.records import AnnotationPart, Manifest
+from embedstore.storage.segments import check_hash, segment_keys
+
+__all__ = [
+    "ANNOTATIONS",
+    "Annotation",
+    "agreed",
+    "annotated_rows",
+    "current",
+    "keep",
+    "keys_at",
+    "positions_of",
+    "read_annotations",
+]
+
+ANNOTATIONS = "annotations"
+"""The column that stands for what people said, wherever a column of given labels is asked for."""
+
+Action = Literal["label", "skip", "undo"]
+
+_PARTS = 64  # files of answers that are merged into one
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One answer.
+
+    Attributes
+    ----------
+    text : str
+        Key of the text, 32 hexadecimal digits.
+    label : str
+        What it was called; "" where it was skipped or an answer was taken back.
+    label_set : str
+        The label set's name.
+    action : {"label", "skip", "undo"}
+        What was done.
+    who : str
+        Who answered; may be "".
+    when : str
+        UTC, ISO 8601.
+    corpus, row : str
+        Where the text was found: a corpus, and the row's id as text.
+    """
+
+    text: str
+    label: str
+    label_set: str = ""
+    action: Action = "label"
+    who: str = ""
+    when: str = ""
+    corpus: str = ""
+    row: str = ""
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Annotation":
+        """Read what `dataclasses.asdict` returned."""
+        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+            raise ValueError("an annotation of another form")
+        made = cls(**{field.name: value[field.name] for field in fields(cls)})
+        if made.action not in get_args(Action) or len(bytes.fromhex(made.text)) != 16:
+            raise ValueError("an annotation of another form")
+        return made
+
+
+def keep(root: Path, answers: Iterable[Annotation]) -> None:
+    """Commit answers to a store; those without a time get the present one."""
+    dated = [one if one.when else replace(one, when=_now()) for one in answers]
+    if not dated:
+        return
+    with files.lock(root / ".lock", exclusive=False):
+        part = _write(root, dated)
+        manifest = commit(root, lambda base: replace(base, annotations=(*base.annotations, part)))
+        if len(manifest.annotations) > _PARTS:
+            _merge(root, manifest)
+
+
+def _write(root: Path, answers: Sequence[Annotation]) -> AnnotationPart:
+    content = canonical_json({"format_version": 1, "annotations": [asdict(one) for one in answers]})
+    with files.staged(root / "annotations", ".json") as temp:
+        temp.write_bytes(content)
+        return AnnotationPart(files.publish(temp, root, ".json"), len(answers))
+
+
+def _merge(root: Path, manifest: Manifest) -> None:
+    parts = manifest.annotations
+    whole = _write(root, read_annotations(root, manifest))
+
+    def change(base: Manifest) -> Manifest:
+        if base.annotations[: len(parts)] != parts:
+            return base  # another process was first
+        return replace(base, annotations=(whole, *base.annotations[len(parts) :]))
+
+    commit(root, change)
+
+
+def read_annotations(root: Path, manifest: Manifest | None = None) -> list[Annotation]:
+    """Return every answer ever given, in the order in which they were committed.
+
+    Raises
+    ------
+    DamagedStoreError
+        If a file of them is missing or altered.
+    """
+    found: list[Annotation] = []
+    for part in (manifest or load(root)).annotations:
+        path = check_hash(root, part.file, "restore it from a backup; people gave what it holds")
+        try:
+            listed = [Annotation.from_json(value) for value in json.loads(path.read_bytes())["annotations"]]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
+        if len(listed) != part.count:
+            raise DamagedStoreError(f"{path} holds {len(listed)} annotations, expected {part.count}")
+        found += listed
+    return found
+
+
+def current(answers: Iterable[Annotation]) -> list[Annotation]:
+    """Return the answers that stand: of each person's to a text the last, without those that were taken back."""
+    stacks: dict[tuple[str, str, str], list[Annotation]] = {}
+    for one in answers:
+        stack = stacks.setdefault((one.text, one.who, one.label_set), [])
+        if one.action != "undo":
+            stack.append(one)
+        elif stack:
+            stack.pop()
+    return [stack[-1] for stack in stacks.values() if stack]
+
+
+def agreed(answers: Iterable[Annotation], names: Sequence[str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """Return what each text was called by most, and the texts on which as many said otherwise.
+
+    Parameters
+    ----------
+    answers : iterable of Annotation
+        As `current` returns them.
+    names : sequence of str, optional
+        Labels to look at; by default all.
+
+    Returns
+    -------
+    labels : dict of str to str
+        Text key to label.
+    split : list of str
+        Keys of the texts that have no most frequent label.
+    """
+    votes: dict[str, Counter[str]] = {}
+    for one in answers:
+        if one.action == "label" and (names is None or one.label in names):
+            votes.setdefault(one.text, Counter())[one.label] += 1
+    labels, split = {}, []
+    for text, counts in votes.items():
+        (label, most), *rest = counts.most_common(2)
+        if rest and rest[0][1] == most:
+            split.append(text)
+        else:
+            labels[text] = label
+    return labels, split
+
+
+def keys_at(root: Path, manifest: Manifest, positions: npt.NDArray[np.int64]) -> list[str]:
+    """Return the key (32 hexadecimal digits) of the text at each position."""
+    starts = text_starts(manifest)
+    owners = np.searchsorted(starts, positions, side="right") - 1
+    found = []
+    for position, owner in zip(positions.tolist(), owners.tolist(), strict=True):
+        keys = segment_keys(root, manifest.texts[owner]).view("V16")
+        found.append(bytes(keys[position - starts[owner]]).hex())
+    return found
+
+
+def positions_of(root: Path, manifest: Manifest, keys: Iterable[str]) -> dict[str, int]:
+    """Return the position of each text key that a corpus text has."""
+    wanted = sorted({bytes.fromhex(key) for key in keys})
+    if not wanted:
+        return {}
+    sought = np.frombuffer(b"".join(wanted), dtype="<u8").reshape(-1, 2)[:, 0]
+    found: dict[str, int] = {}
+    for start, segment in zip(text_starts(manifest), manifest.texts, strict=False):
+        keys_here = segment_keys(root, segment)
+        near = np.ascontiguousarray(keys_here).view("<u8").reshape(-1, 2)[:, 0]
+        for row in np.flatnonzero(np.isin(near, sought)):
+            found[bytes(keys_here.view("V16")[row]).hex()] = int(start) + int(row)
+    return {key.hex(): found[key.hex()] for key in wanted if key.hex() in found}
+
+
+def annotated_rows(root: Path, manifest: Manifest, corpus: Corpus, labels: dict[str, str]) -> pa.ChunkedArray:
+    """Return a column with the label of each row's text, null where it has none: shape (rows,).
+
+    Parameters
+    ----------
+    root, manifest
+        The store and its state.
+    corpus : Corpus
+        The rows.
+    labels : dict of str to str
+        Text key to label, as `agreed` returns it.
+    """
+    places = positions_of(root, manifest, labels)
+    names = sorted({labels[key] for key in places})
+    code_of = {name: number for number, name in enumerate(names)}
+    codes = np.full(int(text_starts(manifest)[-1]), -1, dtype=np.int32)
+    for key, position in places.items():
+        codes[position] = code_of[labels[key]]
+    of_rows = codes[corpus.positions()]
+    column = pa.DictionaryArray.from_arrays(pa.array(of_rows, mask=of_rows < 0), pa.array(names, pa.string()))
+    return pa.chunked_array([column.dictionary_decode()])

@@ -1,0 +1,1 @@
+"""Label sets that the package ships, as YAML files."""

@@ -1,0 +1,207 @@
+"""Better tags without a single label: what the corpus as a whole says of the labels' scores.
+
+Each step, and what it is worth on several corpora, stands in docs/labels.md with those that did not help.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["STEPS", "Refined", "refine"]
+
+logger = logging.getLogger(__name__)
+
+STEPS = ("centre", "words", "vectors")
+
+_CENTRED = (
+    0.25  # share of a label's mean score that is taken for the label's own bias, and not for its share of the texts
+)
+_LEAST = 400  # texts below which nothing is learnt from them
+_MOST = 50_000  # texts that are learnt from
+_CONFIDENT = 0.5  # share of the texts that are learnt from: those with the largest margins
+_FOLDS = 5
+_WORDS_C, _VECTORS_C = 0.3, 3.0  # inverse strengths of the penalties
+_VECTORS_WEIGHT = 0.5
+_ONE_LABEL = 0.97  # share of one label from which learning from the tags would only repeat it
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """Scores of texts after refinement.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (texts, labels), float64
+        Standardised: their differences have about unit spread over the corpus. Higher is better.
+    shares : ndarray of shape (labels,), float64
+        Given or estimated share of each label.
+    notes : tuple of str
+        What was left out, and why.
+    """
+
+    scores: Scores
+    shares: Scores
+    notes: tuple[str, ...]
+
+
+def refine(
+    cosines: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    *,
+    shares: Sequence[float] | None = None,
+    steps: Sequence[str] = STEPS,
+    random_state: int = 42,
+) -> Refined:
+    """Refine labels' cosine similarities by what they are over the whole corpus.
+
+    1. *Centring.* A label that is near to everything says little: a quarter of its mean score is taken off. All of it
+       would say that labels are about equally frequent, none of it that the mean says nothing.
+    2. *Words.* A linear support-vector classifier on TF-IDF of words and pairs of words learns the most confident half
+       of the tags and scores every text that it has not learnt from (five folds). Words see what the mean vector of a
+       long text has lost. It counts as much as it agrees with the tags on texts that it has not seen.
+    3. *Vectors.* The same on the vectors: a direction fitted to this corpus instead of one through the label texts.
+    4. *Shares.* Labels get biases with which their shares are those of step 1, or the given ones.
+
+    Parameters
+    ----------
+    cosines : ndarray of shape (texts, labels), float32
+        Similarity of each text to each label.
+    vectors : ndarray of shape (texts, dim), float32
+        The texts' unit vectors.
+    texts : sequence of str
+        The texts.
+    shares : sequence of float, optional
+        Known shares of the labels.
+    steps : sequence of str
+        Those of `STEPS` to take; the others are for ablations.
+    random_state : int
+        Seed of folds and of sampling.
+    """
+    notes: list[str] = []
+    raw = cosines.astype(np.float64)
+    centred = raw - _CENTRED * raw.mean(axis=0) if "centre" in steps else raw
+    wanted = np.asarray(shares, dtype=np.float64) if shares is not None else _shares_of(centred)
+    first = with_shares(standardised(centred), wanted)
+    learnt = [step for step in ("words", "vectors") if step in steps]
+    if learnt and len(texts) < _LEAST:
+        notes.append(f"{len(texts):,} texts are too few to learn from their tags ({_LEAST} would do): they are centred")
+        learnt = []
+    if learnt and wanted.max() > _ONE_LABEL:
+        notes.append(f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags")
+        learnt = []
+    if not learnt:
+        return Refined(first, wanted, tuple(notes))
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+    rng = np.random.default_rng(random_state)
+    folds = rng.integers(0, _FOLDS, len(texts))
+    sample = np.sort(rng.choice(len(texts), min(_MOST, len(texts)), replace=False))
+    chosen = sample[_confident(first[sample])]
+    labels = first.argmax(axis=1)
+    total = first
+    features = _tfidf(texts, sample) if "words" in learnt else None
+    if "words" in learnt and features is None:
+        notes.append("hardly a word stands in three texts or more: nothing is learnt from words")
+    elif features is not None:
+        words = LinearSVC(C=_WORDS_C, random_state=random_state)
+        found = _out_of_fold(words, features, labels, chosen, folds, first.shape[1])
+        total = total + _agreement(found, labels, chosen) * standardised(found)
+    if "vectors" in learnt:
+        line = LogisticRegression(C=_VECTORS_C, max_iter=300, tol=1e-3)
+        total = total + _VECTORS_WEIGHT * standardised(
+            _out_of_fold(line, vectors, labels, chosen, folds, first.shape[1])
+        )
+    return Refined(with_shares(standardised(total), wanted), wanted, tuple(notes))
+
+
+def standardised(scores: Scores) -> Scores:
+    """Return scores with mean 0 in each row and each column, and the root mean square 1 of all."""
+    scores = scores - scores.mean(axis=1, keepdims=True)
+    scores = scores - scores.mean(axis=0)
+    return np.asarray(scores / max(float(np.sqrt(np.mean(scores**2))), 1e-12))
+
+
+def with_shares(scores: Scores, shares: Scores) -> Scores:
+    """Return `scores` plus a bias for each label, with which the best labels have about these shares.
+
+    Found as the duals of an assignment with given sums, by repeated proportional steps (Sinkhorn 1967) on soft
+    choices that become hard.
+    """
+    rows = scores if len(scores) <= _MOST else scores[:: len(scores) // _MOST + 1]
+    bias = np.zeros(scores.shape[1])
+    target = np.maximum(shares / shares.sum(), 1e-6)
+    for sharpness in (2.0, 4.0, 8.0, 16.0, 32.0):
+        for _ in range(40):
+            soft = sharpness * (rows + bias)
+            soft = np.exp(soft - soft.max(axis=1, keepdims=True))
+            mean = (soft / soft.sum(axis=1, keepdims=True)).mean(axis=0)
+            bias += np.log(target / np.maximum(mean, 1e-9)) / sharpness
+    return np.asarray(scores + (bias - bias.mean()))
+
+
+def _shares_of(scores: Scores) -> Scores:
+    return np.asarray(np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) / len(scores))
+
+
+def _confident(scores: Scores) -> npt.NDArray[np.intp]:
+    """Return the rows of each label that have its largest margins."""
+    ordered = np.sort(scores, axis=1)
+    margin, label = ordered[:, -1] - ordered[:, -2], scores.argmax(axis=1)
+    kept = []
+    for number in range(scores.shape[1]):
+        rows = np.flatnonzero(label == number)
+        kept.append(rows[np.argsort(-margin[rows], kind="stable")[: max(1, int(_CONFIDENT * len(rows)))]])
+    return np.sort(np.concatenate(kept))
+
+
+def _tfidf(texts: Sequence[str], sample: npt.NDArray[np.intp]) -> Any:
+    """Return a sparse matrix of shape (texts, terms), or None where no term is frequent enough."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=50_000)
+    try:
+        words.fit([texts[row] for row in sample])
+    except ValueError:  # scikit-learn's way to say so
+        return None
+    return words.transform(texts)
+
+
+def _out_of_fold(
+    model: Any,
+    features: Any,
+    labels: npt.NDArray[np.intp],
+    chosen: npt.NDArray[np.intp],
+    folds: npt.NDArray[np.int64],
+    count: int,
+) -> Scores:
+    """Return scores of shape (texts, labels) from models that have not learnt from the text."""
+    out = np.zeros((len(labels), count))
+    for fold in range(_FOLDS):
+        rows = chosen[folds[chosen] != fold]
+        here = np.flatnonzero(folds == fold)
+        if len(np.unique(labels[rows])) < 2:
+            continue
+        decision = model.fit(features[rows], labels[rows]).decision_function(features[here])
+        if decision.ndim == 1:
+            decision = np.stack([-decision, decision], axis=1)
+        lowest = decision.min(axis=1, keepdims=True)
+        part = np.repeat(lowest, count, axis=1)  # a label that no confident text has is never better than the others
+        part[:, model.classes_] = decision
+        out[here] = part
+    return out
+
+
+def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp]) -> float:
+    """Return how far from chance to certainty the scores agree with the tags that they have not seen, squared."""
+    given = labels[chosen]
+    chance = float(np.max(np.bincount(given)) / len(given))
+    right = float(np.mean(scores[chosen].argmax(axis=1) == given))
+    return max(0.0, (right - chance) / max(1 - chance, 1e-9)) ** 2

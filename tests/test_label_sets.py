@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from embedstore.errors import InputError, NotFoundError, UsageError
+from embedstore.labels import SHIPPED, LabelSet
+
+FULL = """
+description: what people think
+ordinal: true
+templates: ["{}", "A review that says: {}"]
+labels:
+  No: [never, "it is bad"]
+  Yes: always
+"""
+
+
+def test_a_yaml_file_has_descriptions_templates_and_an_order(tmp_path, encoder):
+    (tmp_path / "mine.yaml").write_text(FULL)
+    found = LabelSet.read(tmp_path / "mine.yaml")
+    assert (found.names, found.ordinal, found.name) == (("No", "Yes"), True, "mine")
+    assert found.prompts() == [
+        ["never", "A review that says: never", "it is bad", "A review that says: it is bad"],
+        ["always", "A review that says: always"],
+    ]
+    vectors = [np.mean([encoder.vector(text) for text in texts], axis=0) for texts in found.prompts()]
+    oracle = np.stack([vector / np.linalg.norm(vector) for vector in vectors])
+    made = found.prototypes(lambda texts: np.stack([encoder.vector(text) for text in texts]))
+    assert np.allclose(made, oracle, atol=1e-6)
+
+
+def test_a_label_set_comes_back_from_its_own_yaml(tmp_path):
+    for name in SHIPPED:
+        shipped = LabelSet.shipped(name)
+        (tmp_path / f"{name}.yaml").write_text(shipped.to_yaml())
+        assert LabelSet.read(tmp_path / f"{name}.yaml") == shipped
+    (tmp_path / "mine.yaml").write_text(FULL)
+    once = LabelSet.read(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text(once.to_yaml())
+    assert LabelSet.read(tmp_path / "mine.yaml") == once
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("labels: [a, b", "is not YAML"),
+        ("a: 1\na: 2\n", "'a' stands there 2 times"),
+        ("labels: {a: [x]}", "at least two labels"),
+        ("labels: 3", "expected a list of names"),
+        ("a: {b: c}\nd: e", "found a dict where texts should be"),
+        ("labels: {a: x, b: y}\nordinal: perhaps", "expected ordinal to be true or false, found 'perhaps'"),
+        ("labels: {a: x, b: y}\ntemplates: [no place]", "expected templates with {}"),
+        ("labels: {a: x, b: ''}", "none blank"),
+        ("- a\n- a", "'a' 2 times"),
+        ("&x [*x]", "label file"),
+        ("", "expected a list of names"),
+        ("? [a, b]\n: c\nd: e", "label file"),
+    ],
+)
+def test_yaml_that_is_no_label_set_is_refused_in_one_line(tmp_path, content, says):
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=says) as caught:
+        LabelSet.read(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_names_alone_take_the_descriptions_of_the_shipped_set_that_fits_best():
+    polarity = LabelSet.shipped("polarity")
+    assert LabelSet.of(["Negative", "Positive"]).described().texts == polarity.texts
+    turned = LabelSet.of(["positive", "negative"]).described()
+    assert turned.texts == polarity.texts[::-1]
+    assert turned.names == ("positive", "negative")
+    assert not turned.ordinal
+    assert LabelSet.of(["Negative", "Neutral", "Positive"]).described().texts == LabelSet.shipped("likert5").texts[1:4]
+    mine = LabelSet(("Negative", "Positive"), (("awful",), ("nice",)))
+    assert mine.described() is mine
+    other = LabelSet.of(["Books", "Tea"])
+    assert other.described() is other
+
+
+def test_a_file_goes_before_a_shipped_set_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert LabelSet.named("polarity").names == ("Negative", "Positive")
+    (tmp_path / "polarity").write_text("a\nb\n")
+    assert LabelSet.named("polarity").names == ("a", "b")
+    with pytest.raises(InputError, match="shipped sets are emotions, likert5"):
+        LabelSet.named("polaritie")
+    with pytest.raises(NotFoundError, match="there are emotions"):
+        LabelSet.shipped("nothing")
+
+
+def test_an_edited_label_set_encodes_what_is_new_alone(store, encoder):
+    store.tag(LabelSet(("a", "b"), (("one", "two"), ("three",))))
+    encoder.encoded.clear()
+    store.tag(LabelSet(("a", "b"), (("one", "two", "four"), ("three",))))
+    assert encoder.encoded == ["four"]
+
+
+def test_a_label_set_is_started_from_the_texts_typical_of_a_column(store, encoder, rows):
+    made = store.label_set("stars", count=2)
+    assert made.names == ("1", "2")
+    vectors = {str(row["review"]): encoder.vector(str(row["review"])) for row in rows}
+    every = np.stack([vectors[str(row["review"])] for row in rows])
+    for star, texts in zip((1, 2), made.texts, strict=True):
+        mine = [str(row["review"]) for row in rows if row["stars"] == star]
+        toward = np.mean([vectors[text] for text in mine], axis=0) - every.mean(axis=0)
+        best = sorted(dict.fromkeys(mine), key=lambda text: -float(vectors[text] @ toward))[:2]
+        assert list(texts) == [text for text in best if text.strip()]
+
+
+def test_too_many_texts_are_refused():
+    with pytest.raises(UsageError, match="at most 10,000"):
+        LabelSet(("a", "b"), (("x",) * 6000, ("y",) * 6000))
+
+
+def test_labels_lists_shows_and_starts_sets(cli, tmp_path, store):
+    assert [line.split()[0] for line in cli("labels").stdout.splitlines()] == list(SHIPPED)
+    assert "Very Negative" in cli("labels", "show", "likert5").stdout
+    path = tmp_path / "new.yaml"
+    assert cli("labels", "init", "small", path, "--target", "stars", "-k", "1").returncode == 0
+    assert LabelSet.read(path).names == ("1", "2")
+    assert "is there already" in cli.fails(1, "labels", "init", "small", path, "--target", "stars")
+    assert "ends in .yaml" in cli.fails(1, "labels", "init", "small", tmp_path / "x.txt", "--target", "stars")
+    refused = cli.fails(1, "labels", "init", "small", tmp_path / "y.yaml", "--target", "annotations")
+    assert "was annotated yet" in refused

@@ -1,0 +1,187 @@
+import numpy as np
+import pyarrow.csv
+import pytest
+from conftest import LABELS, HashEncoder
+
+import embedstore
+from embedstore.errors import InputError, UsageError
+from embedstore.labels import LabelSet
+
+LIKERT = LabelSet(("low", "mid", "high"), (("low",), ("mid",), ("high",)), ordinal=True)
+
+
+@pytest.fixture
+def tilted(tmp_path):
+    """500 texts, each named after the label it is near to."""
+
+    class Tilted(HashEncoder):
+        def vector(self, text, prompt=""):
+            vector = super().vector(text, prompt)
+            if text.startswith(("bad", "good")):
+                vector = vector + (0.5 if text.startswith("good") else -0.5) * super().vector("axis")
+            elif text in LABELS:
+                vector = (1 if text == "Positive" else -1) * super().vector("axis")
+            return vector / np.linalg.norm(vector)
+
+    store = embedstore.create(tmp_path / "s", encoder=Tilted())
+    rows = [{"t": f"{'good' if i % 2 else 'bad'} number {i}", "is": LABELS[i % 2]} for i in range(500)]
+    store.add(rows, text="t")
+    store.encode()
+    return store
+
+
+MINE = LabelSet(("Negative", "Positive"), (("Negative",), ("Positive",)), templates=("{}",), name="mine")
+
+
+def test_confidence_is_calibrated_on_gold(tilted):
+    joined = tilted.tagging(MINE, gold="is", confidence=True)
+    frame = joined.frame()
+    assert list(frame.columns)[-4:] == ["Predicted_Labels", "score", "margin", "confidence"]
+    assert "calibrated on 500 rows" in joined.notes[-1]
+    right = (frame["Predicted_Labels"] == frame["is"]).to_numpy()
+    assert abs(frame["confidence"].mean() - right.mean()) < 0.03
+    assert joined.reliability.count.sum() == 500
+    plain = tilted.tagging(MINE).frame()
+    assert plain["score"].equals(frame["score"])
+    assert list(plain.columns) == ["t", "is", "Predicted_Labels", "score", "margin"]
+
+
+def test_without_labels_confidence_is_said_to_be_uncalibrated(tilted):
+    joined = tilted.tagging(MINE, confidence=True)
+    assert "uncalibrated" in joined.notes[-1]
+    assert joined.reliability is None
+    assert joined.frame()["confidence"].between(0.5, 1).all()
+
+
+def test_rows_below_the_least_confidence_stay_untagged(tilted):
+    joined = tilted.tagging(MINE, gold="is", min_confidence=0.9)
+    frame = joined.frame()
+    low = frame["confidence"] < 0.9
+    assert frame["Predicted_Labels"].isna().equals(low)
+    assert 0 < low.sum() < 500
+    assert joined.report.rows == 500 - low.sum()
+    assert joined.report.accuracy == (frame["Predicted_Labels"] == frame["is"])[~low].mean()
+    assert sum(joined.shares.values()) == pytest.approx(1)
+    none = tilted.tagging(MINE, gold="is", min_confidence=1)
+    assert none.report is None
+    assert none.frame()["Predicted_Labels"].isna().all()
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        tilted.tagging(MINE, min_confidence=2)
+
+
+def test_given_shares_and_bad_ones(tilted):
+    joined = tilted.tagging(MINE, method="best", shares={"Negative": 0.3, "Positive": 0.7})
+    assert joined.shares["Negative"] == pytest.approx(0.3, abs=0.03)
+    for shares, says in (
+        ({"Negative": 0.3}, "none for 'Positive'"),
+        ({"Negative": 0.3, "Positive": 0.3}, "add up to 1"),
+        ({"Negative": 0.3, "Positive": 0.5, "x": 0.2}, "unknown 'x'"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            tilted.tagging(MINE, method="best", shares=shares)
+    with pytest.raises(UsageError, match="--method best"):
+        tilted.tagging(MINE, shares={"Negative": 0.3, "Positive": 0.7})
+    with pytest.raises(UsageError, match="expected a method of cosine, best"):
+        tilted.tagging(MINE, method="better")
+
+
+def test_examples_of_people_are_blended_in(tilted):
+    with pytest.raises(InputError, match="was given one of the labels"):
+        tilted.tagging(MINE, examples=True)
+    turned = [{"id": i, "label": LABELS[1 - i % 2]} for i in range(0, 400)]
+    tilted.import_annotations(turned, MINE)
+    joined = tilted.tagging(MINE, examples=True, gold="is")
+    assert "400 annotated texts are blended in" in joined.notes
+    assert joined.report.accuracy < 0.3  # people say the opposite of the labels' own texts
+
+
+def test_labels_in_order_are_scored_as_an_order(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    rows = [{"t": f"text {i}", "is": LIKERT.names[i % 3]} for i in range(30)]
+    store.add(rows, text="t")
+    store.encode()
+    joined = store.tagging(LIKERT, gold="is")
+    place = {name: i for i, name in enumerate(LIKERT.names)}
+    predicted = np.array([place[name] for name in joined.frame()["Predicted_Labels"]])
+    given = np.array([i % 3 for i in range(30)])
+    found = joined.report.ordinal
+    assert found.error == np.abs(predicted - given).mean()
+    assert found.within_one == (np.abs(predicted - given) <= 1).mean()
+    sided = given != 1
+    assert found.polarity == (np.sign(predicted - 1) == np.sign(given - 1))[sided].mean()
+
+
+def test_what_changes_between_two_label_sets(store):
+    flow = store.against(LABELS, ["Tea", "Positive"])
+    one, two = (store.tag(labels)["Predicted_Labels"] for labels in (LABELS, ["Tea", "Positive"]))
+    for i, before in enumerate(flow.before):
+        for j, after in enumerate(flow.after):
+            assert flow.counts[i, j] == ((one == before) & (two == after)).sum()
+    assert flow.changed.tolist() == (one != two).tolist()
+    moved = [row for table in flow.rows() for row in table.to_pylist()]
+    assert [row["key"] for row in moved] == [f"k{i}" for i in np.flatnonzero(one != two)]
+    assert all(row["Predicted_Labels"] != row["Predicted_Labels_against"] for row in moved)
+
+
+def test_a_tag_is_explained_by_descriptions_and_neighbours(store, encoder):
+    labels = LabelSet(("A", "B"), (("one", "two", "three", "four"), ("five",)))
+    found = store.explain("k4", labels)
+    tagged = store.tag(labels)
+    assert found.text == "a lamp"
+    assert found.label == tagged["Predicted_Labels"][4]
+    assert found.scores[0][0] == found.label
+    near = {text: float(encoder.vector(text) @ encoder.vector("a lamp")) for text in ("one", "two", "three", "four")}
+    best = sorted(near, key=near.get, reverse=True)[:3]
+    assert [text for name, text, _ in found.descriptions if name == "A"] == best
+    assert [score for name, _, score in found.descriptions if name == "A"] == pytest.approx([near[t] for t in best])
+    matches = store.search(row="k4", k=5)
+    assert [one[0] for one in found.neighbours] == matches["id"].tolist()
+    assert [one[2] for one in found.neighbours] == [tagged["Predicted_Labels"][int(id_[1:])] for id_ in matches["id"]]
+
+
+def test_the_best_method_on_real_reviews(demo_home):
+    store = embedstore.open(demo_home / "demo")
+    mapping = ["1=Negative", "2=Positive"]
+    plain = store.tagging(LABELS, gold="class_index", mapping=mapping)
+    best = store.tagging(LABELS, gold="class_index", mapping=mapping, method="best")
+    assert best.report.accuracy > plain.report.accuracy
+    assert any("too few to learn" in line for line in best.notes)
+
+
+def test_tag_from_the_shell(cli, store, tmp_path):
+    base = ["tag", "small", "-l", "Negative", "-l", "Positive"]
+    out = tmp_path / "t.csv"
+    assert cli(*base, "--min-confidence", "0.6", "-o", out).returncode == 0
+    assert "confidence" in pyarrow.csv.read_csv(out).column_names
+    assert "calibration error" in cli(*base, "--confidence", "--gold", "stars", *MAPS, "-o", out).stdout
+    shown = cli(*base, "--explain", "k1").stdout
+    assert "nearest descriptions of each label" in shown
+    (tmp_path / "o.txt").write_text("Positive\nNegative\nOther\n")
+    done = cli(*base, "--against", tmp_path / "o.txt", "-o", out, "--no-encode")
+    assert done.returncode == 3
+    store.tag(["Other", *LABELS])
+    done = cli(*base, "--against", tmp_path / "o.txt", "-o", out)
+    moved = store.against(LABELS, ["Positive", "Negative", "Other"]).changed.sum()
+    assert f"{moved} of 10 rows moved" in done.stderr
+    assert pyarrow.csv.read_csv(out).num_rows == moved
+
+
+MAPS = ["--map", "1=Negative", "--map", "2=Positive"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "says"),
+    [
+        (2, ["-l", "Negative", "-l", "Positive", "--share", "Negative"], "--share LABEL=SHARE"),
+        (2, ["-l", "Negative", "-l", "Positive", "--share", "Negative=x"], "--share LABEL=SHARE"),
+        (2, ["-l", "Negative", "-l", "Positive", "--against", "polarity", "--explain", "k1"], "found both"),
+        (1, ["-l", "Negative", "-l", "Positive", "--explain", "zz"], "no row with key 'zz'"),
+        (1, ["-l", "Negative", "-l", "Positive", "--examples"], "embedstore annotate"),
+        (1, ["-l", "Negative", "-l", "Positive", "--plot", "x.gif"], "ends in .png, .svg, .html"),
+        (1, ["-l", "Negative", "-l", "Positive", "--plot", "none/x.png"], "there is no folder"),
+        (1, ["--labels", "none.yaml"], "shipped sets are"),
+        (2, ["--labels", "polarity", "--map", "1=Negative"], "give --gold COL too"),
+    ],
+)
+def test_wrong_words_for_tag_are_one_line(cli, store, code, words, says):
+    assert says in cli.fails(code, "tag", "small", *words)

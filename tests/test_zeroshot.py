@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from embedstore.fewshot import blend
+from embedstore.zeroshot import _out_of_fold, refine, standardised, with_shares
+
+
+@pytest.fixture
+def corpus():
+    """600 texts of two classes: vectors point a little to their side, and words say more than vectors."""
+    rng = np.random.default_rng(0)
+    side = rng.integers(0, 2, 600)
+    vectors = rng.normal(size=(600, 32))
+    vectors[:, 0] += np.where(side == 1, 1.0, -1.0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    words = [["grim", "sour", "flat", "dull"], ["bright", "sweet", "crisp", "warm"]]
+    texts = [" ".join([*rng.choice(words[one], 2), *rng.choice(["tea", "cup", "lamp", "desk"], 3)]) for one in side]
+    prototypes = np.zeros((2, 32), dtype=np.float32)
+    prototypes[:, 0] = -1, 1
+    return side, vectors.astype(np.float32), texts, prototypes
+
+
+def accuracy(scores, side):
+    return (scores.argmax(axis=1) == side).mean()
+
+
+def test_a_quarter_of_a_labels_mean_is_taken_for_its_bias(corpus):
+    _, vectors, texts, prototypes = corpus
+    cosines = vectors @ prototypes.T + np.array([0.0, 0.2], dtype=np.float32)
+    found = refine(cosines, vectors, texts, steps=("centre",))
+    wanted = cosines.astype(np.float64) - 0.25 * cosines.astype(np.float64).mean(axis=0)
+    shares = np.bincount(wanted.argmax(axis=1), minlength=2) / 600
+    assert np.allclose(found.shares, shares)
+    assert np.abs(np.bincount(found.scores.argmax(axis=1)) / 600 - shares).max() < 0.02
+
+
+def test_words_that_go_with_the_tags_correct_them(corpus):
+    side, vectors, texts, prototypes = corpus
+    cosines = vectors @ prototypes.T
+    plain = accuracy(cosines, side)
+    assert accuracy(refine(cosines, vectors, texts).scores, side) > plain + 0.02
+    assert accuracy(refine(cosines, vectors, texts, steps=("centre", "words")).scores, side) > plain + 0.02
+    shuffled = [texts[one] for one in np.random.default_rng(3).permutation(600)]
+    assert accuracy(refine(cosines, vectors, shuffled).scores, side) > plain - 0.06
+
+
+def test_given_shares_are_those_of_the_tags(corpus):
+    _, vectors, texts, prototypes = corpus
+    found = refine(vectors @ prototypes.T, vectors, texts, shares=[0.2, 0.8])
+    assert abs((found.scores.argmax(axis=1) == 0).mean() - 0.2) < 0.02
+
+
+def test_a_text_is_not_scored_by_a_model_that_has_learnt_its_own_tag():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 500)
+    folds = rng.integers(0, 5, 500)
+    own = np.eye(500, dtype=np.float32)  # a feature of its own for each text: only its own tag could tell
+    scores = _out_of_fold(LogisticRegression(), own, labels, np.arange(500), folds, 2)
+    assert (scores.argmax(axis=1) == labels).mean() < 0.6
+
+
+def test_refining_twice_gives_the_same(corpus):
+    _, vectors, texts, prototypes = corpus
+    one, two = (refine(vectors @ prototypes.T, vectors, texts).scores for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_texts_without_common_words_are_refined_by_their_vectors(corpus):
+    side, vectors, _, prototypes = corpus
+    texts = [f"w{number}" for number in range(600)]
+    found = refine(vectors @ prototypes.T, vectors, texts)
+    assert found.notes == ("hardly a word stands in three texts or more: nothing is learnt from words",)
+    assert accuracy(found.scores, side) > 0.55
+
+
+def test_nothing_is_learnt_from_few_texts_or_from_one_label(corpus):
+    _, vectors, texts, prototypes = corpus
+    few = refine((vectors @ prototypes.T)[:50], vectors[:50], texts[:50])
+    assert "too few" in few.notes[0]
+    one_sided = refine(vectors @ prototypes.T + np.array([0.0, 9.0], dtype=np.float32), vectors, texts)
+    assert "one label takes" in one_sided.notes[0]
+
+
+def test_standardised_scores_have_no_mean_and_unit_spread():
+    scores = standardised(np.random.default_rng(0).normal(3, 5, size=(50, 4)))
+    assert np.allclose(scores.mean(axis=0), 0)
+    assert np.allclose(scores.mean(axis=1), 0)
+    assert np.sqrt(np.mean(scores**2)) == pytest.approx(1)
+    assert not standardised(np.ones((3, 2))).any()
+
+
+def test_biases_give_any_shares():
+    scores = np.random.default_rng(0).normal(size=(5000, 4))
+    wanted = np.array([0.1, 0.2, 0.3, 0.4])
+    found = np.bincount(with_shares(scores, wanted).argmax(axis=1)) / 5000
+    assert np.abs(found - wanted).max() < 0.01
+
+
+def test_labelled_texts_move_the_tags_and_are_not_judged_by_themselves(corpus):
+    side, vectors, _, prototypes = corpus
+    weak = np.roll(prototypes, 1, axis=1) * 0.9 + 0.1 * prototypes
+    weak /= np.linalg.norm(weak, axis=1, keepdims=True)
+    scores = standardised((vectors @ weak.T).astype(np.float64))
+    before = accuracy(scores, side)
+    rows = np.arange(0, 600, 4)
+    found = blend(scores, vectors, weak.astype(np.float32), rows, side[rows])
+    rest = np.setdiff1d(np.arange(600), rows)
+    assert accuracy(found[rest], side[rest]) > before + 0.1
+    # A wrong label of one text does not change that text's own scores.
+    wrong = side[rows].copy()
+    wrong[0] = 1 - wrong[0]
+    other = blend(scores, vectors, weak.astype(np.float32), rows, wrong)
+    assert np.allclose(other[rows[0]], found[rows[0]])
+    assert blend(scores, vectors, weak, rows[:0], side[:0]) is scores
+
+
+def test_a_few_labelled_texts_move_prototypes_towards_them(corpus):
+    side, vectors, _, prototypes = corpus
+    scores = standardised((vectors @ prototypes.T).astype(np.float64))
+    rows = np.flatnonzero(side == 1)[:3]
+    found = blend(scores, vectors, prototypes, rows, side[rows])
+    moved = 20 * prototypes[1] + vectors[rows].sum(axis=0)
+    gain = vectors @ (moved / np.linalg.norm(moved) - prototypes[1])
+    rest = np.setdiff1d(np.arange(600), rows)
+    spread = np.std(vectors @ prototypes.T - (vectors @ prototypes.T).mean(axis=1, keepdims=True))
+    assert np.allclose((found - scores)[rest, 1], ((gain - gain.mean()) / spread)[rest], atol=1e-4)
