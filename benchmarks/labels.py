@@ -1,8 +1,8 @@
 """What each step of better tags is worth on a store whose labels are known: the tables of docs/labels.md.
 
 ``python benchmarks/labels.py STORE TARGET SET VALUE=LABEL ... [--corpus NAME]``: accuracy of plain cosine, of
-descriptions, and of each step, with 95% intervals; then accuracy on the rows not asked about after 10 to 250 answers,
-by the order in which they are asked.
+descriptions, and of each step, with 95% intervals (and the mean absolute error of sets in order); then accuracy on the
+rows not asked about after 10 to 250 answers, by the order in which they are asked.
 """
 
 import argparse
@@ -31,6 +31,7 @@ asked = parser.parse_args()
 
 store = embedstore.open(asked.store)
 corpus, space, labels = store.corpus(asked.corpus), store.space(), LabelSet.named(asked.set)
+ordered = labels.ordinal and len(labels.names) > 2
 mapping = dict(pair.split("=") for pair in asked.map)
 given = [mapping.get(value_text(v), value_text(v)) for v in corpus.column(asked.target).to_pylist()]
 distinct, first = np.unique(corpus.positions(), return_index=True)
@@ -53,6 +54,8 @@ def line(name: str, predicted: np.ndarray, base: np.ndarray, seconds: float) -> 
     gap = 1.96 * gain.std() / np.sqrt(len(gain))
     balanced = np.mean([right[y[known] == one].mean() for one in np.unique(y[known])])
     figures = f"{right.mean():.3f} ± {width:.3f} | {balanced:.3f} | {gain.mean():+.3f} ± {gap:.3f} | {seconds:.1f}"
+    if ordered:
+        figures += f" | {np.abs(predicted - y)[known].mean():.3f}"
     print(f"| {name} | {figures} |", flush=True)
 
 
@@ -61,7 +64,10 @@ base = (bare == y)[known].astype(float)
 plain = cosines(labels)
 shares = np.bincount(y[known], minlength=len(labels.names)) / known.sum()
 print(f"{corpus.name}: {known.sum():,} texts, shares {np.round(shares, 2).tolist()}\n")
-print("| method | accuracy | balanced | gain over names alone | seconds |\n|---|---|---|---|---|")
+titles = ["method", "accuracy", "balanced", "gain over names alone", "seconds"]
+if ordered:
+    titles.append("mean absolute error in steps")
+print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
 line("names alone, cosine", bare, base, 0)
 line("descriptions, cosine (`--method cosine`)", plain.argmax(axis=1), base, 0)
 line("scores centred wholly", (plain - plain.mean(axis=0)).argmax(axis=1), base, 0)

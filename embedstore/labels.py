@@ -16,7 +16,7 @@ from embedstore.vectors import unit_rows
 
 __all__ = ["SHIPPED", "LabelSet"]
 
-SHIPPED = ("emotions", "likert5", "polarity", "stars")
+SHIPPED = ("emotions", "likert5", "polarity", "sentiment", "stars")
 
 _KEYS = {"description", "labels", "name", "ordinal", "templates"}
 _MOST_TEXTS = 10_000
@@ -108,7 +108,8 @@ class LabelSet:
 
         A text file has one label per line (blank lines and those that begin with # are passed over). YAML and JSON
         have a list of names, a mapping of names to a description or a list of them, or a mapping with ``labels`` (one
-        of these two) and with ``templates``, ``ordinal``, ``name`` and ``description`` besides.
+        of these two) and with ``templates``, ``ordinal``, ``name`` and ``description`` besides. Among the descriptions
+        of a label, ``{shipped: SET, label: NAME}`` stands for those of a label of a shipped set.
 
         Raises
         ------
@@ -144,7 +145,7 @@ class LabelSet:
             names: list[str] = list(value)
             texts: list[tuple[str, ...]] = [(one,) for one in value]
         elif isinstance(value, dict) and all(isinstance(one, str) for one in value):
-            names, texts = list(value), [_several(one, place) for one in value.values()]
+            names, texts = list(value), [_descriptions(one, place) for one in value.values()]
         else:
             raise InputError(f"{place}: expected {_EXPECTED}")
         ordinal = str(said.get("ordinal", False)).lower()
@@ -211,6 +212,24 @@ def _several(value: Any, place: str) -> tuple[str, ...]:
     if not isinstance(several, (list, tuple)) or not all(isinstance(one, str) for one in several):
         raise InputError(f"{place}: expected {_EXPECTED}; found a {type(value).__name__} where texts should be")
     return tuple(several)
+
+
+def _descriptions(value: Any, place: str) -> tuple[str, ...]:
+    """Return a label's texts; an item ``{shipped: SET, label: NAME}`` stands for all texts of that label."""
+    texts: list[str] = []
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, dict) or set(one) != {"shipped", "label"}:
+            texts += _several([one] if isinstance(one, list) else one, place)
+            continue
+        if one["shipped"] not in SHIPPED:
+            raise InputError(f"{place}: no label set {one['shipped']!r} is shipped: there are {', '.join(SHIPPED)}")
+        other = LabelSet.shipped(one["shipped"])
+        if one["label"] not in other.names:
+            raise InputError(
+                f"{place}: expected a label of {other.name} ({', '.join(other.names)}), found {one['label']!r}"
+            )
+        texts += other.texts[other.names.index(one["label"])]
+    return tuple(texts)
 
 
 def _yaml(content: str) -> Any:

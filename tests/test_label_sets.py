@@ -39,6 +39,16 @@ def test_a_label_set_comes_back_from_its_own_yaml(tmp_path):
     assert LabelSet.read(tmp_path / "mine.yaml") == once
 
 
+def test_a_label_may_take_the_texts_of_a_shipped_one(tmp_path):
+    (tmp_path / "mine.yaml").write_text("Cold: [freezing, {shipped: emotions, label: Fear}]\nWarm: sun\n")
+    found = LabelSet.read(tmp_path / "mine.yaml")
+    fear = LabelSet.shipped("emotions").texts[2]
+    assert found.texts == (("freezing", *fear), ("sun",))
+    likert = LabelSet.shipped("likert5").texts
+    assert LabelSet.shipped("sentiment").texts[1] == likert[2]
+    assert LabelSet.shipped("stars").texts[4] == ("five stars", "5 out of 5 stars", *likert[4])
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -54,6 +64,13 @@ def test_a_label_set_comes_back_from_its_own_yaml(tmp_path):
         ("&x [*x]", "label file"),
         ("", "expected a list of names"),
         ("? [a, b]\n: c\nd: e", "label file"),
+        ("a: [[x, y]]\nb: z", "found a list where texts should be"),
+        ("a: [{shipped: nine, label: x}]\nb: z", "no label set 'nine' is shipped"),
+        ("a: [{shipped: [polarity], label: x}]\nb: z", "no label set"),
+        (
+            "a: [{shipped: polarity, label: Neutral}]\nb: z",
+            r"a label of polarity \(Negative, Positive\), found 'Neutral'",
+        ),
     ],
 )
 def test_yaml_that_is_no_label_set_is_refused_in_one_line(tmp_path, content, says):
@@ -72,7 +89,7 @@ def test_names_alone_take_the_descriptions_of_the_shipped_set_that_fits_best():
     assert turned.texts == polarity.texts[::-1]
     assert turned.names == ("positive", "negative")
     assert not turned.ordinal
-    assert LabelSet.of(["Negative", "Neutral", "Positive"]).described().texts == LabelSet.shipped("likert5").texts[1:4]
+    assert LabelSet.of(["Negative", "Neutral", "Positive"]).described().texts == LabelSet.shipped("sentiment").texts
     mine = LabelSet(("Negative", "Positive"), (("awful",), ("nice",)))
     assert mine.described() is mine
     other = LabelSet.of(["Books", "Tea"])
