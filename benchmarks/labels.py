@@ -100,7 +100,7 @@ for order in ("random", "uncertain", "disagreement"):
             position = questions.next()
             questions.answer(position, int(y[place[position]]))
         rows = np.array(sorted(place[position] for position in questions.answers), dtype=np.int64)
-        found = blend(best.scores, vectors, prototypes, rows, y[rows]) if len(rows) else best.scores
+        found = blend(best.scores, vectors, rows, y[rows])
         rest = known & ~np.isin(np.arange(len(y)), rows)
         cells.append(f"{(found.argmax(axis=1) == y)[rest].mean():.3f}")
     print(f"| {order} | " + " | ".join(cells) + " |", flush=True)

@@ -3,20 +3,16 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.vectors import unit_rows
-
 __all__ = ["blend"]
 
-_FEWEST, _FEWEST_A_LABEL = 20, 5  # labelled texts from which a regression is better than moved prototypes
-_WEIGHT = 20.0  # labelled texts that a label's own texts count as much as
-_SCALE = 3.0  # of the scores among the features: a large feature is hardly held back by the penalty
+_SLOPE = 2.0  # what a score is multiplied by before any text is labelled
+_HOLD_SLOPE, _HOLD_BIAS, _HOLD_WEIGHT = 5.0, 5.0, 0.4  # inverse variances of the priors
 _FOLDS = 5
 
 
 def blend(
     scores: npt.NDArray[np.float64],
     vectors: npt.NDArray[np.float32],
-    prototypes: npt.NDArray[np.float32],
     rows: npt.NDArray[np.int64],
     labels: npt.NDArray[np.int64],
     *,
@@ -24,16 +20,15 @@ def blend(
 ) -> npt.NDArray[np.float64]:
     """Return the scores of all texts after a look at the labelled ones.
 
-    A few labelled texts move the labels' prototypes towards their mean. From 20 on, and five a label, a logistic
-    regression learns from the vectors with the scores as further features.
+    A softmax regression with normal priors (its posterior mode): a text's log odds are its scores times a slope, plus
+    its vector, less the mean of all, times weights, plus a bias a label. Weights and biases have mean 0: each labelled
+    text moves them a little, and without one the scores alone decide.
 
     Parameters
     ----------
     scores : ndarray of shape (texts, labels), float64
         Standardised scores without a labelled text.
     vectors : ndarray of shape (texts, dim), float32
-        Unit vectors.
-    prototypes : ndarray of shape (labels, dim), float32
         Unit vectors.
     rows, labels : ndarray of shape (labelled,), int64
         The labelled texts and the number of each one's label.
@@ -47,40 +42,47 @@ def blend(
     """
     if not len(rows):
         return scores
-    out = _learnt(scores, vectors, prototypes, rows, labels)
+    centred = vectors - vectors.mean(axis=0)
+
+    def learnt(some: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        slope, weights, bias = _mode(scores[rows[some]], centred[rows[some]], labels[some])
+        found = slope * scores + centred @ weights + bias
+        found -= found.mean(axis=1, keepdims=True)
+        return np.asarray(found / max(float(np.std(found)), 1e-12))
+
     folds = np.random.default_rng(random_state).integers(0, _FOLDS, len(rows))
-    for fold in range(_FOLDS):
-        here = rows[folds == fold]
-        if len(here):
-            others = folds != fold
-            out[here] = _learnt(scores, vectors, prototypes, rows[others], labels[others])[here]
+    out = learnt(np.ones(len(rows), dtype=bool))
+    for fold in np.unique(folds):
+        out[rows[folds == fold]] = learnt(folds != fold)[rows[folds == fold]]
     return out
 
 
-def _learnt(
-    scores: npt.NDArray[np.float64],
-    vectors: npt.NDArray[np.float32],
-    prototypes: npt.NDArray[np.float32],
-    rows: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float64]:
-    count = scores.shape[1]
-    counts = np.bincount(labels, minlength=count)
-    if len(rows) < max(_FEWEST, _FEWEST_A_LABEL * count) or np.count_nonzero(counts > 1) < 2:
-        sums = np.zeros_like(prototypes, dtype=np.float64)
-        np.add.at(sums, labels, vectors[rows])
-        moved = unit_rows((_WEIGHT * prototypes + sums).astype(np.float32))
-        shift = vectors @ (moved - prototypes).T
-        plain = vectors @ prototypes.T
-        spread = float(np.std(plain - plain.mean(axis=1, keepdims=True)))
-        return np.asarray(scores + (shift - shift.mean(axis=0)) / max(spread, 1e-9))
-    from sklearn.linear_model import LogisticRegression
+def _mode(
+    scores: npt.NDArray[np.float64], vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
+) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return slope, weights (dim, labels) and biases (labels,) at the mode of the posterior."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
 
-    features = np.hstack([vectors, (_SCALE * scores).astype(np.float32)])
-    model = LogisticRegression(max_iter=1000).fit(features[rows], labels)
-    decision = model.decision_function(features)
-    if decision.ndim == 1:
-        decision = np.stack([-decision, decision], axis=1)
-    found = np.repeat(decision.min(axis=1, keepdims=True), count, axis=1)  # labels that nobody gave come last
-    found[:, model.classes_] = decision
-    return np.asarray((found - found.mean(axis=1, keepdims=True)) / max(float(np.std(found)), 1e-12))
+    count = scores.shape[1]
+    given = np.eye(count)[labels]
+    # The weights lie in the span of the labelled vectors: no more unknowns than there are labelled texts.
+    left, spread, axes = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
+    features = left * spread
+
+    def loss(at: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        slope, bias, weights = at[0], at[1 : 1 + count], at[1 + count :].reshape(-1, count)
+        log_shares = log_softmax(slope * scores + features @ weights + bias, axis=1)
+        excess = np.exp(log_shares) - given
+        held = _HOLD_SLOPE * (slope - _SLOPE) ** 2 + _HOLD_BIAS * (bias @ bias) + _HOLD_WEIGHT * np.sum(weights**2)
+        gradient = [
+            [np.sum(excess * scores) + _HOLD_SLOPE * (slope - _SLOPE)],
+            excess.sum(axis=0) + _HOLD_BIAS * bias,
+            (features.T @ excess + _HOLD_WEIGHT * weights).ravel(),
+        ]
+        return held / 2 - np.sum(log_shares * given), np.concatenate(gradient)
+
+    start = np.zeros(1 + count + features.shape[1] * count)
+    start[0] = _SLOPE
+    at = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    return float(at[0]), axes.T @ at[1 + count :].reshape(-1, count), at[1 : 1 + count]

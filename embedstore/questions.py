@@ -65,7 +65,6 @@ class Questions:
         self._place = {int(position): place for place, position in enumerate(distinct)}
         vectors = space.at(distinct)
         self._vectors = vectors if space.spec.normalized else unit_rows(vectors)
-        self._prototypes = prototypes
         self._plain = standardised((self._vectors @ prototypes.T).astype(np.float64))
         self._shuffled = rng.permutation(len(distinct))
         self._order = order
@@ -109,7 +108,7 @@ class Questions:
         rows, labels = self._labelled()
         if len(rows) < 10 or len(np.unique(labels)) < 2:
             return None
-        scores = blend(self._plain, self._vectors, self._prototypes, rows, labels)
+        scores = blend(self._plain, self._vectors, rows, labels)
         return float(np.mean(scores[rows].argmax(axis=1) == labels)), len(rows)
 
     def _labelled(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -126,7 +125,7 @@ class Questions:
         if self._order == "random" or len(rest) <= _AHEAD:
             return [int(one) for one in self._positions[rest[:_AHEAD]]]
         rows, labels = self._labelled()
-        scores = blend(self._plain, self._vectors, self._prototypes, rows, labels) if len(rows) else self._plain
+        scores = blend(self._plain, self._vectors, rows, labels)
         ordered = np.sort(scores[rest], axis=1)
         doubt = ordered[:, -2] - ordered[:, -1]
         if self._order == "disagreement":

@@ -240,7 +240,7 @@ def _refined(
         rows = np.array(sorted(given), dtype=np.int64)
         labels = np.array([names.index(given[row]) for row in rows.tolist()], dtype=np.int64)
         notes.append(f"{len(rows):,} annotated texts are blended in")
-        found = blend(found, vectors, prototypes, rows, labels)
+        found = blend(found, vectors, rows, labels)
     return Tags.of(found[inverse])
 
 
