@@ -181,7 +181,7 @@ def tag(
                 "`embedstore annotate`, or leave --examples out"
             )
         examples = known.to_pylist() if known is not None and options.examples else None
-        tags = _refined(space, table, tags, prototypes, names, texts_at, options, wanted_shares, examples, notes)
+        tags = _refined(space, table, tags, names, texts_at, options, wanted_shares, examples, notes)
     tagged: npt.NDArray[np.bool_] | None = None
     curve: Reliability | None = None
     if doubt:
@@ -214,7 +214,6 @@ def _refined(
     space: Space,
     table: Corpus,
     tags: Tags,
-    prototypes: npt.NDArray[np.float32],
     names: tuple[str, ...],
     texts_at: Callable[[npt.NDArray[np.int64]], list[str]],
     options: TagOptions,
