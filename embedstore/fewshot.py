@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.parallel import one_thread
+
 __all__ = ["blend"]
 
 _SLOPE = 2.0  # what a score is multiplied by before any text is labelled
@@ -67,7 +69,8 @@ def _mode(
     count = scores.shape[1]
     given = np.eye(count)[labels]
     # The weights lie in the span of the labelled vectors: no more unknowns than there are labelled texts.
-    left, spread, axes = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
+    with one_thread():
+        left, spread, axes = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
     features = left * spread
 
     def loss(at: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
@@ -84,5 +87,6 @@ def _mode(
 
     start = np.zeros(1 + count + features.shape[1] * count)
     start[0] = _SLOPE
-    at = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    with one_thread():
+        at = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
     return float(at[0]), axes.T @ at[1 + count :].reshape(-1, count), at[1 : 1 + count]

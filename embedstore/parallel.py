@@ -4,10 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, TypeVar
 
-__all__ = ["spread"]
+__all__ = ["one_thread", "spread"]
 
 _ALONE = 1 << 25  # bytes below which one thread is done before others have started
 
@@ -32,8 +33,14 @@ def spread(pieces: Sequence[Piece], work: Callable[[Iterable[Piece]], Result], s
     if threads < 2 or size < _ALONE:
         return [work(iter(pieces))]
     shared = iter(pieces)
-    with _controller(len(sys.modules)).limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [shared] * threads))
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Let products of matrices use one thread each while the context is open: for many small ones."""
+    found: AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
+    return found
 
 
 @lru_cache(maxsize=1)
