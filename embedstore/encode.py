@@ -17,7 +17,7 @@ import numpy.typing as npt
 from embedstore.corpus import Corpus
 from embedstore.encoders import Described, Encoder, OnTexts
 from embedstore.errors import CheckpointError, ModelRequiredError, NotFoundError, SpaceMismatchError
-from embedstore.space import Space, text_starts
+from embedstore.space import text_starts
 from embedstore.spec import EncoderSpec, Provenance
 from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
@@ -79,8 +79,8 @@ class EncodeProgress:
 class EncodeReport:
     """What an encode run came to.
 
-    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts; `space` is the
-    key of the space that now has them.
+    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts (truncated: of all
+    segments that hold a text of these rows); `space` is the key of the space that now has them.
     """
 
     rows: int
@@ -184,8 +184,11 @@ def encode_corpora(
         wanted[corpus.positions()] = True
     lacking = wanted.copy()
     missing = {text.file.sha256 for text in missing_segments(manifest, key, wanted)}
+    used = set()
     for first, text in zip(text_starts(manifest), manifest.texts, strict=False):
         lacking[first : first + text.count] &= text.file.sha256 in missing
+        if wanted[first : first + text.count].any():
+            used.add(text.file.sha256)
     distinct, left = int(np.count_nonzero(wanted)), int(np.count_nonzero(lacking))
     if no_encode and left:
         raise ModelRequiredError(
@@ -199,7 +202,7 @@ def encode_corpora(
         distinct_texts=distinct,
         cached=distinct - left,
         encoded=encoded,
-        truncated=Space(root, load(root), key).truncated,
+        truncated=sum(segment.truncated for text, segment in load(root).spaces[key].segments.items() if text in used),
         empty=sum(part.empty for corpus in corpora for part in corpus.record.parts),
         seconds=time.monotonic() - start,
         space=key,

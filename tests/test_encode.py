@@ -18,7 +18,9 @@ def test_the_report_adds_up(tmp_path, encoder, rows):
     assert (report.truncated, report.empty) == (1, 1)
     again = store.encode()
     assert (again.cached, again.encoded, again.truncated) == (10, 0, 1)
-    assert len(encoder.encoded) == 10
+    store.add([{"key": "k11", "review": "short"}], text="review", id="key", corpus="other")
+    assert store.encode(corpus="other").truncated == 0
+    assert len(encoder.encoded) == 11
 
 
 def test_only_new_texts_are_encoded(store, encoder):
