@@ -223,12 +223,9 @@ def _refined(
 ) -> Tags:
     distinct, first, inverse = np.unique(table.positions(), return_index=True, return_inverse=True)
     assert tags.scores is not None
-    vectors = space.at(distinct)
-    if not space.spec.normalized:
-        vectors = unit_rows(vectors)
     scores = tags.scores[first]
     if options.method == "best":
-        refined = refine(scores, vectors, texts_at(distinct), shares=wanted)
+        refined = refine(scores, texts_at(distinct), shares=wanted)
         notes += refined.notes
         found = refined.scores
     else:
@@ -239,7 +236,8 @@ def _refined(
         rows = np.array(sorted(given), dtype=np.int64)
         labels = np.array([names.index(given[row]) for row in rows.tolist()], dtype=np.int64)
         notes.append(f"{len(rows):,} annotated texts are blended in")
-        found = blend(found, vectors, rows, labels)
+        vectors = space.at(distinct)
+        found = blend(found, vectors if space.spec.normalized else unit_rows(vectors), rows, labels)
     return Tags.of(found[inverse])
 
 

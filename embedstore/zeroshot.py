@@ -15,7 +15,7 @@ __all__ = ["STEPS", "Refined", "refine"]
 
 logger = logging.getLogger(__name__)
 
-STEPS = ("centre", "words", "vectors")
+STEPS = ("centre", "words")
 
 _CENTRED = (
     0.25  # share of a label's mean score that is taken for the label's own bias, and not for its share of the texts
@@ -24,8 +24,7 @@ _LEAST = 400  # texts below which nothing is learnt from them
 _MOST = 50_000  # texts that are learnt from
 _CONFIDENT = 0.5  # share of the texts that are learnt from: those with the largest margins
 _FOLDS = 5
-_WORDS_C, _VECTORS_C = 0.3, 3.0  # inverse strengths of the penalties
-_VECTORS_WEIGHT = 0.5
+_PENALTY = 0.3  # C of the classifier of words
 _ONE_LABEL = 0.97  # share of one label from which learning from the tags would only repeat it
 
 Scores = npt.NDArray[np.float64]
@@ -52,7 +51,6 @@ class Refined:
 
 def refine(
     cosines: npt.NDArray[np.float32],
-    vectors: npt.NDArray[np.float32],
     texts: Sequence[str],
     *,
     shares: Sequence[float] | None = None,
@@ -66,15 +64,12 @@ def refine(
     2. *Words.* A linear support-vector classifier on TF-IDF of words and pairs of words learns the most confident half
        of the tags and scores every text that it has not learnt from (five folds). Words see what the mean vector of a
        long text has lost. It counts as much as it agrees with the tags on texts that it has not seen.
-    3. *Vectors.* The same on the vectors: a direction fitted to this corpus instead of one through the label texts.
-    4. *Shares.* Labels get biases with which their shares are those of step 1, or the given ones.
+    3. *Shares.* Labels get biases with which their shares are those of step 1, or the given ones.
 
     Parameters
     ----------
     cosines : ndarray of shape (texts, labels), float32
         Similarity of each text to each label.
-    vectors : ndarray of shape (texts, dim), float32
-        The texts' unit vectors.
     texts : sequence of str
         The texts.
     shares : sequence of float, optional
@@ -84,42 +79,32 @@ def refine(
     random_state : int
         Seed of folds and of sampling.
     """
-    notes: list[str] = []
     raw = cosines.astype(np.float64)
     centred = raw - _CENTRED * raw.mean(axis=0) if "centre" in steps else raw
     wanted = np.asarray(shares, dtype=np.float64) if shares is not None else _shares_of(centred)
     first = with_shares(standardised(centred), wanted)
-    learnt = [step for step in ("words", "vectors") if step in steps]
-    if learnt and len(texts) < _LEAST:
-        notes.append(f"{len(texts):,} texts are too few to learn from their tags ({_LEAST} would do): they are centred")
-        learnt = []
-    if learnt and wanted.max() > _ONE_LABEL:
-        notes.append(f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags")
-        learnt = []
-    if not learnt:
-        return Refined(first, wanted, tuple(notes))
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.svm import LinearSVC
-
+    if "words" not in steps:
+        return Refined(first, wanted, ())
+    if len(texts) < _LEAST:
+        note = f"{len(texts):,} texts are too few to learn from their tags ({_LEAST} would do): they are centred"
+        return Refined(first, wanted, (note,))
+    if wanted.max() > _ONE_LABEL:
+        note = f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags"
+        return Refined(first, wanted, (note,))
     rng = np.random.default_rng(random_state)
     folds = rng.integers(0, _FOLDS, len(texts))
     sample = np.sort(rng.choice(len(texts), min(_MOST, len(texts)), replace=False))
+    features = _tfidf(texts, sample)
+    if features is None:
+        return Refined(first, wanted, ("hardly a word stands in three texts or more: nothing is learnt from words",))
+    from sklearn.svm import LinearSVC
+
     chosen = sample[_confident(first[sample])]
     labels = first.argmax(axis=1)
-    total = first
-    features = _tfidf(texts, sample) if "words" in learnt else None
-    if "words" in learnt and features is None:
-        notes.append("hardly a word stands in three texts or more: nothing is learnt from words")
-    elif features is not None:
-        words = LinearSVC(C=_WORDS_C, random_state=random_state)
-        found = _out_of_fold(words, features, labels, chosen, folds, first.shape[1])
-        total = total + _agreement(found, labels, chosen) * standardised(found)
-    if "vectors" in learnt:
-        line = LogisticRegression(C=_VECTORS_C, max_iter=300, tol=1e-3)
-        total = total + _VECTORS_WEIGHT * standardised(
-            _out_of_fold(line, vectors, labels, chosen, folds, first.shape[1])
-        )
-    return Refined(with_shares(standardised(total), wanted), wanted, tuple(notes))
+    model = LinearSVC(C=_PENALTY, random_state=random_state)
+    found = _out_of_fold(model, features, labels, chosen, folds, first.shape[1])
+    total = first + _agreement(found, labels, chosen) * standardised(found)
+    return Refined(with_shares(standardised(total), wanted), wanted, ())
 
 
 def standardised(scores: Scores) -> Scores:
