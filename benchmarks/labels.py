@@ -1,8 +1,9 @@
 """What each step of better tags is worth on a store whose labels are known: the tables of docs/labels.md.
 
 ``python benchmarks/labels.py STORE TARGET SET VALUE=LABEL ... [--corpus NAME]``: accuracy of plain cosine, of
-descriptions, and of each step, with 95% intervals (and the mean absolute error of sets in order); then accuracy on the
-rows not asked about after 10 to 250 answers, by the order in which they are asked.
+descriptions, and of each step, with 95% intervals (and the mean absolute error of sets in order); of two labels,
+accuracy where the second has 20% to 90% of the texts (3,000 drawn by chance, or as many as there are); then accuracy on
+the rows not asked about after 10 to 250 answers, by the order in which they are asked.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from embedstore.labels import LabelSet
 from embedstore.questions import Questions
 from embedstore.space import texts_at
 from embedstore.vectors import unit_rows
-from embedstore.zeroshot import STEPS, refine
+from embedstore.zeroshot import STEPS, own_bias, refine
 
 parser = argparse.ArgumentParser()
 parser.add_argument("store")
@@ -41,9 +42,14 @@ vectors = unit_rows(space.at(distinct))
 texts = texts_at(store.path, store.manifest, distinct)
 
 
+def vectors_of(words: list[str]) -> np.ndarray:
+    """Return cached vectors of label texts."""
+    return store._query_vectors(space, words)
+
+
 def cosines(one: LabelSet) -> np.ndarray:
     """Return the similarity of each text to each label."""
-    return vectors @ one.prototypes(lambda words: store._query_vectors(space, words)).T
+    return vectors @ one.prototypes(vectors_of).T
 
 
 def line(name: str, predicted: np.ndarray, base: np.ndarray, seconds: float) -> None:
@@ -71,16 +77,21 @@ print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
 line("names alone, cosine", bare, base, 0)
 line("descriptions, cosine (`--method cosine`)", plain.argmax(axis=1), base, 0)
 line("scores centred wholly", (plain - plain.mean(axis=0)).argmax(axis=1), base, 0)
+line("a quarter of means taken off", (plain - 0.25 * plain.mean(axis=0)).argmax(axis=1), base, 0)
+start = time.perf_counter()
+prototypes = labels.prototypes(vectors_of)
+bias = own_bias(labels, prototypes, texts, vectors_of)
+own = time.perf_counter() - start
 for steps in (("centre",), ("words",), STEPS):
     start = time.perf_counter()
-    found = refine(plain, texts, steps=steps).scores.argmax(axis=1)
+    found = refine(plain, texts, bias=bias, steps=steps).scores.argmax(axis=1)
     name = "`--method best`: centre + words" if steps == STEPS else " + ".join(steps)
-    line(name, found, base, time.perf_counter() - start)
-start = time.perf_counter()
-best = refine(plain, texts)
+    line(name, found, base, time.perf_counter() - start + own * ("centre" in steps))
+best = refine(plain, texts, bias=bias)
+line("a quarter of means + words", refine(plain, texts).scores.argmax(axis=1), base, 0)
 line(
     "best, true shares given",
-    refine(plain, texts, shares=np.maximum(shares, 1e-3)).scores.argmax(axis=1),
+    refine(plain, texts, bias=bias, shares=np.maximum(shares, 1e-3)).scores.argmax(axis=1),
     base,
     0,
 )
@@ -88,9 +99,29 @@ cross = np.full(len(y), -1)
 cross[known] = cross_val_predict(LogisticRegression(max_iter=1000), vectors[known], y[known], cv=5)
 line("LogReg on all labels (five folds)", cross, base, 0)
 
+if len(labels.names) == 2:
+    SHARES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+    cells: dict[str, list[str]] = {}
+    rng = np.random.default_rng(0)
+    for share in SHARES:
+        sides = [np.flatnonzero(y == one) for one in (0, 1)]
+        count = int(min(3000, len(sides[0]) / (1 - share), len(sides[1]) / share))
+        parts = (round(count * (1 - share)), round(count * share))
+        drawn = np.concatenate([rng.choice(side, part, replace=False) for side, part in zip(sides, parts, strict=True)])
+        here, some = plain[drawn], [texts[row] for row in drawn]
+        for name, scores in {
+            "descriptions, cosine": here,
+            "scores centred wholly": here - here.mean(axis=0),
+            "a quarter of means + words": refine(here, some).scores,
+            "`--method best`": refine(here, some, bias=bias).scores,
+        }.items():
+            cells.setdefault(name, []).append(f"{(scores.argmax(axis=1) == y[drawn]).mean():.3f}")
+    print("\n| share of " + labels.names[1] + " | " + " | ".join(map(str, SHARES)) + " |\n|---|" + "---|" * len(SHARES))
+    for name, row in cells.items():
+        print(f"| {name} | {' | '.join(row)} |", flush=True)
+
 COUNTS = (0, 10, 25, 50, 100, 250)
 print("\n| order | " + " | ".join(map(str, COUNTS)) + " |\n|---|" + "---|" * len(COUNTS))
-prototypes = labels.prototypes(lambda words: store._query_vectors(space, words))
 place = {int(position): row for row, position in enumerate(distinct)}
 for order in ("random", "uncertain", "disagreement"):
     questions = Questions(space, distinct[known], prototypes, answers={}, order=order)

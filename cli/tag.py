@@ -213,5 +213,6 @@ def _print_flow(flow: "Flow", output: Path | None, as_json: bool, spreadsheet_sa
         clip(name, 24).ljust(width + 2) + "".join(f"{n:,}".rjust(width) for n in row)
         for name, row in zip(flow.before, flow.counts.tolist(), strict=True)
     ]
-    note("\n" + "\n".join(lines))
+    for line in lines:
+        note(line)
     note(f"{count:,} of {len(flow.changed):,} rows moved" + (f", written to {output}" if output else ""))

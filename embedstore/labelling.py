@@ -116,10 +116,10 @@ class Labelling(People):
             space_used,
             table,
             label_set,
-            label_set.prototypes(vectors_of),
             chosen,
             texts=int(text_starts(manifest)[-1]),
             texts_at=lambda positions: texts_at(self.path, manifest, positions),
+            vectors_of=vectors_of,
             known=known,
         )
 

@@ -163,6 +163,11 @@ class LabelSet:
             said.get("description", ""),
         )
 
+    @property
+    def bare(self) -> bool:
+        """Whether every label stands for itself, without a description."""
+        return self.texts == tuple((name,) for name in self.names)
+
     def described(self) -> "LabelSet":
         """Return this set, or, if it has names alone and a shipped set knows them all, with that set's descriptions.
 
@@ -171,12 +176,13 @@ class LabelSet:
         >>> len(LabelSet.of(["Positive", "Negative"]).described().texts[0]) > 50
         True
         """
-        if self.texts != tuple((name,) for name in self.names):
+        if not self.bare:
             return self
         for known in sorted(map(LabelSet.shipped, SHIPPED), key=lambda one: len(one.names)):  # the one that fits best
             texts = {name.lower(): texts for name, texts in zip(known.names, known.texts, strict=True)}
             if all(name.lower() in texts for name in self.names):
-                ordinal = known.ordinal and [name.lower() for name in self.names] == list(texts)
+                order = [name.lower() for name in self.names]
+                ordinal = known.ordinal and order in (list(texts), list(texts)[::-1])
                 return replace(self, texts=tuple(texts[name.lower()] for name in self.names), ordinal=ordinal)
         return self
 

@@ -105,19 +105,24 @@ class Report:
         return "\n".join([head, *lines])
 
 
-def report(given: Sequence[str], predicted: Sequence[str], *, left_out: int = 0) -> Report:
+def report(
+    given: Sequence[str], predicted: Sequence[str], *, order: Sequence[str] = (), left_out: int = 0
+) -> Report:
     """Compare predictions with given labels.
 
     Parameters
     ----------
     given, predicted : sequence of str
         One per row.
+    order : sequence of str
+        Of the classes; those that are not in it come after it, sorted.
     left_out : int
         Rows that had no given label, to be told with the figures.
     """
     from sklearn import metrics
 
-    classes = sorted(set(given) | set(predicted))
+    found = set(given) | set(predicted)
+    classes = [name for name in order if name in found] + sorted(found.difference(order))
     place = {name: number for number, name in enumerate(classes)}
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, ([place[name] for name in given], [place[name] for name in predicted]), 1)
@@ -239,7 +244,7 @@ def map_gold(
             kept.append(group[label])
     if not given:
         raise InputError("the gold column holds no value that stands for a label")
-    return report(given, kept, left_out=len(gold) - len(given))
+    return report(given, kept, order=list(dict.fromkeys(group.values())), left_out=len(gold) - len(given))
 
 
 def ordinal_report(

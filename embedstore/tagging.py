@@ -18,7 +18,7 @@ from embedstore.metrics import map_gold, ordinal_report, parse_map
 from embedstore.scan import best_labels
 from embedstore.space import Space
 from embedstore.vectors import unit_rows
-from embedstore.zeroshot import refine
+from embedstore.zeroshot import own_bias, refine
 
 __all__ = ["Method", "TagOptions", "Tags", "tag", "tag_positions"]
 
@@ -137,11 +137,11 @@ def tag(
     space: Space,
     table: Corpus,
     labels: LabelSet,
-    prototypes: npt.NDArray[np.float32],
     options: TagOptions,
     *,
     texts: int,
     texts_at: Callable[[npt.NDArray[np.int64]], list[str]],
+    vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]],
     known: pa.ChunkedArray | None = None,
 ) -> Joined:
     """Tag every row of a corpus.
@@ -154,14 +154,14 @@ def tag(
         The rows.
     labels : LabelSet
         Their names, and whether they are in order.
-    prototypes : ndarray of shape (labels, dim), float32
-        Their unit vectors.
     options : TagOptions
         Method and columns.
     texts : int
         Number of texts in the store.
     texts_at : callable
         Returns the texts at positions.
+    vectors_of : callable
+        Returns the unit vectors of texts that are no rows.
     known : ChunkedArray of str, optional
         Labels that people gave to rows (null where they gave none), to fit the confidence on where there is no gold.
     """
@@ -172,6 +172,7 @@ def tag(
     doubt = options.confidence or options.min_confidence is not None or options.method == "best"
     positions = table.positions()
     looked = doubt or options.examples
+    prototypes = labels.prototypes(vectors_of)
     tags = tag_positions(space, prototypes, positions, texts, all_scores=options.scores or looked)
     notes: list[str] = []
     if len(positions) and (options.method == "best" or options.examples):
@@ -181,7 +182,11 @@ def tag(
                 "`embedstore annotate`, or leave --examples out"
             )
         examples = known.to_pylist() if known is not None and options.examples else None
-        tags = _refined(space, table, tags, names, texts_at, options, wanted_shares, examples, notes)
+
+        def bias_on(corpus: Sequence[str]) -> npt.NDArray[np.float64] | None:
+            return own_bias(labels, prototypes, corpus, vectors_of)
+
+        tags = _refined(space, table, tags, names, texts_at, bias_on, options, wanted_shares, examples, notes)
     tagged: npt.NDArray[np.bool_] | None = None
     curve: Reliability | None = None
     if doubt:
@@ -203,7 +208,7 @@ def tag(
         rows = range(len(gold)) if tagged is None else np.flatnonzero(tagged).tolist()
         values, predicted = [gold[row] for row in rows], [names[tags.label[row]] for row in rows]
         report = map_gold(values, predicted, names, gold_map)
-        if labels.ordinal:
+        if labels.ordinal and len(names) > 2:
             report = replace(report, ordinal=ordinal_report(values, predicted, names, gold_map))
     kept = tags.label if tagged is None else tags.label[tagged]
     columns = tags.columns(names, tagged, scores=options.scores)
@@ -216,6 +221,7 @@ def _refined(
     tags: Tags,
     names: tuple[str, ...],
     texts_at: Callable[[npt.NDArray[np.int64]], list[str]],
+    bias_on: Callable[[Sequence[str]], npt.NDArray[np.float64] | None],
     options: TagOptions,
     wanted: list[float] | None,
     examples: list[str | None] | None,
@@ -225,7 +231,8 @@ def _refined(
     assert tags.scores is not None
     scores = tags.scores[first]
     if options.method == "best":
-        refined = refine(scores, texts_at(distinct), shares=wanted)
+        corpus = texts_at(distinct)
+        refined = refine(scores, corpus, bias=bias_on(corpus), shares=wanted)
         notes += refined.notes
         found = refined.scores
     else:

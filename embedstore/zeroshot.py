@@ -4,22 +4,32 @@ Each step, and what it is worth on several corpora, stands in docs/labels.md wit
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["STEPS", "Refined", "refine"]
+from embedstore.labels import LabelSet
+
+__all__ = ["STEPS", "Refined", "neutral_statements", "own_bias", "refine"]
 
 logger = logging.getLogger(__name__)
 
 STEPS = ("centre", "words")
 
-_CENTRED = (
-    0.25  # share of a label's mean score that is taken for the label's own bias, and not for its share of the texts
+# Sentences that name a word and say nothing of it.
+_NEUTRAL = (
+    "This is about {}.",
+    "This mentions {}.",
+    "Here is something about {}.",
+    "There is {} in it.",
+    "It has to do with {}.",
 )
+_WORDS, _FEWEST_WORDS = 30, 10  # that are put into each
+_WORDS_OF = 5_000  # texts that the words are taken from
+_CENTRED = 0.25  # share of a label's mean score that is taken for its own bias, where nothing better tells
 _LEAST = 400  # texts below which nothing is learnt from them
 _MOST = 50_000  # texts that are learnt from
 _CONFIDENT = 0.5  # share of the texts that are learnt from: those with the largest margins
@@ -49,18 +59,78 @@ class Refined:
     notes: tuple[str, ...]
 
 
+def neutral_statements(texts: Sequence[str]) -> list[str]:
+    """Return statements that name the most common words of a corpus and say nothing of them.
+
+    The words stand in three texts or more and in a twentieth of them at most: in any language, those that are more
+    common tell nothing of what texts are about.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Each n-th of them is looked at, 5,000 at most.
+
+    Returns
+    -------
+    list of str
+        150, of 30 words; fewer of fewer words, and none where there are less than ten.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counter = CountVectorizer(binary=True, min_df=3, max_df=0.05)
+    try:
+        frequency = np.asarray(counter.fit_transform(texts[:: len(texts) // _WORDS_OF + 1]).sum(axis=0)).ravel()
+    except ValueError:  # scikit-learn's way to say that no word is left
+        return []
+    words = counter.get_feature_names_out()[np.argsort(-frequency, kind="stable")[:_WORDS]]
+    return [each.format(word) for each in _NEUTRAL for word in words] if len(words) >= _FEWEST_WORDS else []
+
+
+def own_bias(
+    labels: LabelSet,
+    prototypes: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]],
+) -> Scores | None:
+    """Return what of each label's scores says nothing of the texts, shape (labels,), or None where nothing tells.
+
+    Of two labels with descriptions it is their mean similarity to neutral statements on what the corpus is about:
+    calibration in the domain's words (Fei et al. 2023) on content-free inputs (Zhao et al. 2021). In larger sets such
+    statements are near to labels of the middle because these are neutral too: of sets in order nothing is taken off.
+
+    Parameters
+    ----------
+    labels : LabelSet
+        The labels.
+    prototypes : ndarray of shape (labels, dim), float32
+        Their unit vectors.
+    texts : sequence of str
+        The corpus.
+    vectors_of : callable
+        Returns the unit vectors of texts.
+    """
+    if labels.bare:
+        return None
+    if len(labels.names) > 2:
+        return np.zeros(len(labels.names)) if labels.ordinal else None
+    statements = neutral_statements(texts)
+    return np.asarray((vectors_of(statements) @ prototypes.T).mean(axis=0), dtype=np.float64) if statements else None
+
+
 def refine(
     cosines: npt.NDArray[np.float32],
     texts: Sequence[str],
     *,
+    bias: Scores | None = None,
     shares: Sequence[float] | None = None,
     steps: Sequence[str] = STEPS,
     random_state: int = 42,
 ) -> Refined:
     """Refine labels' cosine similarities by what they are over the whole corpus.
 
-    1. *Centring.* A label that is near to everything says little: a quarter of its mean score is taken off. All of it
-       would say that labels are about equally frequent, none of it that the mean says nothing.
+    1. *Centring.* A label that is near to everything says little: its own bias is taken off. Where it is not known, a
+       quarter of its mean score is: all of it would say that labels are about equally frequent, none of it that the
+       mean says nothing.
     2. *Words.* A linear support-vector classifier on TF-IDF of words and pairs of words learns the most confident half
        of the tags and scores every text that it has not learnt from (five folds). Words see what the mean vector of a
        long text has lost. It counts as much as it agrees with the tags on texts that it has not seen.
@@ -72,6 +142,8 @@ def refine(
         Similarity of each text to each label.
     texts : sequence of str
         The texts.
+    bias : ndarray of shape (labels,), float64, optional
+        As `own_bias` returns it.
     shares : sequence of float, optional
         Known shares of the labels.
     steps : sequence of str
@@ -80,7 +152,7 @@ def refine(
         Seed of folds and of sampling.
     """
     raw = cosines.astype(np.float64)
-    centred = raw - _CENTRED * raw.mean(axis=0) if "centre" in steps else raw
+    centred = raw - (_CENTRED * raw.mean(axis=0) if bias is None else bias) if "centre" in steps else raw
     wanted = np.asarray(shares, dtype=np.float64) if shares is not None else _shares_of(centred)
     first = with_shares(standardised(centred), wanted)
     if "words" not in steps:

@@ -88,7 +88,8 @@ def test_names_alone_take_the_descriptions_of_the_shipped_set_that_fits_best():
     turned = LabelSet.of(["positive", "negative"]).described()
     assert turned.texts == polarity.texts[::-1]
     assert turned.names == ("positive", "negative")
-    assert not turned.ordinal
+    assert turned.ordinal  # from the highest to the lowest is an order too
+    assert not LabelSet.of(["Positive", "Negative", "Neutral"]).described().ordinal
     assert LabelSet.of(["Negative", "Neutral", "Positive"]).described().texts == LabelSet.shipped("sentiment").texts
     mine = LabelSet(("Negative", "Positive"), (("awful",), ("nice",)))
     assert mine.described() is mine

@@ -6,6 +6,7 @@ from conftest import LABELS, HashEncoder
 import embedstore
 from embedstore.errors import InputError, UsageError
 from embedstore.labels import LabelSet
+from embedstore.metrics import map_gold
 
 
 def oracle(encoder: HashEncoder, rows, labels) -> np.ndarray:
@@ -156,3 +157,10 @@ def test_a_column_of_the_table_with_an_output_name_is_kept_beside(tmp_path, enco
     tagged = store.tag(LABELS)
     assert tagged["score_input"].tolist() == [7, 8]
     assert tagged["score"].between(-1, 1).all()
+
+
+def test_a_report_has_the_order_of_the_labels():
+    found = map_gold(["Low", "High", "2"], ["Low", "Low", "High"], ["Low", "High", "Unused"], {"2": ["High"]})
+    assert found.classes == ("Low", "High")
+    assert found.confusion.tolist() == [[1, 0], [1, 1]]
+    assert found.text.index("Low") < found.text.index("High")

@@ -161,8 +161,14 @@ def test_tag_from_the_shell(cli, store, tmp_path):
     assert done.returncode == 3
     store.tag(["Other", *LABELS])
     done = cli(*base, "--against", tmp_path / "o.txt", "-o", out)
-    moved = store.against(LABELS, ["Positive", "Negative", "Other"]).changed.sum()
-    assert f"{moved} of 10 rows moved" in done.stderr
+    flow = store.against(LABELS, ["Positive", "Negative", "Other"])
+    moved = flow.changed.sum()
+    head, *lines, last = done.stderr.splitlines()
+    assert head.split() == ["before", "\\", "after", *flow.after]
+    assert [line.split() for line in lines] == [
+        [name, *map(str, row)] for name, row in zip(flow.before, flow.counts.tolist(), strict=True)
+    ]
+    assert last == f"{moved} of 10 rows moved, written to {out}"
     assert pyarrow.csv.read_csv(out).num_rows == moved
 
 

@@ -4,7 +4,8 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from embedstore.fewshot import blend
-from embedstore.zeroshot import _out_of_fold, refine, standardised, with_shares
+from embedstore.labels import LabelSet
+from embedstore.zeroshot import _out_of_fold, neutral_statements, own_bias, refine, standardised, with_shares
 
 
 @pytest.fixture
@@ -34,6 +35,51 @@ def test_a_quarter_of_a_labels_mean_is_taken_for_its_bias(corpus):
     shares = np.bincount(wanted.argmax(axis=1), minlength=2) / 600
     assert np.allclose(found.shares, shares)
     assert np.abs(np.bincount(found.scores.argmax(axis=1)) / 600 - shares).max() < 0.02
+
+
+def test_a_known_bias_is_taken_off_whole(corpus):
+    side, vectors, texts, prototypes = corpus
+    cosines = vectors @ prototypes.T
+    wanted = refine(cosines, texts, bias=np.zeros(2))
+    found = refine(cosines + np.array([0.1, -0.3], dtype=np.float32), texts, bias=np.array([0.1, -0.3]))
+    assert np.allclose(found.shares, wanted.shares, atol=0.01)
+    assert (found.scores.argmax(axis=1) == wanted.scores.argmax(axis=1)).mean() > 0.98
+    assert accuracy(found.scores, side) > accuracy(refine(cosines, texts).scores, side) - 0.02
+
+
+def test_neutral_statements_name_the_common_words_that_are_not_everywhere():
+    common = [f"word{number:02d}" for number in range(40)]
+    # word00 stands in 43 texts, word39 in 4 of 1,000; "the" in all, and each text has a word of its own.
+    texts = [["the", f"own{row}"] for row in range(1000)]
+    for number, word in enumerate(common):
+        for row in range(43 - number):
+            texts[(row * 23 + number) % 1000].append(word)
+    found = neutral_statements([" ".join(words) for words in texts])
+    assert found[:2] == ["This is about word00.", "This is about word01."]
+    assert found[30:32] == ["This mentions word00.", "This mentions word01."]
+    assert len(found) == 150
+    assert not any("word30" in one or "the" in one.split() or "own" in one for one in found)
+    assert neutral_statements(["one two three"] * 500) == []
+    assert neutral_statements([""]) == []
+
+
+def test_the_bias_of_two_described_labels_is_their_mean_score_on_neutral_statements(corpus, encoder):
+    texts = [f"common{row % 40} own{row}" for row in range(1000)]
+    labels = LabelSet(("Bad", "Good"), (("grim", "sour"), ("bright",)))
+
+    def vectors_of(some):
+        return np.stack([encoder.vector(text) for text in some])
+
+    prototypes = labels.prototypes(vectors_of)
+    statements = neutral_statements(texts)
+    wanted = [np.mean([encoder.vector(text) @ one for text in statements]) for one in prototypes]
+    assert np.allclose(own_bias(labels, prototypes, texts, vectors_of), wanted, atol=1e-6)
+    assert own_bias(labels, prototypes, ["too few"] * 20, vectors_of) is None
+    assert own_bias(LabelSet.of(["Bad", "Good"]), prototypes, texts, vectors_of) is None
+    three = LabelSet(("Bad", "So", "Good"), (("grim",), ("grey",), ("bright",)), ordinal=True)
+    assert own_bias(three, three.prototypes(vectors_of), texts, vectors_of).tolist() == [0, 0, 0]
+    topics = LabelSet(("Tea", "Cup", "Lamp"), (("a tea",), ("a cup",), ("a lamp",)))
+    assert own_bias(topics, topics.prototypes(vectors_of), texts, vectors_of) is None
 
 
 def test_words_that_go_with_the_tags_correct_them(corpus):
