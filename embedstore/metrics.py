@@ -105,9 +105,7 @@ class Report:
         return "\n".join([head, *lines])
 
 
-def report(
-    given: Sequence[str], predicted: Sequence[str], *, order: Sequence[str] = (), left_out: int = 0
-) -> Report:
+def report(given: Sequence[str], predicted: Sequence[str], *, order: Sequence[str] = (), left_out: int = 0) -> Report:
     """Compare predictions with given labels.
 
     Parameters
