@@ -35,7 +35,7 @@ _LABELS = (
         "--labels",
         "label_file",
         metavar="FILE|NAME",
-        help="A label set: a text file with a label a line, YAML or JSON; or a shipped one (`embedstore labels`).",
+        help="A label set: a label a line (# is a comment), YAML or JSON; or a shipped one (`embedstore labels`).",
     ),
 )
 
@@ -56,7 +56,9 @@ def label_set_of(labels: tuple[str, ...], label_file: str | None) -> "LabelSet":
     from embedstore.labels import LabelSet
 
     if bool(labels) == bool(label_file):
-        raise UsageError("expected labels as -l LABEL (two or more) or --labels FILE, found both or neither")
+        raise UsageError(
+            f"expected labels as -l LABEL (two or more) or --labels FILE, found {'both' if labels else 'neither'}"
+        )
     return LabelSet.named(label_file) if label_file else LabelSet.of(labels)
 
 
@@ -112,16 +114,20 @@ def tag(
 
     if options["mapping"] and not options["gold"]:
         raise UsageError("--map says what --gold values stand for: give --gold COL too")
-    if against and explain:
+    if against and explain is not None:
         raise UsageError("expected --against or --explain, found both")
+    if against or explain is not None:
+        asked = {"--gold": options["gold"], "--scores": options["scores"], "--plot": plot}
+        if explain is not None:
+            asked["-o"] = output
+        if found := [name for name, value in asked.items() if value]:
+            raise UsageError(f"{found[0]} goes with the tags of all rows: leave --against and --explain out")
     if output:
         output_format(output)
     if plot:
         from embedstore.pictures import Confusion, Panel, Shares, draw, picture_path
 
         picture_path(plot)
-        if against or explain:
-            raise UsageError("--plot draws the tags of all rows: leave --against and --explain out")
     label_set = label_set_of(labels, label_file)
     options["shares"] = _shares(shares)
     opened = open_named(store)
@@ -149,12 +155,14 @@ def _shares(pairs: tuple[str, ...]) -> dict[str, float] | None:
     found: dict[str, float] = {}
     for pair in pairs:
         name, equals, share = pair.rpartition("=")
+        if name in found:
+            raise UsageError(f"expected one --share of {name!r}, found another in {pair!r}")
         try:
             found[name] = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
         except ValueError:
             equals = ""
         if not equals:
-            raise UsageError(f"expected --share LABEL=SHARE with a number such as 0.3, found {pair!r}")
+            raise UsageError(f"expected --share LABEL=SHARE with a number such as 0.3 or 30%, found {pair!r}")
     return found or None
 
 
@@ -172,7 +180,8 @@ def _print_explanation(found: "Explanation", as_json: bool) -> None:
             )
         )
         return
-    click.echo(f"{clip(found.text, 400)}\n\ntagged {clean(found.label) or 'nothing'}")
+    tagged = f"tagged {clean(found.label)}" if found.label else "untagged: less confident than --min-confidence"
+    click.echo(f"{clip(found.text, 400) or '(an empty text)'}\n\n{tagged}")
     for name, score in found.scores:
         click.echo(f"  {score:8.4f}  {clip(name, 60)}")
     click.echo("\nnearest descriptions of each label (cosine)")
@@ -180,7 +189,7 @@ def _print_explanation(found: "Explanation", as_json: bool) -> None:
         click.echo(f"  {near:8.4f}  {clip(name, 20):<20}  {clip(text, 80)}")
     click.echo("\nnearest rows (cosine)")
     for id_, near, label, text in found.neighbours:
-        click.echo(f"  {near:8.4f}  {clip(label, 20):<20}  {clip(id_, 16):<16}  {clip(text, 80)}")
+        click.echo(f"  {near:8.4f}  {clip(label, 20):<20}  {clip(id_, 16):<16}  {clip(text, 80) or '(an empty text)'}")
 
 
 def _print_flow(flow: "Flow", output: Path | None, as_json: bool, spreadsheet_safe: bool) -> None:

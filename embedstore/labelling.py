@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.contents import reading
-from embedstore.corpus import value_text
+from embedstore.corpus import Corpus, value_text
 from embedstore.joined import Joined
-from embedstore.labels import LabelSet
+from embedstore.labels import Labels, LabelSet
 from embedstore.people import People
 from embedstore.space import Space, text_starts, texts_at
 from embedstore.tagging import TagOptions, tag
@@ -29,6 +29,7 @@ __all__ = ["Explanation", "Flow", "Labelling"]
 
 _NEIGHBOURS = 5
 _SHOWN = 3  # descriptions a label
+_UNTAGGED = "(untagged)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Flow:
     Attributes
     ----------
     before, after : tuple of str
-        The labels of the first set and of the other.
+        The labels of the first set and of the other; "(untagged)" last, where rows are.
     counts : ndarray of shape (before, after), int64
         Rows by their two tags.
     moved : Joined
@@ -84,13 +85,20 @@ class Explanation:
     neighbours: list[tuple[str, float, str, str]]
 
 
+def _numbered(tags: pa.DictionaryArray) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """Return the labels, and the number of each row's; rows without one come last."""
+    names = tuple(tags.dictionary.to_pylist())
+    numbers = tags.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return (*names, _UNTAGGED) if tags.null_count else names, numbers
+
+
 class Labelling(People):
     """A store whose rows can be tagged."""
 
     @reading
     def tagging(
         self,
-        labels: Sequence[str] | LabelSet,
+        labels: Labels,
         *,
         corpus: str | None = None,
         space: str | None = None,
@@ -98,7 +106,7 @@ class Labelling(People):
         **options: Any,
     ) -> Joined:
         """Tag every row of a corpus with the nearest label; see `tag`. Rows are read as they are asked for."""
-        label_set = labels if isinstance(labels, LabelSet) else LabelSet.of(labels)
+        label_set = LabelSet.of(labels)
         chosen = TagOptions(**options)
         if chosen.method == "best":
             label_set = label_set.described()
@@ -123,13 +131,13 @@ class Labelling(People):
             known=known,
         )
 
-    def tag(self, labels: Sequence[str] | LabelSet, **options: Any) -> "pd.DataFrame":
+    def tag(self, labels: Labels, **options: Any) -> "pd.DataFrame":
         """Label every row by cosine similarity to the labels' vectors.
 
         Parameters
         ----------
-        labels : sequence of str, or LabelSet
-            At least two. New ones are encoded once and kept.
+        labels : sequence of str, mapping of str to descriptions, or LabelSet
+            At least two. New texts are encoded once and kept.
         **options
             ``corpus``, ``space`` (key or model), ``no_encode``, and those of `embedstore.tagging.TagOptions`.
 
@@ -147,7 +155,7 @@ class Labelling(People):
         """
         return self.tagging(labels, **options).frame()
 
-    def against(self, labels: Sequence[str] | LabelSet, other: Sequence[str] | LabelSet, **options: Any) -> Flow:
+    def against(self, labels: Labels, other: Labels, **options: Any) -> Flow:
         """Tag every row with two label sets, and say what changes from the first to the other.
 
         Parameters
@@ -159,14 +167,11 @@ class Labelling(People):
         """
         first, second = self.tagging(labels, **options), self.tagging(other, **{**options, "gold": None, "mapping": ()})
         one, two = first.column("Predicted_Labels"), second.column("Predicted_Labels")
-        before, after = (tuple(column.dictionary.to_pylist()) for column in (one, two))
-        numbers = [column.indices.fill_null(-1).to_numpy(zero_copy_only=False) for column in (one, two)]
+        (before, here), (after, there) = (_numbered(column) for column in (one, two))
         counts = np.zeros((len(before), len(after)), dtype=np.int64)
-        both = (numbers[0] >= 0) & (numbers[1] >= 0)
-        np.add.at(counts, (numbers[0][both], numbers[1][both]), 1)
-        same = np.array([[name == other_name for other_name in after] for name in before], dtype=bool)
-        changed = np.ones(len(numbers[0]), dtype=bool)
-        changed[both] = ~same[numbers[0][both], numbers[1][both]]
+        np.add.at(counts, (here, there), 1)
+        differ = np.array([[name != other_name for other_name in after] for name in before], dtype=bool)
+        changed = differ[here, there]
         moved = Joined(
             first.corpus,
             {"Predicted_Labels": one, "Predicted_Labels_against": two},
@@ -177,7 +182,7 @@ class Labelling(People):
         return Flow(before, after, counts, moved, changed)
 
     @reading
-    def explain(self, row: object, labels: Sequence[str] | LabelSet, **options: Any) -> Explanation:
+    def explain(self, row: object, labels: Labels, **options: Any) -> Explanation:
         """Return the descriptions and the neighbours behind the tag of a row.
 
         Parameters
@@ -189,7 +194,7 @@ class Labelling(People):
         **options
             Those of `tag`.
         """
-        label_set = labels if isinstance(labels, LabelSet) else LabelSet.of(labels)
+        label_set = LabelSet.of(labels)
         joined = self.tagging(label_set, **{**options, "scores": True})
         used = label_set.described() if options.get("method") == "best" else label_set
         table = joined.corpus
@@ -204,7 +209,7 @@ class Labelling(People):
         tags = joined.column("Predicted_Labels")
         scores = [(name, float(joined.column(name)[number].as_py())) for name in used.names]
         neighbours = []
-        for found in self._neighbours(space, table.name, row):
+        for found in self._neighbours(space, table, row):
             place = table.row_of(found["id"])
             neighbours.append((str(found["id"]), float(found["score"]), tags[place].as_py() or "", found["text"]))
         (text,) = texts_at(self.path, self.manifest, table.positions()[[number]])
@@ -216,7 +221,7 @@ class Labelling(People):
         self,
         path: "Path",
         *,
-        labels: Sequence[str] | LabelSet | None = None,
+        labels: Labels | None = None,
         by: str | None = None,
         method: "Projection" = "pca",
         sample: int = 20_000,
@@ -307,7 +312,10 @@ class Labelling(People):
             texts.append(tuple(found) or (value_text(value),))
         return LabelSet(tuple(value_text(value) for value in classes), tuple(texts), name=target)
 
-    def _neighbours(self, space: Space, corpus: str, row: object) -> list[dict[str, Any]]:
-        matches: Any = self.matches(row=row, k=_NEIGHBOURS, corpus=corpus, space=space.key)  # type: ignore[attr-defined]
+    def _neighbours(self, space: Space, corpus: Corpus, row: object) -> list[dict[str, Any]]:
+        k = min(_NEIGHBOURS, len(corpus) - 1)
+        if k < 1:
+            return []
+        matches: Any = self.matches(row=row, k=k, corpus=corpus.name, space=space.key)  # type: ignore[attr-defined]
         found: list[dict[str, Any]] = matches.table.to_pylist()
         return found

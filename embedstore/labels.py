@@ -1,7 +1,8 @@
 """Label sets: names, the texts that stand for each, and the files that they are written in."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from embedstore.errors import InputError, NotFoundError, UsageError
 from embedstore.vectors import unit_rows
 
-__all__ = ["SHIPPED", "LabelSet"]
+__all__ = ["SHIPPED", "LabelSet", "Labels"]
 
 SHIPPED = ("emotions", "likert5", "polarity", "sentiment", "stars")
 
@@ -62,29 +63,48 @@ class LabelSet:
     description: str = ""
 
     def __post_init__(self) -> None:
+        count = sum(map(len, self.texts)) * len(self.templates)
+        if count > _MOST_TEXTS:
+            raise UsageError(
+                f"expected at most {_MOST_TEXTS:,} descriptions times templates in a label set, found {count:,}"
+            )
+        wrong = [name for name in self.names if not isinstance(name, str)]
+        if wrong:
+            raise UsageError(f"expected labels to be texts, found {wrong[0]!r}")
         if any(not name.strip() for name in self.names):
             raise UsageError("expected every label to have a name, found a blank one")
-        repeated = [name for name in self.names if self.names.count(name) > 1]
-        if repeated:
-            raise UsageError(f"expected every label once, found {repeated[0]!r} {self.names.count(repeated[0])} times")
+        name, times = max(Counter(self.names).items(), key=lambda one: one[1], default=("", 0))
+        if times > 1:
+            raise UsageError(f"expected every label once, found {name!r} {times} times")
         if len(self.names) < 2:
-            raise UsageError(
-                f"expected at least two labels to choose from, found {len(self.names)}: {', '.join(self.names)}"
-            )
+            raise UsageError(f"expected at least two labels to choose from, found {', '.join(self.names) or 'none'}")
         if any(not texts or any(not text.strip() for text in texts) for texts in self.texts):
             raise UsageError("expected every label to have at least one text, and none blank")
         wrong = [template for template in self.templates if "{}" not in template]
         if wrong or not self.templates:
             raise UsageError(f"expected templates with {{}} for the description, found {', '.join(wrong) or 'none'}")
-        if sum(map(len, self.texts)) * len(self.templates) > _MOST_TEXTS:
-            raise UsageError(f"expected at most {_MOST_TEXTS:,} descriptions times templates in a label set")
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> "LabelSet":
-        """Return the set in which every label stands for itself."""
-        if isinstance(names, str):
-            raise UsageError(f"expected a list of labels, found one text {names!r}")
-        return cls(tuple(names), tuple((name,) for name in names))
+    def of(cls, labels: "Labels") -> "LabelSet":
+        """Return the set in which every label stands for itself, or for its descriptions; a set as it is.
+
+        Examples
+        --------
+        >>> LabelSet.of({"Bad": ["dirty", "loud"], "Good": "clean"}).texts
+        (('dirty', 'loud'), ('clean',))
+        """
+        if isinstance(labels, LabelSet):
+            return labels
+        if isinstance(labels, Mapping):
+            try:
+                return cls(tuple(labels), tuple(_several(texts, "labels") for texts in labels.values()))
+            except InputError as error:
+                raise UsageError(str(error)) from error
+        if isinstance(labels, str) or not isinstance(labels, Iterable):
+            found = f"one text {labels!r}" if isinstance(labels, str) else f"a {type(labels).__name__}"
+            raise UsageError(f"expected a list of labels, found {found}")
+        names = tuple(labels)
+        return cls(names, tuple((name,) for name in names))
 
     @classmethod
     def named(cls, name: str | Path) -> "LabelSet":
@@ -106,7 +126,7 @@ class LabelSet:
     def read(cls, path: Path) -> "LabelSet":
         """Read a label set from a file.
 
-        A text file has one label per line (blank lines and those that begin with # are passed over). YAML and JSON
+        A text file has a label a line; blank lines and those that begin with # are passed over. YAML and JSON
         have a list of names, a mapping of names to a description or a list of them, or a mapping with ``labels`` (one
         of these two) and with ``templates``, ``ordinal``, ``name`` and ``description`` besides. Among the descriptions
         of a label, ``{shipped: SET, label: NAME}`` stands for those of a label of a shipped set.
@@ -123,14 +143,16 @@ class LabelSet:
             advice = f"; shipped sets are {', '.join(SHIPPED)}" if isinstance(error, FileNotFoundError) else ""
             raise InputError(f"label file {path} can't be read: {reason}{advice}") from error
         kind = path.suffix.lower()
-        if kind not in (".json", ".yaml", ".yml"):
+        value: Any
+        if kind in (".json", ".yaml", ".yml"):
+            try:
+                value = json.loads(content, object_pairs_hook=_unrepeated) if kind == ".json" else _yaml(content)
+            except (ValueError, RecursionError) as error:
+                form = "JSON" if kind == ".json" else "YAML"
+                raise InputError(f"label file {path} is not {form}: {' '.join(str(error).split())}") from error
+        else:
             lines = [line.strip() for line in content.split("\n")]
-            return cls.of([line for line in lines if line and not line.startswith("#")])
-        try:
-            value = json.loads(content) if kind == ".json" else _yaml(content)
-        except (ValueError, RecursionError) as error:
-            form = "JSON" if kind == ".json" else "YAML"
-            raise InputError(f"label file {path} is not {form}: {' '.join(str(error).split())}") from error
+            value = [line for line in lines if line and not line.startswith("#")]
         try:
             return cls._from(value, path.stem, f"label file {path}")
         except UsageError as error:
@@ -139,8 +161,10 @@ class LabelSet:
     @classmethod
     def _from(cls, value: Any, name: str, place: str) -> "LabelSet":
         said: Mapping[str, Any] = {}
-        if isinstance(value, dict) and "labels" in value and set(value) <= _KEYS:
-            said, value = value, value["labels"]
+        if isinstance(value, dict) and (set(value) <= _KEYS or isinstance(value.get("labels"), (dict, list))):
+            if wrong := [key for key in value if key not in _KEYS]:
+                raise InputError(f"{place}: expected the keys {', '.join(sorted(_KEYS))}, found {wrong[0]!r}")
+            said, value = value, value.get("labels")
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
             names: list[str] = list(value)
             texts: list[tuple[str, ...]] = [(one,) for one in value]
@@ -213,6 +237,10 @@ class LabelSet:
         return np.asarray(np.where(single, means, unit_rows(means)), dtype=np.float32)
 
 
+Labels = LabelSet | Sequence[str] | Mapping[str, str | Sequence[str]]
+"""What stands for a label set: one, names, or names with their descriptions."""
+
+
 def _several(value: Any, place: str) -> tuple[str, ...]:
     several = (value,) if isinstance(value, str) else value
     if not isinstance(several, (list, tuple)) or not all(isinstance(one, str) for one in several):
@@ -224,9 +252,11 @@ def _descriptions(value: Any, place: str) -> tuple[str, ...]:
     """Return a label's texts; an item ``{shipped: SET, label: NAME}`` stands for all texts of that label."""
     texts: list[str] = []
     for one in value if isinstance(value, list) else [value]:
-        if not isinstance(one, dict) or set(one) != {"shipped", "label"}:
+        if not isinstance(one, dict) or not {"shipped", "label"} & set(one):
             texts += _several([one] if isinstance(one, list) else one, place)
             continue
+        if set(one) != {"shipped", "label"}:
+            raise InputError(f"{place}: expected {{shipped: SET, label: NAME}}, found the keys {', '.join(one)}")
         if one["shipped"] not in SHIPPED:
             raise InputError(f"{place}: no label set {one['shipped']!r} is shipped: there are {', '.join(SHIPPED)}")
         other = LabelSet.shipped(one["shipped"])
@@ -238,21 +268,29 @@ def _descriptions(value: Any, place: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _unrepeated(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a mapping; what is repeated is refused, because the second would silently win."""
+    key, times = max(Counter(key for key, _ in pairs).items(), key=lambda one: one[1], default=("", 0))
+    if times > 1:
+        raise ValueError(f"{key!r} stands there {times} times")
+    return dict(pairs)
+
+
 def _yaml(content: str) -> Any:
     """Parse YAML in which every scalar is a text: a label may be called Yes, No or 1."""
     import yaml
 
     class Loader(yaml.BaseLoader):  # type: ignore[misc]
-        """Refuses what is repeated: the second would silently win."""
+        """Refuses what is repeated."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             keys = [getattr(key, "value", None) for key, _ in node.value]
-            repeated = [key for key in keys if isinstance(key, str) and keys.count(key) > 1]
-            if repeated:
-                raise ValueError(f"{repeated[0]!r} stands there {keys.count(repeated[0])} times")
+            _unrepeated([(key, None) for key in keys if isinstance(key, str)])
             return dict(super().construct_mapping(node, deep))
 
     try:
         return yaml.load(content, Loader)  # noqa: S506  a BaseLoader builds texts, lists and mappings only
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{getattr(error, 'problem', None) or error}{place}") from error

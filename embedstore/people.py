@@ -21,7 +21,7 @@ from embedstore.annotations import (
 from embedstore.contents import Contents, reading
 from embedstore.corpus import Corpus, value_text
 from embedstore.errors import InputError, NotFoundError
-from embedstore.labels import LabelSet
+from embedstore.labels import Labels, LabelSet
 from embedstore.questions import Order, Questions
 from embedstore.space import texts_at
 from embedstore.tables import ReadOptions, sources_of
@@ -42,7 +42,7 @@ class People(Contents):
     @reading
     def questions(
         self,
-        labels: Sequence[str] | LabelSet,
+        labels: Labels,
         *,
         corpus: str | None = None,
         space: str | None = None,
@@ -52,7 +52,7 @@ class People(Contents):
         no_encode: bool = False,
     ) -> Questions:
         """Return an iterator-like object that chooses which rows to show a person; see `embedstore.questions`."""
-        label_set = (labels if isinstance(labels, LabelSet) else LabelSet.of(labels)).described()
+        label_set = LabelSet.of(labels).described()
         table = self.corpus(corpus)
         chosen = self._embeddings(space, [table])
         chosen.require(table.positions(), table.name)
@@ -171,9 +171,7 @@ class People(Contents):
         return frame
 
     @reading
-    def import_annotations(
-        self, table: Any, labels: Sequence[str] | LabelSet, *, corpus: str | None = None, who: str = ""
-    ) -> int:
+    def import_annotations(self, table: Any, labels: Labels, *, corpus: str | None = None, who: str = "") -> int:
         """Keep the answers in a table; return how many. All of it is kept, or nothing.
 
         Parameters
@@ -190,7 +188,7 @@ class People(Contents):
         InputError
             If a column is missing, a label is unknown, or a row is gone.
         """
-        label_set = labels if isinstance(labels, LabelSet) else LabelSet.of(labels)
+        label_set = LabelSet.of(labels)
         rows: list[dict[str, Any]] = []
         for source in sources_of(table, ReadOptions()):
             schema = source.survey().schema

@@ -19,7 +19,7 @@ from embedstore.encoders import Encoder, EncoderOptions
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.joined import Joined
 from embedstore.labelling import Labelling
-from embedstore.labels import LabelSet
+from embedstore.labels import Labels, LabelSet
 from embedstore.space import Space, text_starts, texts_at
 from embedstore.storage import manifest as manifests
 from embedstore.storage.records import IndexRecord
@@ -358,7 +358,7 @@ class EmbeddingStore(Labelling):
         *,
         corpus: str | None = None,
         test_corpus: str | None = None,
-        labels: Sequence[str] | LabelSet | None = None,
+        labels: Labels | None = None,
         mapping: Sequence[str] = (),
         classify: Sequence[str] = (),
         max_seq_length: int | None = None,
@@ -429,7 +429,7 @@ class EmbeddingStore(Labelling):
             [space for space in self._spaces() if space.spec.output == "embedding"],
             classifiers,
             texts_at=lambda positions: texts_at(self.path, self.manifest, positions),
-            label_set=labels if labels is None or isinstance(labels, LabelSet) else LabelSet.of(labels),
+            label_set=None if labels is None else LabelSet.of(labels),
             prototypes_of=prototypes_of,
             mapping=mapping,
             options=chosen,

@@ -24,6 +24,7 @@ __all__ = ["Method", "TagOptions", "Tags", "tag", "tag_positions"]
 
 Method = Literal["cosine", "best"]
 
+_COLUMNS = ("Predicted_Labels", "score", "margin", "confidence")
 _SHARPNESS = {"cosine": 20.0, "best": 2.0}  # of a softmax where no label is known; reported as uncalibrated
 
 
@@ -80,8 +81,10 @@ class TagOptions:
                 + (f"the unknown {unknown[0]!r}" if unknown else f"none for {missing[0]!r}")
             )
         found = [float(self.shares[name]) for name in names]
-        if min(found) <= 0 or abs(sum(found) - 1) > 0.02:
-            raise UsageError(f"expected shares above 0 that add up to 1, found {', '.join(map(str, found))}")
+        if not (min(found) > 0 and abs(sum(found) - 1) <= 0.02):  # NaN is neither
+            raise UsageError(
+                f"expected shares above 0 that add up to 1, such as 0.2 and 0.8, found {', '.join(map(str, found))}"
+            )
         return found
 
 
@@ -167,6 +170,9 @@ def tag(
     """
     names = labels.names
     wanted_shares = options.shares_of(names)
+    taken = [name for name in names if name in _COLUMNS]
+    if options.scores and taken:
+        raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
     gold_map = parse_map(options.mapping, names)
     gold = table.column(options.gold).to_pylist() if options.gold else None
     doubt = options.confidence or options.min_confidence is not None or options.method == "best"
@@ -199,11 +205,13 @@ def tag(
         )
         if options.min_confidence is not None and tags.confidence is not None:
             tagged = tags.confidence >= options.min_confidence
-            left = int(np.count_nonzero(~tagged))
-            notes.append(
-                f"{left:,} of {len(tagged):,} rows have less confidence than {options.min_confidence:g}: untagged"
-            )
+            notes.append(_said_of(tagged, options.min_confidence))
     report = None
+    if gold is not None:
+        held = set(map(value_text, gold))
+        notes += [
+            f"no row of {options.gold!r} holds {value!r}, which --map names" for value in gold_map if value not in held
+        ]
     if gold is not None and (tagged is None or tagged.any()):
         rows = range(len(gold)) if tagged is None else np.flatnonzero(tagged).tolist()
         values, predicted = [gold[row] for row in rows], [names[tags.label[row]] for row in rows]
@@ -213,6 +221,14 @@ def tag(
     kept = tags.label if tagged is None else tags.label[tagged]
     columns = tags.columns(names, tagged, scores=options.scores)
     return Joined(table, columns, shares(kept, names), report, notes=tuple(notes), reliability=curve)
+
+
+def _said_of(tagged: npt.NDArray[np.bool_], least: float) -> str:
+    left = int(np.count_nonzero(~tagged))
+    if not left:
+        return f"every row has a confidence of {least:g} or more"
+    rest = "shares and report are those of the others" if left < len(tagged) else "there is nothing to report on"
+    return f"{left:,} of {len(tagged):,} rows have less confidence than {least:g}: they are untagged, and {rest}"
 
 
 def _refined(

@@ -120,5 +120,5 @@ def test_without_a_terminal_answers_are_lines(cli, store):
 def test_annotate_refuses_what_it_cannot_do(cli, store):
     many = [word for number in range(40) for word in ("-l", f"label {number}")]
     assert "at most 32 labels, one a key, found 40" in cli.fails(2, "annotate", "small", *many)
-    assert "found both or neither" in cli.fails(2, "annotate", "small")
+    assert "found neither" in cli.fails(2, "annotate", "small")
     assert "--no-encode" in cli.fails(3, "annotate", "small", "-l", "Cups", "-l", "Tea", "--no-encode")

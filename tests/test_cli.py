@@ -138,7 +138,7 @@ BAD_INPUT = [
     (2, ["tag", "small", "-l", "a"], "at least two labels"),
     (2, ["tag", "small", "-l", "a", "-l", "a"], "every label once"),
     (2, ["tag", "small", "-l", "a", "-l", " "], "blank"),
-    (2, ["tag", "small"], "found both or neither"),
+    (2, ["tag", "small"], "found neither"),
     (1, ["tag", "small", "--labels", "missing.txt"], "label file missing.txt can't be read"),
     (
         1,
