@@ -60,7 +60,7 @@ def map_(
     if named and by:
         raise UsageError("expected labels to colour by or --by COL, found both")
     picture_path(output)
-    drawn, rows = open_named(store).map(
+    drawn = open_named(store).map(
         output,
         labels=label_set_of(labels, label_file) if named else None,
         by=by,
@@ -71,4 +71,5 @@ def map_(
         space=space,
         no_encode=no_encode,
     )
-    note(f"{drawn:,} of {rows:,} rows drawn to {output}")
+    without = f"; {drawn.empty:,} without a text are left out" if drawn.empty else ""
+    note(f"{drawn.rows:,} of {drawn.total:,} rows drawn to {output}{without}")

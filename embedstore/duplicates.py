@@ -11,8 +11,7 @@ import pyarrow as pa
 from embedstore.corpus import Corpus
 from embedstore.errors import UsageError
 from embedstore.parallel import spread
-from embedstore.space import Space, text_starts, texts_at
-from embedstore.storage.segments import KEY_DTYPE, segment_keys, text_key
+from embedstore.space import Space, texts_at
 from embedstore.vectors import unit_rows
 
 __all__ = ["Duplicate", "Duplicates", "duplicates"]
@@ -142,7 +141,7 @@ class _Rows:
 
 def _rows(space: Space, corpora: Sequence[Corpus]) -> tuple[_Rows, list[str]]:
     """Return all rows that have a text, and a note of those that have none."""
-    empty = _empty_text(space)
+    empty = space.empty_text()
     kept = [np.flatnonzero(corpus.positions() != empty) for corpus in corpora]
     numbers = [np.full(len(rows), number) for number, rows in enumerate(kept)]
     positions = [corpus.positions()[rows] for corpus, rows in zip(corpora, kept, strict=True)]
@@ -150,16 +149,6 @@ def _rows(space: Space, corpora: Sequence[Corpus]) -> tuple[_Rows, list[str]]:
     left_out = sum(map(len, corpora)) - sum(map(len, kept))
     notes = [f"{left_out:,} rows without a text are left out"] if left_out else []
     return _Rows(*(np.concatenate(none + parts) for parts in (numbers, kept, positions))), notes
-
-
-def _empty_text(space: Space) -> int:
-    """Return the position of the text "", or -1."""
-    key = np.array(text_key(""), dtype=KEY_DTYPE)
-    for start, segment in zip(text_starts(space._manifest), space._manifest.texts, strict=False):
-        found = np.flatnonzero(segment_keys(space._root, segment) == key)
-        if len(found):
-            return int(start + found[0])
-    return -1
 
 
 def _all(vectors: npt.NDArray[np.float32], threshold: float) -> Pairs:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +20,9 @@ from embedstore.targets import classes_of, given_classes
 from embedstore.vectors import unit_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
-    from embedstore.maps import Projection
+    from embedstore.maps import Drawn, Projection
 
 __all__ = ["Explanation", "Flow", "Labelling"]
 
@@ -219,7 +218,7 @@ class Labelling(People):
     @reading
     def map(
         self,
-        path: "Path",
+        path: str | Path,
         *,
         labels: Labels | None = None,
         by: str | None = None,
@@ -229,12 +228,12 @@ class Labelling(People):
         corpus: str | None = None,
         space: str | None = None,
         no_encode: bool = False,
-    ) -> tuple[int, int]:
-        """Draw a corpus in two dimensions; return how many rows are drawn, and how many there are.
+    ) -> "Drawn":
+        """Draw a corpus in two dimensions; rows without a text are left out.
 
         Parameters
         ----------
-        path : Path
+        path : path
             ``.html``, ``.png`` or ``.svg``; see `embedstore.maps.draw_map`.
         labels : sequence of str, or LabelSet, optional
             Colour by their tags.
@@ -249,36 +248,37 @@ class Labelling(People):
         corpus, space, no_encode
             As of `tag`.
         """
-        from embedstore.maps import draw_map, project
+        from embedstore.maps import Drawn, draw_map, groups_of, project
 
         table = self._annotated(self.corpus(corpus), by)
         chosen = self._embeddings(space, [table])
-        count = len(table)
-        rows = np.arange(count)
-        if count > sample:
-            rows = np.sort(np.random.default_rng(seed).choice(count, sample, replace=False))
-        groups = ["rows"] * len(rows)
-        if by or labels is not None:
-            column: Any = (
-                table.column(by)
-                if by
-                else self.tagging(labels or (), corpus=table.name, space=chosen.key, no_encode=no_encode).column(
-                    "Predicted_Labels"
-                )
-            )
-            groups = [value_text(value) or "(none)" for value in column.take(pa.array(rows)).to_pylist()]
+        filled = np.flatnonzero(table.positions() != chosen.empty_text())
+        rows = filled
+        if len(filled) > sample:
+            rows = np.sort(np.random.default_rng(seed).choice(filled, sample, replace=False))
+        groups, title = ["rows"] * len(rows), f"{self.path.name}: {table.name}"
+        order: tuple[str, ...] = ()
+        if by:
+            groups, order = groups_of(table.column(by).take(pa.array(rows)))
+            title += f" by {by}"
+        elif labels is not None:
+            label_set = LabelSet.of(labels)
+            tags = self.tagging(label_set, corpus=table.name, space=chosen.key, no_encode=no_encode)
+            groups, _ = groups_of(pa.chunked_array([tags.column("Predicted_Labels").take(pa.array(rows))]))
+            order = label_set.names if label_set.ordinal else ()
+            title += f" by labels {label_set.name or ', '.join(label_set.names)}"
         positions = table.positions()[rows]
-        points = project(chosen.at(positions, table.name), method, random_state=seed)
         draw_map(
-            path,
-            points,
+            Path(path),
+            project(chosen.at(positions, table.name), method, random_state=seed),
             texts_at(self.path, self.manifest, positions),
             [value_text(id_) for id_ in table.ids_at(rows)],
             groups,
-            title=f"{self.path.name}: {table.name}" + (f" by {by}" if by else ""),
-            details=f"{len(rows):,} of {count:,} rows, {method.upper()} of {chosen.record.model}",
+            order=order,
+            title=title,
+            details=f"{len(rows):,} of {len(table):,} rows, {method.upper()} of {chosen.record.model}",
         )
-        return len(rows), count
+        return Drawn(len(rows), len(table), len(table) - len(filled))
 
     @reading
     def label_set(

@@ -5,23 +5,32 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from embedstore.corpus import value_text
 from embedstore.errors import MissingExtraError, UsageError
 from embedstore.output import published
 from embedstore.pictures import COLOURS, figure, plain, save
 
-__all__ = ["Projection", "draw_map", "project"]
+__all__ = ["Drawn", "Projection", "draw_map", "groups_of", "project"]
 
 Projection = Literal["pca", "tsne", "umap"]
 
-_MORE = ("#999933", "#882255", "#44AA99", "#AA4499")  # Tol (2021), where Okabe and Ito's are used up
-_MOST = 12
+# Okabe and Ito's without the black, which a dark page hides; then Tol's (2021).
+_PALETTE = (*COLOURS[:7], "#999933", "#882255", "#44AA99", "#AA4499", "#117733")
+_SCALE = ("#B2182B", "#EF8A62", "#999999", "#67A9CF", "#2166AC")  # ColorBrewer's RdBu, seen on white and on black
+_GREY = "#8A8A8A"
+_NONE, _OTHERS = "(none)", "(others)"
+_MOST = len(_PALETTE)
+_RANGES = 6  # of a column of more numbers than there are colours
 _TEXT = 400  # characters of a text
 
 
@@ -70,6 +79,54 @@ def project(
     return np.asarray(UMAP(2, metric="cosine", random_state=random_state).fit_transform(vectors), dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a map shows.
+
+    Attributes
+    ----------
+    rows : int
+        Rows that are drawn.
+    total : int
+        Rows of the corpus.
+    empty : int
+        Rows without a text, which are left out: they would all be one point, far from the others.
+    """
+
+    rows: int
+    total: int
+    empty: int
+
+
+def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:
+    """Return the group of each row, and the groups' order where there is one.
+
+    Numbers are in order; where they have more values than there are colours, they are parted into six ranges with
+    about as many rows each.
+
+    Parameters
+    ----------
+    column : ChunkedArray
+        Of any type.
+    """
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return [value_text(value) or _NONE for value in column.to_pylist()], ()
+    values = pc.cast(column, pa.float64()).to_numpy()
+    known = np.isfinite(values)
+    distinct, place = np.unique(values[known], return_inverse=True)
+    if len(distinct) > _MOST:
+        edges = np.unique(np.quantile(values[known], np.linspace(0, 1, _RANGES + 1)[1:-1]))
+        place = np.searchsorted(edges, values[known], side="left")
+        _, place = np.unique(place, return_inverse=True)
+        parts = [values[known][place == number] for number in range(place.max() + 1)]
+        names = [f"{value_text(part.min())} to {value_text(part.max())}" for part in parts]
+    else:
+        names = [value_text(value) for value in distinct.tolist()]
+    groups = np.full(len(values), _NONE, dtype=object)
+    groups[known] = np.array(names, dtype=object)[place]
+    return groups.tolist(), tuple(names)
+
+
 def draw_map(
     path: Path,
     points: npt.NDArray[np.float32],
@@ -77,6 +134,7 @@ def draw_map(
     ids: Sequence[str],
     groups: Sequence[str],
     *,
+    order: Sequence[str] = (),
     title: str,
     details: str,
 ) -> None:
@@ -89,20 +147,22 @@ def draw_map(
     points : ndarray of shape (n, 2), float32
         Where the rows are.
     texts, ids, groups : sequence of str
-        Of each row. The eleven largest groups and the others have a colour each, where there are more than twelve.
+        Of each row. The eleven largest groups have a colour each where there are more than twelve; the others, and
+        rows of none, are grey and lie below.
+    order : sequence of str
+        Of the groups, where there is one: their colours are a scale.
     title, details : str
         What is drawn, and how.
     """
-    counts = Counter(groups).most_common()
-    names = [name for name, _ in counts[: _MOST if len(counts) <= _MOST else _MOST - 1]]
+    names, colours = _legend(groups, order)
     place = {name: number for number, name in enumerate(names)}
-    numbers = np.array([place.get(name, len(names)) for name in groups])
-    if len(counts) > _MOST:
-        names.append("other")
+    numbers = np.array([place.get(name, place.get(_OTHERS, 0)) for name in groups])
     sizes = np.bincount(numbers, minlength=len(names)).tolist()
-    colours = [*COLOURS, *_MORE][: len(names)]
+    below = np.argsort(np.array([colour != _GREY for colour in colours])[numbers], kind="stable")
+    points, numbers = points[below], numbers[below]
+    texts, ids = [texts[row] for row in below], [ids[row] for row in below]
     if path.suffix.lower() != ".html":
-        _picture(path, points, numbers, names, sizes, colours, title)
+        _picture(path, points, numbers, names, sizes, colours, f"{plain(title, 90)}\n{plain(details, 90)}")
         return
     low, high = points.min(axis=0), points.max(axis=0)
     flat = (points - (low + high) / 2) / max(float((high - low).max()), 1e-9) + 0.5
@@ -116,13 +176,29 @@ def draw_map(
         "counts": sizes,
         "colours": colours,
         "texts": [text if len(text) <= _TEXT else text[:_TEXT] + "…" for text in texts],
-        "ids": list(ids),
+        "ids": ids,
     }
     page = files("embedstore").joinpath("maps.html").read_text(encoding="utf-8")
     parts = {"@TITLE@": html.escape(title), "@CONTENT@": _embedded(content)}
     page = re.sub("@TITLE@|@CONTENT@", lambda mark: parts[mark[0]], page)
     with published(path) as temp:
         temp.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _legend(groups: Sequence[str], order: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of the groups that are shown, and their colours; what is grey comes last."""
+    counts = Counter(groups)
+    if order:
+        names = [name for name in order if name in counts]
+        at = np.linspace(0, len(_SCALE) - 1, max(2, len(names)))
+        channels = [[int(colour[i : i + 2], 16) for colour in _SCALE] for i in (1, 3, 5)]
+        mixed = np.round([np.interp(at, range(len(_SCALE)), channel) for channel in channels]).astype(int).T
+        colours = ["#{:02X}{:02X}{:02X}".format(*one) for one in mixed[: len(names)].tolist()]
+    else:
+        names = [name for name, _ in counts.most_common() if name != _NONE]
+        names = names if len(names) <= _MOST else [*names[: _MOST - 1], _OTHERS]
+        colours = [_GREY if name == _OTHERS else colour for name, colour in zip(names, _PALETTE, strict=False)]
+    return ([*names, _NONE], [*colours, _GREY]) if _NONE in counts else (names, colours)
 
 
 def _embedded(content: Any) -> str:
@@ -142,12 +218,18 @@ def _picture(
 ) -> None:
     whole = figure(9, 7)
     ax = whole.subplots()
-    for number, name in enumerate(names):
-        mine = points[numbers == number]
-        shown = f"{plain(name)} ({sizes[number]:,})"
-        ax.scatter(mine[:, 0], mine[:, 1], s=4, color=colours[number], alpha=0.6, label=shown, rasterized=True)
+    size = float(np.clip(4000 / len(points), 4, 40))
+    look = {"s": size, "alpha": 0.6, "linewidths": 0}
+    ax.scatter(points[:, 0], points[:, 1], c=np.array(colours)[numbers], rasterized=True, **look)
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title(plain(title, 90))
-    ax.legend(markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    save(whole, path, title)
+    ax.set_title(title)
+    ax.legend(
+        [ax.scatter([], [], color=colour, **look) for colour in colours],
+        [f"{plain(name)} ({count:,})" for name, count in zip(names, sizes, strict=True)],
+        markerscale=8 / size**0.5,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+    )
+    save(whole, path, title.split("\n")[0])

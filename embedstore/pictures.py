@@ -110,9 +110,10 @@ def figure(width: float, height: float) -> Any:
 
 
 def plain(name: str, width: int = _WIDEST) -> str:
-    """Return a name that can be drawn: no control characters, no mathematics, cut to `width` characters."""
+    """Return a name that can be drawn: no control characters, no mathematics, cut in its middle to `width`."""
     name = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in name)
-    name = name if len(name) <= width else name[: width - 1] + "…"
+    if len(name) > width:  # names that begin alike are told apart by their ends
+        name = f"{name[: width // 2]}…{name[len(name) - (width - width // 2 - 1) :]}"
     return name.replace("$", r"\$")
 
 
@@ -171,7 +172,8 @@ def _height(panel: Panel) -> float:
     if isinstance(panel, Bars):
         return 1.0 + 0.32 * min(_MOST, len(panel.names))
     if isinstance(panel, Confusion):
-        return 1.6 + 0.5 * min(_MOST, len(panel.classes))
+        classes = min(_MOST, len(panel.classes))
+        return 1.6 + (0.5 if classes <= 12 else 0.25) * classes + (1.5 if classes > 12 else 0)
     return 4.0
 
 
@@ -192,12 +194,17 @@ def _shares(panel: Shares, ax: Any) -> None:
 
 
 def _confusion(panel: Confusion, ax: Any) -> None:
-    names, counts = [plain(name, 16) for name in panel.classes[:_MOST]], panel.counts[:_MOST, :_MOST]
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    most = np.sort(np.argsort(-panel.counts.sum(axis=1), kind="stable")[:_MOST])
+    names, counts = [plain(panel.classes[one]) for one in most], panel.counts[np.ix_(most, most)]
+    share = counts / np.maximum(panel.counts[most].sum(axis=1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(len(names)), names, rotation=30 if len(names) > 4 else 0)
+    turned = 90 if len(names) > 12 else 30 if len(names) > 4 or max(map(len, names)) > 16 else 0
+    ax.set_xticks(range(len(names)), names, rotation=turned, ha="right" if turned == 30 else "center")
     ax.set_yticks(range(len(names)), names)
-    ax.set_xlabel("predicted" if len(names) == len(panel.classes) else f"the first {_MOST} classes, predicted")
+    few = len(names) == len(panel.classes)
+    ax.set_xlabel(
+        "predicted (% of those given)" if few else f"predicted; the {_MOST} most frequent of {len(panel.classes)}"
+    )
     ax.set_ylabel("given")
     if len(names) <= 12:
         for row, column in np.ndindex(*counts.shape):
@@ -206,9 +213,10 @@ def _confusion(panel: Confusion, ax: Any) -> None:
 
 
 def _reliability(panel: Reliability, ax: Any) -> None:
+    shown = f"rows (the highest bar: {panel.count.max():,})"
     ax.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as confident as right")
     ax.plot(panel.confidence, panel.accuracy, marker="o", color=COLOURS[0], label="tags")
-    ax.bar(panel.confidence, 0.25 * panel.count / panel.count.max(), 0.06, color=COLOURS[1], alpha=0.5, label="rows")
+    ax.bar(panel.confidence, 0.25 * panel.count / panel.count.max(), 0.06, color=COLOURS[1], alpha=0.5, label=shown)
     ax.set_xlabel(f"confidence (expected calibration error {panel.error:.3f})")
     ax.set_ylabel("share that is right")
     ax.set_xlim(0, 1)

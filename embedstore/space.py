@@ -13,7 +13,7 @@ from embedstore.errors import ModelRequiredError
 from embedstore.parallel import spread
 from embedstore.spec import EncoderSpec
 from embedstore.storage.records import Manifest, SpaceRecord, TextSegment, VectorSegment
-from embedstore.storage.segments import map_dataset, read_texts
+from embedstore.storage.segments import KEY_DTYPE, map_dataset, read_texts, segment_keys, text_key
 
 __all__ = ["Block", "Space", "text_starts", "texts_at"]
 
@@ -142,6 +142,15 @@ class Space:
     def covers(self, corpora: Iterable[Corpus]) -> bool:
         """Return whether every row of the corpora has a vector."""
         return not any(self._lacking(corpus.positions()) for corpus in corpora)
+
+    def empty_text(self) -> int:
+        """Return the position of the text "", or -1 if there is none."""
+        key = np.array(text_key(""), dtype=KEY_DTYPE)
+        for start, segment in zip(text_starts(self._manifest), self._manifest.texts, strict=False):
+            found = np.flatnonzero(segment_keys(self._root, segment) == key)
+            if len(found):
+                return int(start + found[0])
+        return -1
 
     def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
         starts = text_starts(self._manifest)

@@ -3,11 +3,12 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from embedstore.calibration import Reliability
 from embedstore.errors import InputError, OutputError, UsageError
-from embedstore.maps import draw_map, project
+from embedstore.maps import draw_map, groups_of, project
 from embedstore.pictures import Bars, Confusion, Curve, Shares, draw, picture_path
 
 STRANGE = "$x_1$ <b>&\x1b[31m 日本 😀 " + "long " * 20
@@ -109,10 +110,57 @@ def test_more_groups_than_colours_become_others(tmp_path):
     draw_map(tmp_path / "m.html", points, groups, groups, groups, title="t", details="")
     content = json.loads(re.search(r'id="content">(.*?)</script>', (tmp_path / "m.html").read_text())[1])
     assert len(content["names"]) == 12
-    assert content["names"][-1] == "other"
+    assert content["names"][-1] == "(others)"
     assert sum(content["counts"]) == 49
     draw_map(tmp_path / "m.png", points, groups, groups, groups, title="t", details="")
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_numbers_are_in_order_and_many_of_them_are_ranges():
+    stars, order = groups_of(pa.chunked_array([[5, None, 1, 10]]))
+    assert (stars, order) == (["5", "(none)", "1", "10"], ("1", "5", "10"))
+    ages = np.arange(60) // 2 + 20.5
+    groups, order = groups_of(pa.chunked_array([[*ages, float("nan")]]))
+    assert order == ("20.5 to 24.5", "25.5 to 29.5", "30.5 to 34.5", "35.5 to 39.5", "40.5 to 44.5", "45.5 to 49.5")
+    for age, group in zip(ages, groups[:-1], strict=True):
+        low, high = map(float, group.split(" to "))
+        assert low <= age <= high
+    assert groups[-1] == "(none)"
+    assert groups_of(pa.chunked_array([["b", None, "a"]])) == (["b", "(none)", "a"], ())
+
+
+def test_groups_in_order_have_a_scale_and_rows_of_none_lie_below(tmp_path):
+    points = np.array([[0, 0], [2, 1], [1, 1], [3, 3]], dtype=np.float32)
+    groups, ids = ["high", "(none)", "low", "high"], ["1", "2", "3", "4"]
+    draw_map(tmp_path / "m.html", points, ids, ids, groups, order=("low", "mid", "high"), title="t", details="")
+    content = json.loads(re.search(r'id="content">(.*?)</script>', (tmp_path / "m.html").read_text())[1])
+    assert content["names"] == ["low", "high", "(none)"]
+    assert content["colours"] == ["#B2182B", "#2166AC", "#8A8A8A"]
+    assert content["ids"] == ["2", "1", "3", "4"]
+    assert content["group"] == [2, 1, 0, 1]
+
+
+def test_rows_without_a_text_are_not_drawn(store, tmp_path):
+    drawn = store.map(str(tmp_path / "m.html"), by="stars")
+    assert (drawn.rows, drawn.total, drawn.empty) == (9, 10, 1)
+    assert '"k2"' not in (tmp_path / "m.html").read_text()
+
+
+def test_names_that_begin_alike_are_told_apart(tmp_path):
+    names = ["The service of the people at the desk was bad", "The service of the people at the desk was good"]
+    draw(tmp_path / "a.svg", [Confusion(names, np.array([[3, 1], [1, 2]]))], "t")
+    texts = " ".join(ElementTree.fromstring((tmp_path / "a.svg").read_text()).itertext())
+    assert "The service of… desk was bad" in texts
+    assert "The service of…desk was good" in texts
+
+
+def test_a_large_confusion_matrix_has_the_most_frequent_classes(tmp_path):
+    counts = np.diag(np.arange(40))
+    draw(tmp_path / "a.svg", [Confusion([f"c{i:02d}" for i in range(40)], counts)], "t")
+    texts = set(ElementTree.fromstring((tmp_path / "a.svg").read_text()).itertext())
+    assert {"c10", "c39"} <= texts
+    assert "c09" not in texts
+    assert "predicted; the 30 most frequent of 40" in texts
 
 
 def test_pictures_from_the_shell(cli, store, tmp_path):
