@@ -2,10 +2,13 @@
 
 import json
 import os
+import select
+import shutil
+import signal
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,7 @@ from embedstore.cli.options import (
     no_encode_option,
     open_named,
     output_option,
+    seed_option,
     space_option,
     spreadsheet_safe_option,
     store_argument,
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate", "annotations"]
 
-_KEYS = "123456789abcdefghijklmnoprtvwxyz"  # without s, u and q
+_KEYS = "123456789abcdefghijklnoprtvwxyz"  # without m, s, u and q
 _LINES = 16  # of a text that are shown
 
 
@@ -50,7 +54,7 @@ _LINES = 16  # of a text that are shown
 )
 @click.option("--who", default="", metavar="NAME", help="Who answers; may be left out.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N answers.")
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of sampling and of the random order.")
+@seed_option("sampling and of the random order")
 @no_encode_option
 def annotate(
     store: str,
@@ -71,6 +75,8 @@ def annotate(
     label_set = label_set_of(labels, label_file)
     if len(label_set.names) > len(_KEYS):
         raise UsageError(f"expected at most {len(_KEYS)} labels, one a key, found {len(label_set.names)}")
+    if sys.stdin is None:
+        raise UsageError("expected answers on standard input, found it closed")
     opened = open_named(store)
     questions = opened.questions(
         label_set,
@@ -81,26 +87,58 @@ def annotate(
         seed=seed,
         no_encode=no_encode,
     )
+    if questions.total > len(questions):
+        note(f"note: {len(questions):,} of {questions.total:,} texts, drawn by chance, are asked about")
     with _keys_at_once():
         done = _ask(opened, questions, label_set, who, corpus, count)
-    note(f"{done:,} answers kept; {len(questions.answers):,} texts have a label, {questions.left:,} are left")
+    note(f"answers kept: {done:,}; texts with a label: {len(questions.answers):,}, left: {questions.left:,}")
 
 
 @contextmanager
 def _keys_at_once() -> Iterator[None]:
-    """Have a terminal give each key when it is pressed, from before the first question on: none is lost."""
+    """Have a terminal give each key when it is pressed, from before the first question on: none is lost.
+
+    The terminal is as it was when the command ends, by a signal too; when it goes on after a stop, keys come at once
+    again.
+    """
     if not sys.stdin.isatty():
         yield
         return
     import termios
     import tty
 
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    def go_on(*_: object) -> None:
+        tty.setcbreak(sys.stdin, termios.TCSANOW)
+
     before = termios.tcgetattr(sys.stdin)
+    handlers = dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT), leave) | {signal.SIGCONT: go_on}
+    held = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     tty.setcbreak(sys.stdin, termios.TCSANOW)
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+        with suppress(termios.error):  # it has gone
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+        for number, handler in held.items():
+            signal.signal(number, handler)
+
+
+def _keys_of(names: Sequence[str]) -> dict[str, str]:
+    """Return a key for each label: its own name where that is a key, or else the first that is free.
+
+    Examples
+    --------
+    >>> _keys_of(["Bad", "Good"])
+    {'1': 'Bad', '2': 'Good'}
+    >>> _keys_of(["0", "1", "many"])
+    {'0': '0', '1': '1', '2': 'many'}
+    """
+    own = [name for name in names if len(name) == 1 and name in f"0{_KEYS}"]
+    free = iter([key for key in _KEYS if key not in own])
+    return {name if name in own else next(free): name for name in names}
 
 
 def _ask(
@@ -111,76 +149,102 @@ def _ask(
     corpus: str | None,
     count: int | None,
 ) -> int:
-    keys = dict(zip(_KEYS, labels.names, strict=False))
-    answered: list[int] = []
-    skipped: list[int] = []
-    while count is None or len(answered) < count:
+    keys = _keys_of(labels.names)
+    answered = 0
+    while count is None or answered < count:
         position = questions.next()
         if position is None:
-            note("every text has an answer")
+            note("every text has an answer or was skipped")
             break
-        _show(store.text_at(position), questions, keys)
-        choice = _read(keys)
+        text = store.text_at(position)
+        _show(text, questions, keys)
+        choice = _read(keys, text)
         if choice == "q":
             break
         if choice == "u":
-            _undo(store, questions, labels, answered, who, corpus)
+            if (last := questions.last()) is None:
+                click.echo("  nothing to undo")
+                continue
+            store.take_back(last, labels, who=who, corpus=corpus)
+            answered -= last in questions.answers
+            questions.forget()
+            click.echo("  taken back")
             continue
         label = "" if choice == "s" else keys[choice]
         store.annotate(position, label, labels, who=who, corpus=corpus)
         questions.answer(position, labels.names.index(label) if label else None)
-        (answered if label else skipped).append(position)
+        answered += bool(label)
         click.echo(f"  {clean(label) or 'skipped'}")
-    return len(answered)
+    return max(0, answered)
 
 
-def _undo(
-    store: "EmbeddingStore",
-    questions: "Questions",
-    labels: "LabelSet",
-    answered: list[int],
-    who: str,
-    corpus: str | None,
-) -> None:
-    if not answered:
-        click.echo("  nothing to undo")
-        return
-    position = answered.pop()
-    store.take_back(position, labels, who=who, corpus=corpus)
-    questions.forget(position)
-    click.echo("  taken back")
+def _width() -> int:
+    return max(20, min(80, shutil.get_terminal_size().columns) - 2)
+
+
+def _lines_of(text: str) -> list[str]:
+    return textwrap.wrap(clean(text), _width()) or ["(an empty text)"]
 
 
 def _show(text: str, questions: "Questions", keys: dict[str, str]) -> None:
     accuracy = questions.accuracy()
     foretold = f" · accuracy on answers not learnt from {accuracy[0]:.2f}" if accuracy else ""
-    lines = textwrap.wrap(clean(text), 78) or ["(an empty text)"]
-    click.echo(f"\n{f'── {len(questions.answers):,} answered, {questions.left:,} left{foretold} '.ljust(78, '─')}")
+    width, lines = _width(), _lines_of(text)
+    told = f"── {len(questions.answers):,} answered, {questions.left:,} left{foretold} "
+    click.echo("\n" + "\n".join(textwrap.wrap(told, width)).ljust(width, "─"))
     click.echo("\n".join(lines[:_LINES]) + ("\n…" if len(lines) > _LINES else ""))
-    choices = [f"[{key}] {clip(name, 30)}" for key, name in keys.items()] + ["[s] skip", "[u] undo", "[q] quit"]
+    choices = [f"[{key}] {clip(name, 60)}" for key, name in keys.items()]
+    choices += ["[m] more"] if len(lines) > _LINES else []
+    choices += ["[s] skip", "[u] undo", "[q] quit"]
     unbroken = "   ".join(choice.replace(" ", "\xa0") for choice in choices)
-    click.echo("\n" + textwrap.fill(unbroken, 78).replace("\xa0", " "))
+    click.echo("\n" + textwrap.fill(unbroken, width).replace("\xa0", " "))
 
 
-def _read(keys: dict[str, str]) -> str:
+def _read(keys: dict[str, str], text: str) -> str:
     """Return a key of a label, or s, u or q; the end of input quits."""
-    names = {name.lower(): key for key, name in keys.items()}
+    lower: dict[str, list[str]] = {}
+    for key, name in keys.items():
+        lower.setdefault(name.lower(), []).append(key)
+    exact = {name: key for key, name in keys.items()}
     while True:
-        if sys.stdin.isatty():
-            said = os.read(sys.stdin.fileno(), 1).decode(errors="replace")
-            if said in ("", "\x04"):
-                return "q"
-        else:
-            line = sys.stdin.readline()
-            if not line:
-                return "q"
-            said = line.strip()
-        said = said.lower()
-        if said in keys or said in ("s", "u", "q"):
-            return said
-        if said in names:
-            return names[said]
-        click.echo(f"  expected one of {' '.join(keys)} or s, u, q, found {clip(said, 20)!r}")
+        said = _key() if sys.stdin.isatty() else _line()
+        if said is None:
+            return "q"
+        if said in exact:
+            return exact[said]
+        short = said.lower()
+        if short in keys or short in ("s", "u", "q"):
+            return short
+        if short == "m":
+            click.echo("\n".join(_lines_of(text)[_LINES:]))
+            continue
+        if len(lower.get(short, ())) == 1:
+            return lower[short][0]
+        click.echo(f"  expected one of {' '.join(keys)} or s, u, q, found {clip(said, 20).strip() or 'no label'!r}")
+
+
+def _line() -> str | None:
+    line = sys.stdin.readline()
+    return line.strip() if line else None
+
+
+def _key() -> str | None:
+    """Return what a key sends, whole: a character, or an escape sequence, which is no answer; None at the end."""
+    said = os.read(sys.stdin.fileno(), 1)
+    if said in (b"", b"\x04"):
+        return None
+    while select.select([sys.stdin], [], [], 0.02)[0] and (said[0] == 0x1B or said[0] >= 0x80):
+        said += os.read(sys.stdin.fileno(), 1)
+        if (said[0] >= 0x80 and _is_text(said)) or (len(said) > 2 and said[0] == 0x1B and 0x40 <= said[-1] <= 0x7E):
+            break
+    return "a special key" if said[0] == 0x1B else said.decode(errors="replace")
+
+
+def _is_text(said: bytes) -> bool:
+    try:
+        return bool(said.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 @click.command()
@@ -188,7 +252,12 @@ def _read(keys: dict[str, str]) -> str:
 @click.option("--import", "imported", metavar="FILE", help="Keep the answers in a table with columns id and label.")
 @label_options
 @corpus_option
-@click.option("--who", default="", metavar="NAME", help="Who answered, where the table does not say.")
+@click.option(
+    "--who",
+    default="",
+    metavar="NAME",
+    help="Answers of this person; with --import, who answered where the table does not say.",
+)
 @click.option("--disagreements", is_flag=True, help="Only texts that were called by different labels.")
 @output_option
 @spreadsheet_safe_option
@@ -205,19 +274,26 @@ def annotations(
     as_json: bool,
     spreadsheet_safe: bool,
 ) -> None:
-    """Print what people said of rows as CSV, write it to -o, or read it from a table (--import)."""
+    """Print what people said of rows as CSV, write it to -o, or read it from a table (--import).
+
+    --corpus and --who keep the answers of one corpus or person.
+    """
     from embedstore.output import output_format
 
     if output:
         output_format(output)
     opened = open_named(store)
     if imported:
-        count = opened.import_annotations(imported, label_set_of(labels, label_file), corpus=corpus, who=who)
-        click.echo(json.dumps({"imported": count}) if as_json else f"{count:,} annotations imported")
+        asked = {"-o": output, "--disagreements": disagreements, "--spreadsheet-safe": spreadsheet_safe}
+        if found := [name for name, value in asked.items() if value]:
+            raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
+        label_set = label_set_of(labels, label_file) if labels or label_file else None
+        count = opened.import_annotations(imported, label_set, corpus=corpus, who=who)
+        click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
         return
     if labels or label_file:
         raise UsageError("labels say what imported annotations may hold: give --import FILE too")
-    table = opened.annotation_table(disagreements=disagreements)
+    table = opened.annotation_table(corpus=corpus, who=who or None, disagreements=disagreements)
     give_table(table, output, as_json, spreadsheet_safe)
     if as_json:
         split = sum(value == "yes" for value in table.column("disagreement").to_pylist())

@@ -15,6 +15,7 @@ from embedstore.cli.options import (
     open_named,
     output_option,
     plot_option,
+    seed_option,
     space_option,
     spreadsheet_safe_option,
     store_argument,
@@ -114,7 +115,7 @@ def classify(
 @max_seq_length_option
 @click.option("--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty.")
 @click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True)
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the split and of the intervals.")
+@seed_option("the split and of the intervals")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a target out.")
 @computation_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")

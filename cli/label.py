@@ -11,6 +11,7 @@ from embedstore.cli.options import (
     open_named,
     output_option,
     plot_option,
+    seed_option,
     space_option,
     spreadsheet_safe_option,
     store_argument,
@@ -93,7 +94,7 @@ def show(joined: "Joined", output: Path | None, as_json: bool, spreadsheet_safe:
 @click.option("--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty.")
 @click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of split, folds and sampling.")
+@seed_option("split, folds and sampling")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a target out.")
 @plot_option
 @json_option

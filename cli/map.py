@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import corpus_option, no_encode_option, open_named, space_option, store_argument
+from embedstore.cli.options import (
+    corpus_option,
+    no_encode_option,
+    open_named,
+    seed_option,
+    space_option,
+    store_argument,
+)
 from embedstore.cli.tag import label_options, label_set_of
 from embedstore.cli.terminal import note
 
@@ -33,7 +40,7 @@ __all__ = ["map_"]
 @click.option(
     "--sample", type=click.IntRange(min=3), default=20_000, show_default=True, metavar="N", help="Rows to draw at most."
 )
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the sample and of t-SNE and UMAP.")
+@seed_option("the sample and of t-SNE and UMAP")
 @corpus_option
 @space_option
 @no_encode_option

@@ -24,6 +24,7 @@ __all__ = [
     "open_named",
     "output_option",
     "plot_option",
+    "seed_option",
     "space_option",
     "spare_pandas",
     "spreadsheet_safe_option",
@@ -93,6 +94,13 @@ max_seq_length_option: Decorator = click.option(
 spreadsheet_safe_option: Decorator = click.option(
     "--spreadsheet-safe", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula."
 )
+
+
+def seed_option(of: str) -> Decorator:
+    """Return the option --seed; `of` says what it is the seed of."""
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=42, show_default=True, metavar="N", help=f"Seed of {of}."
+    )
 
 
 def store_path(store: str) -> Path:

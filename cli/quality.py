@@ -9,6 +9,7 @@ from embedstore.cli.options import (
     json_option,
     open_named,
     output_option,
+    seed_option,
     space_option,
     spreadsheet_safe_option,
     store_argument,
@@ -25,7 +26,7 @@ __all__ = ["doubts", "duplicates"]
 @space_option
 @click.option("--folds", type=int, default=5, show_default=True, help="Parts that judge each other.")
 @click.option("--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty.")
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the folds and of sampling.")
+@seed_option("the folds and of sampling")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a label out.")
 @output_option
 @spreadsheet_safe_option

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from embedstore.cli.options import json_option, spare_pandas, store_argument, store_path
+from embedstore.cli.options import json_option, seed_option, spare_pandas, store_argument, store_path
 
 from embedstore.errors import InputError, NotFoundError, UsageError
 
@@ -29,7 +29,7 @@ _OPTIONS = (
     click.option("--corpus", default="train", show_default=True, metavar="NAME", help="Corpus that the rows go to."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N rows."),
     click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N rows, as pandas' sample does."),
-    click.option("--seed", type=int, default=42, show_default=True, metavar="S", help="Seed of --sample."),
+    seed_option("--sample"),
     click.option("--replace", is_flag=True, help="Start the corpus anew."),
     click.option("--format", "format_", type=click.Choice(["csv", "tsv", "jsonl", "parquet"]), help="Format of FILE."),
     click.option("--delimiter", metavar="CHAR", help="Field separator."),

@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.corpus import Corpus
-from embedstore.errors import DamagedStoreError
+from embedstore.errors import DamagedStoreError, UsageError
+from embedstore.labels import SHIPPED, LabelSet
 from embedstore.space import text_starts
 from embedstore.spec import canonical_json
 from embedstore.storage import files
@@ -30,7 +31,10 @@ __all__ = [
     "Annotation",
     "agreed",
     "annotated_rows",
+    "answers_to",
+    "choices",
     "current",
+    "is_annotations",
     "keep",
     "keys_at",
     "positions_of",
@@ -38,7 +42,8 @@ __all__ = [
 ]
 
 ANNOTATIONS = "annotations"
-"""The column that stands for what people said, wherever a column of given labels is asked for."""
+"""The column that stands for what people said, wherever a column of given labels is asked for; "annotations:NAME" is
+what they said with one of several label sets."""
 
 Action = Literal["label", "skip", "undo"]
 
@@ -80,10 +85,20 @@ class Annotation:
     corpus: str = ""
     row: str = ""
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            try:
+                good = isinstance(value, str) and value.encode() is not None
+            except UnicodeEncodeError:
+                good = False
+            if not good:
+                raise UsageError(f"expected {field.name} of an annotation to be a text, found {value!r}")
+
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Annotation":
         """Read what `dataclasses.asdict` returned."""
-        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        if not isinstance(value, dict):
             raise ValueError("an annotation of another form")
         made = cls(**{field.name: value[field.name] for field in fields(cls)})
         if made.action not in get_args(Action) or len(bytes.fromhex(made.text)) != 16:
@@ -135,7 +150,7 @@ def read_annotations(root: Path, manifest: Manifest | None = None) -> list[Annot
         path = check_hash(root, part.file, "restore it from a backup; people gave what it holds")
         try:
             listed = [Annotation.from_json(value) for value in json.loads(path.read_bytes())["annotations"]]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
         if len(listed) != part.count:
             raise DamagedStoreError(f"{path} holds {len(listed)} annotations, expected {part.count}")
@@ -143,27 +158,61 @@ def read_annotations(root: Path, manifest: Manifest | None = None) -> list[Annot
     return found
 
 
-def current(answers: Iterable[Annotation]) -> list[Annotation]:
-    """Return the answers that stand: of each person's to a text the last, without those that were taken back."""
-    stacks: dict[tuple[str, str, str], list[Annotation]] = {}
+def is_annotations(target: str) -> bool:
+    """Return whether a column's name stands for what people said: "annotations", or "annotations:LABEL SET"."""
+    return target.partition(":")[0] == ANNOTATIONS
+
+
+def choices(label_set: str) -> frozenset[str] | str:
+    """Return the labels that there were to choose from, where a label set's name tells them, or else its name.
+
+    Examples
+    --------
+    >>> choices("polarity") == choices("Positive|Negative")
+    True
+    """
+    if label_set in SHIPPED:
+        return frozenset(LabelSet.shipped(label_set).names)
+    return frozenset(label_set.split("|")) if "|" in label_set else label_set
+
+
+def answers_to(answers: Iterable[Annotation], labels: LabelSet) -> list[Annotation]:
+    """Return the answers that were choices between these labels: "Negative" of two is another than of five.
+
+    Of a label set whose labels are not known any more, the answers count that are one of these labels.
+    """
+    wanted = frozenset(labels.names)
+    found = []
     for one in answers:
-        stack = stacks.setdefault((one.text, one.who, one.label_set), [])
+        among = choices(one.label_set)
+        same = among == wanted if isinstance(among, frozenset) else among in ("", labels.name) or one.label in wanted
+        if same and (one.label in wanted or one.action != "label"):
+            found.append(one)
+    return found
+
+
+def current(answers: Iterable[Annotation]) -> list[Annotation]:
+    """Return the answers that stand: of each person's to a text the last, without those that were taken back.
+
+    They come in the order in which they were given.
+    """
+    stacks: dict[tuple[str, str, frozenset[str] | str], list[tuple[int, Annotation]]] = {}
+    for number, one in enumerate(answers):
+        stack = stacks.setdefault((one.text, one.who, choices(one.label_set)), [])
         if one.action != "undo":
-            stack.append(one)
+            stack.append((number, one))
         elif stack:
             stack.pop()
-    return [stack[-1] for stack in stacks.values() if stack]
+    return [one for _, one in sorted((stack[-1] for stack in stacks.values() if stack), key=lambda pair: pair[0])]
 
 
-def agreed(answers: Iterable[Annotation], names: Sequence[str] | None = None) -> tuple[dict[str, str], list[str]]:
+def agreed(answers: Iterable[Annotation]) -> tuple[dict[str, str], list[str]]:
     """Return what each text was called by most, and the texts on which as many said otherwise.
 
     Parameters
     ----------
     answers : iterable of Annotation
         As `current` returns them.
-    names : sequence of str, optional
-        Labels to look at; by default all.
 
     Returns
     -------
@@ -174,7 +223,7 @@ def agreed(answers: Iterable[Annotation], names: Sequence[str] | None = None) ->
     """
     votes: dict[str, Counter[str]] = {}
     for one in answers:
-        if one.action == "label" and (names is None or one.label in names):
+        if one.action == "label":
             votes.setdefault(one.text, Counter())[one.label] += 1
     labels, split = {}, []
     for text, counts in votes.items():

@@ -109,9 +109,9 @@ class Labelling(People):
         chosen = TagOptions(**options)
         if chosen.method == "best":
             label_set = label_set.described()
-        table = self._annotated(self.corpus(corpus), chosen.gold)
+        table = self._annotated(self.corpus(corpus), chosen.gold, label_set)
         doubtful = chosen.examples or chosen.confidence or chosen.min_confidence is not None or chosen.method == "best"
-        known = self._given(table, label_set.names) if doubtful else None
+        known = self._given(table, label_set) if doubtful else None
         space_used = self._embeddings(space, [table])
         space_used.require(table.positions(), table.name)
 

@@ -1,18 +1,23 @@
 """What people said of rows: asking, keeping, importing, listing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.annotation_tables import answer_rows, check_contradictions, check_labels
 from embedstore.annotations import (
     ANNOTATIONS,
     Annotation,
     agreed,
     annotated_rows,
+    answers_to,
+    choices,
     current,
+    is_annotations,
     keep,
     keys_at,
     positions_of,
@@ -20,11 +25,11 @@ from embedstore.annotations import (
 )
 from embedstore.contents import Contents, reading
 from embedstore.corpus import Corpus, value_text
-from embedstore.errors import InputError, NotFoundError
+from embedstore.errors import InputError, NotFoundError, UsageError
 from embedstore.labels import Labels, LabelSet
 from embedstore.questions import Order, Questions
-from embedstore.space import texts_at
-from embedstore.tables import ReadOptions, sources_of
+from embedstore.space import text_starts, texts_at
+from embedstore.storage.segments import text_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,18 +66,19 @@ class People(Contents):
             return self._query_vectors(chosen, texts, no_encode=no_encode)
 
         manifest = self.manifest
-        standing = current(read_annotations(self.path, manifest))
-        labels_of, _ = agreed(standing, label_set.names)
-        skipped = [one.text for one in standing if one.action == "skip" and one.who == who]
-        places = positions_of(self.path, manifest, [*labels_of, *skipped])
+        standing = answers_to(current(read_annotations(self.path, manifest)), label_set)
+        labels_of, _ = agreed(standing)
+        own = [one.text for one in standing if one.who == who]
+        places = positions_of(self.path, manifest, [*labels_of, *own])
         return Questions(
             chosen,
             table.positions(),
             label_set.prototypes(vectors_of),
             answers={places[key]: label_set.names.index(label) for key, label in labels_of.items() if key in places},
-            skipped=[places[key] for key in skipped if key in places],
+            skipped=[places[key] for key in own if key in places],
+            history=[places[key] for key in own if key in places],
             order=order,
-            random_state=seed,
+            random_state=[seed, *who.encode(errors="replace")],
         )
 
     def text_at(self, position: int) -> str:
@@ -80,9 +86,7 @@ class People(Contents):
         return texts_at(self.path, self.manifest, np.array([position]))[0]
 
     @reading
-    def annotate(
-        self, position: int, label: str, labels: LabelSet, *, who: str = "", corpus: str | None = None
-    ) -> None:
+    def annotate(self, position: int, label: str, labels: Labels, *, who: str = "", corpus: str | None = None) -> None:
         """Keep an answer to the text at a position; it is on disk when this returns.
 
         Parameters
@@ -91,22 +95,33 @@ class People(Contents):
             Of the text in the store.
         label : str
             One of the labels; "" if it was skipped.
-        labels : LabelSet
+        labels : LabelSet, or what stands for one
             The labels that there were to choose from.
         who : str
             Who answered.
         corpus : str, optional
             Where the text was found.
+
+        Raises
+        ------
+        UsageError
+            If there is no such text or label.
         """
-        keep(self.path, [self._answer(position, label, labels, who, corpus)])
+        label_set = LabelSet.of(labels)
+        if label and label not in label_set.names:
+            raise UsageError(f"expected one of {', '.join(label_set.names)}, found {label!r}")
+        keep(self.path, [self._answer(position, label, _name_of(label_set), who, corpus)])
 
     @reading
-    def take_back(self, position: int, labels: LabelSet, *, who: str = "", corpus: str | None = None) -> None:
-        """Take back the last answer of a person to the text at a position."""
-        answer = self._answer(position, "", labels, who, corpus)
+    def take_back(self, position: int, labels: Labels, *, who: str = "", corpus: str | None = None) -> None:
+        """Take back the last answer, or skip, of a person to the text at a position."""
+        answer = self._answer(position, "", _name_of(LabelSet.of(labels)), who, corpus)
         keep(self.path, [Annotation(text=answer.text, label="", label_set=answer.label_set, action="undo", who=who)])
 
-    def _answer(self, position: int, label: str, labels: LabelSet, who: str, corpus: str | None) -> Annotation:
+    def _answer(self, position: int, label: str, label_set: str, who: str, corpus: str | None) -> Annotation:
+        texts = int(text_starts(self.manifest)[-1])
+        if not 0 <= position < texts:
+            raise UsageError(f"expected the position of a text, from 0 to {texts - 1}, found {position}")
         table = self.corpus(corpus)
         (key,) = keys_at(self.path, self.manifest, np.array([position]))
         rows, _ = table.rows_at(np.array([position]))
@@ -114,7 +129,7 @@ class People(Contents):
         return Annotation(
             text=key,
             label=label,
-            label_set=_name_of(labels),
+            label_set=label_set,
             action="label" if label else "skip",
             who=who,
             corpus=table.name,
@@ -122,11 +137,15 @@ class People(Contents):
         )
 
     @reading
-    def annotation_table(self, *, disagreements: bool = False) -> pa.Table:
+    def annotation_table(
+        self, *, corpus: str | None = None, who: str | None = None, disagreements: bool = False
+    ) -> pa.Table:
         """Return the answers that stand.
 
         Parameters
         ----------
+        corpus, who : str, optional
+            Only those to texts found there; only those of this person.
         disagreements : bool
             Only those to texts that were called by different labels of one label set.
 
@@ -138,14 +157,17 @@ class People(Contents):
         """
         manifest = self.manifest
         standing = [one for one in current(read_annotations(self.path, manifest)) if one.action == "label"]
-        said: dict[tuple[str, str], set[str]] = {}
+        said: dict[Any, set[str]] = {}
         for one in standing:
-            said.setdefault((one.text, one.label_set), set()).add(one.label)
+            said.setdefault((one.text, choices(one.label_set)), set()).add(one.label)
         split = {key for key, labels in said.items() if len(labels) > 1}
         if disagreements:
             standing = sorted(
-                (one for one in standing if (one.text, one.label_set) in split), key=lambda one: (one.text, one.who)
+                (one for one in standing if (one.text, choices(one.label_set)) in split),
+                key=lambda one: (one.text, one.who),
             )
+        name = None if corpus is None else self.corpus(corpus).name
+        standing = [one for one in standing if name in (None, one.corpus) and who in (None, one.who)]
         places = positions_of(self.path, manifest, [one.text for one in standing])
         texts = dict(
             zip(places, texts_at(self.path, manifest, np.array(list(places.values()), dtype=np.int64)), strict=True)
@@ -158,7 +180,7 @@ class People(Contents):
                 one.label_set,
                 one.who,
                 one.when,
-                "yes" if (one.text, one.label_set) in split else "",
+                "yes" if (one.text, choices(one.label_set)) in split else "",
                 texts.get(one.text),
             )
             for one in standing
@@ -171,70 +193,91 @@ class People(Contents):
         return frame
 
     @reading
-    def import_annotations(self, table: Any, labels: Labels, *, corpus: str | None = None, who: str = "") -> int:
+    def import_annotations(
+        self, table: Any, labels: Labels | None = None, *, corpus: str | None = None, who: str = ""
+    ) -> int:
         """Keep the answers in a table; return how many. All of it is kept, or nothing.
 
         Parameters
         ----------
         table : path, DataFrame, Table or sequence of dict
-            Columns id and label; who and corpus may be there.
-        labels : sequence of str, or LabelSet
-            The labels that there were to choose from.
+            Columns id and label; who, corpus, label_set, when and text may be there, as `annotation_table` gives them.
+            Where there are texts, an answer goes to its text, whatever row that is now; rows without a label are
+            passed over.
+        labels : LabelSet, or what stands for one, optional
+            The labels that there were to choose from; needed where label_set does not say.
         corpus, who : str, optional
             Where rows do not say.
 
         Raises
         ------
         InputError
-            If a column is missing, a label is unknown, or a row is gone.
+            If a column is missing, a label is unknown, a row is gone, or a person calls a text by two labels.
         """
-        label_set = LabelSet.of(labels)
-        rows: list[dict[str, Any]] = []
-        for source in sources_of(table, ReadOptions()):
-            schema = source.survey().schema
-            names = schema.names
-            if missing := [name for name in ("id", "label") if name not in names]:
-                raise InputError(f"expected annotations with columns id and label, {source.name} has no {missing[0]!r}")
-            rows += [row for _, batch in source.batches(schema) for row in batch.to_pylist()]
-        unknown = sorted({value_text(row["label"]) for row in rows} - {"", *label_set.names})
-        if unknown:
-            raise InputError(
-                f"the annotations hold the label {unknown[0]!r}, which is none of {', '.join(label_set.names)}"
-            )
+        rows = answer_rows(table)
+        label_set = None if labels is None else LabelSet.of(labels)
+        if label_set is None and not all(row["label_set"] for row in rows if row["label"]):
+            raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
+        check_labels(rows, label_set)
+        rows = [row for row in rows if row["label"]]
+        keys = [text_key(row["text"]).hex() if row["text"] else "" for row in rows]
+        places = positions_of(self.path, self.manifest, [key for key in keys if key])
         answers, gone = [], []
-        for row in rows:
-            if not (label := value_text(row["label"])):
-                continue
-            found = self.corpus(value_text(row.get("corpus")) or corpus)
-            try:
-                position = int(found.positions()[found.row_of(row["id"])])
-            except NotFoundError:
+        for row, key in zip(rows, keys, strict=True):
+            found = self.corpus(row["corpus"] or corpus)
+            position = places.get(key) if key else _position_of(found, row["id"])
+            if position is None:
                 gone.append(value_text(row["id"]))
                 continue
-            answers.append(self._answer(position, label, label_set, value_text(row.get("who")) or who, found.name))
+            name = row["label_set"] or (_name_of(label_set) if label_set else "")
+            made = self._answer(position, row["label"], name, row["who"] or who, found.name)
+            answers.append(replace(made, when=row["when"]))
         if gone:
             raise InputError(
                 f"{len(gone):,} of {len(rows):,} annotations are of rows that are not there, {gone[0]!r} first: take "
                 "them out of the file, or add the rows; nothing was kept"
             )
+        check_contradictions(answers)
         keep(self.path, answers)
         return len(answers)
 
-    def _annotated(self, table: Corpus, target: str | None) -> Corpus:
-        if target != ANNOTATIONS or ANNOTATIONS in table.schema.names:
+    def _annotated(self, table: Corpus, target: str | None, labels: LabelSet | None = None) -> Corpus:
+        """Return a corpus with a column of what people said, where `target` asks for it."""
+        if target is None or not is_annotations(target) or target in table.schema.names:
             return table
-        column = self._given(table)
+        column = self._given(table, labels, target.partition(":")[2])
         if column is None:
             raise InputError(
-                f"no row of corpus {table.name!r} was annotated yet: run `embedstore annotate`, or import annotations"
+                f"no row of corpus {table.name!r} was annotated yet"
+                + (f" with the labels {', '.join(labels.names)}" if labels else "")
+                + ": run `embedstore annotate`, or import annotations"
             )
-        return table.beside(ANNOTATIONS, column)
+        return table.beside(target, column)
 
-    def _given(self, table: Corpus, names: Sequence[str] | None = None) -> pa.ChunkedArray | None:
+    def _given(self, table: Corpus, labels: LabelSet | None = None, name: str = "") -> pa.ChunkedArray | None:
+        """Return what people said of each row, of these labels or of the label set of a name; None if nothing."""
         manifest = self.manifest
-        labels, _ = agreed(current(read_annotations(self.path, manifest)), names)
-        column = annotated_rows(self.path, manifest, table, labels) if labels else None
+        standing = current(read_annotations(self.path, manifest))
+        if labels:
+            standing = answers_to(standing, labels)
+        sets = {choices(one.label_set): one.label_set for one in standing if one.action == "label"}
+        if name:
+            standing = [one for one in standing if choices(one.label_set) == choices(name)]
+        elif len(sets) > 1 and not labels:
+            raise InputError(
+                f"the annotations are of several label sets: say which, as {ANNOTATIONS}:{next(iter(sets.values()))}; "
+                f"there are {', '.join(sets.values())}"
+            )
+        said, _ = agreed(standing)
+        column = annotated_rows(self.path, manifest, table, said) if said else None
         return column if column is not None and column.null_count < len(column) else None
+
+
+def _position_of(table: Corpus, id_: Any) -> int | None:
+    try:
+        return int(table.positions()[table.row_of(id_)])
+    except NotFoundError:
+        return None
 
 
 def _name_of(labels: LabelSet) -> str:

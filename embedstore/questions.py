@@ -1,13 +1,13 @@
 """What to ask a person next, and how good the answers so far would be at telling the rest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from embedstore.errors import UsageError
-from embedstore.fewshot import blend
+from embedstore.fewshot import foretold, learn
 from embedstore.space import Space
 from embedstore.vectors import unit_rows
 from embedstore.zeroshot import standardised
@@ -17,12 +17,13 @@ __all__ = ["Order", "Questions"]
 Order = Literal["uncertain", "random", "disagreement"]
 
 _POOL = 20_000  # texts that are looked at
+_FEWEST = 10  # answers below which no accuracy is told
 _AHEAD = 5  # questions that are chosen at once
 _BREADTH = 4  # times as many uncertain texts as are asked, from which those far apart are taken
 
 
 class Questions:
-    """The next text to ask about, in the light of all answers.
+    """The next text to ask about, in the light of all answers; `total` texts there are, and `len` of them are asked.
 
     Parameters
     ----------
@@ -35,11 +36,13 @@ class Questions:
     answers : mapping of int to int
         Text position to label number, as far as known.
     skipped : iterable of int
-        Positions not to ask again.
+        Further positions not to ask again.
+    history : sequence of int
+        Positions that the person who is asked has answered or skipped before, the last one last.
     order : {"uncertain", "random", "disagreement"}
         "uncertain" asks where the two best labels are nearest to each other, and takes texts that are unlike each
         other; "disagreement" where the answers so far and the label texts say different things most firmly.
-    random_state : int
+    random_state : int or sequence of int
         Seed of sampling and of the random order.
     """
 
@@ -51,26 +54,31 @@ class Questions:
         *,
         answers: Mapping[int, int],
         skipped: Iterable[int] = (),
+        history: Sequence[int] = (),
         order: Order = "uncertain",
-        random_state: int = 42,
+        random_state: int | Sequence[int] = 42,
     ) -> None:
         if order not in get_args(Order):
             raise UsageError(f"expected an order of {', '.join(get_args(Order))}, found {order!r}")
         rng = np.random.default_rng(random_state)
         distinct = np.unique(positions)
+        self.total = len(distinct)
         if len(distinct) > _POOL:
-            known = np.array([p for p in answers if p in set(distinct.tolist())], dtype=np.int64)
+            known = np.intersect1d(distinct, np.array(list(answers), dtype=np.int64))
             distinct = np.union1d(rng.choice(distinct, _POOL, replace=False), known)
         self._positions = distinct
         self._place = {int(position): place for place, position in enumerate(distinct)}
         vectors = space.at(distinct)
         self._vectors = vectors if space.spec.normalized else unit_rows(vectors)
+        self._centred = self._vectors - self._vectors.mean(axis=0)
         self._plain = standardised((self._vectors @ prototypes.T).astype(np.float64))
         self._shuffled = rng.permutation(len(distinct))
         self._order = order
-        self.answers = dict(answers)
-        self._skipped = set(skipped)
+        self.answers = {position: label for position, label in answers.items() if position in self._place}
+        self.history = [position for position in history if position in self._place]
+        self._skipped = {position for position in skipped if position in self._place}
         self._ahead: list[int] = []
+        self._accuracy: tuple[float, int] | None = None
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -81,7 +89,7 @@ class Questions:
         return len(self._positions) - len(self._done())
 
     def next(self) -> int | None:
-        """Return the position of the text to ask about, or None when all are answered."""
+        """Return the position of the text to ask about, or None when all are answered or skipped."""
         self._ahead = [one for one in self._ahead if one not in self.answers and one not in self._skipped]
         if not self._ahead:
             self._ahead = self._choose()
@@ -89,13 +97,19 @@ class Questions:
 
     def answer(self, position: int, label: int | None) -> None:
         """Take an answer in; None means that the text was skipped."""
+        self.history.append(position)
         if label is None:
             self._skipped.add(position)
         else:
             self.answers[position] = label
 
-    def forget(self, position: int) -> None:
-        """Take an answer back, and ask about that text next."""
+    def last(self) -> int | None:
+        """Return the position that was answered or skipped last, or None."""
+        return self.history[-1] if self.history else None
+
+    def forget(self) -> None:
+        """Take the last answer back, or the last skip, and ask about that text next."""
+        position = self.history.pop()
         self.answers.pop(position, None)
         self._skipped.discard(position)
         self._ahead.insert(0, position)
@@ -103,21 +117,23 @@ class Questions:
     def accuracy(self) -> tuple[float, int] | None:
         """Return the share of answers that those to other texts foretell (five folds), and their number.
 
-        None below ten answers.
+        None below ten answers; computed anew when there is a twentieth more of them.
         """
-        rows, labels = self._labelled()
-        if len(rows) < 10 or len(np.unique(labels)) < 2:
-            return None
-        scores = blend(self._plain, self._vectors, rows, labels)
-        return float(np.mean(scores[rows].argmax(axis=1) == labels)), len(rows)
+        count = len(self.answers)
+        if self._accuracy is None or not self._accuracy[1] <= count < 1.05 * self._accuracy[1] + 1:
+            rows, labels = self._labelled()
+            self._accuracy = None
+            if len(rows) >= _FEWEST and len(np.unique(labels)) > 1:
+                self._accuracy = foretold(self._plain[rows], self._centred[rows], labels), count
+        return self._accuracy
 
     def _labelled(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        pairs = [(self._place[position], label) for position, label in self.answers.items() if position in self._place]
+        pairs = [(self._place[position], label) for position, label in self.answers.items()]
         found = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
 
     def _done(self) -> set[int]:
-        return {self._place[one] for one in (*self.answers, *self._skipped) if one in self._place}
+        return {self._place[one] for one in (*self.answers, *self._skipped)}
 
     def _choose(self) -> list[int]:
         done = self._done()
@@ -125,12 +141,15 @@ class Questions:
         if self._order == "random" or len(rest) <= _AHEAD:
             return [int(one) for one in self._positions[rest[:_AHEAD]]]
         rows, labels = self._labelled()
-        scores = blend(self._plain, self._vectors, rows, labels)
-        ordered = np.sort(scores[rest], axis=1)
+        scores = self._plain[rest]
+        if len(rows):
+            found = learn(self._plain[rows], self._centred[rows], labels).scores(scores, self._centred[rest])
+            scores = found / max(float(np.std(found)), 1e-12)
+        ordered = np.sort(scores, axis=1)
         doubt = ordered[:, -2] - ordered[:, -1]
         if self._order == "disagreement":
             plain = self._plain[rest]
-            differ = plain.argmax(axis=1) != scores[rest].argmax(axis=1)
+            differ = plain.argmax(axis=1) != scores.argmax(axis=1)
             firmness = np.sort(plain, axis=1)[:, -1] - np.sort(plain, axis=1)[:, -2] - doubt
             doubt = np.where(differ, firmness, doubt - 1e3)
         candidates = rest[np.argsort(-doubt, kind="stable")[: _AHEAD * _BREADTH]]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations import ANNOTATIONS
+from embedstore.annotations import is_annotations
 from embedstore.care import GcReport, VerifyReport, export, gc, repair, verify
 from embedstore.contents import reading
 from embedstore.corpus import Corpus, nearest_hint
@@ -190,7 +190,7 @@ class EmbeddingStore(Labelling):
             raise UsageError(f"expected a probe name of letters, digits, '.', '_' and '-', found {probe_name!r}")
         table = self._annotated(self.corpus(corpus), target)
         tested = self._annotated(self.corpus(test_corpus), target) if test_corpus else None
-        if target == ANNOTATIONS:
+        if is_annotations(target):
             options = replace(options or TrainOptions(), drop_missing=True)
         chosen = self.space(space, covering=[table, tested] if tested else [table])
         trained = train(chosen, table, target, options or TrainOptions(), tested)
@@ -245,7 +245,7 @@ class EmbeddingStore(Labelling):
         from embedstore.doubts import doubts
 
         table = self._annotated(self.corpus(corpus), target)
-        if target == ANNOTATIONS:
+        if is_annotations(target):
             options["drop_missing"] = True
         return doubts(self._embeddings(space, [table]), table, target, **options)
 

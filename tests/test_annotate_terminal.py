@@ -5,6 +5,7 @@ import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -44,6 +45,9 @@ class Terminal:
     def press(self, key: str) -> None:
         os.write(self._master, key.encode())
 
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def close(self) -> int:
         code = self.process.wait(timeout=60)
         os.close(self._master)
@@ -82,9 +86,44 @@ def test_a_key_is_an_answer(terminal, store):
     terminal.press("s")
     terminal.wait_for("skipped")
     terminal.press("q")
-    terminal.wait_for("1 answers kept; 1 texts have a label, 7 are left")
+    terminal.wait_for("answers kept: 1; texts with a label: 1, left: 7")
     assert terminal.close() == 0
     assert all(len(line) <= 80 for line in terminal.seen.replace("\r", "").split("\n"))
+
+
+def test_keys_that_are_no_characters_are_no_answers(terminal, store):
+    for number, sent in enumerate(("\x1b[3~", "\x1b[1;2C", "\x1bOA", "\x1b[24~"), 1):
+        terminal.press(sent)
+        terminal.wait_for("found 'a special key'", number)
+    terminal.press("é")
+    terminal.wait_for("found 'é'")
+    assert labels(store) == []
+    terminal.press("2")
+    terminal.wait_for("[q] quit", 2)
+    assert labels(store) == ["Tea"]
+
+
+def test_undo_takes_a_skip_back_and_then_the_answer_before(terminal, store):
+    terminal.press("1")
+    terminal.wait_for("[q] quit", 2)
+    terminal.press("s")
+    terminal.wait_for("[q] quit", 3)
+    terminal.press("u")
+    terminal.wait_for("[q] quit", 4)
+    assert labels(store) == ["Lamps"]
+    terminal.press("u")
+    terminal.wait_for("[q] quit", 5)
+    assert labels(store) == []
+    terminal.press("u")
+    terminal.wait_for("nothing to undo")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_signal_leaves_the_terminal_as_it_was(terminal, number):
+    assert not terminal.echoes()
+    os.kill(terminal.process.pid, number)
+    assert terminal.process.wait(timeout=60) == 128 + number
+    assert terminal.echoes()
 
 
 def test_a_session_killed_in_the_middle_loses_nothing(terminal, store, cli):
@@ -117,8 +156,42 @@ def test_without_a_terminal_answers_are_lines(cli, store):
     assert len(labels(store)) == 9
 
 
+def test_a_label_that_is_a_key_has_its_own(cli, store):
+    store.tag(["1", "0"])
+    done = cli("annotate", "small", "-l", "1", "-l", "0", "--count", "2", stdin="0\n1\n")
+    assert "[1] 1   [0] 0" in done.stdout
+    assert labels(store) == ["0", "1"]
+
+
+def test_the_rest_of_a_long_text_is_shown_when_it_is_asked_for(cli, store, encoder):
+    store.add(
+        [{"key": "long", "review": " ".join(f"word{i}" for i in range(400))}], text="review", id="key", corpus="b"
+    )
+    store.encode()
+    done = cli("annotate", "small", *CHOICES, "--corpus", "b", stdin="m\n1\n")
+    assert "[m] more" in done.stdout
+    assert done.stdout.index("word399") > done.stdout.index("[m] more")
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_an_answer_of_an_earlier_session_can_be_taken_back(cli, store):
+    cli("annotate", "small", *CHOICES, "--count", "1", stdin="1\n")
+    assert labels(store) == ["Lamps"]
+    done = cli("annotate", "small", *CHOICES, stdin="u\n")
+    assert "taken back" in done.stdout
+    assert labels(store) == []
+
+
+def test_answers_are_listed_by_person_and_corpus(cli, store):
+    cli("annotate", "small", *CHOICES, "--who", "ann", "--count", "2", stdin="1\n2\n")
+    assert len(cli("annotations", "small", "--who", "ann").stdout.splitlines()) == 3
+    assert len(cli("annotations", "small", "--who", "bea").stdout.splitlines()) == 1
+    assert "no corpus 'nope'" in cli.fails(1, "annotations", "small", "--corpus", "nope")
+    assert "leave one of them out" in cli.fails(2, "annotations", "small", "--import", "x.csv", "--disagreements")
+
+
 def test_annotate_refuses_what_it_cannot_do(cli, store):
     many = [word for number in range(40) for word in ("-l", f"label {number}")]
-    assert "at most 32 labels, one a key, found 40" in cli.fails(2, "annotate", "small", *many)
+    assert "at most 31 labels, one a key, found 40" in cli.fails(2, "annotate", "small", *many)
     assert "found neither" in cli.fails(2, "annotate", "small")
     assert "--no-encode" in cli.fails(3, "annotate", "small", "-l", "Cups", "-l", "Tea", "--no-encode")

@@ -5,9 +5,12 @@ import pytest
 from conftest import LABELS
 
 import embedstore
-from embedstore.annotations import _PARTS, Annotation, agreed, current, keep, read_annotations
+from embedstore.annotations import _PARTS, Annotation, agreed, answers_to, current, keep, read_annotations
 from embedstore.errors import DamagedStoreError, InputError, UsageError
+from embedstore.fewshot import blend
 from embedstore.labels import LabelSet
+from embedstore.output import write_table
+from embedstore.zeroshot import standardised
 
 SET = LabelSet.of(LABELS)
 
@@ -32,8 +35,55 @@ def test_the_last_answer_of_a_person_counts_and_undo_brings_back_the_one_before(
 def test_what_most_people_said_counts_and_ties_do_not():
     given = [answer("aa", "x", "1"), answer("aa", "y", "2"), answer("bb", "x", "1"), answer("bb", "x", "2")]
     given += [answer("bb", "y", "3"), answer("cc", "", "1", action="skip"), answer("dd", "z", "1")]
-    assert agreed(given, ["x", "y"]) == ({"bb" * 16: "x"}, ["aa" * 16])
-    assert agreed(given)[0] == {"bb" * 16: "x", "dd" * 16: "z"}
+    assert agreed(given) == ({"bb" * 16: "x", "dd" * 16: "z"}, ["aa" * 16])
+    assert [one.label for one in answers_to(given, LabelSet.of(["x", "y"]))] == ["x", "y", "x", "x", "y", ""]
+
+
+def test_answers_count_for_the_choices_that_they_were_between():
+    names = ("polarity", "Positive|Negative", "likert5", "mine", "")
+    given = [Annotation(text="aa" * 16, label="Negative", label_set=name, who=name) for name in names]
+    given.append(Annotation(text="bb" * 16, label="", action="skip", label_set="likert5", who="likert5"))
+    counted = {one.who for one in answers_to(given, SET)}
+    assert counted == {"polarity", "Positive|Negative", "mine", ""}
+    assert {one.action for one in answers_to(given, LabelSet.shipped("likert5"))} == {"label", "skip"}
+    # One person's answers in one set, whatever it is called, take each other's place.
+    given = [
+        Annotation(text="aa" * 16, label="Negative", label_set="polarity"),
+        Annotation(text="aa" * 16, label="Positive", label_set="Negative|Positive"),
+    ]
+    assert [one.label for one in current(given)] == ["Positive"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((1, "Bogus", SET), "expected one of Negative, Positive, found 'Bogus'"),
+        ((99, "Positive", SET), "from 0 to 8, found 99"),
+        ((1, "Positive", SET, None), "expected who of an annotation to be a text, found None"),
+        ((1, "Positive", SET, "\udcff"), "expected who of an annotation to be a text"),
+    ],
+)
+def test_an_answer_that_could_not_be_read_again_is_refused(store, arguments, says):
+    position, label, labels, *who = arguments
+    with pytest.raises(UsageError, match=says):
+        store.annotate(position, label, labels, **({"who": who[0]} if who else {}))
+    assert not store.manifest.annotations
+
+
+def test_several_label_sets_are_kept_apart(store):
+    topics = ["Tea", "Lamp"]
+    for row in (0, 1, 4, 5, 6):
+        store.annotate(position(store, row), LABELS[row % 2], SET)
+        store.annotate(position(store, row), topics[row % 2], LabelSet.of(topics))
+    assert store.tagging(LABELS, gold="annotations").report.rows == 6
+    with pytest.raises(InputError, match=r"several label sets: say which, as annotations:Negative\|Positive"):
+        store.label_set("annotations")
+    assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
+    assert store.label_set("annotations:Lamp|Tea").names == ("Lamp", "Tea")
+    with pytest.raises(InputError, match="was annotated yet"):
+        store.label_set("annotations:likert5")
+    with pytest.raises(InputError, match="was annotated yet with the labels Very Negative"):
+        store.tagging(LabelSet.shipped("likert5"), gold="annotations")
 
 
 def test_answers_are_kept_with_where_they_were_given_and_outlive_the_table(store, rows):
@@ -129,6 +179,9 @@ def test_import_keeps_all_or_nothing(store, tmp_path):
             [*good, {"id": "gone", "label": "Positive"}],
             "1 of 3 annotations are of rows that are not there, 'gone' first",
         ),
+        ([*good, {"id": "k4", "label": "Negative", "who": "ann"}], "row 'k4' 'Positive' and 'Negative', by the same"),
+        ([{"id": "k4", "label": "Positive", "when": "yesterday"}], "a time such as .* found 'yesterday'"),
+        ([{"id": "k4", "label": "Negative", "label_set": "emotions"}], "none of Anger, Disgust"),
         ([{"row": "k4", "label": "Positive"}], "has no 'id'"),
     ):
         with pytest.raises(InputError, match=says):
@@ -141,8 +194,34 @@ def test_exported_answers_come_back(store, tmp_path, encoder, rows):
     store.annotations().to_csv(tmp_path / "a.csv", index=False)
     other = embedstore.create(tmp_path / "other", encoder=encoder)
     other.add(rows, text="review", id="key")
-    assert other.import_annotations(tmp_path / "a.csv", LABELS) == 1
-    assert other.annotations()[["id", "label", "who"]].equals(store.annotations()[["id", "label", "who"]])
+    assert other.import_annotations(tmp_path / "a.csv") == 1
+    assert other.annotations().equals(store.annotations())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_labels_come_back_as_they_are_written(store, tmp_path, encoder, rows, suffix):
+    labels = LabelSet.of(["NA", "None", "1.0"])
+    for row, label in ((4, "NA"), (5, "None"), (6, "1.0")):
+        store.annotate(position(store, row), label, labels, who="null")
+    write_table([store.annotation_table()], store.annotation_table().schema, tmp_path / f"a.{suffix}")
+    other = embedstore.create(tmp_path / "other", encoder=encoder)
+    other.add(rows, text="review", id="key")
+    assert other.import_annotations(tmp_path / f"a.{suffix}") == 3
+    assert other.annotation_table().equals(store.annotation_table())
+
+
+def test_imported_answers_go_to_their_texts_and_not_to_rows(store, tmp_path, encoder, rows):
+    store.annotate(position(store, 4), "Positive", SET)
+    said = store.annotation_table().to_pylist()
+    other = embedstore.create(tmp_path / "other", encoder=encoder)
+    other.add([{**row, "key": f"k{9 - i}"} for i, row in enumerate(rows)], text="review", id="key")
+    other.import_annotations(said)
+    found = other.annotations().iloc[0]
+    assert (found["text"], found["id"]) == ("a lamp", "k5")
+    with pytest.raises(InputError, match="of rows that are not there, 'k4' first"):
+        other.import_annotations([{**said[0], "text": "a text of another store"}])
+    with pytest.raises(UsageError, match="expected labels"):
+        other.import_annotations([{"id": "k4", "label": "Positive"}])
 
 
 def test_a_probe_is_trained_on_annotations(tmp_path, encoder):
@@ -209,8 +288,12 @@ def test_an_answer_taken_back_is_asked_again(wide):
     first = questions.next()
     questions.answer(first, 1)
     assert questions.next() != first
-    questions.forget(first)
+    questions.forget()
     assert questions.next() == first
+    questions.answer(first, None)
+    assert questions.last() == first
+    questions.forget()
+    assert (questions.next(), questions.last(), questions.left) == (first, None, 200)
 
 
 def test_answers_kept_before_are_not_asked_again(wide):
@@ -224,7 +307,33 @@ def test_answers_kept_before_are_not_asked_again(wide):
     wide.annotate(skipped, "", labels, who="ann")
     assert wide.questions(labels, who="ann").left == 198
     assert wide.questions(labels, who="bea").left == 199
+    assert wide.questions(["Cups", "Tea"], who="ann").left == 200
+    assert wide.questions(labels, who="ann").history == [skipped]
+    assert wide.questions(labels, who="bea").history == [first]
     assert second.accuracy() is None
+
+
+def test_who_disagrees_is_not_asked_again_and_others_are(wide):
+    labels = LabelSet.of(["Books", "Tea"])
+    for who, label in (("ann", "Books"), ("bea", "Tea")):
+        wide.annotate(7, label, labels, who=who)
+    assert [wide.questions(labels, who=who).left for who in ("ann", "bea", "cal")] == [199, 199, 200]
+
+
+def test_the_accuracy_shown_is_that_of_answers_not_learnt_from(wide, encoder):
+    questions = wide.questions(["Books", "Tea"], order="random")
+    side = {position: int(encoder.vector(f"text {position}")[0] > 0) for position in range(200)}
+    for _ in range(120):
+        position = questions.next()
+        questions.answer(position, side[position])
+    accuracy, count = questions.accuracy()
+    rows = np.array(sorted(questions.answers))
+    labels = np.array([side[row] for row in rows.tolist()])
+    vectors = np.stack([encoder.vector(f"text {i}") for i in range(200)])
+    scores = standardised((vectors @ np.stack([encoder.vector("Books"), encoder.vector("Tea")]).T).astype(float))
+    assert count == 120
+    assert accuracy == np.mean(blend(scores, vectors, rows, labels)[rows].argmax(axis=1) == labels)
+    assert accuracy > 0.7
 
 
 def test_an_order_that_is_none_is_refused(store):

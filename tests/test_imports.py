@@ -41,7 +41,7 @@ LAYERS = [
     ["storage"],
     ["tables", "texts", "corpus"],
     ["space", "metrics", "encoders"],
-    ["ingest", "encode", "joined", "scan", "output", "annotations", "questions"],
+    ["ingest", "encode", "joined", "scan", "output", "annotations", "annotation_tables", "questions"],
     ["models", "queries", "tagging", "probe", "index", "care", "info", "classify", "targets"],
     ["search", "training", "doubts", "duplicates", "pictures"],
     ["compare", "contents", "maps"],

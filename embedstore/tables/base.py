@@ -49,6 +49,8 @@ class ReadOptions:
         Column names of a file without a header line.
     encoding : str
         Text encoding; a UTF-8 byte order mark is skipped.
+    missing : bool
+        Whether cells of CSV such as NA and null stand for a missing value, as in pandas.
     """
 
     format: Format | None = None
@@ -56,6 +58,7 @@ class ReadOptions:
     quoting: bool = True
     columns: tuple[str, ...] | None = None
     encoding: str = "utf-8"
+    missing: bool = True
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in get_args(Format):
@@ -68,8 +71,9 @@ class ReadOptions:
             raise InputError(f"unknown encoding {self.encoding!r}: try utf-8, latin-1 or cp1252") from error
 
     def describe(self) -> dict[str, Any]:
-        """Return the options as a JSON object."""
-        return asdict(self)
+        """Return the options as a JSON object; `missing` only where it is not as always, since stores hold this."""
+        said = asdict(self)
+        return {name: value for name, value in said.items() if name != "missing" or not value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,11 +126,18 @@ class DelimitedSource(TextSource):
                 rows.append(row)
                 chars += sum(map(len, row))
                 if len(rows) == BATCH_ROWS or chars > BATCH_CHARS:
-                    yield _string_table(names, rows)
+                    yield self._table(names, rows)
                     rows, chars = [], 0
             if rows:
-                yield _string_table(names, rows)
+                yield self._table(names, rows)
             self._swallowed = spans
+
+    def _table(self, names: list[str], rows: list[list[str]]) -> pa.Table:
+        missing = MISSING if self._options.missing else frozenset({""})
+        columns = [
+            pa.array([None if v in missing else v for v in column], pa.string()) for column in zip(*rows, strict=True)
+        ]
+        return pa.table(columns, names=names)
 
     def _names(self, reader: Any) -> list[str]:
         if self._options.columns:
@@ -159,10 +166,3 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         yield from self._stream
         self.ended_early = True
-
-
-def _string_table(names: list[str], rows: list[list[str]]) -> pa.Table:
-    columns = [
-        pa.array([None if v in MISSING else v for v in column], pa.string()) for column in zip(*rows, strict=True)
-    ]
-    return pa.table(columns, names=names)
