@@ -39,6 +39,7 @@ __all__ = [
     "keys_at",
     "positions_of",
     "read_annotations",
+    "read_part",
 ]
 
 ANNOTATIONS = "annotations"
@@ -145,17 +146,19 @@ def read_annotations(root: Path, manifest: Manifest | None = None) -> list[Annot
     DamagedStoreError
         If a file of them is missing or altered.
     """
-    found: list[Annotation] = []
-    for part in (manifest or load(root)).annotations:
-        path = check_hash(root, part.file, "restore it from a backup; people gave what it holds")
-        try:
-            listed = [Annotation.from_json(value) for value in json.loads(path.read_bytes())["annotations"]]
-        except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
-        if len(listed) != part.count:
-            raise DamagedStoreError(f"{path} holds {len(listed)} annotations, expected {part.count}")
-        found += listed
-    return found
+    return [one for part in (manifest or load(root)).annotations for one in read_part(root, part)]
+
+
+def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
+    """Return the answers in one file; see `read_annotations`."""
+    path = check_hash(root, part.file, "restore it from a backup; people gave what it holds")
+    try:
+        listed = [Annotation.from_json(value) for value in json.loads(path.read_bytes())["annotations"]]
+    except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
+    if len(listed) != part.count:
+        raise DamagedStoreError(f"{path} holds {len(listed)} annotations, expected {part.count}")
+    return listed
 
 
 def is_annotations(target: str) -> bool:

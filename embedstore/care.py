@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from embedstore.annotations import read_part
 from embedstore.corpus import Corpus
 from embedstore.errors import DamagedStoreError, OutputError
 from embedstore.output import published
 from embedstore.space import Space, text_starts
 from embedstore.storage import files
 from embedstore.storage.manifest import commit, load, manifest_files
-from embedstore.storage.records import FileRecord, Manifest, SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.records import AnnotationPart, FileRecord, Manifest, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import (
     check_size,
     forget_maps,
@@ -142,6 +143,16 @@ def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[
         for part in record.parts:
             corpus = Corpus(root, name, replace(record, parts=(part,)))
             yield lambda corpus=corpus, part=part: _corpus_fault(corpus, part.rows, texts), part.file  # type: ignore[misc]
+    for answers in manifest.annotations:
+        yield lambda answers=answers: _answers_fault(root, answers), answers.file  # type: ignore[misc]
+
+
+def _answers_fault(root: Path, part: AnnotationPart) -> str:
+    try:
+        read_part(root, part)
+    except DamagedStoreError as error:
+        return str(error).removeprefix(f"{root / part.file.path} ")
+    return ""
 
 
 def _text_fault(root: Path, text: TextSegment) -> str:

@@ -79,8 +79,9 @@ class EncodeProgress:
 class EncodeReport:
     """What an encode run came to.
 
-    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts (truncated: of all
-    segments that hold a text of these rows); `space` is the key of the space that now has them.
+    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts; `truncated` is a
+    bound unless `truncated_exact`, where texts of other corpora are in the same segments; `space` is the key of the
+    space that now has them.
     """
 
     rows: int
@@ -91,11 +92,13 @@ class EncodeReport:
     empty: int
     seconds: float
     space: str
+    truncated_exact: bool = True
 
     def __str__(self) -> str:
+        truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
         return (
             f"{self.rows:,} rows, {self.distinct_texts:,} distinct texts: {self.cached:,} already cached, "
-            f"{self.encoded:,} encoded now; {self.truncated:,} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
+            f"{self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
         )
 
 
@@ -184,11 +187,11 @@ def encode_corpora(
         wanted[corpus.positions()] = True
     lacking = wanted.copy()
     missing = {text.file.sha256 for text in missing_segments(manifest, key, wanted)}
-    used = set()
+    used: dict[str, tuple[int, int]] = {}  # texts of these rows, and all
     for first, text in zip(text_starts(manifest), manifest.texts, strict=False):
         lacking[first : first + text.count] &= text.file.sha256 in missing
-        if wanted[first : first + text.count].any():
-            used.add(text.file.sha256)
+        if mine := int(np.count_nonzero(wanted[first : first + text.count])):
+            used[text.file.sha256] = mine, text.count
     distinct, left = int(np.count_nonzero(wanted)), int(np.count_nonzero(lacking))
     if no_encode and left:
         raise ModelRequiredError(
@@ -197,12 +200,14 @@ def encode_corpora(
         )
     encoded = encode_missing(root, described, load_encoder, wanted=wanted, on_progress=on_progress)
     _keep_head(root, described)
+    cut = {text: segment.truncated for text, segment in load(root).spaces[key].segments.items() if text in used}
     return EncodeReport(
         rows=sum(len(corpus) for corpus in corpora),
         distinct_texts=distinct,
         cached=distinct - left,
         encoded=encoded,
-        truncated=sum(segment.truncated for text, segment in load(root).spaces[key].segments.items() if text in used),
+        truncated=sum(min(count, used[text][0]) for text, count in cut.items()),
+        truncated_exact=not any(count and used[text][0] < used[text][1] for text, count in cut.items()),
         empty=sum(part.empty for corpus in corpora for part in corpus.record.parts),
         seconds=time.monotonic() - start,
         space=key,

@@ -167,6 +167,7 @@ def test_a_file_of_another_form_is_an_error(store, value):
     commit(store.path, lambda base: replace(base, annotations=(part,)))
     with pytest.raises(DamagedStoreError, match="holds no annotations"):
         store.annotations()
+    assert "holds no annotations" in store.verify().faults[0]
 
 
 def test_import_keeps_all_or_nothing(store, tmp_path):

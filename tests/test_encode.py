@@ -20,6 +20,10 @@ def test_the_report_adds_up(tmp_path, encoder, rows):
     assert (again.cached, again.encoded, again.truncated) == (10, 0, 1)
     store.add([{"key": "k11", "review": "short"}], text="review", id="key", corpus="other")
     assert store.encode(corpus="other").truncated == 0
+    store.add([{"key": "k0", "review": "good tea"}], text="review", id="key", corpus="mixed")
+    mixed = store.encode(corpus="mixed")  # its text shares a segment with the one that is cut off
+    assert (mixed.truncated, mixed.truncated_exact) == (1, False)
+    assert "at most 1 truncated" in str(mixed)
     assert len(encoder.encoded) == 11
 
 
