@@ -52,6 +52,8 @@ def init(store: str, file: Path, target: str, count: int, force: bool, corpus: s
     """Start a label set from a column: each value, with the texts that are most typical of it."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise OutputError(f"expected a name that ends in .yaml, found {file}")
+    if not file.parent.is_dir():
+        raise OutputError(f"can't write {file}: there is no folder {file.parent}; make it first")
     if file.exists() and not force:
         raise OutputError(f"{file} is there already: choose another name, or give --force")
     from embedstore.output import published
@@ -59,4 +61,6 @@ def init(store: str, file: Path, target: str, count: int, force: bool, corpus: s
     label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space)
     with published(file) as temp:
         temp.write_text(label_set.to_yaml(), encoding="utf-8")
-    note(f"{len(label_set.names)} labels with {count} examples each written to {clean(str(file))}: edit them, then tag")
+    few, many = (take(map(len, label_set.texts)) for take in (min, max))
+    examples = f"{few} to {many}" if few < many else f"{many}"
+    note(f"{len(label_set.names)} labels, examples of each: {examples}, written to {clean(str(file))}: edit, then tag")

@@ -65,8 +65,8 @@ def doubts(
         click.echo(json.dumps({**summary, "output": str(output) if output else None}))
         return
     note(
-        f"{len(found.rows):,} of {found.checked:,} labels are doubtful; models of the other rows give "
-        f"{found.accuracy:.1%} of them, and about {found.noise:.1%} are estimated to be wrong"
+        f"{len(found.rows):,} of {found.checked:,} labels are doubtful, and about {found.noise:.1%} are likely wrong; "
+        f"models of the other rows find {found.accuracy:.1%} of the {found.checked:,} as they are given"
     )
 
 
@@ -105,7 +105,5 @@ def duplicates(
     if as_json:
         click.echo(json.dumps({**summary, "output": str(output) if output else None}))
         return
-    note(
-        f"{summary['groups']:,} groups of {summary['rows']:,} rows at a cosine of {threshold:g} or more; "
-        f"{summary['spanning']:,} groups have rows of more than one corpus"
-    )
+    spanning = f"; {summary['spanning']:,} of them span corpora" if summary["spanning"] else ""
+    note(f"{summary['groups']:,} groups of {summary['rows']:,} rows at a cosine of {threshold:g} or more{spanning}")

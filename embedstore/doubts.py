@@ -130,6 +130,10 @@ def doubts(
     options = TrainOptions(C=C, max_iter=max_iter, random_state=random_state, drop_missing=drop_missing)
     notes: list[str] = []
     rows, codes, values = given_classes(corpus, target, notes, drop_missing=drop_missing)
+    filled = corpus.positions()[rows] != space.empty_text()
+    if not filled.all():
+        notes.append(f"rows without a text, which nothing can be told of, are left out: {np.count_nonzero(~filled):,}")
+        rows, codes = rows[filled], codes[filled]
     classes = classes_of({values[code] for code in np.unique(codes)}, len(rows), target)
     names = [value_text(value) for value in classes]
     number = {value: i for i, value in enumerate(classes)}

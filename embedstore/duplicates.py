@@ -109,6 +109,7 @@ def duplicates(space: Space, corpora: Sequence[Corpus], threshold: float = 0.95,
     """
     if not 0 < threshold <= 1:
         raise UsageError(f"expected a threshold above 0 and at most 1, found {threshold}")
+    corpora = list({corpus.name: corpus for corpus in corpora}.values())
     if leaks and len(corpora) < 2:
         raise UsageError(f"expected at least two corpora to look for leaks between, found {len(corpora)}")
     for corpus in corpora:

@@ -71,10 +71,14 @@ class Joined:
         self.shares = dict(shares)
         self.report = report
         self._columns = columns
-        clashes = [name for name in corpus.schema.names if name in columns]
-        for name in clashes:
-            logger.warning("the table has a column %r of its own: it is given back as %r", name, f"{name}_input")
-        self._kept = [f"{name}_input" if name in columns else name for name in corpus.schema.names]
+        self._kept = []
+        for name in corpus.schema.names:
+            kept = name
+            while kept in columns or (kept != name and kept in corpus.schema.names):
+                kept += "_input"
+            if kept != name:
+                logger.warning("the table has a column %r of its own: it is given back as %r", name, kept)
+            self._kept.append(kept)
 
     @property
     def schema(self) -> pa.Schema:

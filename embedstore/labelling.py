@@ -29,6 +29,7 @@ __all__ = ["Explanation", "Flow", "Labelling"]
 _NEIGHBOURS = 5
 _SHOWN = 3  # descriptions a label
 _UNTAGGED = "(untagged)"
+_ALIKE = 0.95  # cosine from which two examples of a label say the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,17 @@ def _numbered(tags: pa.DictionaryArray) -> tuple[tuple[str, ...], npt.NDArray[np
     names = tuple(tags.dictionary.to_pylist())
     numbers = tags.indices.fill_null(len(names)).to_numpy(zero_copy_only=False).astype(np.int64)
     return (*names, _UNTAGGED) if tags.null_count else names, numbers
+
+
+def _unlike(vectors: npt.NDArray[np.float32], order: npt.NDArray[np.int64], count: int) -> list[int]:
+    """Return the first rows in an order that are no near-duplicates of those before."""
+    taken: list[int] = []
+    for row in order.tolist():
+        if len(taken) == count:
+            break
+        if not taken or float((vectors[taken] @ vectors[row]).max()) < _ALIKE:
+            taken.append(row)
+    return taken
 
 
 class Labelling(People):
@@ -306,9 +318,8 @@ class Labelling(People):
         for value in classes:
             mine = np.flatnonzero(codes == values.index(value))
             typical = vectors[mine] @ (vectors[mine].mean(axis=0) - middle)
-            best = positions[mine[np.argsort(-typical, kind="stable")]]
-            distinct = np.array(list(dict.fromkeys(best.tolist()))[:count], dtype=np.int64)
-            found = [text for text in texts_at(self.path, self.manifest, distinct) if text.strip()]
+            best = _unlike(vectors[mine], np.argsort(-typical, kind="stable"), count)
+            found = [text for text in texts_at(self.path, self.manifest, positions[mine[best]]) if text.strip()]
             texts.append(tuple(found) or (value_text(value),))
         return LabelSet(tuple(value_text(value) for value in classes), tuple(texts), name=target)
 

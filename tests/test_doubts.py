@@ -168,3 +168,18 @@ def test_rows_without_vectors_are_refused(library):
     )
     with pytest.raises(ModelRequiredError, match="30 of 30 rows of corpus 'n'"):
         doubts(library.space(), library.corpus("n"), "label")
+
+
+def test_rows_without_a_text_are_not_judged(tmp_path):
+    rows = [{"text": "" if i % 10 == 0 else f"{KINDS[i % 3]} {i}", "label": KINDS[i % 3]} for i in range(120)]
+    encoder = KindEncoder()
+    encoder.vector = lambda text, prompt="": (
+        HashEncoder.vector(encoder, text) if not text else KindEncoder.vector(encoder, text)
+    )
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add(rows, text="text")
+    store.encode()
+    found = store.doubts("label")
+    assert found.checked == 108
+    assert "rows without a text, which nothing can be told of, are left out: 12" in found.notes
+    assert not any(row % 10 == 0 for row in found.rows)

@@ -186,6 +186,12 @@ def test_a_threshold_out_of_range_is_refused(store, threshold):
         duplicates(store.space(), store.corpora(), threshold)
 
 
+def test_a_corpus_counts_once(store):
+    assert store.duplicates(corpora=["train", "train"]).groups == store.duplicates(corpora=["train"]).groups
+    with pytest.raises(UsageError, match="at least two corpora"):
+        store.duplicates(corpora=["train", "train"], leaks=True)
+
+
 def test_leaks_need_two_corpora(store):
     with pytest.raises(UsageError, match="at least two corpora to look for leaks between, found 1"):
         duplicates(store.space(), store.corpora(), leaks=True)

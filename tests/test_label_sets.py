@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from conftest import HashEncoder
 
+import embedstore
 from embedstore.errors import InputError, NotFoundError, UsageError
 from embedstore.labels import SHIPPED, LabelSet
 
@@ -54,6 +56,10 @@ def test_a_label_may_take_the_texts_of_a_shipped_one(tmp_path):
     [
         ("labels: [a, b", "is not YAML"),
         ("a: 1\na: 2\n", "'a' stands there 2 times"),
+        ("labels: [a, b]\nordnal: true", "expected the keys .* found 'ordnal'"),
+        ("description: of nothing", "expected a list of names"),
+        ("a: [{shipped: polarity}]\nb: z", "expected {shipped: SET, label: NAME}, found the keys shipped"),
+        ("a: b: c", "not YAML: mapping values are not allowed here in line 1"),
         ("labels: {a: [x]}", "at least two labels"),
         ("labels: 3", "expected a list of names"),
         ("a: {b: c}\nd: e", "found a dict where texts should be"),
@@ -127,6 +133,30 @@ def test_a_label_set_is_started_from_the_texts_typical_of_a_column(store, encode
         assert list(texts) == [text for text in best if text.strip()]
 
 
+def test_examples_of_a_label_are_no_near_duplicates(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    encoder.vector = lambda text, prompt="": HashEncoder.vector(encoder, text.strip("!"))
+    store.add(
+        [{"t": f"{word}{'!' * i}", "kind": word[0]} for word in ("tea", "tin", "cup", "can") for i in range(4)],
+        text="t",
+    )
+    store.encode()
+    made = store.label_set("kind", count=3)
+    assert [sorted(text.strip("!") for text in texts) for texts in made.texts] == [["can", "cup"], ["tea", "tin"]]
+
+
+def test_json_that_repeats_a_label_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": "x", "b": "y", "a": "z"}')
+    with pytest.raises(InputError, match="'a' stands there 2 times"):
+        LabelSet.read(tmp_path / "a.json")
+
+
+def test_a_text_file_that_is_no_label_set_is_named(tmp_path):
+    (tmp_path / "one.txt").write_text("# of tea\nTea\n")
+    with pytest.raises(InputError, match=r"one\.txt: expected at least two labels to choose from, found Tea"):
+        LabelSet.read(tmp_path / "one.txt")
+
+
 def test_too_many_texts_are_refused():
     with pytest.raises(UsageError, match="at most 10,000"):
         LabelSet(("a", "b"), (("x",) * 6000, ("y",) * 6000))
@@ -138,6 +168,9 @@ def test_labels_lists_shows_and_starts_sets(cli, tmp_path, store):
     path = tmp_path / "new.yaml"
     assert cli("labels", "init", "small", path, "--target", "stars", "-k", "1").returncode == 0
     assert LabelSet.read(path).names == ("1", "2")
+    assert "there is no folder" in cli.fails(
+        1, "labels", "init", "small", tmp_path / "no" / "x.yaml", "--target", "stars"
+    )
     assert "is there already" in cli.fails(1, "labels", "init", "small", path, "--target", "stars")
     assert "ends in .yaml" in cli.fails(1, "labels", "init", "small", tmp_path / "x.txt", "--target", "stars")
     refused = cli.fails(1, "labels", "init", "small", tmp_path / "y.yaml", "--target", "annotations")

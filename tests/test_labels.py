@@ -164,3 +164,29 @@ def test_a_report_has_the_order_of_the_labels():
     assert found.classes == ("Low", "High")
     assert found.confusion.tolist() == [[1, 0], [1, 1]]
     assert found.text.index("Low") < found.text.index("High")
+
+
+def test_columns_keep_names_of_their_own(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"t": "a", "score": 7, "score_input": 1}, {"t": "b", "score": 8, "score_input": 2}], text="t")
+    store.encode()
+    tagged = store.tag(LABELS)
+    assert list(tagged.columns) == ["t", "score_input_input", "score_input", "Predicted_Labels", "score", "margin"]
+    assert tagged["score_input_input"].tolist() == [7, 8]
+    assert tagged["score_input"].tolist() == [1, 2]
+    with pytest.raises(UsageError, match="can't be called 'score'"):
+        store.tag(["score", "Positive"], scores=True)
+
+
+def test_labels_in_python_may_have_descriptions(store, encoder):
+    found = store.tag({"Bad": ["poor", "awful"], "Good": "nice"})
+    same = store.tag(LabelSet(("Bad", "Good"), (("poor", "awful"), ("nice",))))
+    assert found.equals(same)
+    for wrong in (5, None, [1, 2], {"a": None, "b": "c"}):
+        with pytest.raises(UsageError, match="expected"):
+            store.tag(wrong)
+
+
+def test_a_gold_value_that_no_row_has_is_told(store):
+    found = store.tagging(LABELS, gold="stars", mapping=["1=Negative", "2=Positive", "three=Positive"])
+    assert "no row of 'stars' holds 'three', which --map names" in found.notes

@@ -172,6 +172,28 @@ def test_tag_from_the_shell(cli, store, tmp_path):
     assert pyarrow.csv.read_csv(out).num_rows == moved
 
 
+def test_rows_left_untagged_are_told_and_counted(store):
+    sure = store.tagging(LABELS, min_confidence=0.0).column("confidence").to_pylist()
+    least = sorted(sure)[5]
+    flow = store.against(LABELS, LABELS, min_confidence=least)
+    assert (flow.before, flow.after) == ((*LABELS, "(untagged)"), (*LABELS, "(untagged)"))
+    assert flow.counts.sum() == 10
+    assert flow.counts[2, 2] == 5
+    assert not flow.changed.any()
+    none = store.tagging(LABELS, min_confidence=1.0, gold="stars", mapping=["1=Negative", "2=Positive"])
+    assert none.report is None
+    assert any("10 of 10 rows" in line and "nothing to report on" in line for line in none.notes)
+
+
+def test_rows_with_few_others_are_explained_by_these(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    for count in (1, 2):
+        store.add([{"id": i, "t": f"text {i}"} for i in range(count)], text="t", id="id", replace=True)
+        store.encode()
+        assert len(store.explain(0, LABELS).neighbours) == count - 1
+
+
+BEST = ["-l", "Negative", "-l", "Positive", "--method", "best"]
 MAPS = ["--map", "1=Negative", "--map", "2=Positive"]
 
 
@@ -181,6 +203,10 @@ MAPS = ["--map", "1=Negative", "--map", "2=Positive"]
         (2, ["-l", "Negative", "-l", "Positive", "--share", "Negative"], "--share LABEL=SHARE"),
         (2, ["-l", "Negative", "-l", "Positive", "--share", "Negative=x"], "--share LABEL=SHARE"),
         (2, ["-l", "Negative", "-l", "Positive", "--against", "polarity", "--explain", "k1"], "found both"),
+        (2, ["-l", "Negative", "-l", "Positive", "--explain", "k1", "-o", "x.csv"], "-o goes with the tags of all"),
+        (2, ["-l", "Negative", "-l", "Positive", "--against", "polarity", "--scores"], "--scores goes with"),
+        (2, [*BEST, "--share", "Negative=nan", "--share", "Positive=nan"], "add up to 1, such as 0.2 and 0.8"),
+        (2, [*BEST, "--share", "Negative=20%", "--share", "Negative=80%"], "one --share of 'Negative'"),
         (1, ["-l", "Negative", "-l", "Positive", "--explain", "zz"], "no row with key 'zz'"),
         (1, ["-l", "Negative", "-l", "Positive", "--examples"], "embedstore annotate"),
         (1, ["-l", "Negative", "-l", "Positive", "--plot", "x.gif"], "ends in .png, .svg, .html"),
