@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import (
@@ -24,6 +24,7 @@ from embedstore.cli.options import (
     spreadsheet_safe_option,
     store_argument,
 )
+from embedstore.cli.rows import opened, reading_options
 from embedstore.cli.tag import label_options, label_set_of
 from embedstore.cli.terminal import clean, clip, give_table, note
 
@@ -77,8 +78,8 @@ def annotate(
         raise UsageError(f"expected at most {len(_KEYS)} labels, one a key, found {len(label_set.names)}")
     if sys.stdin is None:
         raise UsageError("expected answers on standard input, found it closed")
-    opened = open_named(store)
-    questions = opened.questions(
+    kept = open_named(store)
+    questions = kept.questions(
         label_set,
         corpus=corpus,
         space=space,
@@ -90,7 +91,7 @@ def annotate(
     if questions.total > len(questions):
         note(f"note: {len(questions):,} of {questions.total:,} texts, drawn by chance, are asked about")
     with _keys_at_once():
-        done = _ask(opened, questions, label_set, who, corpus, count)
+        done = _ask(kept, questions, label_set, who, corpus, count)
     note(f"answers kept: {done:,}; texts with a label: {len(questions.answers):,}, left: {questions.left:,}")
 
 
@@ -259,6 +260,7 @@ def _is_text(said: bytes) -> bool:
     help="Answers of this person; with --import, who answered where the table does not say.",
 )
 @click.option("--disagreements", is_flag=True, help="Only texts that were called by different labels.")
+@reading_options
 @output_option
 @spreadsheet_safe_option
 @json_option
@@ -273,6 +275,7 @@ def annotations(
     output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
+    **reading: Any,
 ) -> None:
     """Print what people said of rows as CSV, write it to -o, or read it from a table (--import).
 
@@ -282,18 +285,19 @@ def annotations(
 
     if output:
         output_format(output)
-    opened = open_named(store)
+    kept = open_named(store)
     if imported:
         asked = {"-o": output, "--disagreements": disagreements, "--spreadsheet-safe": spreadsheet_safe}
         if found := [name for name, value in asked.items() if value]:
             raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
         label_set = label_set_of(labels, label_file) if labels or label_file else None
-        count = opened.import_annotations(imported, label_set, corpus=corpus, who=who)
+        with opened([imported], reading, missing=False) as (sources, _):
+            count = kept.import_annotations(sources, label_set, corpus=corpus, who=who)
         click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
         return
     if labels or label_file:
         raise UsageError("labels say what imported annotations may hold: give --import FILE too")
-    table = opened.annotation_table(corpus=corpus, who=who or None, disagreements=disagreements)
+    table = kept.annotation_table(corpus=corpus, who=who or None, disagreements=disagreements)
     give_table(table, output, as_json, spreadsheet_safe)
     if as_json:
         split = sum(value == "yes" for value in table.column("disagreement").to_pylist())

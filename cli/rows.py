@@ -4,8 +4,10 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,17 @@ from embedstore.errors import InputError, NotFoundError, UsageError
 if TYPE_CHECKING:
     from embedstore.ingest import AddReport
     from embedstore.store import EmbeddingStore
+    from embedstore.tables import ReadOptions, Source
 
-__all__ = ["add", "add_files", "row_options"]
+__all__ = ["add", "add_files", "opened", "reading_options", "row_options"]
 
+_READING = (
+    click.option("--format", "format_", type=click.Choice(["csv", "tsv", "jsonl", "parquet"]), help="Format of FILE."),
+    click.option("--delimiter", metavar="CHAR", help="Field separator."),
+    click.option("--no-quoting", is_flag=True, help='Take " as an ordinary character.'),
+    click.option("--columns", metavar="A,B,…", help="Column names of a file without a header line."),
+    click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Text encoding of FILE."),
+)
 _OPTIONS = (
     click.option(
         "--text", multiple=True, metavar="COL", help='Text column; several, or a template: "{title}: {text}".'
@@ -31,19 +41,18 @@ _OPTIONS = (
     click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N rows, as pandas' sample does."),
     seed_option("--sample"),
     click.option("--replace", is_flag=True, help="Start the corpus anew."),
-    click.option("--format", "format_", type=click.Choice(["csv", "tsv", "jsonl", "parquet"]), help="Format of FILE."),
-    click.option("--delimiter", metavar="CHAR", help="Field separator."),
-    click.option("--no-quoting", is_flag=True, help='Take " as an ordinary character.'),
-    click.option("--columns", metavar="A,B,…", help="Column names of a file without a header line."),
-    click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Text encoding of FILE."),
+    *_READING,
 )
 
 
 def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how files are read, and which of their rows."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how files are read."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_READING), command)
 
 
 @click.command()
@@ -63,8 +72,11 @@ def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> No
     click.echo(json.dumps(asdict(report)) if as_json else str(report))
 
 
-def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str, Any]) -> "AddReport":
-    """Add the rows of `files` ("-" is standard input) to a store, as the options of `row_options` say."""
+@contextmanager
+def opened(
+    files: Sequence[str], options: dict[str, Any], *, missing: bool = True
+) -> "Iterator[tuple[list[Source], ReadOptions]]":
+    """Give the tables in `files` ("-" is standard input), read as the options of `reading_options` say."""
     from embedstore.tables import ReadOptions, file_source
 
     columns = options["columns"]
@@ -74,6 +86,7 @@ def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str
         quoting=not options["no_quoting"],
         columns=tuple(columns.split(",")) if columns else None,
         encoding=options["encoding"],
+        missing=missing,
     )
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once, found it twice")
@@ -90,6 +103,12 @@ def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str
             else:
                 path = Path(file)
                 sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))
+        yield sources, read_options
+
+
+def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str, Any]) -> "AddReport":
+    """Add the rows of `files` ("-" is standard input) to a store, as the options of `row_options` say."""
+    with opened(files, options) as (sources, read_options):
         text = _text(store, sources, options)
         report = store.add(
             sources,
@@ -103,7 +122,6 @@ def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str
             replace=options["replace"],
             read_options=read_options,
         )
-
     return report
 
 

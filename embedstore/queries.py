@@ -1,6 +1,5 @@
 """Vectors of label and query texts: cached in the store like any other, encoded only when new."""
 
-import errno
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -132,7 +131,7 @@ def _encode_and_keep(
     try:
         _keep(root, replace(described, spec=replace(described.spec, prompt=prompt)), encoder, texts, vectors)
     except OSError as error:
-        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if not files.denied(error):
             raise
         logger.warning("%s can't be written to: %d new vectors are used and not kept", root, len(texts))
     return vectors.astype(described.spec.dtype).astype(np.float32)

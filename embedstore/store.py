@@ -1,5 +1,6 @@
 """The store: one object for everything that can be done with a corpus that is encoded once."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from embedstore.joined import Joined
 from embedstore.labelling import Labelling
 from embedstore.labels import Labels, LabelSet
 from embedstore.space import Space, text_starts, texts_at
+from embedstore.storage import files
 from embedstore.storage import manifest as manifests
 from embedstore.storage.records import IndexRecord
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from embedstore.training import Trained, TrainOptions
 
 __all__ = ["EmbeddingStore", "create", "open_store"]
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -194,7 +198,12 @@ class EmbeddingStore(Labelling):
             options = replace(options or TrainOptions(), drop_missing=True)
         chosen = self.space(space, covering=[table, tested] if tested else [table])
         trained = train(chosen, table, target, options or TrainOptions(), tested)
-        save_probe(self.path, probe_name, trained.probe)
+        try:
+            save_probe(self.path, probe_name, trained.probe)
+        except OSError as error:
+            if not files.denied(error):
+                raise
+            logger.warning("%s can't be written to: the probe is not kept", self.path)
         return trained
 
     @reading

@@ -137,6 +137,24 @@ def test_a_clock_that_runs_backwards_changes_nothing(strange, encoder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_probe_that_can_not_be_kept_is_reported_on(strange, caplog):
+    strange.add([{"t": f"text {i}", "side": i % 2} for i in range(20)], text="t", corpus="sides")
+    strange.encode()
+    for path in [strange.path, *strange.path.parents]:
+        if str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    strange.train("side", corpus="sides")  # the other user can't import what it needs
+    os.seteuid(65_534)
+    try:
+        trained = strange.train("side", corpus="sides", name="other")
+    finally:
+        os.seteuid(0)
+    assert trained.report.rows == 4
+    assert "the probe is not kept" in caplog.text
+    assert list(strange.manifest.probes) == ["side"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_can_read_and_is_told_that_they_can_not_write(strange, encoder):
     for path in [strange.path, *strange.path.parents]:
         if str(path).startswith("/tmp/"):

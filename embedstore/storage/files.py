@@ -17,9 +17,14 @@ from pathlib import Path
 from embedstore.errors import StoreBusyError
 from embedstore.storage.records import FileRecord
 
-__all__ = ["TEMP_PREFIX", "file_sha256", "link_new", "lock", "publish", "reading", "replace", "staged"]
+__all__ = ["TEMP_PREFIX", "denied", "file_sha256", "link_new", "lock", "publish", "reading", "replace", "staged"]
 
 TEMP_PREFIX = ".tmp-"
+
+
+def denied(error: OSError) -> bool:
+    """Return whether an error says that nothing may be written here, as in a read-only store."""
+    return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
