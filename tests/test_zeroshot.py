@@ -63,23 +63,44 @@ def test_neutral_statements_name_the_common_words_that_are_not_everywhere():
     assert neutral_statements([""]) == []
 
 
-def test_the_bias_of_two_described_labels_is_their_mean_score_on_neutral_statements(corpus, encoder):
+def test_the_bias_of_two_described_labels_is_the_middle_of_their_descriptions_moved_by_the_words(encoder):
     texts = [f"common{row % 40} own{row}" for row in range(1000)]
-    labels = LabelSet(("Bad", "Good"), (("grim", "sour"), ("bright",)))
+    bad = [f"grim{i % 5} sour{i % 4} flat" for i in range(6)]
+    labels = LabelSet(("Bad", "Good"), (tuple(bad), ("bright", "warm light")))
 
     def vectors_of(some):
         return np.stack([encoder.vector(text) for text in some])
 
+    def mean_scores(some):
+        return np.array([np.mean([encoder.vector(text) @ one for text in some]) for one in prototypes])
+
     prototypes = labels.prototypes(vectors_of)
-    statements = neutral_statements(texts)
-    wanted = [np.mean([encoder.vector(text) @ one for text in statements]) for one in prototypes]
-    assert np.allclose(own_bias(labels, prototypes, texts, vectors_of), wanted, atol=1e-6)
-    assert own_bias(labels, prototypes, ["too few"] * 20, vectors_of) is None
-    assert own_bias(LabelSet.of(["Bad", "Good"]), prototypes, texts, vectors_of) is None
+    found = own_bias(labels, prototypes, texts, vectors_of)
+    middle = (mean_scores(bad) + mean_scores(["bright", "warm light"])) / 2
+    # Words of at most two descriptions: "flat" and "grim0" to "sour3" are in more, or in no more.
+    words = ["grim0", "sour0", "sour1", "bright", "grim1", "grim2", "grim3", "grim4", "light", "sour2", "sour3", "warm"]
+    forms = ["This is about {}.", "This mentions {}.", "Here is something about {}.", "There is {} in it."]
+    there = [form.format(word) for form in [*forms, "It has to do with {}."] for word in words]
+    assert sorted(neutral_statements([*bad, "bright", "warm light"], least=1)) == sorted(there)
+    assert np.allclose(found, middle + mean_scores(neutral_statements(texts)) - mean_scores(there), atol=1e-6)
+
+
+def test_where_the_bias_of_labels_is_not_told(encoder):
+    def vectors_of(some):
+        return np.stack([encoder.vector(text) for text in some])
+
+    def bias(labels, texts):
+        return own_bias(labels, labels.prototypes(vectors_of), texts, vectors_of)
+
+    texts = [f"common{row % 40} own{row}" for row in range(1000)]
+    two = LabelSet(("Bad", "Good"), (("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair")))
+    assert bias(two, texts) is not None
+    assert bias(two, ["too few"] * 20) is None
+    assert bias(LabelSet(("Bad", "Good"), (("grim",), ("bright",))), texts) is None
+    assert bias(LabelSet.of(["Bad", "Good"]), texts) is None
     three = LabelSet(("Bad", "So", "Good"), (("grim",), ("grey",), ("bright",)), ordinal=True)
-    assert own_bias(three, three.prototypes(vectors_of), texts, vectors_of).tolist() == [0, 0, 0]
-    topics = LabelSet(("Tea", "Cup", "Lamp"), (("a tea",), ("a cup",), ("a lamp",)))
-    assert own_bias(topics, topics.prototypes(vectors_of), texts, vectors_of) is None
+    assert bias(three, texts).tolist() == [0, 0, 0]
+    assert bias(LabelSet(("Tea", "Cup", "Lamp"), (("a tea",), ("a cup",), ("a lamp",))), texts) is None
 
 
 def test_words_that_go_with_the_tags_correct_them(corpus):
