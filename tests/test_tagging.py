@@ -113,6 +113,7 @@ def test_labels_in_order_are_scored_as_an_order(tmp_path, encoder):
 
 def test_what_changes_between_two_label_sets(store):
     flow = store.against(LABELS, ["Tea", "Positive"])
+    assert (flow.before, flow.after) == (tuple(LABELS), ("Tea", "Positive"))
     one, two = (store.tag(labels)["Predicted_Labels"] for labels in (LABELS, ["Tea", "Positive"]))
     for i, before in enumerate(flow.before):
         for j, after in enumerate(flow.after):
