@@ -192,7 +192,8 @@ def _show(text: str, questions: "Questions", keys: dict[str, str]) -> None:
     foretold = f" · accuracy on answers not learnt from {accuracy[0]:.2f}" if accuracy else ""
     width, lines = _width(), _lines_of(text)
     told = f"── {len(questions.answers):,} answered, {questions.left:,} left{foretold} "
-    click.echo("\n" + "\n".join(textwrap.wrap(told, width)).ljust(width, "─"))
+    *above, last = textwrap.wrap(told, width)
+    click.echo("\n" + "\n".join([*above, f"{last} ".ljust(width, "─")]))
     click.echo("\n".join(lines[:_LINES]) + ("\n…" if len(lines) > _LINES else ""))
     choices = [f"[{key}] {clip(name, 60)}" for key, name in keys.items()]
     choices += ["[m] more"] if len(lines) > _LINES else []
