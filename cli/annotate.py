@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate", "annotations"]
 
-_KEYS = "123456789abcdefghijklnoprtvwxyz"  # without m, s, u and q
+_COMMANDS = ("m", "q", "s", "u")
+_KEYS = "123456789abcdefghijklnoprtvwxyz"  # without these
 _LINES = 16  # of a text that are shown
 
 
@@ -212,7 +213,7 @@ def _read(keys: dict[str, str], text: str) -> str:
         said = _key() if sys.stdin.isatty() else _line()
         if said is None:
             return "q"
-        if said in exact:
+        if said in exact and said not in _COMMANDS:
             return exact[said]
         short = said.lower()
         if short in keys or short in ("s", "u", "q"):

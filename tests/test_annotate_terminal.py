@@ -163,6 +163,13 @@ def test_a_label_that_is_a_key_has_its_own(cli, store):
     assert labels(store) == ["0", "1"]
 
 
+def test_a_label_that_is_called_like_a_command_has_a_key_and_the_command_stays(cli, store):
+    store.tag(["s", "S"])
+    done = cli("annotate", "small", "-l", "s", "-l", "S", "--count", "2", stdin="s\n1\nS\n")
+    assert "[1] s   [2] S   [s] skip" in done.stdout
+    assert labels(store) == ["s", "S"]
+
+
 def test_the_rest_of_a_long_text_is_shown_when_it_is_asked_for(cli, store, encoder):
     store.add(
         [{"key": "long", "review": " ".join(f"word{i}" for i in range(400))}], text="review", id="key", corpus="b"

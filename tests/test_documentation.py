@@ -114,17 +114,14 @@ def test_every_module_stands_in_the_design():
             assert f"`{name}`" in design or f"`{name}/`" in design, name
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "embedstore.texts",
-        "embedstore.vectors",
-        "embedstore.heads",
-        "embedstore.labels",
-        "embedstore.estimators",
-        "embedstore.cli.terminal",
-    ],
-)
+def with_examples():
+    for folder, package in (("embedstore", "embedstore"), ("cli", "embedstore.cli")):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if ">>> " in path.read_text():
+                yield ".".join([package, *path.relative_to(ROOT / folder).with_suffix("").parts])
+
+
+@pytest.mark.parametrize("module", with_examples())
 def test_examples_in_docstrings_hold(module):
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
