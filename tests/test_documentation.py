@@ -121,7 +121,7 @@ def with_examples():
                 yield ".".join([package, *path.relative_to(ROOT / folder).with_suffix("").parts])
 
 
-@pytest.mark.parametrize("module", with_examples())
+@pytest.mark.parametrize("module", list(with_examples()))
 def test_examples_in_docstrings_hold(module):
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
