@@ -1,0 +1,45 @@
+"""How long one question and its answer take, by how many there have been.
+
+``python benchmarks/annotate.py STORE TARGET SET VALUE=LABEL ...``: answers 600 questions with the column's values, on a
+copy of the store, and prints mean and maximum of each hundred.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import embedstore
+from embedstore.corpus import value_text
+from embedstore.labels import LabelSet
+
+parser = argparse.ArgumentParser()
+parser.add_argument("store")
+parser.add_argument("target")
+parser.add_argument("set")
+parser.add_argument("map", nargs="*")
+asked = parser.parse_args()
+
+labels = LabelSet.named(asked.set)
+mapping = dict(pair.split("=") for pair in asked.map)
+with tempfile.TemporaryDirectory() as folder:
+    store = embedstore.open(shutil.copytree(asked.store, Path(folder) / "store"))
+    corpus = store.corpus()
+    given = [mapping.get(value_text(v), value_text(v)) for v in corpus.column(asked.target).to_pylist()]
+    label_of = {int(p): label for p, label in zip(corpus.positions(), given, strict=True) if label in labels.names}
+    questions = store.questions(labels)
+    seconds: list[float] = []
+    print("| answers | mean s | maximum s |\n|---|---|---|")
+    while len(seconds) < 600:
+        start = time.perf_counter()
+        position = questions.next()
+        questions.accuracy()
+        label = label_of.get(position, "")
+        store.annotate(position, label, labels)
+        questions.answer(position, labels.names.index(label) if label else None)
+        seconds.append(time.perf_counter() - start)
+        if len(seconds) % 100 == 0:
+            print(f"| {len(seconds)} | {np.mean(seconds[-100:]):.3f} | {max(seconds[-100:]):.2f} |", flush=True)
