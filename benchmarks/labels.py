@@ -80,7 +80,7 @@ line("scores centred wholly", (plain - plain.mean(axis=0)).argmax(axis=1), base,
 line("a quarter of means taken off", (plain - 0.25 * plain.mean(axis=0)).argmax(axis=1), base, 0)
 start = time.perf_counter()
 prototypes = labels.prototypes(vectors_of)
-bias = own_bias(labels, prototypes, texts, vectors_of)
+bias = own_bias(labels, prototypes, texts, vectors, vectors_of)
 own = time.perf_counter() - start
 for steps in (("centre",), ("words",), STEPS):
     start = time.perf_counter()
@@ -113,7 +113,7 @@ if len(labels.names) == 2:
             "descriptions, cosine": here,
             "scores centred wholly": here - here.mean(axis=0),
             "a quarter of means + words": refine(here, some).scores,
-            "`--method best`": refine(here, some, bias=bias).scores,
+            "`--method best`": refine(here, some, bias=bias[drawn] if np.ndim(bias) == 2 else bias).scores,
         }.items():
             cells.setdefault(name, []).append(f"{(scores.argmax(axis=1) == y[drawn]).mean():.3f}")
     print("\n| share of " + labels.names[1] + " | " + " | ".join(map(str, SHARES)) + " |\n|---|" + "---|" * len(SHARES))

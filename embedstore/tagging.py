@@ -189,8 +189,8 @@ def tag(
             )
         examples = known.to_pylist() if known is not None and options.examples else None
 
-        def bias_on(corpus: Sequence[str]) -> npt.NDArray[np.float64] | None:
-            return own_bias(labels, prototypes, corpus, vectors_of)
+        def bias_on(corpus: Sequence[str], vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
+            return own_bias(labels, prototypes, corpus, vectors, vectors_of)
 
         tags = _refined(space, table, tags, names, texts_at, bias_on, options, wanted_shares, examples, notes)
     tagged: npt.NDArray[np.bool_] | None = None
@@ -237,7 +237,7 @@ def _refined(
     tags: Tags,
     names: tuple[str, ...],
     texts_at: Callable[[npt.NDArray[np.int64]], list[str]],
-    bias_on: Callable[[Sequence[str]], npt.NDArray[np.float64] | None],
+    bias_on: Callable[[Sequence[str], npt.NDArray[np.float32]], npt.NDArray[np.float64] | None],
     options: TagOptions,
     wanted: list[float] | None,
     examples: list[str | None] | None,
@@ -246,9 +246,12 @@ def _refined(
     distinct, first, inverse = np.unique(table.positions(), return_index=True, return_inverse=True)
     assert tags.scores is not None
     scores = tags.scores[first]
+    vectors = space.at(distinct)
+    if not space.spec.normalized:
+        vectors = unit_rows(vectors)
     if options.method == "best":
         corpus = texts_at(distinct)
-        refined = refine(scores, corpus, bias=bias_on(corpus), shares=wanted)
+        refined = refine(scores, corpus, bias=bias_on(corpus, vectors), shares=wanted)
         notes += refined.notes
         found = refined.scores
     else:
@@ -259,8 +262,7 @@ def _refined(
         rows = np.array(sorted(given), dtype=np.int64)
         labels = np.array([names.index(given[row]) for row in rows.tolist()], dtype=np.int64)
         notes.append(f"{len(rows):,} annotated texts are blended in")
-        vectors = space.at(distinct)
-        found = blend(found, vectors if space.spec.normalized else unit_rows(vectors), rows, labels)
+        found = blend(found, vectors, rows, labels)
     return Tags.of(found[inverse])
 
 

@@ -12,23 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.labels import LabelSet
+from embedstore.vectors import unit_rows
 
-__all__ = ["STEPS", "Refined", "neutral_statements", "own_bias", "refine"]
+__all__ = ["STEPS", "Refined", "common_words", "own_bias", "refine"]
 
 logger = logging.getLogger(__name__)
 
 STEPS = ("centre", "words")
 
-# Sentences that name a word and say nothing of it.
-_NEUTRAL = (
-    "This is about {}.",
-    "This mentions {}.",
-    "Here is something about {}.",
-    "There is {} in it.",
-    "It has to do with {}.",
-)
-_WORDS, _FEWEST_WORDS = 30, 10  # that are put into each
-_WORDS_OF = 5_000  # texts that the words are taken from
+_NEUTRAL = ("Here is something about {}.", "There is {} in it.")  # sentences that name a word and say nothing of it
+_WORDS, _FEWEST_WORDS = 300, 10  # that are put into each
+_LOOKED_AT = 5_000  # texts that words are taken from
+_BLOCK = 16_384  # texts at once
 _CENTRED = 0.25  # share of a label's mean score that is taken for its own bias, where nothing better tells
 _LEAST = 400  # texts below which nothing is learnt from them
 _MOST = 50_000  # texts that are learnt from
@@ -38,6 +33,7 @@ _PENALTY = 0.3  # C of the classifier of words
 _ONE_LABEL = 0.97  # share of one label from which learning from the tags would only repeat it
 
 Scores = npt.NDArray[np.float64]
+VectorsOf = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,8 @@ class Refined:
     notes: tuple[str, ...]
 
 
-def neutral_statements(texts: Sequence[str], *, least: int = 3) -> list[str]:
-    """Return statements that name the most common words of texts and say nothing of them.
+def common_words(texts: Sequence[str], *, least: int = 3) -> list[str]:
+    """Return the most common words of texts that are not in too many of them: 300, and none where there are under ten.
 
     Parameters
     ----------
@@ -69,38 +65,34 @@ def neutral_statements(texts: Sequence[str], *, least: int = 3) -> list[str]:
     least : int
         In how many texts a word stands at least. It stands in a twentieth of them at most, or in two: in any language,
         words that are more common tell nothing of what texts are about.
-
-    Returns
-    -------
-    list of str
-        150, of 30 words; fewer of fewer words, and none where there are less than ten.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    looked = texts[:: len(texts) // _WORDS_OF + 1]
+    looked = texts[:: len(texts) // _LOOKED_AT + 1]
     counter = CountVectorizer(binary=True, min_df=least, max_df=max(2, len(looked) // 20))
     try:
         frequency = np.asarray(counter.fit_transform(looked).sum(axis=0)).ravel()
     except ValueError:  # scikit-learn's way to say that no word is left
         return []
-    words = counter.get_feature_names_out()[np.argsort(-frequency, kind="stable")[:_WORDS]]
-    return [each.format(word) for each in _NEUTRAL for word in words] if len(words) >= _FEWEST_WORDS else []
+    words: list[str] = counter.get_feature_names_out()[np.argsort(-frequency, kind="stable")[:_WORDS]].tolist()
+    return words if len(words) >= _FEWEST_WORDS else []
 
 
 def own_bias(
     labels: LabelSet,
     prototypes: npt.NDArray[np.float32],
     texts: Sequence[str],
-    vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]],
+    vectors: npt.NDArray[np.float32],
+    vectors_of: VectorsOf,
 ) -> Scores | None:
-    """Return what of each label's scores says nothing of the texts, shape (labels,), or None where nothing tells.
+    """Return what of each label's scores says nothing of a text but what it is about; None where nothing tells.
 
     Two labels with descriptions are scored on the descriptions themselves, as many of each label: there lies the
-    middle between them. What their scores are higher on neutral statements with the corpus' words than on such
-    statements with the descriptions' words is due to what the corpus is about (calibration in the domain's words: Fei
-    et al. 2023, after Zhao et al. 2021; the wording of the statements falls out of the difference). In larger sets
-    such statements are near to labels of the middle because these are neutral too: of sets in order nothing is taken
-    off.
+    middle between them. What their scores are higher on neutral statements with common words of the corpus, those near
+    to a text before others, than on such statements with words of the descriptions is due to what the text is about
+    (calibration in the domain's words: Fei et al. 2023, after Zhao et al. 2021; the wording of the statements falls
+    out of the difference). In larger sets such statements are near to labels of the middle because these are neutral
+    too: of sets in order nothing is taken off.
 
     Parameters
     ----------
@@ -110,24 +102,43 @@ def own_bias(
         Their unit vectors.
     texts : sequence of str
         The corpus.
+    vectors : ndarray of shape (texts, dim), float32
+        Its unit vectors.
     vectors_of : callable
-        Returns the unit vectors of texts.
+        Returns the unit vectors of label texts, shape (n, dim).
+
+    Returns
+    -------
+    ndarray of shape (texts, labels) or (labels,), float64, or None
     """
     if labels.bare:
         return None
     if len(labels.names) > 2:
         return np.zeros(len(labels.names)) if labels.ordinal else None
     prompts = labels.prompts()
-    here = neutral_statements(texts)
-    there = neutral_statements([text for described in prompts for text in described], least=1)
+    here = common_words(texts)
+    there = common_words([text for described in prompts for text in described], least=1)
     if not here or not there:
         return None
+    middle = np.mean([(vectors_of(described) @ prototypes.T).mean(axis=0) for described in prompts], axis=0)
+    elsewhere = (_statements(there, vectors_of) @ prototypes.T).mean(axis=0)
+    statements = _statements(here, vectors_of)
+    scores = (statements @ prototypes.T).astype(np.float64) - elsewhere + middle
+    directions = unit_rows(statements).T
+    looked = vectors[:: len(vectors) // _LOOKED_AT + 1] @ directions
+    mean, spread = float(looked.mean()), max(float(looked.std()), 1e-9)
+    out = np.empty((len(vectors), len(labels.names)))
+    for start in range(0, len(vectors), _BLOCK):
+        near = (vectors[start : start + _BLOCK] @ directions - mean) / spread
+        weights = np.exp(near - near.max(axis=1, keepdims=True))
+        out[start : start + _BLOCK] = weights @ scores / weights.sum(axis=1, keepdims=True)
+    return out
 
-    def mean_scores(some: Sequence[str]) -> Scores:
-        return np.asarray((vectors_of(some) @ prototypes.T).mean(axis=0), dtype=np.float64)
 
-    middle = np.mean([mean_scores(described) for described in prompts], axis=0)
-    return np.asarray(middle + mean_scores(here) - mean_scores(there))
+def _statements(words: Sequence[str], vectors_of: VectorsOf) -> npt.NDArray[np.float32]:
+    """Return the mean vector of the neutral statements on each word, shape (words, dim)."""
+    found = vectors_of([each.format(word) for each in _NEUTRAL for word in words])
+    return np.asarray(found.reshape(len(_NEUTRAL), len(words), -1).mean(axis=0))
 
 
 def refine(
@@ -155,7 +166,7 @@ def refine(
         Similarity of each text to each label.
     texts : sequence of str
         The texts.
-    bias : ndarray of shape (labels,), float64, optional
+    bias : ndarray of shape (labels,) or (texts, labels), float64, optional
         As `own_bias` returns it.
     shares : sequence of float, optional
         Known shares of the labels.

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from embedstore.fewshot import blend
 from embedstore.labels import LabelSet
-from embedstore.zeroshot import _out_of_fold, neutral_statements, own_bias, refine, standardised, with_shares
+from embedstore.zeroshot import _out_of_fold, common_words, own_bias, refine, standardised, with_shares
 
 
 @pytest.fixture
@@ -47,42 +47,45 @@ def test_a_known_bias_is_taken_off_whole(corpus):
     assert accuracy(found.scores, side) > accuracy(refine(cosines, texts).scores, side) - 0.02
 
 
-def test_neutral_statements_name_the_common_words_that_are_not_everywhere():
-    common = [f"word{number:02d}" for number in range(40)]
-    # word00 stands in 43 texts, word39 in 4 of 1,000; "the" in all, and each text has a word of its own.
+def test_common_words_are_those_that_are_not_everywhere():
+    common = [f"word{number:03d}" for number in range(320)]
+    # word000 stands in 38 texts, word319 in 6 of 1,000; "the" in all, and each text has a word of its own.
     texts = [["the", f"own{row}"] for row in range(1000)]
     for number, word in enumerate(common):
-        for row in range(43 - number):
+        for row in range(38 - number // 10):
             texts[(row * 23 + number) % 1000].append(word)
-    found = neutral_statements([" ".join(words) for words in texts])
-    assert found[:2] == ["This is about word00.", "This is about word01."]
-    assert found[30:32] == ["This mentions word00.", "This mentions word01."]
-    assert len(found) == 150
-    assert not any("word30" in one or "the" in one.split() or "own" in one for one in found)
-    assert neutral_statements(["one two three"] * 500) == []
-    assert neutral_statements([""]) == []
+    found = common_words([" ".join(words) for words in texts])
+    assert found == common[:300]
+    assert common_words(["one two three"] * 500) == []
+    assert common_words([""]) == []
+    few = ["grim sour flat", "grim dull flat", "cold flat", "low", "weak mean bright warm kind fair"]
+    assert common_words(few, least=1) == sorted(
+        ["bright", "cold", "dull", "fair", "grim", "kind", "low", "mean", "sour", "warm", "weak"], key="grim".__ne__
+    )
 
 
-def test_the_bias_of_two_described_labels_is_the_middle_of_their_descriptions_moved_by_the_words(encoder):
+def test_the_bias_of_two_described_labels_is_that_of_statements_near_to_each_text(encoder):
     texts = [f"common{row % 40} own{row}" for row in range(1000)]
-    bad = [f"grim{i % 5} sour{i % 4} flat" for i in range(6)]
-    labels = LabelSet(("Bad", "Good"), (tuple(bad), ("bright", "warm light")))
+    bad, good = ("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair")
+    labels = LabelSet(("Bad", "Good"), (bad, good))
 
     def vectors_of(some):
         return np.stack([encoder.vector(text) for text in some])
 
-    def mean_scores(some):
-        return np.array([np.mean([encoder.vector(text) @ one for text in some]) for one in prototypes])
+    def statements(words):
+        forms = ("Here is something about {}.", "There is {} in it.")
+        return np.stack([(vectors_of([form.format(word) for form in forms])).mean(axis=0) for word in words])
 
-    prototypes = labels.prototypes(vectors_of)
-    found = own_bias(labels, prototypes, texts, vectors_of)
-    middle = (mean_scores(bad) + mean_scores(["bright", "warm light"])) / 2
-    # Words of at most two descriptions: "flat" and "grim0" to "sour3" are in more, or in no more.
-    words = ["grim0", "sour0", "sour1", "bright", "grim1", "grim2", "grim3", "grim4", "light", "sour2", "sour3", "warm"]
-    forms = ["This is about {}.", "This mentions {}.", "Here is something about {}.", "There is {} in it."]
-    there = [form.format(word) for form in [*forms, "It has to do with {}."] for word in words]
-    assert sorted(neutral_statements([*bad, "bright", "warm light"], least=1)) == sorted(there)
-    assert np.allclose(found, middle + mean_scores(neutral_statements(texts)) - mean_scores(there), atol=1e-6)
+    vectors, prototypes = vectors_of(texts), labels.prototypes(vectors_of)
+    found = own_bias(labels, prototypes, texts, vectors, vectors_of)
+    here = statements([f"common{i:02d}".replace("common0", "common") for i in range(40)])
+    there = statements(" ".join(bad + good).split())
+    middle = ((vectors_of(bad) @ prototypes.T).mean(axis=0) + (vectors_of(good) @ prototypes.T).mean(axis=0)) / 2
+    scores = here @ prototypes.T - (there @ prototypes.T).mean(axis=0) + middle
+    cosines = vectors @ (here / np.linalg.norm(here, axis=1, keepdims=True)).T
+    weights = np.exp((cosines - cosines.mean()) / cosines.std())
+    assert found.shape == (1000, 2)
+    assert np.allclose(found, weights @ scores / weights.sum(axis=1, keepdims=True), atol=1e-5)
 
 
 def test_where_the_bias_of_labels_is_not_told(encoder):
@@ -90,7 +93,7 @@ def test_where_the_bias_of_labels_is_not_told(encoder):
         return np.stack([encoder.vector(text) for text in some])
 
     def bias(labels, texts):
-        return own_bias(labels, labels.prototypes(vectors_of), texts, vectors_of)
+        return own_bias(labels, labels.prototypes(vectors_of), texts, vectors_of(texts), vectors_of)
 
     texts = [f"common{row % 40} own{row}" for row in range(1000)]
     two = LabelSet(("Bad", "Good"), (("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair")))
