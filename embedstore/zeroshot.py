@@ -3,7 +3,6 @@
 Each step, and what it is worth on several corpora, stands in docs/labels.md with those that did not help.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,6 @@ from embedstore.labels import LabelSet
 from embedstore.vectors import unit_rows
 
 __all__ = ["STEPS", "Refined", "common_words", "own_bias", "refine"]
-
-logger = logging.getLogger(__name__)
 
 STEPS = ("centre", "words")
 
@@ -87,12 +84,11 @@ def own_bias(
 ) -> Scores | None:
     """Return what of each label's scores says nothing of a text but what it is about; None where nothing tells.
 
-    Two labels with descriptions are scored on the descriptions themselves, as many of each label: there lies the
-    middle between them. What their scores are higher on neutral statements with common words of the corpus, those near
-    to a text before others, than on such statements with words of the descriptions is due to what the text is about
-    (calibration in the domain's words: Fei et al. 2023, after Zhao et al. 2021; the wording of the statements falls
-    out of the difference). In larger sets such statements are near to labels of the middle because these are neutral
-    too: of sets in order nothing is taken off.
+    The labels of a scale are scored on their own descriptions, as many of each label: there lies the middle between
+    them. What their scores are higher on neutral statements with common words of the corpus, those near to a text
+    before others, than on such statements with words of the descriptions is due to what the text is about (calibration
+    in the domain's words: Fei et al. 2023, after Zhao et al. 2021; the wording of the statements falls out of the
+    difference). It is not for labels that are topics: what a text is about is just what these say.
 
     Parameters
     ----------
@@ -109,12 +105,10 @@ def own_bias(
 
     Returns
     -------
-    ndarray of shape (texts, labels) or (labels,), float64, or None
+    ndarray of shape (texts, labels), float64, or None
     """
-    if labels.bare:
+    if labels.bare or not labels.ordinal:
         return None
-    if len(labels.names) > 2:
-        return np.zeros(len(labels.names)) if labels.ordinal else None
     prompts = labels.prompts()
     here = common_words(texts)
     there = common_words([text for described in prompts for text in described], least=1)
@@ -166,7 +160,7 @@ def refine(
         Similarity of each text to each label.
     texts : sequence of str
         The texts.
-    bias : ndarray of shape (labels,) or (texts, labels), float64, optional
+    bias : ndarray of shape (texts, labels), float64, optional
         As `own_bias` returns it.
     shares : sequence of float, optional
         Known shares of the labels.
