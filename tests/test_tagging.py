@@ -6,6 +6,7 @@ from conftest import LABELS, HashEncoder
 import embedstore
 from embedstore.errors import InputError, UsageError
 from embedstore.labels import LabelSet
+from embedstore.zeroshot import own_bias, refine
 
 LIKERT = LabelSet(("low", "mid", "high"), (("low",), ("mid",), ("high",)), ordinal=True)
 
@@ -138,6 +139,25 @@ def test_a_tag_is_explained_by_descriptions_and_neighbours(store, encoder):
     matches = store.search(row="k4", k=5)
     assert [one[0] for one in found.neighbours] == matches["id"].tolist()
     assert [one[2] for one in found.neighbours] == [tagged["Predicted_Labels"][int(id_[1:])] for id_ in matches["id"]]
+
+
+def test_the_best_method_takes_the_bias_of_a_scale_off(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    texts = [f"common{row % 40} own{row}" for row in range(1000)]
+    store.add([{"t": text} for text in texts], text="t")
+    store.encode()
+    words = (("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair"))
+    labels = LabelSet(("Bad", "Good"), words, ordinal=True)
+    found = store.tag(labels, method="best", scores=True)[["Bad", "Good"]].to_numpy()
+
+    def vectors_of(some):
+        return np.stack([encoder.vector(text) for text in some])
+
+    prototypes, vectors = labels.prototypes(vectors_of), vectors_of(texts)
+    bias = own_bias(labels, prototypes, texts, vectors, vectors_of)
+    wanted = refine(vectors @ prototypes.T, texts, bias=bias).scores
+    assert np.allclose(found, wanted, atol=1e-3)
+    assert not np.allclose(found, refine(vectors @ prototypes.T, texts).scores, atol=1e-2)
 
 
 def test_the_best_method_on_real_reviews(demo_home):

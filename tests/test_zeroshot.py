@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
+from embedstore import zeroshot
 from embedstore.fewshot import blend
 from embedstore.labels import LabelSet
 from embedstore.zeroshot import _out_of_fold, common_words, own_bias, refine, standardised, with_shares
@@ -66,7 +67,8 @@ def test_common_words_are_those_that_are_not_everywhere():
     )
 
 
-def test_the_bias_of_two_described_labels_is_that_of_statements_near_to_each_text(encoder):
+def test_the_bias_of_a_scale_is_that_of_statements_near_to_each_text(encoder, monkeypatch):
+    monkeypatch.setattr(zeroshot, "_BLOCK", 300)
     texts = [f"common{row % 40} own{row}" for row in range(1000)]
     bad, good = ("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair")
     labels = LabelSet(("Bad", "Good"), (bad, good), ordinal=True)
@@ -104,7 +106,7 @@ def test_where_the_bias_of_labels_is_not_told(encoder):
     assert bias(scale, ["too few"] * 20) is None
     assert bias(LabelSet(("Tea", "Cup", "Lamp"), words), texts) is None  # topics
     assert bias(LabelSet(("Bad", "Good"), (("grim",), ("bright",)), ordinal=True), texts) is None
-    assert bias(replace(LabelSet.of(["Bad", "Good"]), ordinal=True), texts) is None
+    assert bias(replace(LabelSet.of([f"step{i}" for i in range(12)]), ordinal=True), texts) is None  # names alone
 
 
 def test_words_that_go_with_the_tags_correct_them(corpus):
