@@ -145,7 +145,8 @@ def tag(
             panels.append(Confusion(joined.report.classes, joined.report.confusion))
         if joined.reliability:
             panels.append(joined.reliability)
-        draw(plot, panels, f"{store}: {joined.corpus.name}")
+        named = label_set.name or ", ".join(label_set.names)
+        draw(plot, panels, f"{store}: {joined.corpus.name} by {named} ({options['method']})")
         note(f"picture written to {plot}")
     if not as_json:
         warn_of_one_label(joined.shares, best=options["method"] == "best")
