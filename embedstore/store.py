@@ -409,6 +409,8 @@ class EmbeddingStore(Labelling):
         from embedstore.training import TrainOptions
 
         chosen = options or TrainOptions()
+        if is_annotations(target):
+            chosen = replace(chosen, drop_missing=True)
         table = self._annotated(self.corpus(corpus), target)
         tested = self._annotated(self.corpus(test_corpus), target) if test_corpus else None
         split = split_rows(

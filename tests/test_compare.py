@@ -82,6 +82,14 @@ def test_without_a_test_corpus_the_rows_of_train_are_held_out(named):
     assert logreg.accuracy == pytest.approx(named.train("mood", corpus="train").report.accuracy)
 
 
+def test_answers_of_people_are_compared_with(named):
+    mood = named.corpus("train").column("mood").to_pylist()
+    named.import_annotations([{"id": i, "label": mood[i]} for i in range(30)], ["bad", "good"], corpus="train")
+    found = named.compare("annotations", corpus="train")
+    assert found.scores[0].rows == 6
+    assert "10 of 40 rows of corpus 'train' have no 'annotations' and are left out" in found.notes
+
+
 def test_classes_without_names_are_tagged_through_a_mapping(named):
     without = named.compare("stars", test_corpus="test")
     assert "cosine labels" not in [score.method for score in without.scores]
