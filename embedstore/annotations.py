@@ -171,12 +171,13 @@ def choices(label_set: str) -> frozenset[str] | str:
 
     Examples
     --------
-    >>> choices("polarity") == choices("Positive|Negative")
+    >>> choices("polarity") == choices("Positive|Negative") == choices("mine = Negative|Positive")
     True
     """
     if label_set in SHIPPED:
         return frozenset(LabelSet.shipped(label_set).names)
-    return frozenset(label_set.split("|")) if "|" in label_set else label_set
+    names = label_set.partition(" = ")[2] or label_set
+    return frozenset(names.split("|")) if "|" in names else label_set
 
 
 def answers_to(answers: Iterable[Annotation], labels: LabelSet) -> list[Annotation]:

@@ -26,7 +26,7 @@ from embedstore.annotations import (
 from embedstore.contents import Contents, reading
 from embedstore.corpus import Corpus, value_text
 from embedstore.errors import InputError, NotFoundError, UsageError
-from embedstore.labels import Labels, LabelSet
+from embedstore.labels import SHIPPED, Labels, LabelSet
 from embedstore.questions import Order, Questions
 from embedstore.space import text_starts, texts_at
 from embedstore.storage.segments import text_key
@@ -262,11 +262,15 @@ class People(Contents):
             standing = answers_to(standing, labels)
         sets = {choices(one.label_set): one.label_set for one in standing if one.action == "label"}
         if name:
-            standing = [one for one in standing if choices(one.label_set) == choices(name)]
+            standing = [
+                one
+                for one in standing
+                if choices(one.label_set) == choices(name) or one.label_set.partition(" = ")[0] == name
+            ]
         elif len(sets) > 1 and not labels:
             raise InputError(
                 f"the annotations are of several label sets: say which, as {ANNOTATIONS}:{next(iter(sets.values()))}; "
-                f"there are {', '.join(sets.values())}"
+                f"there are {'; '.join(sets.values())}"
             )
         said, _ = agreed(standing)
         column = annotated_rows(self.path, manifest, table, said) if said else None
@@ -281,4 +285,8 @@ def _position_of(table: Corpus, id_: Any) -> int | None:
 
 
 def _name_of(labels: LabelSet) -> str:
-    return labels.name or "|".join(labels.names)
+    """Return what an answer is kept under: a shipped set's name, or the labels after the name of the set, if any."""
+    if labels.name in SHIPPED and frozenset(labels.names) == choices(labels.name):
+        return labels.name
+    joined = "|".join(labels.names)
+    return f"{labels.name} = {joined}" if labels.name else joined

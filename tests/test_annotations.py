@@ -86,6 +86,19 @@ def test_several_label_sets_are_kept_apart(store):
         store.tagging(LabelSet.shipped("likert5"), gold="annotations")
 
 
+def test_answers_with_a_label_set_of_ones_own_are_those_between_its_labels(store, tmp_path):
+    (tmp_path / "mine.yaml").write_text("Negative: [awful]\nPositive: [nice]\n")
+    mine = LabelSet.read(tmp_path / "mine.yaml")
+    store.annotate(position(store, 4), "Positive", mine)
+    assert store.annotations()["label_set"].tolist() == ["mine = Negative|Positive"]
+    store.annotate(position(store, 4), "Negative", SET)  # the same choice: it takes the other's place
+    store.annotate(position(store, 5), "Positive", mine)
+    assert store.annotations()["label"].tolist() == ["Negative", "Positive"]
+    assert store.tagging(LabelSet.shipped("polarity"), gold="annotations").report.rows == 2
+    assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
+    assert store.import_annotations(store.annotation_table().to_pylist()) == 2
+
+
 def test_answers_are_kept_with_where_they_were_given_and_outlive_the_table(store, rows):
     store.annotate(position(store, 4), "Positive", SET, who="ann")
     found = store.annotations().iloc[0]
