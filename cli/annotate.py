@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -40,6 +41,8 @@ __all__ = ["annotate", "annotations"]
 _COMMANDS = ("m", "q", "s", "u")
 _KEYS = "123456789abcdefghijklnoprtvwxyz"  # without these
 _LINES = 16  # of a text that are shown
+_BEGUN = re.compile(rb"\x1b+(\[\[?[0-9;?]*|O)?")  # an escape sequence that goes on
+_WAIT, _LONGEST = 0.5, 16  # seconds for the rest of what a key sends, which comes in pieces from afar; bytes of it
 
 
 @click.command()
@@ -152,8 +155,8 @@ def _ask(
     count: int | None,
 ) -> int:
     keys = _keys_of(labels.names)
-    answered = 0
-    while count is None or answered < count:
+    given: list[bool] = []  # in this session: whether a label, or a skip
+    while count is None or sum(given) < count:
         position = questions.next()
         if position is None:
             note("every text has an answer or was skipped")
@@ -168,16 +171,16 @@ def _ask(
                 click.echo("  nothing to undo")
                 continue
             store.take_back(last, labels, who=who, corpus=corpus)
-            answered -= last in questions.answers
             questions.forget()
+            del given[-1:]
             click.echo("  taken back")
             continue
         label = "" if choice == "s" else keys[choice]
         store.annotate(position, label, labels, who=who, corpus=corpus)
         questions.answer(position, labels.names.index(label) if label else None)
-        answered += bool(label)
+        given.append(bool(label))
         click.echo(f"  {clean(label) or 'skipped'}")
-    return max(0, answered)
+    return sum(given)
 
 
 def _width() -> int:
@@ -236,9 +239,9 @@ def _key() -> str | None:
     said = os.read(sys.stdin.fileno(), 1)
     if said in (b"", b"\x04"):
         return None
-    while select.select([sys.stdin], [], [], 0.02)[0] and (said[0] == 0x1B or said[0] >= 0x80):
+    while (_BEGUN.fullmatch(said) or not _is_text(said)) and select.select([sys.stdin], [], [], _WAIT)[0]:
         said += os.read(sys.stdin.fileno(), 1)
-        if (said[0] >= 0x80 and _is_text(said)) or (len(said) > 2 and said[0] == 0x1B and 0x40 <= said[-1] <= 0x7E):
+        if len(said) > _LONGEST:
             break
     return "a special key" if said[0] == 0x1B else said.decode(errors="replace")
 

@@ -1,5 +1,6 @@
 """Tables of what people said, read and checked before anything of them is kept."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,9 @@ from embedstore.errors import InputError
 from embedstore.labels import LabelSet
 from embedstore.tables import ReadOptions, sources_of
 
-__all__ = ["answer_rows", "check_contradictions", "check_labels"]
+__all__ = ["answer_rows", "check_contradictions", "check_labels", "news"]
+
+logger = logging.getLogger(__name__)
 
 _TEXTS = ("label", "label_set", "who", "when", "corpus", "text")
 
@@ -78,3 +81,20 @@ def check_contradictions(answers: Iterable[Annotation]) -> None:
                 f"the annotations call row {one.row!r} {before.label!r} and {one.label!r}, by the same person: leave "
                 "one of them; nothing was kept"
             )
+
+
+def news(answers: Iterable[Annotation], standing: Iterable[Annotation]) -> list[Annotation]:
+    """Return the answers that neither stand already nor are older than what the same person said since."""
+    stands = {(one.text, one.who, choices(one.label_set)): one for one in standing}
+    found, older = [], 0
+    for one in answers:
+        before = stands.get((one.text, one.who, choices(one.label_set)))
+        if before and before.label == one.label:
+            continue
+        if before and one.when and datetime.fromisoformat(one.when) < datetime.fromisoformat(before.when):
+            older += 1
+            continue
+        found.append(one)
+    if older:
+        logger.warning("annotations that are older than the same person's answer that stands are left out: %d", older)
+    return found

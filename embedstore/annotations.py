@@ -5,6 +5,7 @@ corpus that is read anew. Of the answers of one person to one text the last coun
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -35,11 +36,13 @@ __all__ = [
     "choices",
     "current",
     "is_annotations",
+    "is_called",
     "keep",
     "keys_at",
     "positions_of",
     "read_annotations",
     "read_part",
+    "set_name",
 ]
 
 ANNOTATIONS = "annotations"
@@ -166,6 +169,20 @@ def is_annotations(target: str) -> bool:
     return target.partition(":")[0] == ANNOTATIONS
 
 
+def set_name(labels: LabelSet) -> str:
+    r"""Return what an answer is kept under: a shipped set's name, or the labels after the name of the set, if any.
+
+    Examples
+    --------
+    >>> print(set_name(LabelSet.of(["a|b", "x = 1"])))
+    a\|b|x \= 1
+    """
+    if labels.name in SHIPPED and frozenset(labels.names) == choices(labels.name):
+        return labels.name
+    joined = "|".join(map(_escaped, labels.names))
+    return f"{_escaped(labels.name)} = {joined}" if labels.name else joined
+
+
 def choices(label_set: str) -> frozenset[str] | str:
     """Return the labels that there were to choose from, where a label set's name tells them, or else its name.
 
@@ -176,8 +193,21 @@ def choices(label_set: str) -> frozenset[str] | str:
     """
     if label_set in SHIPPED:
         return frozenset(LabelSet.shipped(label_set).names)
-    names = label_set.partition(" = ")[2] or label_set
-    return frozenset(names.split("|")) if "|" in names else label_set
+    names = [_plain(one) for one in re.findall(r"(?:\\[\\|=]|[^|])+", label_set.partition(" = ")[2] or label_set)]
+    return frozenset(names) if len(names) > 1 else label_set
+
+
+def is_called(label_set: str, name: str) -> bool:
+    """Return whether a user who writes `name` may mean a label set: by its own name, or by its labels."""
+    return name in (label_set, _plain(label_set.partition(" = ")[0])) or choices(label_set) == choices(name)
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([\\|=])", r"\\\1", name)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\\([\\|=])", r"\1", name)
 
 
 def answers_to(answers: Iterable[Annotation], labels: LabelSet) -> list[Annotation]:

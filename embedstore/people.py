@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotation_tables import answer_rows, check_contradictions, check_labels
+from embedstore.annotation_tables import answer_rows, check_contradictions, check_labels, news
 from embedstore.annotations import (
     ANNOTATIONS,
     Annotation,
@@ -18,15 +18,17 @@ from embedstore.annotations import (
     choices,
     current,
     is_annotations,
+    is_called,
     keep,
     keys_at,
     positions_of,
     read_annotations,
+    set_name,
 )
 from embedstore.contents import Contents, reading
 from embedstore.corpus import Corpus, value_text
 from embedstore.errors import InputError, NotFoundError, UsageError
-from embedstore.labels import SHIPPED, Labels, LabelSet
+from embedstore.labels import Labels, LabelSet
 from embedstore.questions import Order, Questions
 from embedstore.space import text_starts, texts_at
 from embedstore.storage.segments import text_key
@@ -110,12 +112,12 @@ class People(Contents):
         label_set = LabelSet.of(labels)
         if label and label not in label_set.names:
             raise UsageError(f"expected one of {', '.join(label_set.names)}, found {label!r}")
-        keep(self.path, [self._answer(position, label, _name_of(label_set), who, corpus)])
+        keep(self.path, [self._answer(position, label, set_name(label_set), who, corpus)])
 
     @reading
     def take_back(self, position: int, labels: Labels, *, who: str = "", corpus: str | None = None) -> None:
         """Take back the last answer, or skip, of a person to the text at a position."""
-        answer = self._answer(position, "", _name_of(LabelSet.of(labels)), who, corpus)
+        answer = self._answer(position, "", set_name(LabelSet.of(labels)), who, corpus)
         keep(self.path, [Annotation(text=answer.text, label="", label_set=answer.label_set, action="undo", who=who)])
 
     def _answer(self, position: int, label: str, label_set: str, who: str, corpus: str | None) -> Annotation:
@@ -196,7 +198,9 @@ class People(Contents):
     def import_annotations(
         self, table: Any, labels: Labels | None = None, *, corpus: str | None = None, who: str = ""
     ) -> int:
-        """Keep the answers in a table; return how many. All of it is kept, or nothing.
+        """Keep the answers in a table; return how many are new. All of it is kept, or nothing.
+
+        What stands already is not kept twice, and an answer does not take the place of a later one.
 
         Parameters
         ----------
@@ -229,7 +233,7 @@ class People(Contents):
             if position is None:
                 gone.append(value_text(row["id"]))
                 continue
-            name = row["label_set"] or (_name_of(label_set) if label_set else "")
+            name = row["label_set"] or (set_name(label_set) if label_set else "")
             made = self._answer(position, row["label"], name, row["who"] or who, found.name)
             answers.append(replace(made, when=row["when"]))
         if gone:
@@ -238,6 +242,7 @@ class People(Contents):
                 "them out of the file, or add the rows; nothing was kept"
             )
         check_contradictions(answers)
+        answers = news(answers, current(read_annotations(self.path, self.manifest)))
         keep(self.path, answers)
         return len(answers)
 
@@ -261,16 +266,16 @@ class People(Contents):
         if labels:
             standing = answers_to(standing, labels)
         sets = {choices(one.label_set): one.label_set for one in standing if one.action == "label"}
+        there = "; ".join(sets.values())
         if name:
-            standing = [
-                one
-                for one in standing
-                if choices(one.label_set) == choices(name) or one.label_set.partition(" = ")[0] == name
-            ]
-        elif len(sets) > 1 and not labels:
+            standing = [one for one in standing if is_called(one.label_set, name)]
+            if sets and not standing:
+                raise InputError(f"no annotations are of a label set {name!r}: there are {there}")
+            sets = {among: called for among, called in sets.items() if is_called(called, name)}
+        if len(sets) > 1 and not labels:
             raise InputError(
                 f"the annotations are of several label sets: say which, as {ANNOTATIONS}:{next(iter(sets.values()))}; "
-                f"there are {'; '.join(sets.values())}"
+                f"there are {there}"
             )
         said, _ = agreed(standing)
         column = annotated_rows(self.path, manifest, table, said) if said else None
@@ -282,11 +287,3 @@ def _position_of(table: Corpus, id_: Any) -> int | None:
         return int(table.positions()[table.row_of(id_)])
     except NotFoundError:
         return None
-
-
-def _name_of(labels: LabelSet) -> str:
-    """Return what an answer is kept under: a shipped set's name, or the labels after the name of the set, if any."""
-    if labels.name in SHIPPED and frozenset(labels.names) == choices(labels.name):
-        return labels.name
-    joined = "|".join(labels.names)
-    return f"{labels.name} = {joined}" if labels.name else joined

@@ -92,11 +92,12 @@ def test_a_key_is_an_answer(terminal, store):
 
 
 def test_keys_that_are_no_characters_are_no_answers(terminal, store):
-    for number, sent in enumerate(("\x1b[3~", "\x1b[1;2C", "\x1bOA", "\x1b[24~"), 1):
+    for number, sent in enumerate(("\x1b[3~", "\x1b[1;2C", "\x1bOA", "\x1b[24~", "\x1b[[A", "\x1b\x1b[A"), 1):
         terminal.press(sent)
         terminal.wait_for("found 'a special key'", number)
     terminal.press("é")
     terminal.wait_for("found 'é'")
+    assert "found 'A'" not in terminal.seen
     assert labels(store) == []
     terminal.press("2")
     terminal.wait_for("[q] quit", 2)
@@ -187,6 +188,13 @@ def test_an_answer_of_an_earlier_session_can_be_taken_back(cli, store):
     done = cli("annotate", "small", *CHOICES, stdin="u\n")
     assert "taken back" in done.stdout
     assert labels(store) == []
+
+
+def test_what_is_taken_back_of_earlier_sessions_is_not_counted(cli, store):
+    cli("annotate", "small", *CHOICES, "--count", "2", stdin="1\n1\n")
+    done = cli("annotate", "small", *CHOICES, "--count", "2", stdin="u\nu\n2\n2\n2\n")
+    assert "answers kept: 2" in done.stderr
+    assert labels(store) == ["Tea", "Tea"]
 
 
 def test_answers_are_listed_by_person_and_corpus(cli, store):

@@ -5,7 +5,17 @@ import pytest
 from conftest import LABELS
 
 import embedstore
-from embedstore.annotations import _PARTS, Annotation, agreed, answers_to, current, keep, read_annotations
+from embedstore.annotations import (
+    _PARTS,
+    Annotation,
+    agreed,
+    answers_to,
+    choices,
+    current,
+    keep,
+    read_annotations,
+    set_name,
+)
 from embedstore.errors import DamagedStoreError, InputError, UsageError
 from embedstore.fewshot import blend
 from embedstore.labels import LabelSet
@@ -80,7 +90,9 @@ def test_several_label_sets_are_kept_apart(store):
         store.label_set("annotations")
     assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
     assert store.label_set("annotations:Lamp|Tea").names == ("Lamp", "Tea")
-    with pytest.raises(InputError, match="was annotated yet"):
+    with pytest.raises(
+        InputError, match=r"no annotations are of a label set 'likert5': there are Negative\|Positive; Tea"
+    ):
         store.label_set("annotations:likert5")
     with pytest.raises(InputError, match="was annotated yet with the labels Very Negative"):
         store.tagging(LabelSet.shipped("likert5"), gold="annotations")
@@ -96,7 +108,38 @@ def test_answers_with_a_label_set_of_ones_own_are_those_between_its_labels(store
     assert store.annotations()["label"].tolist() == ["Negative", "Positive"]
     assert store.tagging(LabelSet.shipped("polarity"), gold="annotations").report.rows == 2
     assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
-    assert store.import_annotations(store.annotation_table().to_pylist()) == 2
+    assert store.import_annotations(store.annotation_table().to_pylist()) == 0
+    store.annotate(
+        position(store, 6), "Neutral", LabelSet(("Neutral", *LABELS), (("so",), ("no",), ("yes",)), name="mine")
+    )
+    with pytest.raises(InputError, match="several label sets"):
+        store.label_set("annotations:mine")
+
+
+@pytest.mark.parametrize("names", [["a|b", "c"], ["x = 1", "x = 2"], ["a\\", "|b"], ["=", "\\="]])
+@pytest.mark.parametrize("name", ["", "mine", "a = b", "a|b"])
+def test_labels_may_be_called_anything(store, names, name):
+    labels = LabelSet(tuple(names), tuple((one,) for one in names), name=name)
+    store.annotate(position(store, 4), names[1], labels)
+    assert choices(set_name(labels)) == frozenset(names)
+    assert len(answers_to(read_annotations(store.path), labels)) == 1
+    assert store.import_annotations(store.annotation_table().to_pylist()) == 0
+
+
+def test_an_import_repeats_nothing_and_takes_no_later_answer_away(store, caplog):
+    at = position(store, 4)
+    store.annotate(at, "Positive", SET, who="ann")
+    exported = store.annotation_table().to_pylist()
+    assert store.import_annotations(exported) == 0
+    store.take_back(at, SET, who="ann")
+    assert store.annotations().empty
+    assert store.import_annotations(exported) == 1
+    store.annotate(at, "Negative", SET, who="ann")
+    assert store.import_annotations([{**exported[0], "when": "2001-01-31T12:00:00+00:00"}]) == 0
+    assert "left out: 1" in caplog.text
+    assert store.annotations()["label"].tolist() == ["Negative"]
+    assert store.import_annotations([{**exported[0], "when": "2101-01-31T12:00:00+00:00"}]) == 1
+    assert store.annotations()["label"].tolist() == ["Positive"]
 
 
 def test_answers_are_kept_with_where_they_were_given_and_outlive_the_table(store, rows):
@@ -148,6 +191,9 @@ def test_altered_answers_are_an_error(store):
     with pytest.raises(DamagedStoreError, match="was altered"):
         store.annotations()
     assert store.verify().damaged
+    path.write_bytes(path.read_bytes() + b"x")
+    (fault,) = store.verify().faults
+    assert "Restore it from a backup" in fault
 
 
 @pytest.mark.parametrize(

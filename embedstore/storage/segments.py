@@ -151,7 +151,7 @@ def _checked(root: Path, file: FileRecord) -> tuple[str, os.stat_result]:
 
 
 def _advice(file: FileRecord) -> str:
-    if file.path.startswith(("texts/", "corpora/")):
+    if file.path.startswith(("texts/", "corpora/", "annotations/")):
         return "Restore it from a backup; `embedstore verify STORE` lists all that is damaged"
     return "Run `embedstore verify STORE --repair` to forget what is damaged, then make it again (encode, index, train)"
 
