@@ -82,7 +82,8 @@ def verify(store: str, repair: bool, as_json: bool) -> None:
         click.echo(clean(fault), err=True)
     if report.faults:
         raise DamagedStoreError(
-            f"{len(report.faults)} faults in {report.files:,} files: restore texts, tables and annotations from a backup; "
+            f"{len(report.faults)} faults in {report.files:,} files: restore texts, tables and annotations from a "
+            "backup; "
             "`embedstore verify STORE --repair` forgets damaged vectors, indexes and probes, which can be made again"
         )
     if not as_json:
