@@ -262,7 +262,7 @@ def test_a_damaged_text_is_not_forgotten(store, cli):
     path = store.path / store.manifest.texts[0].file.path
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    assert "restore texts and tables from a backup" in cli.fails(4, "verify", store.path, "--repair")
+    assert "restore texts, tables and annotations from a backup" in cli.fails(4, "verify", store.path, "--repair")
     path.write_bytes(whole)
     assert cli("verify", store.path).returncode == 0
 
