@@ -52,12 +52,11 @@ def init(store: str, file: Path, target: str, count: int, force: bool, corpus: s
     """Start a label set from a column: each value, with the texts that are most typical of it."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise OutputError(f"expected a name that ends in .yaml, found {file}")
-    if not file.parent.is_dir():
-        raise OutputError(f"can't write {file}: there is no folder {file.parent}; make it first")
+    from embedstore.output import check_place, published
+
+    check_place(file)
     if file.exists() and not force:
         raise OutputError(f"{file} is there already: choose another name, or give --force")
-    from embedstore.output import published
-
     label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space)
     with published(file) as temp:
         temp.write_text(label_set.to_yaml(), encoding="utf-8")

@@ -75,7 +75,7 @@ def check_contradictions(answers: Iterable[Annotation]) -> None:
     """Raise an `InputError` if one person calls a text by two labels of a set."""
     said: dict[Any, Annotation] = {}
     for one in answers:
-        before = said.setdefault((one.text, one.who, choices(one.label_set)), one)
+        before = said.setdefault(one.question, one)
         if before.label != one.label:
             raise InputError(
                 f"the annotations call row {one.row!r} {before.label!r} and {one.label!r}, by the same person: leave "
@@ -85,10 +85,10 @@ def check_contradictions(answers: Iterable[Annotation]) -> None:
 
 def news(answers: Iterable[Annotation], standing: Iterable[Annotation]) -> list[Annotation]:
     """Return the answers that neither stand already nor are older than what the same person said since."""
-    stands = {(one.text, one.who, choices(one.label_set)): one for one in standing}
+    stands = {one.question: one for one in standing}
     found, older = [], 0
     for one in answers:
-        before = stands.get((one.text, one.who, choices(one.label_set)))
+        before = stands.get(one.question)
         if before and before.label == one.label:
             continue
         if before and one.when and datetime.fromisoformat(one.when) < datetime.fromisoformat(before.when):

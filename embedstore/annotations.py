@@ -99,6 +99,11 @@ class Annotation:
             if not good:
                 raise UsageError(f"expected {field.name} of an annotation to be a text, found {value!r}")
 
+    @property
+    def question(self) -> tuple[str, str, frozenset[str] | str]:
+        """The text, who was asked, and the choices: one answer of each stands."""
+        return self.text, self.who, choices(self.label_set)
+
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Annotation":
         """Read what `dataclasses.asdict` returned."""
@@ -157,7 +162,7 @@ def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
     path = check_hash(root, part.file, "restore it from a backup; people gave what it holds")
     try:
         listed = [Annotation.from_json(value) for value in json.loads(path.read_bytes())["annotations"]]
-    except (UsageError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
     if len(listed) != part.count:
         raise DamagedStoreError(f"{path} holds {len(listed)} annotations, expected {part.count}")
@@ -232,7 +237,7 @@ def current(answers: Iterable[Annotation]) -> list[Annotation]:
     """
     stacks: dict[tuple[str, str, frozenset[str] | str], list[tuple[int, Annotation]]] = {}
     for number, one in enumerate(answers):
-        stack = stacks.setdefault((one.text, one.who, choices(one.label_set)), [])
+        stack = stacks.setdefault(one.question, [])
         if one.action != "undo":
             stack.append((number, one))
         elif stack:

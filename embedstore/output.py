@@ -13,7 +13,15 @@ import pyarrow as pa
 from embedstore.errors import OutputError
 from embedstore.storage import files
 
-__all__ = ["OutputFormat", "output_format", "published", "spreadsheet_safe", "write_stream", "write_table"]
+__all__ = [
+    "OutputFormat",
+    "check_place",
+    "output_format",
+    "published",
+    "spreadsheet_safe",
+    "write_stream",
+    "write_table",
+]
 
 _FORMULA = r"^([=+\-@\t\r\n])"
 OutputFormat = Literal["csv", "tsv", "jsonl", "parquet"]
@@ -38,11 +46,16 @@ def output_format(path: Path) -> OutputFormat:
     format_ = _SUFFIXES.get(path.suffix.lower())
     if format_ is None:
         raise OutputError(f"can't tell the format of {path}: expected a name that ends in {', '.join(_SUFFIXES)}")
+    check_place(path)
+    return cast(OutputFormat, format_)
+
+
+def check_place(path: Path) -> None:
+    """Raise an `OutputError` unless a file can be put at `path`: its folder is there, and it is none itself."""
     if not path.parent.is_dir():
         raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise OutputError(f"can't write {path}: it is a folder")
-    return cast(OutputFormat, format_)
 
 
 @contextmanager

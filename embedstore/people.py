@@ -72,13 +72,14 @@ class People(Contents):
         labels_of, _ = agreed(standing)
         own = [one.text for one in standing if one.who == who]
         places = positions_of(self.path, manifest, [*labels_of, *own])
+        asked = [places[key] for key in own if key in places]
         return Questions(
             chosen,
             table.positions(),
             label_set.prototypes(vectors_of),
             answers={places[key]: label_set.names.index(label) for key, label in labels_of.items() if key in places},
-            skipped=[places[key] for key in own if key in places],
-            history=[places[key] for key in own if key in places],
+            skipped=asked,
+            history=asked,
             order=order,
             random_state=[seed, *who.encode(errors="replace")],
         )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from embedstore.calibration import Reliability
 from embedstore.errors import MissingExtraError, OutputError
-from embedstore.output import published
+from embedstore.output import check_place, published
 
 __all__ = [
     "COLOURS",
@@ -92,10 +92,7 @@ def picture_path(path: Path) -> Path:
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise OutputError(f"can't draw {path}: expected a name that ends in {', '.join(_SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise OutputError(f"can't write {path}: it is a folder")
+    check_place(path)
     figure(1, 1)
     return path
 
@@ -151,6 +148,7 @@ def save(whole: Any, path: Path, title: str) -> None:
         warnings.simplefilter("ignore")  # of glyphs that no font has
         fonts.setLevel(logging.ERROR)
         try:
+            _settle(whole)
             whole.savefig(content, format=kind, dpi=150, metadata=unsaid)
         finally:
             fonts.setLevel(before)
@@ -164,6 +162,14 @@ def save(whole: Any, path: Path, title: str) -> None:
         ).encode("utf-8", "replace")
     with published(path) as temp:
         temp.write_bytes(data)
+
+
+def _settle(whole: Any) -> None:
+    """Lay a figure out once and round where its axes are: the solver's last digits differ from run to run."""
+    whole.draw_without_rendering()
+    whole.set_layout_engine("none")
+    for ax in whole.axes:
+        ax.set_position(np.round(ax.get_position().bounds, 6))
 
 
 def _height(panel: Panel) -> float:
