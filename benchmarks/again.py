@@ -1,4 +1,7 @@
-"""`encode` again with nothing new: a CSV file of a million rows, against pyarrow reading it and llm's second run."""
+"""Time a repeated `add` and `encode` of an unchanged CSV file of a million rows, against pyarrow and llm.
+
+pyarrow reads the same file once; llm embeds the same texts a second time.
+"""
 
 import time
 from pathlib import Path
@@ -26,7 +29,7 @@ with scratch() as folder:
     reports = []
 
     def again() -> None:
-        """Give the same file again."""
+        """Add and encode the same file again."""
         store.add(table, text="text", id="id")
         reports.append(store.encode())
 

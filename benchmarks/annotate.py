@@ -1,7 +1,7 @@
-"""How long one question and its answer take, by how many there have been.
+"""Time one annotation question and its answer, as the number of answers grows.
 
-``python benchmarks/annotate.py STORE TARGET SET VALUE=LABEL ...``: answers 600 questions with the column's values, on a
-copy of the store, and prints mean and maximum of each hundred.
+``python benchmarks/annotate.py STORE TARGET SET VALUE=LABEL ...`` answers up to 600 questions with the column's values,
+on a copy of the store, and prints the mean and the maximum of each hundred.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import embedstore
-from embedstore.corpus import value_text
-from embedstore.labels import LabelSet
+from embedstore.core.values import value_text
+from embedstore.labels.label_set import LabelSet
 
 parser = argparse.ArgumentParser()
 parser.add_argument("store")
@@ -30,16 +30,17 @@ with tempfile.TemporaryDirectory() as folder:
     corpus = store.corpus()
     given = [mapping.get(value_text(v), value_text(v)) for v in corpus.column(asked.target).to_pylist()]
     label_of = {int(p): label for p, label in zip(corpus.positions(), given, strict=True) if label in labels.names}
-    questions = store.questions(labels)
+    session = store.annotations.session(labels)
     seconds: list[float] = []
     print("| answers | mean s | maximum s |\n|---|---|---|")
     while len(seconds) < 600:
         start = time.perf_counter()
-        position = questions.next()
-        questions.accuracy()
-        label = label_of.get(position, "")
-        store.annotate(position, label, labels)
-        questions.answer(position, labels.names.index(label) if label else None)
+        question = session.question
+        if question is None:
+            break
+        session.accuracy()
+        label = label_of.get(question.position)
+        session.answer(label) if label else session.skip()
         seconds.append(time.perf_counter() - start)
         if len(seconds) % 100 == 0:
             print(f"| {len(seconds)} | {np.mean(seconds[-100:]):.3f} | {max(seconds[-100:]):.2f} |", flush=True)

@@ -1,4 +1,4 @@
-"""Approximate search at recall@10 of 0.95 or more on real review vectors: against hnswlib and usearch."""
+"""Time approximate search at a recall@10 of at least 0.95 on real review vectors, against hnswlib and usearch."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from common import PEERS, Remembered, result, reviews, scratch, side_by_side
 
 import embedstore
 from embedstore.encoders import EncoderOptions, describe, load
-from embedstore.index import OpenIndex
+from embedstore.vectors.index import OpenIndex
 
 K, QUERIES, WANTED = 10, 2000, 0.95
 
 texts = reviews()
 encoder = load(describe(None, EncoderOptions()), sample=texts[:16])
-# Every review's vector, and those of halves of reviews until there are 31,000: real texts, though not whole ones.
+# All reviews, then halves of reviews up to 31,000 texts in total.
 halves = [part for text in texts for part in (text[: len(text) // 2], text[len(text) // 2 :]) if part.strip()]
 halves = [text for text in dict.fromkeys(halves) if text not in set(texts)][: max(0, 31_000 - len(texts))]
 texts += halves
@@ -31,7 +31,7 @@ exact = np.argpartition(-(queries @ stored.T), K, axis=1)[:, :K]
 
 
 def recall(found: np.ndarray) -> float:
-    """Return the share of the exact neighbours that were found."""
+    """Return the share of the exact neighbours among the found ones (recall@K)."""
     return float(np.mean([len(set(a) & set(b)) / K for a, b in zip(exact.tolist(), found.tolist(), strict=True)]))
 
 
@@ -40,11 +40,10 @@ with scratch() as folder:
     store.add([{"text": text} for text in texts[held_out:]], text="text")
     store.encode()
     store.index("hnsw")
-    ours = OpenIndex(store.path, store.manifest, store.space())
+    (record,) = store.manifest.indexes.values()
+    ours = OpenIndex(record, store.space())
     place = {text: number for number, text in enumerate(texts[held_out:])}
-    from embedstore.space import texts_at
-
-    order = np.array([place[text] for text in texts_at(store.path, store.manifest, np.arange(len(stored)))])
+    order = np.array([place[text] for text in store.space().texts.at(np.arange(len(stored)))])
 
     theirs = hnswlib.Index(space="ip", dim=stored.shape[1])
     theirs.init_index(len(stored), M=16, ef_construction=200)

@@ -1,4 +1,4 @@
-"""What one waits for at the prompt: whole processes, against `python -c "import numpy, pyarrow"` and against llm."""
+"""Time whole commands with process start, against `python -c "import numpy, pyarrow"` and llm."""
 
 import itertools
 from pathlib import Path
@@ -38,7 +38,7 @@ with scratch() as folder:
         asked = f"{reach} x the limit"
         result(f"cold: {work}", found[work], found["limit"], "import numpy, pyarrow", {}, asked, "rows counted")
 
-    # New texts: a store of real vectors, and the same texts in llm's collection.
+    # Searches with new texts, in a store of real vectors and in an llm collection of the same texts.
     texts = reviews(1000)
     store = embedstore.create(f"{folder}/reviews")
     store.add([{"text": text} for text in texts], text="text")

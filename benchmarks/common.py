@@ -1,4 +1,4 @@
-"""What every benchmark shares: work timed side by side, stores to time it on, and the form of a result."""
+"""Shared parts of the benchmarks: timing side by side, stores to measure, and the format of a result."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 import embedstore
+from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.encoders import EncoderOptions, describe
-from embedstore.spec import EncoderSpec, Provenance
 
 ROOT = Path(__file__).parent.parent
 BIN = ROOT / ".venv" / "bin"
@@ -24,7 +24,7 @@ LABELS = ["one", "two", "three", "four", "five"]
 
 
 class RandomEncoder:
-    """Unit vectors that depend on the texts alone: a store of a million costs seconds."""
+    """An encoder of random unit vectors that depend only on the texts; a million texts take seconds."""
 
     def __init__(self, dimension: int = 384, dtype: str = "float32") -> None:
         self.dimension = dimension
@@ -42,7 +42,7 @@ class RandomEncoder:
 
 
 class Remembered:
-    """Gives back vectors that were computed before: the same space in another stored dtype, or a part of it."""
+    """An encoder that returns precomputed vectors, to store all or some of them again or in another dtype."""
 
     def __init__(self, texts: Sequence[str], vectors: np.ndarray, dtype: str = "float32") -> None:
         self._rows = dict(zip(texts, vectors, strict=True))
@@ -52,7 +52,7 @@ class Remembered:
         self.provenance = RandomEncoder().provenance
 
     def encode(self, texts, *, prompt=None, on_texts=None):
-        """Return the vectors of known texts; those of labels are drawn."""
+        """Return the vectors of known texts, and random vectors for all others (labels)."""
         drawn = RandomEncoder(self.dimension)
         rows = [self._rows[text] if text in self._rows else drawn.encode([text])[0] for text in texts]
         if on_texts:
@@ -61,7 +61,7 @@ class Remembered:
 
 
 def random_store(folder: Path, rows: int, dimension: int = 384) -> "embedstore.EmbeddingStore":
-    """Make a store of distinct short texts with random vectors and the labels cached."""
+    """Make a store of distinct short texts with random vectors, and with cached vectors of LABELS."""
     store = embedstore.create(folder, encoder=RandomEncoder(dimension))
     for start in range(0, rows, 100_000):
         stop = min(rows, start + 100_000)
@@ -69,16 +69,16 @@ def random_store(folder: Path, rows: int, dimension: int = 384) -> "embedstore.E
         store.add(pd.DataFrame(table), text="text", id="id")
         store.encode()
     store.tag(LABELS)
-    os.sync()  # or what is written to the disk in the background is measured too
+    os.sync()  # otherwise the timing includes background writes to the disk
     return store
 
 
 def side_by_side(actions: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
-    """Return the median seconds of each action, done in turn `rounds` times after one round that does not count."""
+    """Return the median seconds of each action over `rounds` rounds, with the actions in turn, after a warm-up."""
     times: dict[str, list[float]] = {name: [] for name in actions}
     for number in range(rounds + 1):
         for name, action in actions.items():
-            time.sleep(0.03)  # threads of a BLAS spin for 20 ms after a product: not at the next one's cost
+            time.sleep(0.03)  # BLAS threads spin for 20 ms after a product and would slow the next action
             start = time.perf_counter()
             action()
             if number:
@@ -87,7 +87,7 @@ def side_by_side(actions: Mapping[str, Callable[[], object]], rounds: int = 7) -
 
 
 def command(*words: object, **environment: str) -> Callable[[], str]:
-    """Return what runs a command in a process of its own, its output read to the end."""
+    """Return a function that runs a command in a separate process and returns its whole output."""
 
     def run() -> str:
         every = {**os.environ, **environment}
@@ -100,7 +100,7 @@ def command(*words: object, **environment: str) -> Callable[[], str]:
 
 
 def llm(folder: Path, texts: Sequence[str]) -> tuple[Callable[..., Callable[[], str]], list[object]]:
-    """Set llm up with the bundled model: what makes a command of it, and the words that embed the texts."""
+    """Set up llm with the bundled model; return a function that makes llm commands, and the words of `embed-multi`."""
     place = folder / "llm"
     place.mkdir()
     (place / "texts.json").write_text(json.dumps([{"id": str(n), "text": text} for n, text in enumerate(texts)]))
@@ -129,7 +129,7 @@ def result(
 
 
 def scratch() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder that goes when the benchmark ends."""
+    """Return a temporary folder, to use as a context manager."""
     return tempfile.TemporaryDirectory(prefix="embedstore-bench-")
 
 

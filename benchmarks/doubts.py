@@ -1,6 +1,6 @@
-"""How many planted label errors are found: `python benchmarks/doubts.py STORE TARGET`.
+"""Measure how many planted label errors are found: `python benchmarks/doubts.py STORE TARGET`.
 
-One in twenty labels of the store's only corpus is given another class, by a seeded generator, in memory.
+A seeded generator changes the class of one in twenty labels of the store's only corpus, in memory.
 """
 
 import sys
@@ -9,14 +9,14 @@ import time
 import numpy as np
 
 import embedstore
-from embedstore.doubts import Confident, confident
-from embedstore.training import TrainOptions
+from embedstore.learning import TrainOptions
+from embedstore.learning.doubts import LabelErrors, find_label_errors
 
 SHARE, SEEDS = 0.05, 3
 
 
 def planted(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels of which some are another class than before, and which ones those are."""
+    """Return the labels with some classes changed, and a mask of the changed ones."""
     rng = np.random.default_rng(seed)
     wrong = rng.choice(len(y), round(SHARE * len(y)), replace=False)
     labels = y.copy()
@@ -25,16 +25,16 @@ def planted(y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ranking(wrong: np.ndarray, order: np.ndarray) -> float:
-    """Return the average precision of an order of the flagged rows."""
+    """Return the average precision of the flagged rows in the given order."""
     hits = wrong[order]
     return float(np.sum(hits * np.cumsum(hits) / np.arange(1, len(hits) + 1)) / max(1, hits.sum()))
 
 
 def measure(vectors: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> None:
-    """Plant, find, print one line."""
+    """Plant errors, find them, and print one line."""
     labels, wrong = planted(y, seed)
     start = time.perf_counter()
-    found: Confident = confident(vectors, labels, groups, folds=5, options=TrainOptions(), notes=[])
+    found: LabelErrors = find_label_errors(vectors, labels, groups, folds=5, options=TrainOptions())
     seconds = time.perf_counter() - start
     hits = wrong[found.rows]
     half = found.rows[: wrong.sum() // 2]

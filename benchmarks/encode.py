@@ -1,4 +1,4 @@
-"""Encode reviews with the bundled model: against sentence-transformers, and the machine's bfloat16 products."""
+"""Time encoding of reviews with the bundled model, against sentence-transformers and plain bfloat16 products."""
 
 import threading
 
@@ -8,8 +8,8 @@ from common import result, reviews, scratch, side_by_side
 from sentence_transformers import SentenceTransformer
 
 import embedstore
+from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, load
-from embedstore.vectors import lowest_cosine
 
 TEXTS = reviews(2000)
 described = describe(None, EncoderOptions())
@@ -19,7 +19,7 @@ found: dict[str, np.ndarray] = {}
 
 
 def ours() -> None:
-    """Encode into a store of its own: tokenizing, computing, counting what is cut off, writing."""
+    """Encode into a new store: tokenize, compute, count truncated texts, write."""
     with scratch() as folder:
         store = embedstore.create(f"{folder}/store", encoder=encoder)
         store.add([{"text": text} for text in TEXTS], text="text")
@@ -28,7 +28,7 @@ def ours() -> None:
 
 
 def theirs() -> None:
-    """Encode as sentence-transformers comes."""
+    """Encode with sentence-transformers and its defaults."""
     found["peer"] = peer.encode(TEXTS)
 
 
@@ -39,7 +39,7 @@ HIDDEN, INNER, LAYERS = config.hidden_size, config.intermediate_size, config.num
 
 
 def products() -> None:
-    """Multiply as many tokens by matrices of the model's shapes, in bfloat16, on every core."""
+    """Multiply the same number of tokens by matrices of the model's shapes, in bfloat16, on every core."""
     cores = torch.get_num_threads()
     batch = 512
     shapes = [(HIDDEN, HIDDEN)] * 4 + [(HIDDEN, INNER), (INNER, HIDDEN)]

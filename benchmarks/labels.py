@@ -1,9 +1,11 @@
-"""What each step of better tags is worth on a store whose labels are known: the tables of docs/labels.md.
+"""Measure each step of the tagging methods on a store with known labels: the tables of docs/labels.md.
 
-``python benchmarks/labels.py STORE TARGET SET VALUE=LABEL ... [--corpus NAME]``: accuracy of plain cosine, of
-descriptions, and of each step, with 95% intervals (and the mean absolute error of sets in order); of two labels,
-accuracy where the second has 20% to 90% of the texts (3,000 drawn by chance, or as many as there are); then accuracy on
-the rows not asked about after 10 to 250 answers, by the order in which they are asked.
+``python benchmarks/labels.py STORE TARGET SET VALUE=LABEL ... [--corpus NAME]`` prints:
+
+- the accuracy of plain cosine, of descriptions and of each step, with 95% intervals (for ordered sets of more than two
+  labels also the mean absolute error);
+- for two labels, the accuracy when the second label has 20% to 90% of the texts (at most 3,000 random texts);
+- for each order of questions, the accuracy on the other rows after 0 to 250 answers.
 """
 
 import argparse
@@ -14,13 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 import embedstore
-from embedstore.corpus import value_text
-from embedstore.fewshot import blend
-from embedstore.labels import LabelSet
-from embedstore.questions import Questions
-from embedstore.space import texts_at
-from embedstore.vectors import unit_rows
-from embedstore.zeroshot import STEPS, own_bias, refine
+from embedstore.annotations.order import Questions
+from embedstore.core.unit import unit_rows
+from embedstore.core.values import value_text
+from embedstore.labels.fewshot import blend
+from embedstore.labels.label_set import LabelSet
+from embedstore.labels.zeroshot import STEPS, refine, topic_bias
 
 parser = argparse.ArgumentParser()
 parser.add_argument("store")
@@ -39,16 +40,17 @@ distinct, first = np.unique(corpus.positions(), return_index=True)
 y = np.array([labels.names.index(given[row]) if given[row] in labels.names else -1 for row in first])
 known = y >= 0
 vectors = unit_rows(space.at(distinct))
-texts = texts_at(store.path, store.manifest, distinct)
+texts = space.texts.at(distinct)
 
 
 def vectors_of(words: list[str]) -> np.ndarray:
     """Return cached vectors of label texts."""
-    return store._query_vectors(space, words)
+    with store.snapshot() as now:
+        return now.queries(space)(words)
 
 
 def cosines(one: LabelSet) -> np.ndarray:
-    """Return the similarity of each text to each label."""
+    """Return the cosine similarity of each text to each label."""
     return vectors @ one.prototypes(vectors_of).T
 
 
@@ -80,7 +82,7 @@ line("scores centred wholly", (plain - plain.mean(axis=0)).argmax(axis=1), base,
 line("a quarter of means taken off", (plain - 0.25 * plain.mean(axis=0)).argmax(axis=1), base, 0)
 start = time.perf_counter()
 prototypes = labels.prototypes(vectors_of)
-bias = own_bias(labels, prototypes, texts, vectors, vectors_of)
+bias = topic_bias(labels, prototypes, texts, vectors, vectors_of)
 own = time.perf_counter() - start
 for steps in (("centre",), ("words",), STEPS):
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""LogReg on 100,000 x 768 from a store: against scikit-learn on the same array in memory."""
+"""Time a LogReg on 100,000 x 768 vectors of a store, against scikit-learn on the same array in memory."""
 
 import os
 
@@ -22,19 +22,19 @@ with scratch() as folder:
     store.add(rows, text="text")
     store.add(rows[:10], text="text", corpus="test")
     store.encode()
-    os.sync()  # or what is written to the disk in the background is measured too
+    os.sync()  # otherwise the timing includes background writes to the disk
     found = {}
 
     def ours() -> None:
-        """Train from the store, probe written."""
+        """Train from the store and save the probe."""
         found["ours"] = store.train("class", corpus="train", test_corpus="test", name="probe")
 
     def theirs() -> None:
-        """Train in memory."""
+        """Train on the array in memory."""
         found["peer"] = LogisticRegression(C=1.0, max_iter=1000).fit(vectors, classes)
 
     seconds = side_by_side({"ours": ours, "peer": theirs}, rounds=9)
-    probabilities = store.predict("probe", corpus="train")
+    probabilities = store.predict("probe", corpus="train").to_pandas()
     peer = found["peer"].classes_[found["peer"].predict_proba(vectors).argmax(axis=1)]
     same = float(np.mean(probabilities["Predicted_Labels"].astype(int).to_numpy() == peer))
     assert same > 0.9995, same

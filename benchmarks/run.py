@@ -1,8 +1,8 @@
-"""Run every benchmark and write what it came to: ``python benchmarks/run.py [NAME ...]``; `make bench` runs all.
+"""Run benchmarks and write their results: ``python benchmarks/run.py [NAME ...]``; `make bench` runs all.
 
-Results go to benchmarks/results.json and, as a table, between the marks in docs/performance.md. Peers are installed
-beside the project's own packages, in build/peers. BENCH_CORPUS and BENCH_TEXT name a CSV file of reviews and its
-column; without them the shipped reviews are used.
+Results go to benchmarks/results.json and, as a table, between the marks in docs/performance.md. Peers are installed in
+build/peers, separate from the project's own packages. BENCH_CORPUS and BENCH_TEXT name a CSV file of reviews and its
+text column; without them the shipped reviews are used.
 """
 
 import datetime
@@ -24,7 +24,7 @@ BEGIN, END = "<!-- begin table -->\n", "<!-- end table -->"
 
 
 def install_peers() -> None:
-    """Make an environment that sees the project's packages and has the peers besides."""
+    """Make a virtual environment with the peers that also sees the project's packages."""
     if not (PEERS / "llm").exists():
         folder = PEERS.parent
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
@@ -36,7 +36,7 @@ def install_peers() -> None:
 
 
 def machine() -> str:
-    """Return the processor, its cores and the features that matter."""
+    """Return the processor, its cores and the relevant CPU features, the system and the Python version."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     name = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "?")
     flags = next((line.split() for line in info.splitlines() if line.startswith("flags")), [])
@@ -46,14 +46,14 @@ def machine() -> str:
 
 
 def shown(value: float, unit: str | None) -> str:
-    """Return a figure in its unit; a time in the one that suits it."""
+    """Return a figure with its unit; without a unit it is a time in seconds, shown as s, ms or µs."""
     if unit:
         return f"{value:,.0f} {unit}"
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.3g} ms" if value >= 0.001 else f"{1e6 * value:.3g} µs"
 
 
 def table(lines: list[dict]) -> str:
-    """Return the results as a table in Markdown, ratios first."""
+    """Return the results as a Markdown table, ratios first."""
     rows = ["| work | ours / limit | ours / peer | ours | limit | peer | asked | checked |"]
     rows.append("|" + "---|" * 8)
     for line in lines:
@@ -84,7 +84,7 @@ def write(lines: list[dict]) -> None:
 
 
 def main() -> None:
-    """Run the benchmarks named, or all."""
+    """Run the named benchmarks, or all."""
     install_peers()
     earlier = json.loads(RESULTS.read_text())["lines"] if RESULTS.exists() else []
     kept = {line["script"] + line["work"]: line for line in earlier}

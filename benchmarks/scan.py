@@ -1,4 +1,4 @@
-"""Tag and search a million vectors, warm: against one pass of a matrix-vector product, scikit-learn and FAISS."""
+"""Time tagging and search over a million vectors, warm, against a matrix product, scikit-learn and FAISS."""
 
 import faiss
 import numpy as np
@@ -11,18 +11,19 @@ QUERIES = [f"query {number}" for number in range(64)]
 with scratch() as folder:
     store = random_store(f"{folder}/store", ROWS)
     vectors = store.space().vectors(store.corpus())
-    labels = store._query_vectors(store.space(), LABELS)
-    queries = store._query_vectors(store.space(), QUERIES)
+    with store.snapshot() as now:
+        encoded = now.queries(now.space())
+        labels, queries = encoded(LABELS), encoded(QUERIES)
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
     kept = {}
 
     def ours() -> None:
-        """Tag, to the last label of the last row."""
-        kept["tags"] = store.tagging(LABELS, no_encode=True)._columns["Predicted_Labels"]
+        """Tag every row."""
+        kept["tags"] = store.tag(LABELS, no_encode=True).column("Predicted_Labels")
 
     def sklearn_tags() -> None:
-        """Tag as the tutorial does."""
+        """Tag with scikit-learn's `cosine_similarity`, as in the tutorial."""
         kept["sklearn"] = cosine_similarity(vectors, labels).argmax(axis=1)
 
     one_pass = {"limit": lambda: vectors @ labels[0]}
@@ -42,12 +43,12 @@ with scratch() as folder:
         limit = (lambda: vectors @ queries[0]) if count == 1 else (lambda: vectors @ queries.T)
 
         def search(texts: list[str] = QUERIES[:count]) -> None:
-            """Search by cached texts."""
-            kept["rows"] = store.matches(texts, k=10, no_encode=True).table.column("id").to_pylist()
+            """Search with texts that have cached vectors."""
+            kept["rows"] = store.search(texts, k=10, no_encode=True).table.column("id").to_pylist()
 
         def faiss_search(few: np.ndarray = few) -> None:
             """Search the flat index."""
-            kept["faiss"] = flat.search(few, 10)[1]
+            kept["faiss"] = flat.search(few, 10).to_pandas()[1]
 
         seconds = side_by_side({"ours": search, "peer": faiss_search, "limit": limit}, rounds=15 if count == 1 else 5)
         exact = [np.argsort(-(vectors @ query.astype(np.float64)), kind="stable")[:10] for query in few[:8]]

@@ -1,4 +1,4 @@
-"""What the number of segments costs: opening a store and `info`, and a commit as the store grows."""
+"""Time how opening a store, `info` and a commit depend on the number of segments."""
 
 import itertools
 from dataclasses import replace
@@ -8,10 +8,11 @@ import numpy as np
 from common import RandomEncoder, result, scratch, side_by_side
 
 import embedstore
-from embedstore.encode import Receipt, store_vectors, with_receipts
 from embedstore.encoders import Described
-from embedstore.storage.manifest import _PARSED, commit
+from embedstore.storage.manifest import commit, forget_parsed
 from embedstore.storage.segments import write_texts
+from embedstore.vectors.executors import store_vectors
+from embedstore.vectors.receipts import Receipt, with_receipts
 
 SIZES = (10, 100, 1_000, 10_000)
 encoder = RandomEncoder(8)
@@ -32,7 +33,7 @@ with scratch() as folder:
             receipts.append(Receipt(segment.file.sha256, stored, encoder.provenance, encoder.dimension))
 
         def add(base, texts=texts, receipts=receipts):
-            """Return the manifest with all of them."""
+            """Return the manifest with all these segments added."""
             if receipts:
                 base = with_receipts(base, described, receipts)
             return replace(base, texts=(*base.texts, *texts))
@@ -40,18 +41,18 @@ with scratch() as folder:
         commit(store.path, add)
 
     def ask(size: int) -> None:
-        """Open a store in the state that a new process finds, and describe it."""
-        _PARSED.clear()
+        """Open a store without the parsed manifest in memory, as in a new process, and describe it."""
+        forget_parsed()
         assert embedstore.open(f"{folder}/{size}", encoder=encoder).info()["segments"] == size
 
     def grow(size: int) -> None:
-        """Add one row: read the manifest, write a segment and a table, commit."""
+        """Add one row: read the manifest, write a segment and a table, and commit."""
         name = f"c{next(numbers)}"
         stores[size].add([{"text": f"new text {name}"}], text="text", corpus=name)
 
     numbers = itertools.count()
     opened = side_by_side({str(size): partial(ask, size) for size in SIZES})
-    # A size at a time: a process that adds to one store reads each manifest once, when it opens it.
+    # One size at a time: a process that adds to one store parses each manifest only once.
     adding = {str(size): side_by_side({"add": partial(grow, size)}, rounds=9)["add"] for size in SIZES}
     for name, found in (("open and info", opened), ("a commit (add of one row)", adding)):
         slope = np.polyfit(SIZES, [found[str(size)] for size in SIZES], 1)[0]

@@ -1,4 +1,4 @@
-"""The command line, installed as `embedstore.cli`: it parses, calls one library function, prints."""
+"""The command line, installed as `embedstore.cli`: each command parses, calls the library and prints."""
 
 from embedstore.cli.main import main
 

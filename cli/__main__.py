@@ -1,4 +1,4 @@
-"""`python -m embedstore.cli`."""
+"""Run the command line with `python -m embedstore.cli`."""
 
 from embedstore.cli.main import main
 

@@ -1,6 +1,5 @@
-"""`annotate` and `annotations`: what people say of rows."""
+"""`annotate`: label rows by hand, one text at a time."""
 
-import json
 import os
 import re
 import select
@@ -10,46 +9,39 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
-    corpus_option,
-    json_option,
+    label_options,
+    label_set_of,
     no_encode_option,
     open_named,
-    output_option,
+    rows_options,
     seed_option,
-    space_option,
-    spreadsheet_safe_option,
     store_argument,
 )
-from embedstore.cli.rows import opened, reading_options
-from embedstore.cli.tag import label_options, label_set_of
-from embedstore.cli.terminal import clean, clip, give_table, note
+from embedstore.cli.terminal import note
 
+from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from embedstore.labels import LabelSet
-    from embedstore.questions import Order, Questions
-    from embedstore.store import EmbeddingStore
+    from embedstore.annotations import AnnotationSession, Order
 
-__all__ = ["annotate", "annotations"]
+__all__ = ["annotate"]
 
 _COMMANDS = ("m", "q", "s", "u")
-_KEYS = "123456789abcdefghijklnoprtvwxyz"  # without these
-_LINES = 16  # of a text that are shown
-_BEGUN = re.compile(rb"\x1b+(\[\[?[0-9;?]*|O)?")  # an escape sequence that goes on
-_WAIT, _LONGEST = 0.5, 16  # seconds for the rest of what a key sends, which comes in pieces from afar; bytes of it
+_KEYS = "123456789abcdefghijklnoprtvwxyz"  # keys for labels: all but those of _COMMANDS
+_LINES = 16  # lines of a text to show at first
+_BEGUN = re.compile(rb"\x1b+(\[\[?[0-9;?]*|O)?")  # an unfinished escape sequence
+_WAIT, _LONGEST = 0.5, 16  # a key's bytes can arrive in pieces over a network: seconds to wait, and most bytes
 
 
 @click.command()
 @store_argument
 @label_options
-@corpus_option
-@space_option
+@rows_options
 @click.option(
     "--order",
     type=click.Choice(["uncertain", "random", "disagreement"]),
@@ -73,38 +65,32 @@ def annotate(
     seed: int,
     no_encode: bool,
 ) -> None:
-    """Label rows by hand: one text at a time, one key a label; s skips, u undoes, q quits.
+    """Label rows by hand: one text at a time, one key per label.
 
-    Every answer is on disk before the next question. Without a terminal, answers are read a line each.
+    The key s skips a text, u undoes the last answer, q quits. Every answer is on disk before the next question.
+    Without a terminal, each line of input is an answer.
     """
     label_set = label_set_of(labels, label_file)
     if len(label_set.names) > len(_KEYS):
         raise UsageError(f"expected at most {len(_KEYS)} labels, one a key, found {len(label_set.names)}")
     if sys.stdin is None:
         raise UsageError("expected answers on standard input, found it closed")
-    kept = open_named(store)
-    questions = kept.questions(
-        label_set,
-        corpus=corpus,
-        space=space,
-        order=order,
-        who=who,
-        seed=seed,
-        no_encode=no_encode,
+    session = open_named(store).annotations.session(
+        label_set, corpus=corpus, space=space, order=order, who=who, seed=seed, no_encode=no_encode
     )
-    if questions.total > len(questions):
-        note(f"note: {len(questions):,} of {questions.total:,} texts, drawn by chance, are asked about")
+    if session.total > len(session):
+        note(f"note: {len(session):,} of {session.total:,} texts, drawn by chance, are asked about")
     with _keys_at_once():
-        done = _ask(kept, questions, label_set, who, corpus, count)
-    note(f"answers kept: {done:,}; texts with a label: {len(questions.answers):,}, left: {questions.left:,}")
+        _ask(session, count)
+    note(f"answers kept: {session.given:,}; texts with a label: {len(session.answers):,}, left: {session.left:,}")
 
 
 @contextmanager
 def _keys_at_once() -> Iterator[None]:
-    """Have a terminal give each key when it is pressed, from before the first question on: none is lost.
+    """Make the terminal deliver each key press at once, from before the first question so that no key is lost.
 
-    The terminal is as it was when the command ends, by a signal too; when it goes on after a stop, keys come at once
-    again.
+    The terminal is restored when the command ends, also by a signal. After a stop and continue (SIGCONT) the mode is
+    set again.
     """
     if not sys.stdin.isatty():
         yield
@@ -125,14 +111,14 @@ def _keys_at_once() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(termios.error):  # it has gone
+        with suppress(termios.error):  # the terminal is closed
             termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
         for number, handler in held.items():
             signal.signal(number, handler)
 
 
 def _keys_of(names: Sequence[str]) -> dict[str, str]:
-    """Return a key for each label: its own name where that is a key, or else the first that is free.
+    """Return the label of each key; a label whose name is a key gets this key, any other the first free key.
 
     Examples
     --------
@@ -146,41 +132,25 @@ def _keys_of(names: Sequence[str]) -> dict[str, str]:
     return {name if name in own else next(free): name for name in names}
 
 
-def _ask(
-    store: "EmbeddingStore",
-    questions: "Questions",
-    labels: "LabelSet",
-    who: str,
-    corpus: str | None,
-    count: int | None,
-) -> int:
-    keys = _keys_of(labels.names)
-    given: list[bool] = []  # in this session: whether a label, or a skip
-    while count is None or sum(given) < count:
-        position = questions.next()
-        if position is None:
+def _ask(session: "AnnotationSession", count: int | None) -> None:
+    keys = _keys_of(session.labels.names)
+    while count is None or session.given < count:
+        question = session.question
+        if question is None:
             note("every text has an answer or was skipped")
             break
-        text = store.text_at(position)
-        _show(text, questions, keys)
-        choice = _read(keys, text)
+        _show(question.text, session, keys)
+        choice = _read(keys, question.text)
         if choice == "q":
             break
         if choice == "u":
-            if (last := questions.last()) is None:
-                click.echo("  nothing to undo")
-                continue
-            store.take_back(last, labels, who=who, corpus=corpus)
-            questions.forget()
-            del given[-1:]
-            click.echo("  taken back")
-            continue
-        label = "" if choice == "s" else keys[choice]
-        store.annotate(position, label, labels, who=who, corpus=corpus)
-        questions.answer(position, labels.names.index(label) if label else None)
-        given.append(bool(label))
-        click.echo(f"  {clean(label) or 'skipped'}")
-    return sum(given)
+            click.echo("  taken back" if session.undo() else "  nothing to undo")
+        elif choice == "s":
+            session.skip()
+            click.echo("  skipped")
+        else:
+            session.answer(keys[choice])
+            click.echo(f"  {clean(keys[choice])}")
 
 
 def _width() -> int:
@@ -191,11 +161,11 @@ def _lines_of(text: str) -> list[str]:
     return textwrap.wrap(clean(text), _width()) or ["(an empty text)"]
 
 
-def _show(text: str, questions: "Questions", keys: dict[str, str]) -> None:
-    accuracy = questions.accuracy()
-    foretold = f" · accuracy on answers not learnt from {accuracy[0]:.2f}" if accuracy else ""
+def _show(text: str, session: "AnnotationSession", keys: dict[str, str]) -> None:
+    accuracy = session.accuracy()
+    out_of_fold_accuracy = f" · accuracy on answers not learnt from {accuracy[0]:.2f}" if accuracy else ""
     width, lines = _width(), _lines_of(text)
-    told = f"── {len(questions.answers):,} answered, {questions.left:,} left{foretold} "
+    told = f"── {len(session.answers):,} answered, {session.left:,} left{out_of_fold_accuracy} "
     *above, last = textwrap.wrap(told, width)
     click.echo("\n" + "\n".join([*above, f"{last} ".ljust(width, "─")]))
     click.echo("\n".join(lines[:_LINES]) + ("\n…" if len(lines) > _LINES else ""))
@@ -207,7 +177,7 @@ def _show(text: str, questions: "Questions", keys: dict[str, str]) -> None:
 
 
 def _read(keys: dict[str, str], text: str) -> str:
-    """Return a key of a label, or s, u or q; the end of input quits."""
+    """Return the key of a label, or s, u or q; the end of input counts as q."""
     lower: dict[str, list[str]] = {}
     for key, name in keys.items():
         lower.setdefault(name.lower(), []).append(key)
@@ -235,7 +205,7 @@ def _line() -> str | None:
 
 
 def _key() -> str | None:
-    """Return what a key sends, whole: a character, or an escape sequence, which is no answer; None at the end."""
+    """Return the character of a key press, "a special key" for an escape sequence, or None at the end of input."""
     said = os.read(sys.stdin.fileno(), 1)
     if said in (b"", b"\x04"):
         return None
@@ -251,59 +221,3 @@ def _is_text(said: bytes) -> bool:
         return bool(said.decode())
     except UnicodeDecodeError:
         return False
-
-
-@click.command()
-@store_argument
-@click.option("--import", "imported", metavar="FILE", help="Keep the answers in a table with columns id and label.")
-@label_options
-@corpus_option
-@click.option(
-    "--who",
-    default="",
-    metavar="NAME",
-    help="Answers of this person; with --import, who answered where the table does not say.",
-)
-@click.option("--disagreements", is_flag=True, help="Only texts that were called by different labels.")
-@reading_options
-@output_option
-@spreadsheet_safe_option
-@json_option
-def annotations(
-    store: str,
-    imported: str | None,
-    labels: tuple[str, ...],
-    label_file: str | None,
-    corpus: str | None,
-    who: str,
-    disagreements: bool,
-    output: Path | None,
-    as_json: bool,
-    spreadsheet_safe: bool,
-    **reading: Any,
-) -> None:
-    """Print what people said of rows as CSV, write it to -o, or read it from a table (--import).
-
-    --corpus and --who keep the answers of one corpus or person.
-    """
-    from embedstore.output import output_format
-
-    if output:
-        output_format(output)
-    kept = open_named(store)
-    if imported:
-        asked = {"-o": output, "--disagreements": disagreements, "--spreadsheet-safe": spreadsheet_safe}
-        if found := [name for name, value in asked.items() if value]:
-            raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
-        label_set = label_set_of(labels, label_file) if labels or label_file else None
-        with opened([imported], reading, missing=False) as (sources, _):
-            count = kept.import_annotations(sources, label_set, corpus=corpus, who=who)
-        click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
-        return
-    if labels or label_file:
-        raise UsageError("labels say what imported annotations may hold: give --import FILE too")
-    table = kept.annotation_table(corpus=corpus, who=who or None, disagreements=disagreements)
-    give_table(table, output, as_json, spreadsheet_safe)
-    if as_json:
-        split = sum(value == "yes" for value in table.column("disagreement").to_pylist())
-        click.echo(json.dumps({"annotations": table.num_rows, "disagreeing": split}))

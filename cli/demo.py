@@ -1,4 +1,4 @@
-"""`demo`: the whole path on the shipped reviews, each command shown and run as a user would."""
+"""`demo`: run the main commands on the shipped reviews, as a user would type them."""
 
 import shlex
 import subprocess
@@ -16,7 +16,10 @@ _LIKERT = ("Very Negative", "Negative", "Neutral", "Positive", "Very Positive")
 
 @click.command()
 def demo() -> None:
-    """Run everything once on a small corpus that the package ships; its store stays for you to play with."""
+    """Run the main commands on a small shipped corpus.
+
+    The store is kept, so you can try more commands on it.
+    """
     folder = store_path(_STORE).parent
     tagged = str(folder / f"{_STORE}-tagged.csv")
     for title, words in _steps(tagged):

@@ -1,25 +1,24 @@
-"""`encode` and `index`."""
+"""`encode`: add rows to a store and encode their texts."""
 
 import json
 from dataclasses import asdict
 from typing import Any
 
 import click
+from embedstore.cli.files import add_files, row_options
 from embedstore.cli.options import (
     computation_options,
+    hide_pandas,
     json_option,
     max_seq_length_option,
     no_encode_option,
     open_named,
-    space_option,
-    spare_pandas,
     store_argument,
     store_path,
 )
-from embedstore.cli.rows import add_files, row_options
 from embedstore.cli.terminal import encode_progress, note
 
-__all__ = ["encode", "index"]
+__all__ = ["encode"]
 
 
 @click.command()
@@ -47,15 +46,15 @@ __all__ = ["encode", "index"]
 @no_encode_option
 @json_option
 def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, **options: Any) -> None:
-    """Read tables, keep them, and encode the texts that have no vector yet.
+    """Add tables and encode the texts that have no vector yet.
 
-    FILE is CSV, TSV, JSONL or Parquet, gzip or not; - is standard input. Run again to resume. Without FILE,
-    what is missing in the store is encoded.
+    FILE is CSV, TSV, JSONL or Parquet, plain or gzip; - is standard input. Run again to resume. Without FILE, the
+    store's texts without a vector are encoded.
     """
     from embedstore.store import EmbeddingStore
 
     if files:
-        spare_pandas()
+        hide_pandas()
         opened = EmbeddingStore(store_path(store))
         added = add_files(opened, files, options)
         if added.rows > added.rows_read > 0:
@@ -87,20 +86,4 @@ def _encoder_options(options: dict[str, Any]) -> Any:
         normalize=options["normalize"],
         dtype=options["dtype"],
         pooling=options["pooling"],
-    )
-
-
-@click.command()
-@store_argument
-@click.option("--kind", type=click.Choice(["auto", "flat", "hnsw", "ivf"]), default="auto", show_default=True)
-@space_option
-@json_option
-def index(store: str, kind: Any, space: str | None, as_json: bool) -> None:
-    """Build the FAISS index of a space."""
-    record = open_named(store).index(kind, space=space)
-    summary = {"kind": record.kind, "texts": record.count, "bytes": record.file.size}
-    click.echo(
-        json.dumps(summary)
-        if as_json
-        else f"{record.kind} index over {record.count:,} texts, {record.file.size:,} bytes"
     )

@@ -1,12 +1,13 @@
-"""`labels`: the shipped label sets, and a new one from examples."""
+"""`labels`: list and show the shipped label sets, and make a new one from a column."""
 
 import json
 from pathlib import Path
 
 import click
-from embedstore.cli.options import corpus_option, json_option, open_named, space_option, store_argument
-from embedstore.cli.terminal import clean, note
+from embedstore.cli.options import json_option, open_named, rows_options, store_argument
+from embedstore.cli.terminal import note
 
+from embedstore.core.values import clean
 from embedstore.errors import OutputError
 
 __all__ = ["labels"]
@@ -16,7 +17,7 @@ __all__ = ["labels"]
 @json_option
 @click.pass_context
 def labels(context: click.Context, as_json: bool) -> None:
-    """List the shipped label sets, show one, or start one from examples."""
+    """List the shipped label sets, show a set, or make a new one."""
     from embedstore.labels import SHIPPED, LabelSet
 
     if context.invoked_subcommand:
@@ -32,7 +33,7 @@ def labels(context: click.Context, as_json: bool) -> None:
 @labels.command()
 @click.argument("name", metavar="FILE|NAME")
 def show(name: str) -> None:
-    """Print a label set as YAML, for a file of your own."""
+    """Print a label set as YAML, as a start for your own file."""
     from embedstore.labels import LabelSet
 
     click.echo(LabelSet.named(name).to_yaml(), nl=False)
@@ -46,13 +47,12 @@ def show(name: str) -> None:
     "-k", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="Examples to take for each label."
 )
 @click.option("--force", is_flag=True, help="Take the place of a file that is there.")
-@corpus_option
-@space_option
+@rows_options
 def init(store: str, file: Path, target: str, count: int, force: bool, corpus: str | None, space: str | None) -> None:
-    """Start a label set from a column: each value, with the texts that are most typical of it."""
+    """Make a label set from a column: each value is a label with its most typical texts."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise OutputError(f"expected a name that ends in .yaml, found {file}")
-    from embedstore.output import check_place, published
+    from embedstore.tables.write import check_place, published
 
     check_place(file)
     if file.exists() and not force:

@@ -1,32 +1,86 @@
-"""The command group, and the one place where an error becomes a line and an exit code."""
+"""The command group, and the only place where an error becomes one line and an exit code."""
 
 import logging
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import click
-from embedstore.cli import annotate, care, classify, demo, encode, label, labels, map, quality, rows, search, tag
-from embedstore.cli.terminal import clean
 
 from embedstore import __version__
+from embedstore.core.values import clean
 from embedstore.errors import EmbedstoreError
 
 __all__ = ["group", "main"]
 
 
 class _PipeClosedError(Exception):
-    """The reader of standard output has gone."""
+    """The reader of standard output has closed the pipe."""
+
+
+_MODULES = {
+    "add": "add",
+    "encode": "encode",
+    "index": "index",
+    "tag": "tag",
+    "labels": "labels",
+    "search": "search",
+    "train": "train",
+    "predict": "predict",
+    "classify": "classify",
+    "compare": "compare",
+    "annotate": "annotate",
+    "annotations": "annotations",
+    "doubts": "doubts",
+    "duplicates": "duplicates",
+    "map": "map:map_",
+    "info": "info",
+    "verify": "verify",
+    "gc": "gc",
+    "export": "export",
+    "demo": "demo",
+}
+"""The module of each command, by the command's name; `module:name` if the function has another name."""
+
+
+class _Commands(MutableMapping[str, click.Command]):
+    """A mapping from names to commands that imports a command's module at its first use."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._found:
+            module, _, attribute = _MODULES[name].partition(":")
+            self._found[name] = getattr(import_module(f"embedstore.cli.{module}"), attribute or name)
+        return self._found[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._found[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**_MODULES, **self._found})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class _Group(click.Group):
-    """A group that hands a closed pipe on; click would turn it into exit code 1."""
+    """A command group that re-raises a closed pipe as its own error; click would exit with code 1."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands()
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command and flush what it printed."""
+        """Run the command and flush its output."""
         try:
             result = super().invoke(context)
             sys.stdout.flush()
@@ -42,7 +96,7 @@ class _Group(click.Group):
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> None:
-    """Encode a corpus once; label it, learn from it and search it from cached vectors.
+    """Encode a corpus once, then label it, search it and train on it from cached vectors.
 
     STORE is a name under $EMBEDSTORE_HOME (default ./indexes), or a path with a slash.
     """
@@ -51,36 +105,11 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
     logging.basicConfig(format="embedstore: %(message)s", level=logging.ERROR, stream=sys.stderr, force=True)
     logging.getLogger("embedstore").setLevel(level)
     if not debug:
-        warnings.simplefilter("ignore")  # of the libraries below; ours are log messages
-
-
-for command in (
-    rows.add,
-    encode.encode,
-    encode.index,
-    tag.tag,
-    labels.labels,
-    search.search,
-    label.train,
-    label.predict,
-    classify.classify,
-    classify.compare,
-    annotate.annotate,
-    annotate.annotations,
-    quality.doubts,
-    quality.duplicates,
-    map.map_,
-    care.info,
-    care.verify,
-    care.gc,
-    care.export,
-    demo.demo,
-):
-    group.add_command(command)
+        warnings.simplefilter("ignore")  # these come from other libraries; this package logs its warnings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code."""
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
         code = group.main(args=arguments, prog_name="embedstore", standalone_mode=False) or 0
@@ -92,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         code = _say(error.format_message(), error.exit_code)
     except _PipeClosedError:
-        # The reader has what it wanted (`| head`); keep the interpreter from flushing into the closed pipe.
+        # The reader needs no more (`| head`); the interpreter must not flush into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except EmbedstoreError as error:

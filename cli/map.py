@@ -1,24 +1,25 @@
-"""`map`: the corpus in two dimensions."""
+"""`map`: draw a corpus in two dimensions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
-    corpus_option,
+    label_options,
     no_encode_option,
     open_named,
+    optional_label_set,
+    rows_options,
     seed_option,
-    space_option,
     store_argument,
 )
-from embedstore.cli.tag import label_options, label_set_of
+from embedstore.cli.printing import check_outputs
 from embedstore.cli.terminal import note
 
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from embedstore.maps import Projection
+    from embedstore.reports import Projection
 
 __all__ = ["map_"]
 
@@ -41,8 +42,7 @@ __all__ = ["map_"]
     "--sample", type=click.IntRange(min=3), default=20_000, show_default=True, metavar="N", help="Rows to draw at most."
 )
 @seed_option("the sample and of t-SNE and UMAP")
-@corpus_option
-@space_option
+@rows_options
 @no_encode_option
 def map_(
     store: str,
@@ -57,19 +57,16 @@ def map_(
     space: str | None,
     no_encode: bool,
 ) -> None:
-    """Draw the corpus in two dimensions, coloured by tag or column.
+    """Draw a corpus in two dimensions, coloured by tag or column.
 
-    As .html it is a page that shows the text under the pointer and needs no network.
+    An .html file shows the text under the pointer and needs no network.
     """
-    from embedstore.pictures import picture_path
-
-    named = bool(labels or label_file)
-    if named and by:
+    if (labels or label_file) and by:
         raise UsageError("expected labels to colour by or --by COL, found both")
-    picture_path(output)
-    drawn = open_named(store).map(
-        output,
-        labels=label_set_of(labels, label_file) if named else None,
+    label_set = optional_label_set(labels, label_file)
+    check_outputs(plot=output)
+    found = open_named(store).map(
+        labels=label_set,
         by=by,
         method=method,
         sample=sample,
@@ -78,5 +75,6 @@ def map_(
         space=space,
         no_encode=no_encode,
     )
-    without = f"; {drawn.empty:,} without a text are left out" if drawn.empty else ""
-    note(f"{drawn.rows:,} of {drawn.total:,} rows drawn to {output}{without}")
+    found.plot(output)
+    without = f"; {found.empty:,} without a text are left out" if found.empty else ""
+    note(f"{len(found):,} of {found.total:,} rows drawn to {output}{without}")

@@ -1,52 +1,109 @@
-"""Options that commands share, and the one place where STORE becomes a folder."""
+"""Options shared by several commands, and the only place where STORE becomes a folder."""
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from functools import reduce
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from embedstore.core.names import check_name
 from embedstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from embedstore.labels import LabelSet
+    from embedstore.learning import TrainOptions
     from embedstore.store import EmbeddingStore
 
 __all__ = [
     "computation_options",
     "corpus_option",
+    "gold_options",
+    "hide_pandas",
     "json_option",
+    "label_options",
+    "label_set_of",
     "max_seq_length_option",
     "no_encode_option",
+    "one_of",
     "open_named",
-    "output_option",
+    "optional_label_set",
+    "output_options",
+    "penalty_option",
     "plot_option",
+    "rows_options",
+    "scores_option",
     "seed_option",
     "space_option",
-    "spare_pandas",
-    "spreadsheet_safe_option",
     "store_argument",
     "store_path",
+    "together",
+    "train_options",
+    "training_options",
 ]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def together(*options: Decorator) -> Decorator:
+    """Return one decorator for several options; help lists them in the given order."""
+    return lambda command: reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+class _OneOf(click.ParamType):  # type: ignore[type-arg]
+    """A choice among the names in a table of the library; the table's module is imported at first use."""
+
+    name = "choice"
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def _choice(self) -> "click.Choice[str]":
+        module, _, attribute = self._table.partition(":")
+        return click.Choice(list(getattr(import_module(module), attribute)))
+
+    def convert(self, value: Any, param: "click.Parameter | None", ctx: "click.Context | None") -> Any:
+        """Return `value` if it is one of the names, else fail."""
+        return self._choice().convert(value, param, ctx)
+
+    def get_metavar(self, param: "click.Parameter", ctx: "click.Context") -> "str | None":
+        """Return the names for the help text."""
+        return self._choice().get_metavar(param, ctx)
+
+    def shell_complete(self, ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem]":
+        """Return the names that start with `incomplete`."""
+        return self._choice().shell_complete(ctx, param, incomplete)
+
+
+def one_of(table: str) -> "click.ParamType[Any]":
+    """Return the type of an option whose values are the names in a table (``module:attribute``)."""
+    return _OneOf(table)
+
 
 store_argument: Decorator = click.argument("store")
 corpus_option: Decorator = click.option("--corpus", metavar="NAME", help="Corpus; by default the only one, or train.")
 space_option: Decorator = click.option(
     "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
 )
-output_option: Decorator = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write rows to a .csv, .tsv, .jsonl or .parquet file.",
+rows_options: Decorator = together(corpus_option, space_option)
+"""The options that select the corpus and the space."""
+
+output_options: Decorator = together(
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write rows to a .csv, .tsv, .jsonl or .parquet file.",
+    ),
+    click.option(
+        "--spreadsheet-safe", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula."
+    ),
 )
 plot_option: Decorator = click.option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: a .png, .svg or .html file."
@@ -57,12 +114,20 @@ json_option: Decorator = click.option(
 no_encode_option: Decorator = click.option(
     "--no-encode", is_flag=True, help="Leave with exit code 3 rather than load the model."
 )
-
-
-_COMPUTATION = (
+scores_option: Decorator = click.option("--scores", is_flag=True, help="Add one column per label.")
+gold_options: Decorator = together(
+    click.option("--gold", metavar="COL", help="Compare with a column: classification report and confusion matrix."),
+    click.option(
+        "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
+    ),
+)
+max_seq_length_option: Decorator = click.option(
+    "--max-seq-length", type=int, metavar="N", help="Tokens after which a text is cut off."
+)
+computation_options: Decorator = together(
     click.option(
         "--backend",
-        type=click.Choice(["torch", "tensorflow"]),
+        type=one_of("embedstore.encoders.backends:BACKENDS"),
         default="torch",
         show_default=True,
         help="What runs the model; its vectors are the same.",
@@ -79,28 +144,81 @@ _COMPUTATION = (
         help="Of the model; auto takes bfloat16 where it is fast and keeps the cosines of a sample at 0.9995.",
     ),
 )
+"""The options for running a model: `backend`, `device`, `batch_size` and `precision`."""
 
-
-def computation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how a model is run: `backend`, `device`, `batch_size` and `precision`."""
-    return reduce(lambda wrapped, option: option(wrapped), reversed(_COMPUTATION), command)
-
-
-max_seq_length_option: Decorator = click.option(
-    "--max-seq-length", type=int, metavar="N", help="Tokens after which a text is cut off."
+label_options: Decorator = together(
+    click.option("-l", "--label", "labels", multiple=True, metavar="LABEL", help="A label; give two or more."),
+    click.option(
+        "--labels",
+        "label_file",
+        metavar="FILE|NAME",
+        help="A label set: a label a line (# is a comment), YAML or JSON; or a shipped one (`embedstore labels`).",
+    ),
 )
 
 
-spreadsheet_safe_option: Decorator = click.option(
-    "--spreadsheet-safe", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula."
+penalty_option: Decorator = click.option(
+    "--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty."
 )
 
 
 def seed_option(of: str) -> Decorator:
-    """Return the option --seed; `of` says what it is the seed of."""
+    """Return the option --seed; `of` completes its help text ("Seed of ...")."""
     return click.option(
         "--seed", type=click.IntRange(0, 2**32 - 1), default=42, show_default=True, metavar="N", help=f"Seed of {of}."
     )
+
+
+def training_options(seed_of: str) -> Decorator:
+    """Return the options for training and testing: target, corpora, split, penalty, seed; see `seed_option`."""
+    return together(
+        click.option("--target", required=True, metavar="COL", help="The column of classes, or annotations."),
+        corpus_option,
+        click.option(
+            "--test-corpus", metavar="NAME", help="Test on this corpus; by default a stratified share is held out."
+        ),
+        click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out."),
+        penalty_option,
+        click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True),
+        seed_option(seed_of),
+        click.option("--drop-missing", is_flag=True, help="Leave rows without a target out."),
+    )
+
+
+def train_options(options: dict[str, Any], **more: Any) -> "TrainOptions":
+    """Remove the values of `training_options` from `options` and return them as `TrainOptions`."""
+    from embedstore.learning import TrainOptions
+
+    return TrainOptions(
+        C=options.pop("c"),
+        max_iter=options.pop("max_iter"),
+        test_size=options.pop("test_size"),
+        random_state=options.pop("seed"),
+        drop_missing=options.pop("drop_missing"),
+        **more,
+    )
+
+
+def label_set_of(labels: tuple[str, ...], label_file: str | None) -> "LabelSet":
+    """Return the label set given by -l or --labels.
+
+    Raises
+    ------
+    UsageError
+        If both or neither is given.
+    """
+    from embedstore.labels import LabelSet
+
+    if bool(labels) == bool(label_file):
+        raise UsageError(
+            f"expected labels as -l LABEL (two or more) or --labels FILE, found {'both' if labels else 'neither'}"
+        )
+    return LabelSet.named(label_file) if label_file else LabelSet.of(labels)
+
+
+def optional_label_set(labels: tuple[str, ...], label_file: str | None) -> "LabelSet | None":
+    """Return the label set given by -l or --labels, or None if neither is given."""
+    return label_set_of(labels, label_file) if labels or label_file else None
 
 
 def store_path(store: str) -> Path:
@@ -109,25 +227,21 @@ def store_path(store: str) -> Path:
     Raises
     ------
     UsageError
-        If it is neither.
+        If `store` is not a valid name or path, or contains '..'.
     """
     path = Path(store).expanduser() if store.startswith("~") else Path(store)
     if ".." in path.parts or "\x00" in store:
         raise UsageError(f"expected a store name or a path without '..', found {store!r}: give its full path")
     if "/" in store:
         return path
-    if not _NAME.fullmatch(store):
-        raise UsageError(
-            f"expected a store name of letters, digits, '.', '_' and '-', found {store!r}; "
-            f"a path needs a slash (./{store})"
-        )
+    check_name("store", store, longest=100, advice=f"; a path needs a slash (./{store})")
     return Path(os.environ.get("EMBEDSTORE_HOME") or "indexes") / store
 
 
-def spare_pandas() -> None:
-    """Keep pyarrow from importing pandas at its first conversion: no command here hands it pandas objects.
+def hide_pandas() -> None:
+    """Keep pyarrow from importing pandas at its first conversion; the commands pass no pandas objects to it.
 
-    It would look whether pandas is there, which takes as long as all the rest. `to_pandas` still finds it.
+    This import takes as long as the rest of the start-up. `to_pandas` still works.
     """
     if "pandas" in sys.modules:
         return
@@ -142,10 +256,10 @@ def spare_pandas() -> None:
 
 
 class _Hidden:
-    """An import hook for which there is no pandas."""
+    """An import hook that hides pandas."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Refuse pandas; leave the rest to other hooks."""
+        """Refuse pandas; leave all other modules to other hooks."""
         if name == "pandas":
             raise ImportError("hidden from pyarrow")
 
@@ -156,12 +270,12 @@ def open_named(store: str) -> "EmbeddingStore":
     Raises
     ------
     NotFoundError
-        If there is none; the message names those there are.
+        If the store does not exist; the message lists the existing stores.
     """
     from embedstore.store import open_store
 
     path = store_path(store)
-    spare_pandas()
+    hide_pandas()
     try:
         return open_store(path)
     except NotFoundError as error:

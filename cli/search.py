@@ -1,28 +1,28 @@
-"""`search`."""
+"""`search`: find the rows nearest to a text or a row."""
 
 import json
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
     json_option,
     no_encode_option,
     open_named,
-    output_option,
+    output_options,
     space_option,
-    spreadsheet_safe_option,
     store_argument,
 )
-from embedstore.cli.terminal import clip, note, print_tables
+from embedstore.cli.printing import check_outputs, write_rows
+from embedstore.cli.terminal import note
 
+from embedstore.core.values import clip
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pyarrow as pa
+    from embedstore.vectors import Matches
 
 __all__ = ["search"]
 
@@ -35,52 +35,51 @@ __all__ = ["search"]
 @click.option("--corpus", metavar="NAME", help="Search this corpus; by default all.")
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")
-@output_option
-@spreadsheet_safe_option
+@output_options
 @no_encode_option
 @json_option
 def search(
     store: str,
     text: str | None,
     row: str | None,
-    output: "Path | None",
+    k: int,
+    corpus: str | None,
+    space: str | None,
+    exact: bool,
+    output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
-    **options: Any,
+    no_encode: bool,
 ) -> None:
-    """Find the rows nearest to TEXT, to a row, or to each line of standard input (-).
+    """Find the rows nearest to a text or to a row.
 
-    A terminal gets a list to read, a pipe gets CSV: query, rank, score, corpus, id, text.
+    With - as TEXT, each line of standard input is a search.
+    Prints a list to a terminal, and CSV to a pipe: query, rank, score, corpus, id, text.
     """
-    from embedstore import output as out
-
+    check_outputs(output)
+    query = _lines() if text == "-" else text
+    found = open_named(store).search(query, row=row, k=k, corpus=corpus, space=space, exact=exact, no_encode=no_encode)
+    if not output and not as_json and sys.stdout.isatty():
+        _print_list(found)
+    else:
+        write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        out.output_format(output)
-    query: Any = text
-    if text == "-":
-        query = [line.rstrip("\r\n") for line in sys.stdin]
-        query = [line for line in query if line.strip()]
-        if not query:
-            raise UsageError("standard input is empty: expected one search a line")
-    table = open_named(store).matches(query, row=row, **options).table
-    tables: Any = [table]
-    schema = table.schema
-    if spreadsheet_safe:
-        tables, schema = out.spreadsheet_safe(tables, schema)
-    if output:
-        out.write_table(tables, schema, output)
-        note(f"{table.num_rows:,} rows written to {output}")
+        note(f"{len(found):,} rows written to {output}")
     if as_json:
-        click.echo(json.dumps(table.to_pylist(), ensure_ascii=False))
-    elif not output and sys.stdout.isatty():
-        _print_list(table)
-    elif not output:
-        print_tables(tables, schema)
+        click.echo(json.dumps(found.table.to_pylist(), ensure_ascii=False))
 
 
-def _print_list(table: "pa.Table") -> None:
+def _lines() -> list[str]:
+    lines = [line.rstrip("\r\n") for line in sys.stdin]
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        raise UsageError("standard input is empty: expected one search a line")
+    return lines
+
+
+def _print_list(found: "Matches") -> None:
     columns = shutil.get_terminal_size().columns
-    rows = table.to_pylist()
+    rows = found.table.to_pylist()
     width = max(len(clip(str(row["id"]), 20)) for row in rows)
     several = len({row["query"] for row in rows}) > 1
     for row in rows:

@@ -1,4 +1,4 @@
-"""Encode a corpus once; label it, learn from it and search it from cached vectors.
+"""Encode a corpus once, then label it, search it and train on it from cached vectors.
 
 >>> import embedstore
 >>> store = embedstore.open("indexes/reviews")  # doctest: +SKIP
@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from embedstore.core.settings import Settings
+    from embedstore.core.spec import EncoderSpec
     from embedstore.encoders import EncoderOptions
     from embedstore.errors import (
         CheckpointError,
@@ -25,11 +27,10 @@ if TYPE_CHECKING:
     )
     from embedstore.estimators import CachedEncoder, CosineLabelClassifier
     from embedstore.labels import LabelSet
-    from embedstore.spec import EncoderSpec
+    from embedstore.learning import TrainOptions
     from embedstore.store import EmbeddingStore, create
     from embedstore.store import open_store as open
     from embedstore.tables import ReadOptions
-    from embedstore.training import TrainOptions
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "NotFoundError",
     "OutputError",
     "ReadOptions",
+    "Settings",
     "SpaceMismatchError",
     "StoreBusyError",
     "StoreFormatError",
@@ -57,25 +59,26 @@ __all__ = [
     "open",
 ]
 
-_HOME = {
+_HOMES = {
     "CachedEncoder": "estimators",
     "CosineLabelClassifier": "estimators",
     "EmbeddingStore": "store",
     "EncoderOptions": "encoders",
-    "EncoderSpec": "spec",
+    "EncoderSpec": "core.spec",
     "LabelSet": "labels",
     "ReadOptions": "tables",
-    "TrainOptions": "training",
+    "Settings": "core.settings",
+    "TrainOptions": "learning",
     "create": "store",
     "open": "store",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562), so that `import embedstore` loads nothing."""
+    """Import a public name at its first use (PEP 562), so that `import embedstore` loads nothing."""
     if name not in __all__:
         raise AttributeError(f"module 'embedstore' has no attribute {name!r}")
-    module = import_module(f"embedstore.{_HOME.get(name, 'errors')}")
+    module = import_module(f"embedstore.{_HOMES.get(name, 'errors')}")
     value = getattr(module, "open_store" if name == "open" else name)
     globals()[name] = value
     return value

@@ -1,10 +1,10 @@
-"""Every exception of the library.
+"""The exceptions of the library.
 
 ::
 
     EmbedstoreError
     ├── UsageError              (ValueError)   the call itself is wrong                exit code 2
-    ├── InputError              (ValueError)   a table, label set or gold column is    exit code 1
+    ├── InputError              (ValueError)   a table, label set or column is wrong   exit code 1
     ├── NotFoundError           (LookupError)  no such store, corpus, row, probe       exit code 1
     ├── CheckpointError         (ValueError)   a model can't be found, read or trusted exit code 1
     ├── MissingExtraError       (ImportError)  an optional package is not installed    exit code 1
@@ -15,7 +15,7 @@
     ├── ModelRequiredError      (RuntimeError) a vector is missing                     exit code 3
     └── DamagedStoreError       (RuntimeError) a file is missing, short or altered     exit code 4
 
-Each message is one line: what was expected, what was found, what to do.
+Each message is one line. It says what was expected, what was found and what to do.
 """
 
 from typing import ClassVar
@@ -43,7 +43,7 @@ class EmbedstoreError(Exception):
 
 
 class UsageError(EmbedstoreError, ValueError):
-    """The call itself is wrong: an option out of range, a name that is not a name."""
+    """The call itself is wrong: for example, an option is out of range or a name is not valid."""
 
     exit_code = 2
 
@@ -61,27 +61,27 @@ class CheckpointError(EmbedstoreError, ValueError):
 
 
 class MissingExtraError(EmbedstoreError, ImportError):
-    """What was asked for needs an optional package that is not installed."""
+    """The call needs an optional package that is not installed."""
 
 
 class SpaceMismatchError(EmbedstoreError, ValueError):
-    """Vectors that different encoders made would be mixed."""
+    """The call would mix vectors of different encoders."""
 
 
 class StoreBusyError(EmbedstoreError, RuntimeError):
-    """Another process holds the store for writing."""
+    """Another process, or an open snapshot of the same thread, holds the store."""
 
 
 class StoreFormatError(EmbedstoreError, ValueError):
-    """The store was written in a format that this release does not read."""
+    """The store has a format that this release does not read."""
 
 
 class OutputError(EmbedstoreError, OSError):
-    """A result can't be written where it was asked for."""
+    """A result can't be written to the given path."""
 
 
 class ModelRequiredError(EmbedstoreError, RuntimeError):
-    """A vector is missing and would have to be encoded."""
+    """A vector is missing, and only the model can compute it."""
 
     exit_code = 3
 

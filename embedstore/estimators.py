@@ -1,5 +1,6 @@
-"""scikit-learn estimators: a cosine label classifier, and a transformer of texts into cached vectors."""
+"""scikit-learn estimators: a cosine label classifier and a transformer from texts to cached vectors."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,30 +10,32 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from embedstore.vectors import unit_rows
+from embedstore.core.unit import unit_rows
+from embedstore.store import open_store
+from embedstore.vectors import Snapshot
 
 __all__ = ["CachedEncoder", "CosineLabelClassifier"]
 
 
 class CosineLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Predict the label whose prototype has the highest cosine similarity.
+    """A classifier that predicts the label whose prototype has the highest cosine similarity.
 
-    With `label_vectors`, labels need no examples: `fit` takes these as prototypes. Without, a label's
-    prototype is the mean of its examples' unit vectors (the nearest class mean).
+    With `label_vectors`, labels need no examples: these vectors are the prototypes. Without them, a label's prototype
+    is the mean of its examples' unit vectors (nearest class mean).
 
     Parameters
     ----------
     label_vectors : array-like of shape (n_labels, n_features), optional
         One vector per label, in the order of `labels`.
     labels : sequence, optional
-        What to predict; needed with `label_vectors`.
+        The labels; needed with `label_vectors`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_labels,)
-        The labels; of equal scores the first wins.
+        The labels; if scores are equal, the first label wins.
     prototypes_ : ndarray of shape (n_labels, n_features)
-        Unit vectors.
+        The prototypes, as unit vectors.
     n_features_in_ : int
         Number of features seen in `fit`.
 
@@ -56,7 +59,7 @@ class CosineLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         X : array-like of shape (n_samples, n_features)
             Vectors.
         y : array-like of shape (n_samples,)
-            Labels; ignored with `label_vectors`.
+            Labels; not used with `label_vectors`.
         """
         X, y = validate_data(self, X, y)  # noqa: N806
         check_classification_targets(y)
@@ -75,7 +78,7 @@ class CosineLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return self
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Return cosine similarities, shape (n_samples, n_labels); for two labels their difference, (n_samples,)."""
+        """Return cosine similarities, shape (n_samples, n_labels), or for two labels the difference, (n_samples,)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)  # noqa: N806
         scores = np.asarray(unit_rows(X) @ self.prototypes_.T)
@@ -89,14 +92,14 @@ class CosineLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
 
 class CachedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turn texts into vectors through a store: a text that has a vector there is never encoded again.
+    """A transformer that turns texts into vectors and encodes only texts without a vector in the store.
 
     Parameters
     ----------
     store : str or Path
-        Folder of a store that has at least one space.
+        Folder of a store with at least one space.
     space : str, optional
-        Start of a space's key, or its model's name; by default the store's first.
+        Start of a space's key, or the name of its model; by default the first space.
     """
 
     def __init__(self, store: str | Path, space: str | None = None) -> None:
@@ -104,8 +107,9 @@ class CachedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.space = space
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
-        """Learn nothing; look that the store and the space are there."""
-        self._space()
+        """Check that the store and the space exist; nothing is learnt."""
+        with self._snapshot() as now:
+            now.space(self.space)
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
@@ -120,15 +124,13 @@ class CachedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples, dim), float32
         """
-        store, space = self._space()
         texts = ["" if text is None or text != text else str(text) for text in X]
-        return store._query_vectors(space, texts) if texts else np.empty((0, space.dimension), dtype=np.float32)
+        with self._snapshot() as now:
+            space = now.space(self.space)
+            return now.queries(space)(texts) if texts else np.empty((0, space.dimension), dtype=np.float32)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def _space(self) -> Any:
-        from embedstore.store import open_store
-
-        store = open_store(self.store)
-        return store, store.space(self.space)
+    def _snapshot(self) -> AbstractContextManager[Snapshot]:
+        return open_store(self.store).snapshot()

@@ -1,235 +1,154 @@
-"""A corpus in two dimensions: projected, and drawn as a page or a picture."""
+"""Lay out a corpus in two dimensions: choose rows, project their vectors, group them by colour."""
 
-import html
-import json
-import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from embedstore.corpus import value_text
-from embedstore.errors import MissingExtraError, UsageError
-from embedstore.output import published
-from embedstore.pictures import COLOURS, figure, plain, save
+from embedstore.annotations.column import with_annotations
+from embedstore.core.values import value_text
+from embedstore.corpora.rows import Corpus
+from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.reports.map_page import Projection, draw_map, groups_of, project
+from embedstore.tables.result import TableResult
+from embedstore.tagging.pipeline import tag
+from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["Drawn", "Projection", "draw_map", "groups_of", "project"]
-
-Projection = Literal["pca", "tsne", "umap"]
-
-# Okabe and Ito's without the black, which a dark page hides; then Tol's (2021).
-_PALETTE = (*COLOURS[:7], "#999933", "#882255", "#44AA99", "#AA4499", "#117733")
-_SCALE = ("#B2182B", "#EF8A62", "#999999", "#67A9CF", "#2166AC")  # ColorBrewer's RdBu, seen on white and on black
-_GREY = "#8A8A8A"
-_NONE, _OTHERS = "(none)", "(others)"
-_MOST = len(_PALETTE)
-_RANGES = 6  # of a column of more numbers than there are colours
-_TEXT = 400  # characters of a text
+__all__ = ["Map", "map_corpus"]
 
 
-def project(
-    vectors: npt.NDArray[np.float32], method: Projection = "pca", *, random_state: int = 42
-) -> npt.NDArray[np.float32]:
-    """Return vectors in two dimensions.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, dim), float32
-        At least three.
-    method : {"pca", "tsne", "umap"}
-        Principal components; t-SNE of scikit-learn; UMAP, if umap-learn is installed.
-    random_state : int
-        Seed of the last two.
-
-    Returns
-    -------
-    ndarray of shape (n, 2), float32
-    """
-    if method not in get_args(Projection):
-        raise UsageError(f"expected a method of {', '.join(get_args(Projection))}, found {method!r}")
-    if len(vectors) < 3:
-        raise UsageError(f"expected at least 3 rows to draw, found {len(vectors)}")
-    if method == "pca":
-        centred = vectors - vectors.mean(axis=0)
-        if vectors.shape[1] == 1:
-            return np.hstack([centred, np.zeros_like(centred)])
-        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-        axes = axes[:, [-1, -2]]
-        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # a component and its negative are the same
-        return np.asarray(centred @ axes, dtype=np.float32)
-    if vectors.shape[1] == 1:
-        raise UsageError(f"expected vectors of 2 dimensions or more for {method}, found 1: take pca")
-    if method == "tsne":
-        from sklearn.manifold import TSNE
-
-        perplexity = min(30.0, (len(vectors) - 1) / 3)
-        made = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=-1).fit_transform(vectors)
-        return np.asarray(made, dtype=np.float32)
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise MissingExtraError("this map needs umap-learn: pip install umap-learn, or take pca or tsne") from error
-    return np.asarray(UMAP(2, metric="cosine", random_state=random_state).fit_transform(vectors), dtype=np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """What a map shows.
+class Map(TableResult):
+    """Rows of a corpus in two dimensions: columns id, x, y (float32), group, text.
 
     Attributes
     ----------
-    rows : int
-        Rows that are drawn.
     total : int
-        Rows of the corpus.
+        Number of rows of the corpus.
     empty : int
-        Rows without a text, which are left out: they would all be one point, far from the others.
-    """
-
-    rows: int
-    total: int
-    empty: int
-
-
-def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:
-    """Return the group of each row, and the groups' order where there is one.
-
-    Numbers are in order; where they have more values than there are colours, they are parted into six ranges with
-    about as many rows each.
-
-    Parameters
-    ----------
-    column : ChunkedArray
-        Of any type.
-    """
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        return [value_text(value) or _NONE for value in column.to_pylist()], ()
-    values = pc.cast(column, pa.float64()).to_numpy()
-    known = np.isfinite(values)
-    distinct, place = np.unique(values[known], return_inverse=True)
-    if len(distinct) > _MOST:
-        edges = np.unique(np.quantile(values[known], np.linspace(0, 1, _RANGES + 1)[1:-1]))
-        place = np.searchsorted(edges, values[known], side="left")
-        _, place = np.unique(place, return_inverse=True)
-        parts = [values[known][place == number] for number in range(place.max() + 1)]
-        names = [f"{value_text(part.min())} to {value_text(part.max())}" for part in parts]
-    else:
-        names = [value_text(value) for value in distinct.tolist()]
-    groups = np.full(len(values), _NONE, dtype=object)
-    groups[known] = np.array(names, dtype=object)[place]
-    return groups.tolist(), tuple(names)
-
-
-def draw_map(
-    path: Path,
-    points: npt.NDArray[np.float32],
-    texts: Sequence[str],
-    ids: Sequence[str],
-    groups: Sequence[str],
-    *,
-    order: Sequence[str] = (),
-    title: str,
-    details: str,
-) -> None:
-    """Draw points in the colours of their groups.
-
-    Parameters
-    ----------
-    path : Path
-        ``.html``: a page that shows the text under the pointer and needs no network; ``.png`` or ``.svg``: a picture.
-    points : ndarray of shape (n, 2), float32
-        Where the rows are.
-    texts, ids, groups : sequence of str
-        Of each row. The eleven largest groups have a colour each where there are more than twelve; the others, and
-        rows of none, are grey and lie below.
-    order : sequence of str
-        Of the groups, where there is one: their colours are a scale.
+        Number of rows without a text; they are left out because they would be one point far from the others.
+    order : tuple of str
+        Order of the groups if they form a scale, else empty.
     title, details : str
-        What is drawn, and how.
+        Texts for the picture: the corpus with its colouring; the number of rows, the method and the model.
     """
-    names, colours = _legend(groups, order)
-    place = {name: number for number, name in enumerate(names)}
-    numbers = np.array([place.get(name, place.get(_OTHERS, 0)) for name in groups])
-    sizes = np.bincount(numbers, minlength=len(names)).tolist()
-    below = np.argsort(np.array([colour != _GREY for colour in colours])[numbers], kind="stable")
-    points, numbers = points[below], numbers[below]
-    texts, ids = [texts[row] for row in below], [ids[row] for row in below]
-    if path.suffix.lower() != ".html":
-        _picture(path, points, numbers, names, sizes, colours, f"{plain(title, 90)}\n{plain(details, 90)}")
-        return
-    low, high = points.min(axis=0), points.max(axis=0)
-    flat = (points - (low + high) / 2) / max(float((high - low).max()), 1e-9) + 0.5
-    content = {
-        "title": title,
-        "details": details,
-        "x": np.round(flat[:, 0].astype(np.float64), 5).tolist(),
-        "y": np.round(flat[:, 1].astype(np.float64), 5).tolist(),
-        "group": numbers.tolist(),
-        "names": names,
-        "counts": sizes,
-        "colours": colours,
-        "texts": [text if len(text) <= _TEXT else text[:_TEXT] + "…" for text in texts],
-        "ids": ids,
+
+    def __init__(
+        self, table: pa.Table, *, total: int, empty: int, order: tuple[str, ...], title: str, details: str
+    ) -> None:
+        notes = (f"{empty:,} rows without a text are left out",) if empty else ()
+        super().__init__(table, notes)
+        self.total = total
+        self.empty = empty
+        self.order = order
+        self.title = title
+        self.details = details
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of drawn rows, of all rows and of rows without a text."""
+        return {"rows": len(self), "total": self.total, "empty": self.empty}
+
+    def plot(self, path: str | Path) -> None:
+        """Draw the map to a file.
+
+        Parameters
+        ----------
+        path : path
+            ``.html`` for a page that shows the text under the pointer and needs no network; ``.png`` or ``.svg`` for
+            a picture.
+        """
+        columns = self.table.to_pydict()
+        points = np.stack([self.table.column(name).to_numpy() for name in ("x", "y")], axis=1)
+        draw_map(
+            Path(path),
+            points,
+            columns["text"],
+            columns["id"],
+            columns["group"],
+            order=self.order,
+            title=self.title,
+            details=self.details,
+        )
+
+
+def map_corpus(
+    now: Snapshot,
+    *,
+    labels: Labels | None = None,
+    by: str | None = None,
+    method: Projection = "pca",
+    sample: int = 20_000,
+    seed: int = 42,
+    corpus: str | None = None,
+    space: str | None = None,
+    no_encode: bool = False,
+) -> Map:
+    """Lay out a corpus in two dimensions, without the rows that have no text.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    labels : sequence of str, or LabelSet, optional
+        Colour each row by its tag from these labels.
+    by : str, optional
+        Colour by a column, or by "annotations".
+    method : {"pca", "tsne", "umap"}
+        Principal components; t-SNE of scikit-learn; UMAP (needs umap-learn).
+    sample : int
+        Maximum number of rows; of more rows a random sample is drawn.
+    seed : int
+        Seed of the sample and of the method.
+    corpus, space : str, optional
+        Name of the corpus; key or model of the vectors.
+    no_encode : bool
+        Raise an error instead of loading a model.
+    """
+    table = with_annotations(now, now.corpus(corpus), by)
+    vectors = now.embeddings(space, [table])
+    filled = np.flatnonzero(table.positions() != now.texts.empty)
+    rows = filled
+    if len(filled) > sample:
+        rows = np.sort(np.random.default_rng(seed).choice(filled, sample, replace=False))
+    label_set = None if labels is None else LabelSet.of(labels)
+    groups, order, coloured = _groups(now, table, rows, by, label_set, vectors.key, no_encode=no_encode)
+    positions = table.positions()[rows]
+    points = project(vectors.at(positions, table.name), method, random_state=seed)
+    columns = {
+        "id": pa.array([value_text(id_) for id_ in table.ids_at(rows)], pa.string()),
+        "x": pa.array(points[:, 0]),
+        "y": pa.array(points[:, 1]),
+        "group": pa.array(groups, pa.string()),
+        "text": pa.array(now.texts.at(positions), pa.string()),
     }
-    page = files("embedstore").joinpath("maps.html").read_text(encoding="utf-8")
-    parts = {"@TITLE@": html.escape(title), "@CONTENT@": _embedded(content)}
-    page = re.sub("@TITLE@|@CONTENT@", lambda mark: parts[mark[0]], page)
-    with published(path) as temp:
-        temp.write_text(page, encoding="utf-8", errors="replace")
-
-
-def _legend(groups: Sequence[str], order: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the names of the groups that are shown, and their colours; what is grey comes last."""
-    counts = Counter(groups)
-    if order:
-        names = [name for name in order if name in counts]
-        at = np.linspace(0, len(_SCALE) - 1, max(2, len(names)))
-        channels = [[int(colour[i : i + 2], 16) for colour in _SCALE] for i in (1, 3, 5)]
-        mixed = np.round([np.interp(at, range(len(_SCALE)), channel) for channel in channels]).astype(int).T
-        colours = ["#{:02X}{:02X}{:02X}".format(*one) for one in mixed[: len(names)].tolist()]
-    else:
-        names = [name for name, _ in counts.most_common() if name != _NONE]
-        names = names if len(names) <= _MOST else [*names[: _MOST - 1], _OTHERS]
-        colours = [_GREY if name == _OTHERS else colour for name, colour in zip(names, _PALETTE, strict=False)]
-    return ([*names, _NONE], [*colours, _GREY]) if _NONE in counts else (names, colours)
-
-
-def _embedded(content: Any) -> str:
-    """Return JSON that can't end the element that it stands in."""
-    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _picture(
-    path: Path,
-    points: npt.NDArray[np.float32],
-    numbers: npt.NDArray[np.int64],
-    names: list[str],
-    sizes: list[int],
-    colours: list[str],
-    title: str,
-) -> None:
-    whole = figure(9, 7)
-    ax = whole.subplots()
-    size = float(np.clip(4000 / len(points), 4, 40))
-    look = {"s": size, "alpha": 0.6, "linewidths": 0}
-    ax.scatter(points[:, 0], points[:, 1], c=np.array(colours)[numbers], rasterized=True, **look)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_title(title)
-    ax.legend(
-        [ax.scatter([], [], color=colour, **look) for colour in colours],
-        [f"{plain(name)} ({count:,})" for name, count in zip(names, sizes, strict=True)],
-        markerscale=8 / size**0.5,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        frameon=False,
+    return Map(
+        pa.table(columns),
+        total=len(table),
+        empty=len(table) - len(filled),
+        order=order,
+        title=f"{now.name}: {table.name}{coloured}",
+        details=f"{len(rows):,} of {len(table):,} rows, {method.upper()} of {vectors.record.model}",
     )
-    save(whole, path, title.split("\n")[0])
+
+
+def _groups(
+    now: Snapshot,
+    table: Corpus,
+    rows: npt.NDArray[np.int64],
+    by: str | None,
+    labels: LabelSet | None,
+    space: str,
+    *,
+    no_encode: bool,
+) -> tuple[list[str], tuple[str, ...], str]:
+    """Return the group of each row, the order of the groups if they form a scale, and the end of the title."""
+    if by:
+        groups, order = groups_of(table.column(by).take(pa.array(rows)))
+        return groups, order, f" by {by}"
+    if labels is not None:
+        tags = tag(now, labels, corpus=table.name, space=space, no_encode=no_encode).column("Predicted_Labels")
+        groups, _ = groups_of(pa.chunked_array([tags.take(pa.array(rows))]))
+        order = labels.names if labels.ordinal else ()
+        return groups, order, f" by labels {labels.name or ', '.join(labels.names)}"
+    return ["rows"] * len(rows), (), ""

@@ -1,4 +1,4 @@
-"""A small deterministic encoder, stores made with it, and the real command line."""
+"""Fixtures: a small deterministic encoder, stores made with it, and the real command line."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import embedstore
-from embedstore.spec import EncoderSpec, Provenance
+from embedstore.core.spec import EncoderSpec, Provenance
 
 LABELS = ["Negative", "Positive"]
 
 
 class HashEncoder:
-    """Unit vectors drawn from a generator seeded with prompt + text: equal texts, equal vectors."""
+    """An encoder whose unit vectors come from a generator seeded with prompt + text: equal texts, equal vectors."""
 
     def __init__(self, dimension: int = 16, *, prompt: str = "", dtype: str = "float32", backend: str = "hash") -> None:
         self.dimension = dimension
@@ -62,7 +62,7 @@ def rows() -> list[dict[str, object]]:
 
 @pytest.fixture
 def store(tmp_path: Path, encoder: HashEncoder, rows: list[dict[str, object]]) -> embedstore.EmbeddingStore:
-    """Ten rows, nine texts, encoded; the labels of LABELS cached."""
+    """A store with ten rows of nine texts, encoded, and with cached vectors of LABELS."""
     made = embedstore.create(tmp_path / "home" / "small", encoder=encoder)
     made.add(rows, text="review", id="key")
     made.encode()
@@ -70,8 +70,20 @@ def store(tmp_path: Path, encoder: HashEncoder, rows: list[dict[str, object]]) -
     return made
 
 
+def query_vectors(store, texts, *, prompt=None, no_encode=False) -> np.ndarray:
+    """Return unit vectors of labels or search texts in the store's default space."""
+    with store.snapshot() as now:
+        return now.queries(now.space(), no_encode=no_encode)(texts, prompt=prompt)
+
+
+def texts_of(store, corpus=None) -> list[str]:
+    """Return the stored text of each row of a corpus."""
+    with store.snapshot() as now:
+        return now.texts.at(now.corpus(corpus).positions())
+
+
 class CommandLine:
-    """Runs `embedstore` as a process of its own."""
+    """Runs `embedstore` in a separate process."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -81,7 +93,7 @@ class CommandLine:
 
     @property
     def environment(self) -> dict[str, str]:
-        # FAISS and NumPy must not be told to treat warnings as errors here: pytest's filters are its own.
+        # PYTHONWARNINGS=error is not set: FAISS and NumPy warn, and pytest's filters hold only in its own process.
         return {**os.environ, "EMBEDSTORE_HOME": str(self.home), "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
 
     def __call__(self, *words: object, stdin: str | bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -92,7 +104,7 @@ class CommandLine:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def fails(self, code: int, *words: object, stdin: str | bytes = b"") -> str:
-        """Run; expect this exit code and one line on stderr, which is returned."""
+        """Run; expect this exit code and one error line on stderr; return that line."""
         done = self(*words, stdin=stdin)
         assert done.returncode == code, done.stderr
         lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
@@ -109,7 +121,7 @@ def cli(tmp_path: Path) -> CommandLine:
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose store `demo` holds the first 60 shipped reviews, encoded with the bundled model."""
+    """A home with a store `demo`: the first 60 shipped reviews, encoded with the bundled model."""
     from embedstore.demo import TRAIN
 
     home = tmp_path_factory.mktemp("demo") / "home"
@@ -123,7 +135,7 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A function that saves a small random checkpoint, once for the same arguments."""
+    """A function that saves a small random checkpoint; the same arguments give the same checkpoint."""
     from checkpoints import save_checkpoint
 
     made: dict[str, Path] = {}

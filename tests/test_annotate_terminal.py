@@ -10,8 +10,6 @@ import time
 
 import pytest
 
-from embedstore.annotations import current, read_annotations
-
 CHOICES = ("-l", "Lamps", "-l", "Tea")
 
 
@@ -68,7 +66,7 @@ def terminal(cli, store):
 
 
 def labels(store) -> list[str]:
-    return [one.label for one in current(read_annotations(store.path)) if one.action == "label"]
+    return store.annotations.export_table().to_pandas()["label"].tolist()
 
 
 def test_a_key_is_an_answer(terminal, store):

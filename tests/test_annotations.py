@@ -5,22 +5,20 @@ import pytest
 from conftest import LABELS
 
 import embedstore
-from embedstore.annotations import (
-    _PARTS,
+from embedstore.annotations.log import (
+    MERGED_AFTER,
     Annotation,
-    agreed,
     answers_to,
-    choices,
-    current,
+    fold_answers,
     keep,
-    read_annotations,
-    set_name,
+    majority_labels,
+    read_part,
 )
 from embedstore.errors import DamagedStoreError, InputError, UsageError
-from embedstore.fewshot import blend
-from embedstore.labels import LabelSet
-from embedstore.output import write_table
-from embedstore.zeroshot import standardised
+from embedstore.labels import Choice
+from embedstore.labels.fewshot import blend
+from embedstore.labels.label_set import LabelSet
+from embedstore.labels.zeroshot import standardised
 
 SET = LabelSet.of(LABELS)
 
@@ -29,39 +27,43 @@ def answer(text: str, label: str, who: str = "", action: str = "label") -> Annot
     return Annotation(text=text * 16, label=label, who=who, action=action)
 
 
+def read_answers(store) -> list[Annotation]:
+    return [one for part in store.manifest.annotations for one in read_part(store.path, part)]
+
+
 def position(store, row: int) -> int:
     return int(store.corpus().positions()[row])
 
 
 def test_the_last_answer_of_a_person_counts_and_undo_brings_back_the_one_before():
     given = [answer("aa", "x"), answer("aa", "y"), answer("bb", "x"), answer("bb", "", action="undo")]
-    assert [one.label for one in current(given)] == ["y"]
+    assert [one.label for one in fold_answers(given)] == ["y"]
     given.append(answer("aa", "", action="undo"))
-    assert [one.label for one in current(given)] == ["x"]
+    assert [one.label for one in fold_answers(given)] == ["x"]
     given += [answer("aa", "", action="undo"), answer("aa", "", action="undo")]
-    assert current(given) == []
+    assert fold_answers(given) == []
 
 
 def test_what_most_people_said_counts_and_ties_do_not():
     given = [answer("aa", "x", "1"), answer("aa", "y", "2"), answer("bb", "x", "1"), answer("bb", "x", "2")]
     given += [answer("bb", "y", "3"), answer("cc", "", "1", action="skip"), answer("dd", "z", "1")]
-    assert agreed(given) == ({"bb" * 16: "x", "dd" * 16: "z"}, ["aa" * 16])
+    assert majority_labels(given) == ({"bb" * 16: "x", "dd" * 16: "z"}, ["aa" * 16])
     assert [one.label for one in answers_to(given, LabelSet.of(["x", "y"]))] == ["x", "y", "x", "x", "y", ""]
 
 
 def test_answers_count_for_the_choices_that_they_were_between():
     names = ("polarity", "Positive|Negative", "likert5", "mine", "")
-    given = [Annotation(text="aa" * 16, label="Negative", label_set=name, who=name) for name in names]
-    given.append(Annotation(text="bb" * 16, label="", action="skip", label_set="likert5", who="likert5"))
+    given = [Annotation(text="aa" * 16, label="Negative", choice=Choice.read(name), who=name) for name in names]
+    given.append(Annotation(text="bb" * 16, label="", action="skip", choice=Choice.read("likert5"), who="likert5"))
     counted = {one.who for one in answers_to(given, SET)}
     assert counted == {"polarity", "Positive|Negative", "mine", ""}
     assert {one.action for one in answers_to(given, LabelSet.shipped("likert5"))} == {"label", "skip"}
     # One person's answers in one set, whatever it is called, take each other's place.
     given = [
-        Annotation(text="aa" * 16, label="Negative", label_set="polarity"),
-        Annotation(text="aa" * 16, label="Positive", label_set="Negative|Positive"),
+        Annotation(text="aa" * 16, label="Negative", choice=Choice.read("polarity")),
+        Annotation(text="aa" * 16, label="Positive", choice=Choice.read("Negative|Positive")),
     ]
-    assert [one.label for one in current(given)] == ["Positive"]
+    assert [one.label for one in fold_answers(given)] == ["Positive"]
 
 
 @pytest.mark.parametrize(
@@ -76,16 +78,22 @@ def test_answers_count_for_the_choices_that_they_were_between():
 def test_an_answer_that_could_not_be_read_again_is_refused(store, arguments, says):
     position, label, labels, *who = arguments
     with pytest.raises(UsageError, match=says):
-        store.annotate(position, label, labels, **({"who": who[0]} if who else {}))
+        store.annotations.add(position, label, labels, **({"who": who[0]} if who else {}))
     assert not store.manifest.annotations
+
+
+@pytest.mark.parametrize("place", [-1, 10**6])
+def test_nothing_can_be_taken_back_where_no_text_is(store, place):
+    with pytest.raises(UsageError, match="expected the position of a text, from 0 to"):
+        store.annotations.undo(place, SET)
 
 
 def test_several_label_sets_are_kept_apart(store):
     topics = ["Tea", "Lamp"]
     for row in (0, 1, 4, 5, 6):
-        store.annotate(position(store, row), LABELS[row % 2], SET)
-        store.annotate(position(store, row), topics[row % 2], LabelSet.of(topics))
-    assert store.tagging(LABELS, gold="annotations").report.rows == 6
+        store.annotations.add(position(store, row), LABELS[row % 2], SET)
+        store.annotations.add(position(store, row), topics[row % 2], LabelSet.of(topics))
+    assert store.tag(LABELS, gold="annotations").report.rows == 6
     with pytest.raises(InputError, match=r"several label sets: say which, as annotations:Negative\|Positive"):
         store.label_set("annotations")
     assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
@@ -95,21 +103,21 @@ def test_several_label_sets_are_kept_apart(store):
     ):
         store.label_set("annotations:likert5")
     with pytest.raises(InputError, match="was annotated yet with the labels Very Negative"):
-        store.tagging(LabelSet.shipped("likert5"), gold="annotations")
+        store.tag(LabelSet.shipped("likert5"), gold="annotations")
 
 
 def test_answers_with_a_label_set_of_ones_own_are_those_between_its_labels(store, tmp_path):
     (tmp_path / "mine.yaml").write_text("Negative: [awful]\nPositive: [nice]\n")
     mine = LabelSet.read(tmp_path / "mine.yaml")
-    store.annotate(position(store, 4), "Positive", mine)
-    assert store.annotations()["label_set"].tolist() == ["mine = Negative|Positive"]
-    store.annotate(position(store, 4), "Negative", SET)  # the same choice: it takes the other's place
-    store.annotate(position(store, 5), "Positive", mine)
-    assert store.annotations()["label"].tolist() == ["Negative", "Positive"]
-    assert store.tagging(LabelSet.shipped("polarity"), gold="annotations").report.rows == 2
+    store.annotations.add(position(store, 4), "Positive", mine)
+    assert store.annotations.export_table().to_pandas()["label_set"].tolist() == ["mine = Negative|Positive"]
+    store.annotations.add(position(store, 4), "Negative", SET)  # the same choice: it takes the other's place
+    store.annotations.add(position(store, 5), "Positive", mine)
+    assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Negative", "Positive"]
+    assert store.tag(LabelSet.shipped("polarity"), gold="annotations").report.rows == 2
     assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
-    assert store.import_annotations(store.annotation_table().to_pylist()) == 0
-    store.annotate(
+    assert store.annotations.import_table(store.annotations.export_table().table.to_pylist()) == 0
+    store.annotations.add(
         position(store, 6), "Neutral", LabelSet(("Neutral", *LABELS), (("so",), ("no",), ("yes",)), name="mine")
     )
     with pytest.raises(InputError, match="several label sets"):
@@ -120,76 +128,76 @@ def test_answers_with_a_label_set_of_ones_own_are_those_between_its_labels(store
 @pytest.mark.parametrize("name", ["", "mine", "a = b", "a|b"])
 def test_labels_may_be_called_anything(store, names, name):
     labels = LabelSet(tuple(names), tuple((one,) for one in names), name=name)
-    store.annotate(position(store, 4), names[1], labels)
-    assert choices(set_name(labels)) == frozenset(names)
-    assert len(answers_to(read_annotations(store.path), labels)) == 1
-    assert store.import_annotations(store.annotation_table().to_pylist()) == 0
+    store.annotations.add(position(store, 4), names[1], labels)
+    assert Choice.read(str(Choice.of(labels))).labels == tuple(names)
+    assert len(answers_to(read_answers(store), labels)) == 1
+    assert store.annotations.import_table(store.annotations.export_table().table.to_pylist()) == 0
 
 
 def test_an_import_repeats_nothing_and_takes_no_later_answer_away(store, caplog):
     at = position(store, 4)
-    store.annotate(at, "Positive", SET, who="ann")
-    exported = store.annotation_table().to_pylist()
-    assert store.import_annotations(exported) == 0
-    store.take_back(at, SET, who="ann")
-    assert store.annotations().empty
-    assert store.import_annotations(exported) == 1
-    store.annotate(at, "Negative", SET, who="ann")
-    assert store.import_annotations([{**exported[0], "when": "2001-01-31T12:00:00+00:00"}]) == 0
+    store.annotations.add(at, "Positive", SET, who="ann")
+    exported = store.annotations.export_table().table.to_pylist()
+    assert store.annotations.import_table(exported) == 0
+    store.annotations.undo(at, SET, who="ann")
+    assert store.annotations.export_table().to_pandas().empty
+    assert store.annotations.import_table(exported) == 1
+    store.annotations.add(at, "Negative", SET, who="ann")
+    assert store.annotations.import_table([{**exported[0], "when": "2001-01-31T12:00:00+00:00"}]) == 0
     assert "left out: 1" in caplog.text
-    assert store.annotations()["label"].tolist() == ["Negative"]
-    assert store.import_annotations([{**exported[0], "when": "2101-01-31T12:00:00+00:00"}]) == 1
-    assert store.annotations()["label"].tolist() == ["Positive"]
+    assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Negative"]
+    assert store.annotations.import_table([{**exported[0], "when": "2101-01-31T12:00:00+00:00"}]) == 1
+    assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Positive"]
 
 
 def test_answers_are_kept_with_where_they_were_given_and_outlive_the_table(store, rows):
-    store.annotate(position(store, 4), "Positive", SET, who="ann")
-    found = store.annotations().iloc[0]
+    store.annotations.add(position(store, 4), "Positive", SET, who="ann")
+    found = store.annotations.export_table().to_pandas().iloc[0]
     assert (found["corpus"], found["id"], found["label"], found["who"]) == ("train", "k4", "Positive", "ann")
     assert (found["text"], found["label_set"]) == ("a lamp", "Negative|Positive")
     assert found["when"].endswith("+00:00")
     store.add(rows[5:], text="review", id="key", replace=True)
-    assert store.annotations()["label"].tolist() == ["Positive"]
+    assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Positive"]
     with pytest.raises(InputError, match="was annotated yet"):
         store.train("annotations")
 
 
 def test_equal_texts_share_an_answer(store, rows):
-    store.annotate(position(store, 0), "Positive", SET)
-    tagged = store.tagging(LABELS, gold="annotations")
+    store.annotations.add(position(store, 0), "Positive", SET)
+    tagged = store.tag(LABELS, gold="annotations")
     assert tagged.report.rows == sum(row["review"] == "good tea" for row in rows) == 2
     assert tagged.report.left_out == 8
 
 
 def test_disagreeing_answers_are_listed(store):
     for who, label in (("ann", "Positive"), ("bea", "Negative")):
-        store.annotate(position(store, 4), label, SET, who=who)
-    store.annotate(position(store, 5), "Negative", SET, who="ann")
-    found = store.annotations(disagreements=True)
+        store.annotations.add(position(store, 4), label, SET, who=who)
+    store.annotations.add(position(store, 5), "Negative", SET, who="ann")
+    found = store.annotations.export_table(disagreements=True).to_pandas()
     assert found["who"].tolist() == ["ann", "bea"]
     assert found["label"].tolist() == ["Positive", "Negative"]
-    assert (store.annotations()["disagreement"] == "yes").sum() == 2
+    assert (store.annotations.export_table().to_pandas()["disagreement"] == "yes").sum() == 2
 
 
 def test_many_answers_are_merged_into_one_file_and_stay_the_same(store):
-    for number in range(_PARTS + 3):
-        store.annotate(position(store, number % 9), LABELS[number % 2], SET, who=f"w{number}")
-    assert len(store.manifest.annotations) < _PARTS
-    kept = read_annotations(store.path)
-    assert [one.who for one in kept] == [f"w{number}" for number in range(_PARTS + 3)]
+    for number in range(MERGED_AFTER + 3):
+        store.annotations.add(position(store, number % 9), LABELS[number % 2], SET, who=f"w{number}")
+    assert len(store.manifest.annotations) < MERGED_AFTER
+    kept = read_answers(store)
+    assert [one.who for one in kept] == [f"w{number}" for number in range(MERGED_AFTER + 3)]
     store.gc()
-    assert read_annotations(store.path) == kept
+    assert read_answers(store) == kept
     assert not store.verify().damaged
-    assert store.info()["annotations"] == _PARTS + 3
+    assert store.info()["annotations"] == MERGED_AFTER + 3
 
 
 def test_altered_answers_are_an_error(store):
-    store.annotate(position(store, 0), "Positive", SET)
+    store.annotations.add(position(store, 0), "Positive", SET)
     (part,) = store.manifest.annotations
     path = store.path / part.file.path
     path.write_bytes(path.read_bytes().replace(b"Positive", b"Negative"))
     with pytest.raises(DamagedStoreError, match="was altered"):
-        store.annotations()
+        store.annotations.export_table().to_pandas()
     assert store.verify().damaged
     path.write_bytes(path.read_bytes() + b"x")
     (fault,) = store.verify().faults
@@ -225,14 +233,14 @@ def test_a_file_of_another_form_is_an_error(store, value):
         part = AnnotationPart(files.publish(temp, store.path, ".json"), 1)
     commit(store.path, lambda base: replace(base, annotations=(part,)))
     with pytest.raises(DamagedStoreError, match="holds no annotations"):
-        store.annotations()
+        store.annotations.export_table().to_pandas()
     assert "holds no annotations" in store.verify().faults[0]
 
 
 def test_import_keeps_all_or_nothing(store, tmp_path):
     good = [{"id": "k4", "label": "Positive", "who": "ann"}, {"id": "k5", "label": "Negative", "who": ""}]
-    assert store.import_annotations([*good, {"id": "k6", "label": "", "who": ""}], LABELS) == 2
-    assert store.annotations()["id"].tolist() == ["k4", "k5"]
+    assert store.annotations.import_table([*good, {"id": "k6", "label": "", "who": ""}], LABELS) == 2
+    assert store.annotations.export_table().to_pandas()["id"].tolist() == ["k4", "k5"]
     for bad, says in (
         ([{"id": "k4", "label": "Perfect"}], "the label 'Perfect', which is none of Negative, Positive"),
         (
@@ -245,43 +253,43 @@ def test_import_keeps_all_or_nothing(store, tmp_path):
         ([{"row": "k4", "label": "Positive"}], "has no 'id'"),
     ):
         with pytest.raises(InputError, match=says):
-            store.import_annotations(bad, LABELS)
-        assert len(store.annotations()) == 2
+            store.annotations.import_table(bad, LABELS)
+        assert len(store.annotations.export_table().to_pandas()) == 2
 
 
 def test_exported_answers_come_back(store, tmp_path, encoder, rows):
-    store.annotate(position(store, 4), "Positive", SET, who="ann")
-    store.annotations().to_csv(tmp_path / "a.csv", index=False)
+    store.annotations.add(position(store, 4), "Positive", SET, who="ann")
+    store.annotations.export_table().to_pandas().to_csv(tmp_path / "a.csv", index=False)
     other = embedstore.create(tmp_path / "other", encoder=encoder)
     other.add(rows, text="review", id="key")
-    assert other.import_annotations(tmp_path / "a.csv") == 1
-    assert other.annotations().equals(store.annotations())
+    assert other.annotations.import_table(tmp_path / "a.csv") == 1
+    assert other.annotations.export_table().to_pandas().equals(store.annotations.export_table().to_pandas())
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 def test_labels_come_back_as_they_are_written(store, tmp_path, encoder, rows, suffix):
     labels = LabelSet.of(["NA", "None", "1.0"])
     for row, label in ((4, "NA"), (5, "None"), (6, "1.0")):
-        store.annotate(position(store, row), label, labels, who="null")
-    write_table([store.annotation_table()], store.annotation_table().schema, tmp_path / f"a.{suffix}")
+        store.annotations.add(position(store, row), label, labels, who="null")
+    store.annotations.export_table().save(tmp_path / f"a.{suffix}")
     other = embedstore.create(tmp_path / "other", encoder=encoder)
     other.add(rows, text="review", id="key")
-    assert other.import_annotations(tmp_path / f"a.{suffix}") == 3
-    assert other.annotation_table().equals(store.annotation_table())
+    assert other.annotations.import_table(tmp_path / f"a.{suffix}") == 3
+    assert other.annotations.export_table().table.equals(store.annotations.export_table().table)
 
 
 def test_imported_answers_go_to_their_texts_and_not_to_rows(store, tmp_path, encoder, rows):
-    store.annotate(position(store, 4), "Positive", SET)
-    said = store.annotation_table().to_pylist()
+    store.annotations.add(position(store, 4), "Positive", SET)
+    said = store.annotations.export_table().table.to_pylist()
     other = embedstore.create(tmp_path / "other", encoder=encoder)
     other.add([{**row, "key": f"k{9 - i}"} for i, row in enumerate(rows)], text="review", id="key")
-    other.import_annotations(said)
-    found = other.annotations().iloc[0]
+    other.annotations.import_table(said)
+    found = other.annotations.export_table().to_pandas().iloc[0]
     assert (found["text"], found["id"]) == ("a lamp", "k5")
     with pytest.raises(InputError, match="of rows that are not there, 'k4' first"):
-        other.import_annotations([{**said[0], "text": "a text of another store"}])
+        other.annotations.import_table([{**said[0], "text": "a text of another store"}])
     with pytest.raises(UsageError, match="expected labels"):
-        other.import_annotations([{"id": "k4", "label": "Positive"}])
+        other.annotations.import_table([{"id": "k4", "label": "Positive"}])
 
 
 def test_a_probe_is_trained_on_annotations(tmp_path, encoder):
@@ -289,13 +297,13 @@ def test_a_probe_is_trained_on_annotations(tmp_path, encoder):
     store.add([{"t": f"text {i}"} for i in range(60)], text="t")
     store.encode()
     side = [int(encoder.vector(f"text {i}")[0] > 0) for i in range(60)]
-    store.import_annotations([{"id": i, "label": LABELS[side[i]]} for i in range(40)], LABELS)
+    store.annotations.import_table([{"id": i, "label": LABELS[side[i]]} for i in range(40)], LABELS)
     trained = store.train("annotations")
     assert trained.probe.description["rows"] == 32
     assert "20 of 60 rows of corpus 'train' have no 'annotations'" in trained.notes[0]
-    assert set(store.predict("annotations")["Predicted_Labels"]) <= set(LABELS)
+    assert set(store.predict("annotations").to_pandas()["Predicted_Labels"]) <= set(LABELS)
     with pytest.raises(InputError, match="at least two classes"):
-        store.import_annotations([{"id": i, "label": "Positive"} for i in range(60)], LABELS)
+        store.annotations.import_table([{"id": i, "label": "Positive"} for i in range(60)], LABELS)
         store.train("annotations")
 
 
@@ -303,7 +311,7 @@ def test_a_column_called_annotations_is_the_users(tmp_path, encoder):
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     store.add([{"t": "a", "annotations": "Positive"}, {"t": "b", "annotations": "Negative"}], text="t")
     store.encode()
-    assert store.tagging(LABELS, gold="annotations").report.rows == 2
+    assert store.tag(LABELS, gold="annotations").report.rows == 2
 
 
 def test_two_writers_keep_both_answers(store):
@@ -311,7 +319,7 @@ def test_two_writers_keep_both_answers(store):
     keep(store.path, [one])
     keep(store.path, [two])
     keep(store.path, [])
-    assert [(a.text, a.who) for a in read_annotations(store.path)] == [(one.text, "1"), (two.text, "2")]
+    assert [(a.text, a.who) for a in read_answers(store)] == [(one.text, "1"), (two.text, "2")]
 
 
 @pytest.fixture
@@ -324,15 +332,17 @@ def wide(tmp_path, encoder):
 
 @pytest.mark.parametrize("order", ["uncertain", "random", "disagreement"])
 def test_nothing_is_asked_twice_and_all_is_asked(wide, order):
-    questions = wide.questions(["Books", "Tea"], order=order)
+    session = wide.annotations.session(["Books", "Tea"], order=order)
     asked = []
     for number in range(200):
-        found = questions.next()
+        found = session.question.position
         assert found not in asked
         asked.append(found)
-        questions.answer(found, None if number % 7 == 0 else number % 2)
-    assert questions.next() is None
-    assert questions.left == 0
+        session.skip() if number % 7 == 0 else session.answer(["Books", "Tea"][number % 2])
+    assert session.question is None
+    assert session.left == 0
+    with pytest.raises(UsageError, match="no question left"):
+        session.answer("Tea")
 
 
 def test_the_first_question_is_the_text_between_the_labels(wide, encoder):
@@ -340,54 +350,56 @@ def test_the_first_question_is_the_text_between_the_labels(wide, encoder):
     scores = vectors @ np.stack([encoder.vector("Books"), encoder.vector("Tea")]).T
     scores -= scores.mean(axis=1, keepdims=True)
     scores -= scores.mean(axis=0)
-    assert wide.questions(["Books", "Tea"]).next() == np.abs(scores[:, 0] - scores[:, 1]).argmin()
+    assert wide.annotations.session(["Books", "Tea"]).question.position == np.abs(scores[:, 0] - scores[:, 1]).argmin()
 
 
 def test_an_answer_taken_back_is_asked_again(wide):
-    questions = wide.questions(["Books", "Tea"])
-    first = questions.next()
-    questions.answer(first, 1)
-    assert questions.next() != first
-    questions.forget()
-    assert questions.next() == first
-    questions.answer(first, None)
-    assert questions.last() == first
-    questions.forget()
-    assert (questions.next(), questions.last(), questions.left) == (first, None, 200)
+    session = wide.annotations.session(["Books", "Tea"])
+    first = session.question
+    assert first.text == f"text {first.position}"
+    session.answer("Tea")
+    assert (session.question != first, session.given, session.answers) == (True, 1, {first.position: "Tea"})
+    assert session.undo()
+    assert (session.question, session.given) == (first, 0)
+    session.skip()
+    assert session.history[-1] == first.position
+    assert session.undo()
+    assert (session.question, session.history, session.left) == (first, [], 200)
+    assert not session.undo()
+    with pytest.raises(UsageError, match="expected one of Books, Tea, found 'Cups'"):
+        session.answer("Cups")
 
 
 def test_answers_kept_before_are_not_asked_again(wide):
     labels = LabelSet.of(["Books", "Tea"])
-    questions = wide.questions(labels, who="ann")
-    first = questions.next()
-    wide.annotate(first, "Tea", labels, who="bea")
-    second = wide.questions(labels, who="ann")
-    assert second.answers == {first: 1}
-    skipped = second.next()
-    wide.annotate(skipped, "", labels, who="ann")
-    assert wide.questions(labels, who="ann").left == 198
-    assert wide.questions(labels, who="bea").left == 199
-    assert wide.questions(["Cups", "Tea"], who="ann").left == 200
-    assert wide.questions(labels, who="ann").history == [skipped]
-    assert wide.questions(labels, who="bea").history == [first]
+    first = wide.annotations.session(labels, who="ann").question.position
+    wide.annotations.add(first, "Tea", labels, who="bea")
+    second = wide.annotations.session(labels, who="ann")
+    assert second.answers == {first: "Tea"}
+    skipped = second.question.position
+    wide.annotations.add(skipped, "", labels, who="ann")
+    assert wide.annotations.session(labels, who="ann").left == 198
+    assert wide.annotations.session(labels, who="bea").left == 199
+    assert wide.annotations.session(["Cups", "Tea"], who="ann").left == 200
+    assert wide.annotations.session(labels, who="ann").history == [skipped]
+    assert wide.annotations.session(labels, who="bea").history == [first]
     assert second.accuracy() is None
 
 
 def test_who_disagrees_is_not_asked_again_and_others_are(wide):
     labels = LabelSet.of(["Books", "Tea"])
     for who, label in (("ann", "Books"), ("bea", "Tea")):
-        wide.annotate(7, label, labels, who=who)
-    assert [wide.questions(labels, who=who).left for who in ("ann", "bea", "cal")] == [199, 199, 200]
+        wide.annotations.add(7, label, labels, who=who)
+    assert [wide.annotations.session(labels, who=who).left for who in ("ann", "bea", "cal")] == [199, 199, 200]
 
 
 def test_the_accuracy_shown_is_that_of_answers_not_learnt_from(wide, encoder):
-    questions = wide.questions(["Books", "Tea"], order="random")
+    session = wide.annotations.session(["Books", "Tea"], order="random")
     side = {position: int(encoder.vector(f"text {position}")[0] > 0) for position in range(200)}
     for _ in range(120):
-        position = questions.next()
-        questions.answer(position, side[position])
-    accuracy, count = questions.accuracy()
-    rows = np.array(sorted(questions.answers))
+        session.answer(["Books", "Tea"][side[session.question.position]])
+    accuracy, count = session.accuracy()
+    rows = np.array(sorted(session.answers))
     labels = np.array([side[row] for row in rows.tolist()])
     vectors = np.stack([encoder.vector(f"text {i}") for i in range(200)])
     scores = standardised((vectors @ np.stack([encoder.vector("Books"), encoder.vector("Tea")]).T).astype(float))
@@ -398,4 +410,4 @@ def test_the_accuracy_shown_is_that_of_answers_not_learnt_from(wide, encoder):
 
 def test_an_order_that_is_none_is_refused(store):
     with pytest.raises(UsageError, match="expected an order of uncertain, random, disagreement"):
-        store.questions(LABELS, order="best")
+        store.annotations.session(LABELS, order="best")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from embedstore.calibration import calibrate, reliability
+from embedstore.reports.calibration import calibrate, reliability
 
 
 def softmax(scores):

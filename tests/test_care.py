@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import LABELS, HashEncoder
+from conftest import LABELS, HashEncoder, query_vectors
 from pyarrow import parquet
 
 import embedstore
-from embedstore.errors import DamagedStoreError, OutputError
-from embedstore.output import write_table
+from embedstore.errors import DamagedStoreError, OutputError, StoreBusyError
 from embedstore.storage import files, manifest
+from embedstore.tables.write import write_table
 
 
 def flip(path, where):
@@ -46,7 +46,7 @@ def test_every_kind_of_damaged_file_is_named(store):
 
 @pytest.mark.parametrize("wrong", [np.nan, 3.0])
 def test_vectors_that_were_wrong_when_they_were_written_are_found(store, encoder, wrong, monkeypatch):
-    monkeypatch.setattr("embedstore.encode.check_vectors", lambda vectors, spec: None)
+    monkeypatch.setattr("embedstore.vectors.executors.check_vectors", lambda vectors, spec: None)
     encoder.vector = lambda text, prompt="": np.full(16, wrong, np.float32)
     store.add([{"t": "unseen"}], text="t", corpus="more")
     store.encode()
@@ -109,14 +109,14 @@ def test_gc_merges_small_query_segments(store, encoder):
     for number in range(5):
         store.search(f"query {number}", k=1)
     store.search("query 1 with a prompt", k=1)
-    store._query_vectors(store.space(), ["prompted"], prompt="p: ")
+    query_vectors(store, ["prompted"], prompt="p: ")
     assert len(store.manifest.queries) == 8
     encoder.encoded.clear()
     report = store.gc()
     assert report.merged == 7
     assert len(store.manifest.queries) == 2
     expected = np.stack([encoder.vector(f"query {number}") for number in range(5)])
-    found = store._query_vectors(store.space(), [f"query {number}" for number in range(5)], no_encode=True)
+    found = query_vectors(store, [f"query {number}" for number in range(5)], no_encode=True)
     assert np.allclose(found, expected, atol=1e-7)
     assert encoder.encoded == []
     assert store.verify().faults == ()
@@ -148,7 +148,7 @@ def test_ids_of_every_kind_are_exported_and_found(store, tmp_path, ids):
     with h5py.File(tmp_path / "out.h5") as container:
         found = container["id"].asstr()[:] if isinstance(ids[0], str) else container["id"][:]
         assert found.tolist() == ids
-    assert store.search(row=ids[0], corpus="ids", k=1)["id"].tolist() == [ids[1]]
+    assert store.search(row=ids[0], corpus="ids", k=1).to_pandas()["id"].tolist() == [ids[1]]
 
 
 @pytest.mark.parametrize("name", ["out.csv", "nowhere/out.npy"])
@@ -286,3 +286,18 @@ def test_the_advice_for_an_index_and_a_probe_repairs_them(store, encoder):
         path.unlink()
         again()
         assert len(ask())
+
+
+@pytest.mark.parametrize("change", ["gc", "repair"])
+def test_files_are_not_removed_under_a_snapshot_of_the_same_thread(store, change):
+    with store.snapshot(), pytest.raises(StoreBusyError, match="open snapshot of"):
+        getattr(embedstore.open(store.path), change)()
+    getattr(store, change)()
+
+
+def test_open_snapshots_keep_their_own_rows(store):
+    with store.snapshot() as before:
+        rows = len(before.corpus())
+        store.add([{"key": "new", "review": "one more"}], text="review", id="key")
+        with store.snapshot() as after:
+            assert [len(one.corpus()) for one in (before, after, before)] == [rows, rows + 1, rows]

@@ -8,10 +8,12 @@ import time
 
 import pandas as pd
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
+from conftest import query_vectors
 from embedstore.cli.main import group
-from embedstore.cli.terminal import clean
 
+from embedstore.core.values import clean
 from embedstore.storage import manifest
 
 LIKERT = ["Very Negative", "Negative", "Neutral", "Positive", "Very Positive"]
@@ -31,6 +33,20 @@ def test_every_command_has_help_and_every_option_says_what_it_does():
         assert command.help, name
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "names"),
+    [
+        ("tag", "--method", ["cosine", "best"]),
+        ("encode", "--backend", ["torch", "tensorflow"]),
+        ("train", "--m", ["--max-iter"]),
+    ],
+)
+def test_a_shell_completes_options_and_their_values(command, option, names):
+    complete = ShellComplete(group, {}, "embedstore", "_EMBEDSTORE_COMPLETE").get_completions
+    found = complete([command, "small", option], "") if names[0][0] != "-" else complete([command, "small"], option)
+    assert [one.value for one in found] == names
+
+
 def test_tag_writes_the_rows_with_three_columns(store, cli):
     done = cli("tag", "small", "-l", "Negative", "-l", "Positive")
     assert done.returncode == 0
@@ -38,7 +54,7 @@ def test_tag_writes_the_rows_with_three_columns(store, cli):
     assert lines[0] == "key,review,stars,Predicted_Labels,score,margin"
     assert len(lines) == 11
     assert "Negative" in done.stderr
-    expected = store.tag(["Negative", "Positive"])
+    expected = store.tag(["Negative", "Positive"]).to_pandas()
     assert [line.split(",")[3] for line in lines[1:]] == expected["Predicted_Labels"].tolist()
 
 
@@ -163,7 +179,7 @@ BAD_INPUT = [
 
 @pytest.mark.parametrize(("code", "words", "says"), BAD_INPUT, ids=[" ".join(words) for _, words, _ in BAD_INPUT])
 def test_bad_input_is_one_line_and_changes_nothing(store, cli, table, code, words, says):
-    store._query_vectors(store.space(), ["x"])
+    query_vectors(store, ["x"])
     before = store.manifest
     assert says in cli.fails(code, *(word.replace("{table}", str(table)) for word in words))
     assert store.manifest == before

@@ -1,10 +1,12 @@
 """The table of methods: every figure as plain scikit-learn gives it."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import HashEncoder
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -13,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 import embedstore
 from embedstore.errors import InputError, ModelRequiredError
-from embedstore.metrics import intervals, report
+from embedstore.reports.metrics import intervals, report
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def oracle(store, train_rows, test_rows, test_corpus="train"):
     sparse = [words.transform(r[rows]) for r, rows in ((review[0], train_rows), (review[1], test_rows))]
     centres = np.stack([x[y == name].mean(axis=0) for name in ("bad", "good")])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    labels = np.stack([store._models._own.vector(name) for name in ("bad", "good")])
+    labels = np.stack([HashEncoder().vector(name) for name in ("bad", "good")])
     names = np.array(["bad", "good"])
     return {
         "majority class": figures(yt, DummyClassifier().fit(x, y).predict(xt)),
@@ -84,7 +86,7 @@ def test_without_a_test_corpus_the_rows_of_train_are_held_out(named):
 
 def test_answers_of_people_are_compared_with(named):
     mood = named.corpus("train").column("mood").to_pylist()
-    named.import_annotations([{"id": i, "label": mood[i]} for i in range(30)], ["bad", "good"], corpus="train")
+    named.annotations.import_table([{"id": i, "label": mood[i]} for i in range(30)], ["bad", "good"], corpus="train")
     found = named.compare("annotations", corpus="train")
     assert found.scores[0].rows == 6
     assert "10 of 40 rows of corpus 'train' have no 'annotations' and are left out" in found.notes
@@ -127,7 +129,7 @@ def test_a_checkpoint_beside_the_others_is_encoded_once(cli, checkpoint, tmp_pat
     assert [(score["method"], score["encoded"]) for score in scores[2:]] == [
         ("cosine labels", 2), ("class centroids", 0), ("LogReg", 0), ("finetuned checkpoint", 24)
     ]  # fmt: skip
-    frame = store.classify(str(folder))
+    frame = store.classify(str(folder)).to_pandas()
     _, test_rows = train_test_split(np.arange(24), test_size=0.2, stratify=frame["mood"], random_state=42)
     right = frame["mood"] == frame["Predicted_Labels"]
     assert scores[-1]["accuracy"] == pytest.approx(right.iloc[test_rows].mean())
@@ -195,3 +197,14 @@ def test_the_table_lines_up_and_bad_calls_say_so(cli, named):
     cli.fails(2, "compare", "named", "--target", "mood", "-l", "a", "-l", "b", "--labels", "x.txt")
     cli.fails(1, "compare", "named", "--target", "mood", "--corpus", "train", "-o", "table.docx")
     cli.fails(1, "compare", "named", "--target", "review", "--corpus", "train")
+
+
+def test_one_checkpoint_in_two_folders_is_encoded_once(checkpoint, tmp_path):
+    folder = checkpoint("distilbert")
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    store = embedstore.create(tmp_path / "store")
+    store.add([{"review": f"text {i}", "mood": f"LABEL_{i % 2}"} for i in range(20)], text="review")
+    progress = []
+    found = store.compare("mood", classify=[str(folder), str(copied), str(folder)], on_progress=progress.append)
+    assert [score.encoded for score in found.scores if score.method == "finetuned checkpoint"] == [20]
+    assert sum(one.done == one.total and not one.cached for one in progress) == 1

@@ -1,4 +1,4 @@
-"""Every command and every Python block of the README is run, in order, on the shipped reviews."""
+"""Every command and every Python block of README and guide is run, in order, on the shipped reviews."""
 
 import doctest
 import importlib
@@ -21,23 +21,66 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_readme_runs(cli):
-    place = cli.home.parent
-    shutil.copy(TRAIN, place / "reviews.csv")
-    shutil.copy(TEST, place / "more.csv")
+GUIDE = (ROOT / "docs" / "guide.md").read_text()
+
+
+@pytest.fixture
+def place(cli):
+    """A folder with the shipped reviews as reviews.csv and more.csv, and no home of stores."""
+    shutil.copy(TRAIN, cli.home.parent / "reviews.csv")
+    shutil.copy(TEST, cli.home.parent / "more.csv")
+    return cli.home.parent
+
+
+def run(cli, place, words):
     environment = {key: value for key, value in cli.environment.items() if key != "EMBEDSTORE_HOME"}
-    commands = [line for line in README.splitlines() if line.startswith("embedstore ")]
-    assert len(commands) == 16
-    for command in commands:
-        words = shlex.split(command)[1:]
-        done = subprocess.run(cli.command(*words), cwd=place, env=environment, capture_output=True, text=True)
+    return subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True)
+
+
+def agree(shown, found):
+    """Return whether two outputs are the same, but for times, and for what another processor rounds otherwise."""
+    pairs = zip(re.split(r"(\d[\d,.]*)", shown), re.split(r"(\d[\d,.]*)", found), strict=True)
+    for one, other in pairs:
+        if one == other or (one.strip("█ ") == other.strip("█ ")):
+            continue
+        try:
+            numbers = [float(part.replace(",", "").rstrip(".")) for part in (one, other)]
+        except ValueError:
+            return False
+        if abs(numbers[0] - numbers[1]) > 0.05 * max(numbers) + 2:
+            return False
+    return True
+
+
+def test_the_readme_shows_what_its_commands_print(cli, place):
+    blocks = re.findall(r"```console\n\$ (.*?)\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 3
+    for command, shown in blocks:
+        done = run(cli, place, cli.command(*shlex.split(command.removesuffix(" | cat"))[1:]))
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-    assert len(pd.read_csv(place / "tagged.csv")) == len(pd.read_csv(TRAIN))
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 1
-    done = subprocess.run([sys.executable, "-c", blocks[0]], cwd=place, env=environment, capture_output=True, text=True)
+        # A terminal shows messages and data as they come: here the shares first, then the report, then what was done.
+        messages = done.stderr.splitlines(keepends=True)
+        first = [line for line in messages if line.startswith("  ")]
+        found = "".join(first) + done.stdout + "".join(line for line in messages if line not in first)
+        shown = re.sub(r"; [\d.]+ s\n", "; N s\n", shown)
+        found = re.sub(r"; [\d.]+ s\n", "; N s\n", found)
+        assert agree(shown, found), f"{shown}\n{found}"
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = run(cli, place, [sys.executable, "-c", block])
     assert done.returncode == 0, done.stderr
     assert "macro avg" in done.stdout
+
+
+def test_the_guide_runs(cli, place):
+    commands = [line for line in GUIDE.splitlines() if line.startswith("embedstore ")]
+    assert len(commands) == 16
+    for command in commands:
+        done = run(cli, place, cli.command(*shlex.split(command)[1:]))
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert len(pd.read_csv(place / "tagged.csv")) == len(pd.read_csv(TRAIN))
+    (block,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    done = run(cli, place, [sys.executable, "-c", block])
+    assert done.stdout == "332 3 (332, 384)\n", done.stderr
 
 
 def as_the_tutorial_does(folder, frame):
@@ -110,8 +153,21 @@ def test_every_module_stands_in_the_design():
     design = (ROOT / "docs" / "design.md").read_text()
     for path in (ROOT / "embedstore").iterdir():
         name = path.name.removesuffix(".py")
-        if not name.startswith("_") and name not in ("cli", "maps.html", "py.typed"):
+        if not name.startswith(("_", ".")) and name not in ("cli", "py.typed"):
             assert f"`{name}`" in design or f"`{name}/`" in design, name
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_prose_is_wrapped():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        long = [line for line in text.splitlines() if len(line) > 106 and not line.lstrip("- ").startswith(("|", "!["))]
+        assert not long, f"{page.name}: {long[0]}"
 
 
 def with_examples():

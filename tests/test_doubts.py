@@ -5,9 +5,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 import embedstore
-from embedstore.doubts import confident, doubts
+from embedstore import TrainOptions
 from embedstore.errors import InputError, ModelRequiredError, UsageError
-from embedstore.training import TrainOptions
+from embedstore.learning.doubts import find_label_errors
 
 KINDS = ["bad", "fair", "good"]
 
@@ -64,7 +64,7 @@ def expected(p, y):
 @pytest.mark.parametrize("options", [{}, {"folds": 3, "random_state": 7, "C": 20.0}])
 def test_doubts_are_those_of_confident_learning_row_by_row(library, options):
     corpus = library.corpus()
-    found = doubts(library.space(), corpus, "label", **options)
+    found = library.doubts("label", **options)
     y = np.array([KINDS.index(label) for label in corpus.column("label").to_pylist()])
     names = {"folds": "folds", "random_state": "seed", "C": "C"}
     p = probabilities(
@@ -86,7 +86,7 @@ def test_classes_of_unlike_sizes_have_thresholds_of_their_own():
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat([0, 1, 2], [200, 60, 40]))
     vectors = (rng.normal(size=(3, 8))[y] + 3 * rng.normal(size=(300, 8))).astype(np.float32)
-    found = confident(vectors, y, np.arange(300), folds=5, options=TrainOptions(), notes=[])
+    found = find_label_errors(vectors, y, np.arange(300), folds=5, options=TrainOptions())
     p = probabilities(vectors, y, np.arange(300))
     wanted, noise = expected(p, y)
     assert found.rows.tolist() == [row for row, *_ in wanted]
@@ -100,7 +100,7 @@ def test_classes_of_unlike_sizes_have_thresholds_of_their_own():
 
 
 def test_labels_that_are_wrong_are_found_and_their_own_suggested(library):
-    found = doubts(library.space(), library.corpus(), "label")
+    found = library.doubts("label")
     assert set(range(5, 120, 30)) <= set(found.rows.tolist())
     suggested = dict(zip(found.rows.tolist(), found.suggested, strict=True))
     assert {row: suggested[row] for row in range(5, 120, 30)} == {row: KINDS[row % 3] for row in range(5, 120, 30)}
@@ -109,7 +109,7 @@ def test_labels_that_are_wrong_are_found_and_their_own_suggested(library):
 def test_a_text_under_two_labels_is_judged_by_models_that_have_not_seen_it(library):
     # Row 125 repeats the text of row 5 with the right label: a model that has seen it would know both.
     corpus = library.corpus()
-    found = doubts(library.space(), corpus, "label", C=1e4)
+    found = library.doubts("label", C=1e4)
     y = np.array([KINDS.index(label) for label in corpus.column("label").to_pylist()])
     vectors, positions = library.space().vectors(corpus), corpus.positions()
     assert positions[5] == positions[125]
@@ -121,16 +121,16 @@ def test_a_text_under_two_labels_is_judged_by_models_that_have_not_seen_it(libra
 
 
 def test_numbers_are_classes_under_the_text_that_a_user_would_type(library):
-    by_number = doubts(library.space(), library.corpus(), "grade")
-    by_name = doubts(library.space(), library.corpus(), "label")
+    by_number = library.doubts("grade")
+    by_name = library.doubts("label")
     assert by_number.rows.tolist() == by_name.rows.tolist()
     assert by_number.suggested == [str(KINDS.index(name) + 1) for name in by_name.suggested]
 
 
 def test_rows_without_a_label_are_left_out_and_row_numbers_stay_those_of_the_corpus(library):
     with pytest.raises(InputError, match="found 14 of 140 without"):
-        doubts(library.space(), library.corpus(), "gap")
-    found = doubts(library.space(), library.corpus(), "gap", drop_missing=True)
+        library.doubts("gap")
+    found = library.doubts("gap", drop_missing=True)
     kept = np.flatnonzero(np.arange(140) % 10)
     corpus = library.corpus()
     y = np.array([KINDS.index(corpus.column("label")[int(row)].as_py()) for row in kept])
@@ -141,7 +141,7 @@ def test_rows_without_a_label_are_left_out_and_row_numbers_stay_those_of_the_cor
 
 
 def test_a_solver_that_stopped_early_is_told_once(library):
-    notes = doubts(library.space(), library.corpus(), "label", max_iter=1, C=100).notes
+    notes = library.doubts("label", max_iter=1, C=100).notes
     assert len(notes) == 1
     assert "stopped at 1 iterations" in notes[0]
 
@@ -159,7 +159,7 @@ def test_a_solver_that_stopped_early_is_told_once(library):
 )
 def test_what_can_not_be_judged_is_refused(library, target, options, error, says):
     with pytest.raises(error, match=says):
-        doubts(library.space(), library.corpus(), target, **options)
+        library.doubts(target, **options)
 
 
 def test_rows_without_vectors_are_refused(library):
@@ -167,7 +167,7 @@ def test_rows_without_vectors_are_refused(library):
         [{"text": f"{KINDS[i % 3]} new {i}", "label": KINDS[i % 3]} for i in range(30)], text="text", corpus="n"
     )
     with pytest.raises(ModelRequiredError, match="30 of 30 rows of corpus 'n'"):
-        doubts(library.space(), library.corpus("n"), "label")
+        library.doubts("label", corpus="n")
 
 
 def test_rows_without_a_text_are_not_judged(tmp_path):

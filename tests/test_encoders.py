@@ -10,9 +10,9 @@ import transformers
 from checkpoints import FAMILIES, reviews
 
 import embedstore
+from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, light, load
 from embedstore.errors import CheckpointError, UsageError
-from embedstore.vectors import lowest_cosine
 
 LENGTH = 40
 SHORT = ["", "a", "good tea", "bad tea", "a lamp", "too bright", "nice", "awful", "fine", "poor"]
@@ -365,27 +365,28 @@ def test_bfloat16_is_close_to_float32_and_says_so(checkpoint):
 def test_auto_takes_bfloat16_only_where_it_is_fast_and_close(checkpoint, monkeypatch):
     from embedstore.encoders import pytorch
 
+    def auto(described, lowest_cosine):
+        options = {"device": None, "batch_size": None, "sample": TEXTS[:16], "lowest_cosine": lowest_cosine}
+        return pytorch.TorchEncoder(described, **options)
+
     described = describe(str(checkpoint("bert")), EncoderOptions())
     logits = describe(str(checkpoint("bert", num_labels=3)), EncoderOptions(output="logits"))
     assert load(described).provenance.precision == "float32"  # no sample: a few texts
     monkeypatch.setattr(pytorch, "computes_bfloat16", lambda device: True)
-    monkeypatch.setattr(pytorch, "_LOWEST_COSINE", 0.99)
-    assert load(described, sample=TEXTS[:16]).provenance.precision == "bfloat16"
-    assert load(logits, sample=TEXTS[:16]).provenance.precision == "float32"
-    monkeypatch.setattr(pytorch, "_LOWEST_COSINE", 1.1)  # not close enough: the weights are read again
-    exact = load(described, sample=TEXTS[:16])
+    assert auto(described, 0.99).provenance.precision == "bfloat16"
+    assert auto(logits, 0.99).provenance.precision == "float32"
+    exact = auto(described, 1.1)  # not close enough: the weights are read again
     assert exact.provenance.precision == "float32"
     np.testing.assert_array_equal(exact.encode(TEXTS), load(described, precision="float32").encode(TEXTS))
     monkeypatch.setattr(pytorch, "computes_bfloat16", lambda device: False)
-    monkeypatch.setattr(pytorch, "_LOWEST_COSINE", 0.0)
-    assert load(described, sample=TEXTS[:16]).provenance.precision == "float32"
+    assert auto(described, 0.0).provenance.precision == "float32"
 
 
-def test_batches_filled_by_tokens_give_each_text_its_own_vector(checkpoint, monkeypatch):
-    from embedstore.encoders import pytorch
+def test_batches_filled_by_tokens_give_each_text_its_own_vector(checkpoint):
+    from embedstore.encoders.pytorch import TorchEncoder
 
     described = describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=LENGTH))
     one_by_one = load(described, batch_size=1).encode(TEXTS)
     for tokens in (1, 100, 100_000):  # every text alone, many batches on several threads, one batch
-        monkeypatch.setitem(pytorch._TOKENS, "cpu", tokens)
-        np.testing.assert_allclose(load(described).encode(TEXTS), one_by_one, atol=1e-5, rtol=0)
+        filled = TorchEncoder(described, device=None, batch_size=None, tokens=tokens).encode(TEXTS)
+        np.testing.assert_allclose(filled, one_by_one, atol=1e-5, rtol=0)

@@ -4,7 +4,7 @@ from conftest import HashEncoder
 
 import embedstore
 from embedstore.errors import InputError, NotFoundError, UsageError
-from embedstore.labels import SHIPPED, LabelSet
+from embedstore.labels.label_set import SHIPPED, LabelSet
 
 FULL = """
 description: what people think

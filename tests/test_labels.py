@@ -5,8 +5,8 @@ from conftest import LABELS, HashEncoder
 
 import embedstore
 from embedstore.errors import InputError, UsageError
-from embedstore.labels import LabelSet
-from embedstore.metrics import map_gold
+from embedstore.labels.label_set import LabelSet
+from embedstore.reports.gold import map_gold
 
 
 def oracle(encoder: HashEncoder, rows, labels) -> np.ndarray:
@@ -16,7 +16,7 @@ def oracle(encoder: HashEncoder, rows, labels) -> np.ndarray:
 
 def test_tags_equal_a_numpy_oracle(store, encoder, rows):
     labels = ["Very Negative", "Negative", "Neutral", "Positive", "Very Positive"]
-    tagged = store.tag(labels, scores=True)
+    tagged = store.tag(labels, scores=True).to_pandas()
     scores = oracle(encoder, rows, labels)
     ordered = np.sort(scores, axis=1)
     assert tagged["Predicted_Labels"].tolist() == [labels[i] for i in scores.argmax(axis=1)]
@@ -35,7 +35,7 @@ def test_equal_scores_go_to_the_first_label(tmp_path):
     store = embedstore.create(tmp_path / "s", encoder=Constant())
     store.add([{"t": "a"}], text="t")
     store.encode()
-    tagged = store.tag(["second", "first"])
+    tagged = store.tag(["second", "first"]).to_pandas()
     assert tagged["Predicted_Labels"].tolist() == ["second"]
     assert tagged["margin"].tolist() == [0.0]
 
@@ -54,18 +54,21 @@ def test_vectors_without_unit_length_are_compared_by_cosine(tmp_path, rows):
     store = embedstore.create(tmp_path / "s", encoder=Long())
     store.add(rows, text="review")
     store.encode()
-    tagged = store.tag(LABELS)
+    tagged = store.tag(LABELS).to_pandas()
     scores = oracle(HashEncoder(), rows, LABELS)
     assert tagged["Predicted_Labels"].tolist() == [LABELS[i] for i in scores.argmax(axis=1)]
     assert np.allclose(tagged["score"], scores.max(axis=1), atol=1e-6)
     store.index("flat")
-    assert store.search(row=0, k=3)["id"].tolist() == store.search(row=0, k=3, exact=True)["id"].tolist()
-    assert store.search(row=0, k=1)["score"].tolist() == pytest.approx([1.0])
+    assert (
+        store.search(row=0, k=3).to_pandas()["id"].tolist()
+        == store.search(row=0, k=3, exact=True).to_pandas()["id"].tolist()
+    )
+    assert store.search(row=0, k=1).to_pandas()["score"].tolist() == pytest.approx([1.0])
 
 
 def test_several_texts_of_a_label_make_one_prototype(store, encoder, rows):
     label_set = LabelSet(("A", "B"), (("one", "two"), ("three",)))
-    tagged = store.tag(label_set, scores=True)
+    tagged = store.tag(label_set, scores=True).to_pandas()
     mean = encoder.vector("one") + encoder.vector("two")
     prototypes = np.stack([mean / np.linalg.norm(mean), encoder.vector("three")])
     vectors = np.stack([encoder.vector(str(row["review"])) for row in rows])
@@ -111,8 +114,8 @@ def test_files_that_are_no_label_sets_are_refused(tmp_path, name, content):
 
 
 def test_gold_values_are_mapped_and_scored(store, encoder, rows):
-    joined = store.tagging(LABELS, gold="stars", mapping=["1=Negative", "2=Positive"])
-    predicted = joined.frame()["Predicted_Labels"]
+    joined = store.tag(LABELS, gold="stars", mapping=["1=Negative", "2=Positive"])
+    predicted = joined.to_pandas()["Predicted_Labels"]
     given = np.array(LABELS)[[int(row["stars"]) - 1 for row in rows]]
     assert joined.report.accuracy == (predicted == given).mean()
     assert joined.report.confusion.sum() == 10
@@ -122,8 +125,8 @@ def test_gold_values_are_mapped_and_scored(store, encoder, rows):
 def test_a_gold_value_may_stand_for_several_labels_or_none(store, rows):
     labels = ["Very Negative", "Negative", "Positive"]
     mapping = ["1=Very Negative", "1=Negative", "2="]
-    joined = store.tagging(labels, gold="stars", mapping=mapping)
-    predicted = joined.frame()["Predicted_Labels"]
+    joined = store.tag(labels, gold="stars", mapping=mapping)
+    predicted = joined.to_pandas()["Predicted_Labels"]
     right = predicted[[row["stars"] == 1 for row in rows]] != "Positive"
     assert joined.report.accuracy == right.mean()
     assert joined.report.left_out == sum(row["stars"] == 2 for row in rows)
@@ -141,12 +144,12 @@ def test_a_gold_value_may_stand_for_several_labels_or_none(store, rows):
 )
 def test_a_wrong_gold_column_or_map_is_refused(store, gold, mapping, says):
     with pytest.raises(InputError, match=says):
-        store.tagging(LABELS, gold=gold, mapping=mapping)
+        store.tag(LABELS, gold=gold, mapping=mapping)
 
 
 def test_several_gold_values_may_stand_for_one_label(store, rows):
-    joined = store.tagging(LABELS, gold="key", mapping=[f"k{i}={LABELS[i % 2]}" for i in range(10)])
-    predicted = joined.frame()["Predicted_Labels"].tolist()
+    joined = store.tag(LABELS, gold="key", mapping=[f"k{i}={LABELS[i % 2]}" for i in range(10)])
+    predicted = joined.to_pandas()["Predicted_Labels"].tolist()
     assert joined.report.accuracy == sum(predicted[i] == LABELS[i % 2] for i in range(10)) / 10
 
 
@@ -154,7 +157,7 @@ def test_a_column_of_the_table_with_an_output_name_is_kept_beside(tmp_path, enco
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     store.add(pd.DataFrame({"t": ["a", "b"], "score": [7, 8]}), text="t")
     store.encode()
-    tagged = store.tag(LABELS)
+    tagged = store.tag(LABELS).to_pandas()
     assert tagged["score_input"].tolist() == [7, 8]
     assert tagged["score"].between(-1, 1).all()
 
@@ -170,7 +173,7 @@ def test_columns_keep_names_of_their_own(tmp_path, encoder):
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     store.add([{"t": "a", "score": 7, "score_input": 1}, {"t": "b", "score": 8, "score_input": 2}], text="t")
     store.encode()
-    tagged = store.tag(LABELS)
+    tagged = store.tag(LABELS).to_pandas()
     assert list(tagged.columns) == ["t", "score_input_input", "score_input", "Predicted_Labels", "score", "margin"]
     assert tagged["score_input_input"].tolist() == [7, 8]
     assert tagged["score_input"].tolist() == [1, 2]
@@ -181,12 +184,12 @@ def test_columns_keep_names_of_their_own(tmp_path, encoder):
 def test_labels_in_python_may_have_descriptions(store, encoder):
     found = store.tag({"Bad": ["poor", "awful"], "Good": "nice"})
     same = store.tag(LabelSet(("Bad", "Good"), (("poor", "awful"), ("nice",))))
-    assert found.equals(same)
+    assert found.to_arrow().equals(same.to_arrow())
     for wrong in (5, None, [1, 2], {"a": None, "b": "c"}):
         with pytest.raises(UsageError, match="expected"):
             store.tag(wrong)
 
 
 def test_a_gold_value_that_no_row_has_is_told(store):
-    found = store.tagging(LABELS, gold="stars", mapping=["1=Negative", "2=Positive", "three=Positive"])
+    found = store.tag(LABELS, gold="stars", mapping=["1=Negative", "2=Positive", "three=Positive"])
     assert "no row of 'stars' holds 'three', which --map names" in found.notes

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embedstore.calibration import Reliability
 from embedstore.errors import InputError, OutputError, UsageError
-from embedstore.maps import draw_map, groups_of, project
-from embedstore.pictures import Bars, Confusion, Curve, Shares, draw, picture_path
+from embedstore.reports.calibration import Reliability
+from embedstore.reports.map_page import draw_map, groups_of, project
+from embedstore.reports.pictures import Bars, Confusion, Curve, Shares, draw, picture_path
 
 STRANGE = "$x_1$ <b>&\x1b[31m 日本 😀 " + "long " * 20
 PANELS = [
@@ -141,8 +141,9 @@ def test_groups_in_order_have_a_scale_and_rows_of_none_lie_below(tmp_path):
 
 
 def test_rows_without_a_text_are_not_drawn(store, tmp_path):
-    drawn = store.map(str(tmp_path / "m.html"), by="stars")
-    assert (drawn.rows, drawn.total, drawn.empty) == (9, 10, 1)
+    drawn = store.map(by="stars")
+    drawn.plot(str(tmp_path / "m.html"))
+    assert (len(drawn), drawn.total, drawn.empty) == (9, 10, 1)
     assert '"k2"' not in (tmp_path / "m.html").read_text()
 
 
@@ -191,6 +192,9 @@ def test_pictures_from_the_shell(cli, store, tmp_path):
         assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.glob("*.png")} == {"train.png", "tsne.png", "c.png"}
     assert "found both" in cli.fails(2, "map", "small", "-o", tmp_path / "m.png", *labels, "--by", "stars")
+    assert "found both" in cli.fails(
+        2, "map", "small", "-o", tmp_path / "m.png", "--labels", "no file", "--by", "stars"
+    )
     assert "no column 'star'" in cli.fails(1, "map", "small", "-o", tmp_path / "m.png", "--by", "star")
     assert "ends in" in cli.fails(1, "map", "small", "-o", tmp_path / "m.pdf")
     assert "umap-learn" in cli.fails(1, "map", "small", "-o", tmp_path / "m.png", "--method", "umap")

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +7,7 @@ from sklearn.model_selection import train_test_split
 
 import embedstore
 from embedstore import TrainOptions
+from embedstore.core.memory import available_memory
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError, SpaceMismatchError, UsageError
 
 
@@ -35,7 +34,7 @@ def test_training_equals_scikit_learn(library, target):
     assert trained.report.accuracy == model.score(vectors, test.column(target).to_pylist())
     assert trained.probe.classes == tuple(model.classes_.tolist())
     assert np.allclose(trained.probe.probabilities(vectors), model.predict_proba(vectors), atol=1e-6)
-    predicted = library.predict(target, corpus="test", scores=True)
+    predicted = library.predict(target, corpus="test", scores=True).to_pandas()
     assert predicted["Predicted_Labels"].tolist() == model.predict(vectors).tolist()
     assert np.allclose(predicted["probability"], model.predict_proba(vectors).max(axis=1), atol=1e-6)
     columns = [f"probability_{name}" for name in model.classes_]
@@ -48,7 +47,7 @@ def test_dates_and_truth_values_are_classes_too(library):
     library.add(frame, text="t", corpus="dates")
     assert library.train("yes", corpus="dates").probe.classes == (False, True)
     library.train("day", corpus="dates")
-    found = set(library.predict("day", corpus="dates")["Predicted_Labels"])
+    found = set(library.predict("day", corpus="dates").to_pandas()["Predicted_Labels"])
     assert found <= {"2020-01-01 00:00:00", "2021-01-01 00:00:00"}
 
 
@@ -103,14 +102,16 @@ def test_a_probe_is_bound_to_its_space(library):
     assert len(library.predict("mine")) == 120
 
 
-def test_training_uses_a_sample_where_memory_is_short_and_says_so(library, monkeypatch):
-    monkeypatch.setattr("embedstore.training._SHARE_OF_MEMORY", 1e-12)
+def test_training_uses_a_sample_where_memory_is_short_and_says_so(library):
     with pytest.raises((InputError, ValueError)):
-        library.train("two")
-    with Path("/proc/meminfo").open() as stream:
-        available = next(int(line.split()[1]) * 1024 for line in stream if line.startswith("MemAvailable"))
-    monkeypatch.setattr("embedstore.training._SHARE_OF_MEMORY", 60.5 * 16 * 8 / available)
-    assert "trained on a random sample of" in library.train("two").notes[0]
+        library.train("two", options=TrainOptions(max_memory=1))
+    trained = library.train("two", options=TrainOptions(max_memory=int(60.5 * 16 * 8)))
+    assert "trained on a random sample of" in trained.notes[0]
+    assert trained.probe.description["rows"] == 60
+
+
+def test_free_memory_is_known_on_this_system():
+    assert 1 << 20 < available_memory() < 1 << 50
 
 
 def test_an_unknown_or_damaged_probe_is_refused(library):
@@ -131,7 +132,7 @@ def test_probe_names_are_names(library):
         library.train("two", name="../x")
     library.train("two", name="a")
     library.train("three", name="a")
-    assert set(library.predict("a")["Predicted_Labels"]) <= {"low", "mid", "high"}
+    assert set(library.predict("a").to_pandas()["Predicted_Labels"]) <= {"low", "mid", "high"}
 
 
 def test_a_curve_of_accuracy_against_labels(tmp_path, encoder):

@@ -4,18 +4,19 @@ import pytest
 from conftest import HashEncoder
 
 import embedstore
-import embedstore.index
+from embedstore import Settings
 from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage import files
 
 KINDS = [None, "flat", "hnsw", "ivf"]
+AT_ONCE = Settings(smallest_segment=64, index_after=1)  # several segments; an index is asked from the first query on
+AT_ONCE = Settings(smallest_segment=64, index_after=1)  # several segments; an index is asked from the first query on
 
 
 @pytest.fixture
-def library(tmp_path, encoder, monkeypatch):
+def library(tmp_path, encoder):
     """Two corpora, 300 and 100 rows over 250 and 50 more texts, in several segments."""
-    monkeypatch.setattr("embedstore.texts._SMALLEST", 64)
-    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store = embedstore.create(tmp_path / "s", encoder=encoder, settings=AT_ONCE)
     store.add(pd.DataFrame({"t": [f"text {i % 250}" for i in range(300)]}), text="t")
     store.add(
         pd.DataFrame({"t": [f"text {i}" for i in range(299, 199, -1)], "n": range(100)}),
@@ -36,11 +37,6 @@ def oracle(store, query: np.ndarray, k: int, corpora=("train", "test"), without=
     return [(name, row) for _, _, row, name in sorted(found)[:k]]
 
 
-@pytest.fixture(autouse=True)
-def indexes_at_once(monkeypatch):
-    monkeypatch.setattr(embedstore.index, "_PAYS", 1)
-
-
 def answers(frame) -> list[tuple[str, int]]:
     return list(zip(frame["corpus"], frame["id"], strict=True))
 
@@ -50,7 +46,7 @@ def answers(frame) -> list[tuple[str, int]]:
 def test_search_equals_brute_force(library, encoder, kind, k):
     if kind:
         library.index(kind)
-    found = library.search("some query", k=k, exact=kind == "ivf")
+    found = library.search("some query", k=k, exact=kind == "ivf").to_pandas()
     assert answers(found) == oracle(library, encoder.vector("some query"), k)
     assert found["rank"].tolist() == list(range(1, k + 1))
     assert found["score"].is_monotonic_decreasing
@@ -60,7 +56,7 @@ def test_search_equals_brute_force(library, encoder, kind, k):
 def test_a_row_does_not_find_itself_and_finds_its_duplicates_first(library, encoder, kind):
     if kind:
         library.index(kind)
-    found = library.search(row=260, k=5, corpus="train")
+    found = library.search(row=260, k=5, corpus="train").to_pandas()
     assert answers(found) == oracle(library, encoder.vector("text 10"), 5, ["train"], ("train", 260))
     assert found["id"][0] == 10
     assert found["score"][0] == pytest.approx(1)
@@ -70,27 +66,25 @@ def test_a_row_does_not_find_itself_and_finds_its_duplicates_first(library, enco
 def test_a_corpus_can_be_searched_alone(library, encoder, kind):
     if kind:
         library.index(kind)
-    found = library.search("some query", k=20, corpus="test")
+    found = library.search("some query", k=20, corpus="test").to_pandas()
     assert answers(found) == oracle(library, encoder.vector("some query"), 20, ["test"])
 
 
-def test_equal_scores_come_in_the_order_of_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("embedstore.texts._SMALLEST", 10)
-
+def test_equal_scores_come_in_the_order_of_rows(tmp_path):
     class Same(HashEncoder):
         def vector(self, text, prompt=""):
             return super().vector("the same")
 
-    store = embedstore.create(tmp_path / "s", encoder=Same())
+    store = embedstore.create(tmp_path / "s", encoder=Same(), settings=Settings(smallest_segment=10))
     store.add(pd.DataFrame({"t": [f"text {i}" for i in range(50)]}), text="t")
     store.add(pd.DataFrame({"t": [f"text {i}" for i in range(49, -1, -1)]}), text="t", corpus="other")
     store.encode()
-    assert answers(store.search("q", k=3)) == [("train", 0), ("train", 1), ("train", 2)]
-    assert answers(store.search("q", k=3, corpus="other")) == [("other", 0), ("other", 1), ("other", 2)]
+    assert answers(store.search("q", k=3).to_pandas()) == [("train", 0), ("train", 1), ("train", 2)]
+    assert answers(store.search("q", k=3, corpus="other").to_pandas()) == [("other", 0), ("other", 1), ("other", 2)]
 
 
 def test_many_queries_keep_their_order(library, encoder):
-    found = library.search(["one", "two"], k=3)
+    found = library.search(["one", "two"], k=3).to_pandas()
     assert found["query"].tolist() == ["one"] * 3 + ["two"] * 3
     assert answers(found)[3:] == oracle(library, encoder.vector("two"), 3)
 
@@ -100,7 +94,7 @@ def test_rows_added_after_the_index_was_built_are_found(library, encoder, kind):
     library.index(kind)
     library.add(pd.DataFrame({"t": ["some query"]}), text="t", corpus="later")
     library.encode()
-    found = library.search("some query", k=4)
+    found = library.search("some query", k=4).to_pandas()
     assert answers(found)[0] == ("later", 0)
     if kind != "ivf":
         assert answers(found) == oracle(library, encoder.vector("some query"), 4, ["train", "test", "later"])
@@ -109,7 +103,7 @@ def test_rows_added_after_the_index_was_built_are_found(library, encoder, kind):
 def test_rows_of_a_replaced_corpus_are_not_found(library):
     library.index("flat")
     library.add(pd.DataFrame({"t": ["text 5"]}), text="t", replace=True)
-    assert set(answers(library.search("x", k=101))) == {("train", 0), *(("test", n) for n in range(100))}
+    assert set(answers(library.search("x", k=101).to_pandas())) == {("train", 0), *(("test", n) for n in range(100))}
 
 
 @pytest.mark.parametrize("k", [0, -1, 401])
@@ -147,19 +141,22 @@ def test_an_index_of_altered_vectors_is_refused(library):
 
 
 def test_an_index_is_opened_when_it_pays_and_once(library, encoder, monkeypatch):
+    from embedstore.vectors import index
+
     opened = []
-    open_index = embedstore.index.OpenIndex
+    open_index = index.OpenIndex
 
     class Counted(open_index):
         def __init__(self, *words):
             opened.append(words)
             super().__init__(*words)
 
-    monkeypatch.setattr(embedstore.index, "OpenIndex", Counted)
-    monkeypatch.setattr(embedstore.index, "_PAYS", 4)
+    monkeypatch.setattr(index, "OpenIndex", Counted)
+    library = embedstore.open(library.path, encoder=encoder, settings=Settings(index_after=4))
     library.index("hnsw")
     for number in range(3):
-        assert answers(library.search(f"query {number}", k=5)) == oracle(library, encoder.vector(f"query {number}"), 5)
+        found = library.search(f"query {number}", k=5).to_pandas()
+        assert answers(found) == oracle(library, encoder.vector(f"query {number}"), 5)
     assert not opened
     library.search(["one", "two"], k=5)
     library.search("three", k=5)

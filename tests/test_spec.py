@@ -2,8 +2,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from embedstore.core.spec import EncoderSpec, canonical_json
 from embedstore.errors import DamagedStoreError, UsageError
-from embedstore.spec import EncoderSpec, canonical_json
 
 SPEC = EncoderSpec(digest="a" * 64, pooling="mean", normalized=True, max_seq_length=256)
 OTHER = {

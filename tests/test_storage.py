@@ -9,8 +9,9 @@ import pytest
 
 from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
 from embedstore.storage import files, manifest
-from embedstore.storage.records import DatasetRecord, FileRecord, IndexRecord, Manifest
+from embedstore.storage.records import DatasetRecord, FileRecord, IndexRecord
 from embedstore.storage.segments import map_dataset, read_texts, segment_keys, text_key, write_texts, write_vectors
+from embedstore.storage.state import Manifest
 
 INDEX = IndexRecord(FileRecord(f"index/{'0' * 64}.faiss", 1, "0" * 64), "flat", (), 0)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import embedstore
-from embedstore import output
+from embedstore.tables import write as output
 
 STRANGE = [
     "plain",
@@ -88,8 +88,8 @@ def test_names_of_columns_are_cells_too(tmp_path, encoder):
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     store.add([{"review": "a", "=cmd": "x"}, {"review": "b", "=cmd": "y"}], text="review")
     store.encode()
-    joined = store.tagging(["p", "q"])
-    tables, schema = output.spreadsheet_safe(joined.tables(), joined.schema)
+    joined = store.tag(["p", "q"])
+    tables, schema = output.spreadsheet_safe(joined.batches(), joined.schema)
     output.write_table(tables, schema, tmp_path / "out.csv")
     header = (tmp_path / "out.csv").read_text().splitlines()[0]
     assert header == "review,'=cmd,Predicted_Labels,score,margin"
@@ -101,7 +101,7 @@ def test_fifty_megabytes_in_a_row_and_ten_thousand_columns(tmp_path, encoder):
     wide = {f"column {i}": i for i in range(10_000)}
     store.add([{"review": long, **wide}, {"review": "short", **wide}], text="review")
     store.encode()
-    frame = store.tag(["a", "b"])
+    frame = store.tag(["a", "b"]).to_pandas()
     assert list(frame["review"]) == [long, "short"]
     assert frame.shape == (2, 10_001 + 3)
 
@@ -116,13 +116,13 @@ def test_many_rows_of_one_text_are_one_text(tmp_path, encoder):
 
 
 def test_a_store_that_was_moved_or_copied_works(strange, tmp_path, encoder):
-    expected = strange.tag(["a", "b"])
+    expected = strange.tag(["a", "b"]).to_pandas()
     copied = shutil.copytree(strange.path, tmp_path / "elsewhere" / "copy")
     moved = strange.path.rename(tmp_path / "moved")
     for path in (copied, moved):
         store = embedstore.open(path, encoder=encoder)
         assert not store.verify().faults
-        pd.testing.assert_frame_equal(store.tag(["a", "b"]), expected)
+        pd.testing.assert_frame_equal(store.tag(["a", "b"]).to_pandas(), expected)
         store.add([{"review": "one more", "number": 1}], text="review")
         assert store.encode().encoded == 1
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from conftest import texts_of
 from pyarrow import parquet
 
 import embedstore
@@ -167,13 +168,8 @@ def test_templates_join_columns_and_empty_rows_stay_empty(target):
     frame = pd.DataFrame({"title": ["A", None, None], "text": ["b", "c", None]})
     target.add(frame, text="{title}: {text}")
     target.add(frame, text=["title", "text"], corpus="joined")
-    from embedstore.space import texts_at
-
-    def texts(corpus):
-        return texts_at(target.path, target.manifest, target.corpus(corpus).positions())
-
-    assert texts("train") == ["A: b", ": c", ""]
-    assert texts("joined") == ["A b", " c", ""]
+    assert texts_of(target, "train") == ["A: b", ": c", ""]
+    assert texts_of(target, "joined") == ["A b", " c", ""]
     with pytest.raises(InputError, match=r"no column 'titel': did you mean 'title'\?"):
         target.add(frame, text="{titel}: {text}", corpus="wrong")
 
@@ -256,8 +252,9 @@ def test_an_id_that_another_file_has_is_refused(tmp_path, target):
         target.add(write(tmp_path, "b.csv", "id,text\n1,b\n"), text="text", id="id")
 
 
-def test_segments_grow_with_the_store_and_positions_go_on(target, monkeypatch):
-    monkeypatch.setattr("embedstore.texts._SMALLEST", 10)
+def test_segments_grow_with_the_store_and_positions_go_on(tmp_path, encoder):
+    small = embedstore.Settings(smallest_segment=10)
+    target = embedstore.create(tmp_path / "small", encoder=encoder, settings=small)
     texts = [f"text {i % 70}" for i in range(100)]
     target.add(pd.DataFrame({"t": texts}), text="t")
     target.add(pd.DataFrame({"t": [*texts[::-1], "new"]}), text="t", corpus="other")
@@ -267,7 +264,7 @@ def test_segments_grow_with_the_store_and_positions_go_on(target, monkeypatch):
 
 
 def test_rows_added_by_another_process_meanwhile_stop_the_add(target, monkeypatch):
-    from embedstore import ingest
+    from embedstore.corpora import ingest
 
     real = ingest.commit
 

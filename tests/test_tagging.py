@@ -5,8 +5,8 @@ from conftest import LABELS, HashEncoder
 
 import embedstore
 from embedstore.errors import InputError, UsageError
-from embedstore.labels import LabelSet
-from embedstore.zeroshot import own_bias, refine
+from embedstore.labels.label_set import LabelSet
+from embedstore.labels.zeroshot import refine, topic_bias
 
 LIKERT = LabelSet(("low", "mid", "high"), (("low",), ("mid",), ("high",)), ordinal=True)
 
@@ -35,43 +35,43 @@ MINE = LabelSet(("Negative", "Positive"), (("Negative",), ("Positive",)), templa
 
 
 def test_confidence_is_calibrated_on_gold(tilted):
-    joined = tilted.tagging(MINE, gold="is", confidence=True)
-    frame = joined.frame()
+    joined = tilted.tag(MINE, gold="is", confidence=True)
+    frame = joined.to_pandas()
     assert list(frame.columns)[-4:] == ["Predicted_Labels", "score", "margin", "confidence"]
     assert "calibrated on 500 rows" in joined.notes[-1]
     right = (frame["Predicted_Labels"] == frame["is"]).to_numpy()
     assert abs(frame["confidence"].mean() - right.mean()) < 0.03
     assert joined.reliability.count.sum() == 500
-    plain = tilted.tagging(MINE).frame()
+    plain = tilted.tag(MINE).to_pandas()
     assert plain["score"].equals(frame["score"])
     assert list(plain.columns) == ["t", "is", "Predicted_Labels", "score", "margin"]
 
 
 def test_without_labels_confidence_is_said_to_be_uncalibrated(tilted):
-    joined = tilted.tagging(MINE, confidence=True)
+    joined = tilted.tag(MINE, confidence=True)
     assert "uncalibrated" in joined.notes[-1]
     assert joined.reliability is None
-    assert joined.frame()["confidence"].between(0.5, 1).all()
+    assert joined.to_pandas()["confidence"].between(0.5, 1).all()
 
 
 def test_rows_below_the_least_confidence_stay_untagged(tilted):
-    joined = tilted.tagging(MINE, gold="is", min_confidence=0.9)
-    frame = joined.frame()
+    joined = tilted.tag(MINE, gold="is", min_confidence=0.9)
+    frame = joined.to_pandas()
     low = frame["confidence"] < 0.9
     assert frame["Predicted_Labels"].isna().equals(low)
     assert 0 < low.sum() < 500
     assert joined.report.rows == 500 - low.sum()
     assert joined.report.accuracy == (frame["Predicted_Labels"] == frame["is"])[~low].mean()
     assert sum(joined.shares.values()) == pytest.approx(1)
-    none = tilted.tagging(MINE, gold="is", min_confidence=1)
+    none = tilted.tag(MINE, gold="is", min_confidence=1)
     assert none.report is None
-    assert none.frame()["Predicted_Labels"].isna().all()
+    assert none.to_pandas()["Predicted_Labels"].isna().all()
     with pytest.raises(UsageError, match="between 0 and 1"):
-        tilted.tagging(MINE, min_confidence=2)
+        tilted.tag(MINE, min_confidence=2)
 
 
 def test_given_shares_and_bad_ones(tilted):
-    joined = tilted.tagging(MINE, method="best", shares={"Negative": 0.3, "Positive": 0.7})
+    joined = tilted.tag(MINE, method="best", shares={"Negative": 0.3, "Positive": 0.7})
     assert joined.shares["Negative"] == pytest.approx(0.3, abs=0.03)
     for shares, says in (
         ({"Negative": 0.3}, "none for 'Positive'"),
@@ -79,19 +79,19 @@ def test_given_shares_and_bad_ones(tilted):
         ({"Negative": 0.3, "Positive": 0.5, "x": 0.2}, "unknown 'x'"),
     ):
         with pytest.raises(UsageError, match=says):
-            tilted.tagging(MINE, method="best", shares=shares)
+            tilted.tag(MINE, method="best", shares=shares)
     with pytest.raises(UsageError, match="--method best"):
-        tilted.tagging(MINE, shares={"Negative": 0.3, "Positive": 0.7})
+        tilted.tag(MINE, shares={"Negative": 0.3, "Positive": 0.7})
     with pytest.raises(UsageError, match="expected a method of cosine, best"):
-        tilted.tagging(MINE, method="better")
+        tilted.tag(MINE, method="better")
 
 
 def test_examples_of_people_are_blended_in(tilted):
     with pytest.raises(InputError, match="was given one of the labels"):
-        tilted.tagging(MINE, examples=True)
+        tilted.tag(MINE, examples=True)
     turned = [{"id": i, "label": LABELS[1 - i % 2]} for i in range(0, 400)]
-    tilted.import_annotations(turned, MINE)
-    joined = tilted.tagging(MINE, examples=True, gold="is")
+    tilted.annotations.import_table(turned, MINE)
+    joined = tilted.tag(MINE, examples=True, gold="is")
     assert "400 annotated texts are blended in" in joined.notes
     assert joined.report.accuracy < 0.3  # people say the opposite of the labels' own texts
 
@@ -101,9 +101,9 @@ def test_labels_in_order_are_scored_as_an_order(tmp_path, encoder):
     rows = [{"t": f"text {i}", "is": LIKERT.names[i % 3]} for i in range(30)]
     store.add(rows, text="t")
     store.encode()
-    joined = store.tagging(LIKERT, gold="is")
+    joined = store.tag(LIKERT, gold="is")
     place = {name: i for i, name in enumerate(LIKERT.names)}
-    predicted = np.array([place[name] for name in joined.frame()["Predicted_Labels"]])
+    predicted = np.array([place[name] for name in joined.to_pandas()["Predicted_Labels"]])
     given = np.array([i % 3 for i in range(30)])
     found = joined.report.ordinal
     assert found.error == np.abs(predicted - given).mean()
@@ -115,12 +115,12 @@ def test_labels_in_order_are_scored_as_an_order(tmp_path, encoder):
 def test_what_changes_between_two_label_sets(store):
     flow = store.against(LABELS, ["Tea", "Positive"])
     assert (flow.before, flow.after) == (tuple(LABELS), ("Tea", "Positive"))
-    one, two = (store.tag(labels)["Predicted_Labels"] for labels in (LABELS, ["Tea", "Positive"]))
+    one, two = (store.tag(labels).to_pandas()["Predicted_Labels"] for labels in (LABELS, ["Tea", "Positive"]))
     for i, before in enumerate(flow.before):
         for j, after in enumerate(flow.after):
             assert flow.counts[i, j] == ((one == before) & (two == after)).sum()
     assert flow.changed.tolist() == (one != two).tolist()
-    moved = [row for table in flow.rows() for row in table.to_pylist()]
+    moved = [row for table in flow.batches() for row in table.to_pylist()]
     assert [row["key"] for row in moved] == [f"k{i}" for i in np.flatnonzero(one != two)]
     assert all(row["Predicted_Labels"] != row["Predicted_Labels_against"] for row in moved)
 
@@ -128,7 +128,7 @@ def test_what_changes_between_two_label_sets(store):
 def test_a_tag_is_explained_by_descriptions_and_neighbours(store, encoder):
     labels = LabelSet(("A", "B"), (("one", "two", "three", "four"), ("five",)))
     found = store.explain("k4", labels)
-    tagged = store.tag(labels)
+    tagged = store.tag(labels).to_pandas()
     assert found.text == "a lamp"
     assert found.label == tagged["Predicted_Labels"][4]
     assert found.scores[0][0] == found.label
@@ -136,7 +136,7 @@ def test_a_tag_is_explained_by_descriptions_and_neighbours(store, encoder):
     best = sorted(near, key=near.get, reverse=True)[:3]
     assert [text for name, text, _ in found.descriptions if name == "A"] == best
     assert [score for name, _, score in found.descriptions if name == "A"] == pytest.approx([near[t] for t in best])
-    matches = store.search(row="k4", k=5)
+    matches = store.search(row="k4", k=5).to_pandas()
     assert [one[0] for one in found.neighbours] == matches["id"].tolist()
     assert [one[2] for one in found.neighbours] == [tagged["Predicted_Labels"][int(id_[1:])] for id_ in matches["id"]]
 
@@ -148,13 +148,13 @@ def test_the_best_method_takes_the_bias_of_a_scale_off(tmp_path, encoder):
     store.encode()
     words = (("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair"))
     labels = LabelSet(("Bad", "Good"), words, ordinal=True)
-    found = store.tag(labels, method="best", scores=True)[["Bad", "Good"]].to_numpy()
+    found = store.tag(labels, method="best", scores=True).to_pandas()[["Bad", "Good"]].to_numpy()
 
     def vectors_of(some):
         return np.stack([encoder.vector(text) for text in some])
 
     prototypes, vectors = labels.prototypes(vectors_of), vectors_of(texts)
-    bias = own_bias(labels, prototypes, texts, vectors, vectors_of)
+    bias = topic_bias(labels, prototypes, texts, vectors, vectors_of)
     wanted = refine(vectors @ prototypes.T, texts, bias=bias).scores
     assert np.allclose(found, wanted, atol=1e-3)
     assert not np.allclose(found, refine(vectors @ prototypes.T, texts).scores, atol=1e-2)
@@ -163,8 +163,8 @@ def test_the_best_method_takes_the_bias_of_a_scale_off(tmp_path, encoder):
 def test_the_best_method_on_real_reviews(demo_home):
     store = embedstore.open(demo_home / "demo")
     mapping = ["1=Negative", "2=Positive"]
-    plain = store.tagging(LABELS, gold="class_index", mapping=mapping)
-    best = store.tagging(LABELS, gold="class_index", mapping=mapping, method="best")
+    plain = store.tag(LABELS, gold="class_index", mapping=mapping)
+    best = store.tag(LABELS, gold="class_index", mapping=mapping, method="best")
     assert best.report.accuracy > plain.report.accuracy
     assert any("too few to learn" in line for line in best.notes)
 
@@ -194,14 +194,14 @@ def test_tag_from_the_shell(cli, store, tmp_path):
 
 
 def test_rows_left_untagged_are_told_and_counted(store):
-    sure = store.tagging(LABELS, min_confidence=0.0).column("confidence").to_pylist()
+    sure = store.tag(LABELS, min_confidence=0.0).column("confidence").to_pylist()
     least = sorted(sure)[5]
     flow = store.against(LABELS, LABELS, min_confidence=least)
     assert (flow.before, flow.after) == ((*LABELS, "(untagged)"), (*LABELS, "(untagged)"))
     assert flow.counts.sum() == 10
     assert flow.counts[2, 2] == 5
     assert not flow.changed.any()
-    none = store.tagging(LABELS, min_confidence=1.0, gold="stars", mapping=["1=Negative", "2=Positive"])
+    none = store.tag(LABELS, min_confidence=1.0, gold="stars", mapping=["1=Negative", "2=Positive"])
     assert none.report is None
     assert any("10 of 10 rows" in line and "nothing to report on" in line for line in none.notes)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import reviews, save_checkpoint
+from test_contracts import EncoderContract
 
 import embedstore
 from embedstore.encoders import EncoderOptions, describe, load
@@ -19,6 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 TEXTS = [*reviews()[:40], "", "a", "good tea " * 60]
 LOADED = ["bert", "camembert", "distilbert", "roberta", "xlm-roberta"]
+
+
+class TestTensorFlowEncoder(EncoderContract):
+    @pytest.fixture
+    def encoder(self, checkpoint):
+        described = describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=16))
+        return load(described, backend="tensorflow", batch_size=4)
 
 
 def on_both(folder: Path | None, **options: object) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,9 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from embedstore import zeroshot
-from embedstore.fewshot import blend
-from embedstore.labels import LabelSet
-from embedstore.zeroshot import _out_of_fold, common_words, own_bias, refine, standardised, with_shares
+from embedstore.labels.fewshot import blend
+from embedstore.labels.label_set import LabelSet
+from embedstore.labels.zeroshot import balance_to_shares, common_words, out_of_fold, refine, standardised, topic_bias
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def test_a_quarter_of_a_labels_mean_is_taken_for_its_bias(corpus):
     assert np.abs(np.bincount(found.scores.argmax(axis=1)) / 600 - shares).max() < 0.02
 
 
-def test_a_known_bias_is_taken_off_whole(corpus):
+def test_a_kntopic_bias_is_taken_off_whole(corpus):
     side, vectors, texts, prototypes = corpus
     cosines = vectors @ prototypes.T
     wanted = refine(cosines, texts, bias=np.zeros(2))
@@ -67,8 +66,7 @@ def test_common_words_are_those_that_are_not_everywhere():
     )
 
 
-def test_the_bias_of_a_scale_is_that_of_statements_near_to_each_text(encoder, monkeypatch):
-    monkeypatch.setattr(zeroshot, "_BLOCK", 300)
+def test_the_bias_of_a_scale_is_that_of_statements_near_to_each_text(encoder):
     texts = [f"common{row % 40} own{row}" for row in range(1000)]
     bad, good = ("grim sour flat dull cold", "mean low weak"), ("bright warm", "kind fair")
     labels = LabelSet(("Bad", "Good"), (bad, good), ordinal=True)
@@ -81,7 +79,7 @@ def test_the_bias_of_a_scale_is_that_of_statements_near_to_each_text(encoder, mo
         return np.stack([(vectors_of([form.format(word) for form in forms])).mean(axis=0) for word in words])
 
     vectors, prototypes = vectors_of(texts), labels.prototypes(vectors_of)
-    found = own_bias(labels, prototypes, texts, vectors, vectors_of)
+    found = topic_bias(labels, prototypes, texts, vectors, vectors_of, block=300)
     here = statements([f"common{i:02d}".replace("common0", "common") for i in range(40)])
     there = statements(" ".join(bad + good).split())
     middle = ((vectors_of(bad) @ prototypes.T).mean(axis=0) + (vectors_of(good) @ prototypes.T).mean(axis=0)) / 2
@@ -97,7 +95,7 @@ def test_where_the_bias_of_labels_is_not_told(encoder):
         return np.stack([encoder.vector(text) for text in some])
 
     def bias(labels, texts):
-        return own_bias(labels, labels.prototypes(vectors_of), texts, vectors_of(texts), vectors_of)
+        return topic_bias(labels, labels.prototypes(vectors_of), texts, vectors_of(texts), vectors_of)
 
     texts = [f"common{row % 40} own{row}" for row in range(1000)]
     words = (("grim sour flat dull cold", "mean low weak"), ("grey",), ("bright warm", "kind fair"))
@@ -129,7 +127,7 @@ def test_a_text_is_not_scored_by_a_model_that_has_learnt_its_own_tag():
     labels = rng.integers(0, 2, 500)
     folds = rng.integers(0, 5, 500)
     own = np.eye(500, dtype=np.float32)  # a feature of its own for each text: only its own tag could tell
-    scores = _out_of_fold(LogisticRegression(), own, labels, np.arange(500), folds, 2)
+    scores = out_of_fold(LogisticRegression(), own, labels, np.arange(500), folds, 2)
     assert (scores.argmax(axis=1) == labels).mean() < 0.6
 
 
@@ -166,7 +164,7 @@ def test_standardised_scores_have_no_mean_and_unit_spread():
 def test_biases_give_any_shares():
     scores = np.random.default_rng(0).normal(size=(5000, 4))
     wanted = np.array([0.1, 0.2, 0.3, 0.4])
-    found = np.bincount(with_shares(scores, wanted).argmax(axis=1)) / 5000
+    found = np.bincount(balance_to_shares(scores, wanted).argmax(axis=1)) / 5000
     assert np.abs(found - wanted).max() < 0.01
 
 

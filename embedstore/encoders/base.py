@@ -1,6 +1,7 @@
-"""What every encoder offers, and what is known of a checkpoint before its model is loaded."""
+"""The interface of encoders, and the description of a checkpoint before its model is loaded."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -8,14 +9,13 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.heads import Head
+from embedstore.core.spec import EncoderSpec, Output, Provenance
+from embedstore.core.unit import unit_rows
 from embedstore.errors import UsageError
-from embedstore.heads import Head
-from embedstore.spec import EncoderSpec, Output, Provenance
-from embedstore.vectors import unit_rows
 
-__all__ = ["Backend", "Described", "Encoder", "EncoderOptions", "OnTexts", "Pooling", "Precision", "finish"]
+__all__ = ["BatchEncoder", "Described", "Encoder", "EncoderOptions", "OnTexts", "Pooling", "Precision", "finish"]
 
-Backend = Literal["torch", "tensorflow"]
 Precision = Literal["auto", "float32", "bfloat16"]
 OnTexts = Callable[[int, int], None]
 Pooling = Literal["mean", "cls", "max", "mean-padded"]
@@ -23,28 +23,28 @@ Pooling = Literal["mean", "cls", "max", "mean-padded"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderOptions:
-    """What the user may ask of a checkpoint; None leaves it to the checkpoint.
+    """The user's options for a checkpoint; None uses the checkpoint's own setting.
 
     Parameters
     ----------
     prompt : str or None
-        Text put before every text; None takes the model's own document prompt.
+        Text put before every text; None uses the model's own document prompt.
     query_prompt : str or None
-        Text put before a search; None takes the model's own query prompt, or else `prompt`.
+        Text put before a search query; None uses `prompt` if it is given, or else the model's own query prompt.
     max_seq_length : int or None
-        Tokens after which a text is cut off.
+        The maximum number of tokens; a longer text is cut off.
     truncate_dim : int or None
-        Leading dimensions to keep.
+        The number of leading dimensions to keep.
     normalize : bool or None
-        Whether to make vectors of unit length where the model does not; None does so for sentence-transformers
+        Whether to scale vectors to unit length if the model does not. None does so for sentence-transformers
         models, and not for pooled features.
     dtype : {"float32", "float16"}
-        How vectors are stored.
+        The dtype of stored vectors.
     pooling : {"mean", "cls", "max", "mean-padded"} or None
-        How the last hidden state becomes one vector; None takes the pooling of a sentence-transformers model, and
-        "mean" for any other. "mean-padded" pads to `max_seq_length` and takes the mean over padding too.
+        How the last hidden state becomes one vector. None uses the pooling of a sentence-transformers model, and
+        "mean" for any other model. "mean-padded" pads to `max_seq_length` and includes the padding in the mean.
     output : {"embedding", "logits"}
-        Vectors that mean something by their direction, or the logits of a classifier.
+        Embeddings, whose direction has a meaning, or the logits of a classifier.
 
     Raises
     ------
@@ -68,26 +68,26 @@ class EncoderOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """A checkpoint that was found: what it is, where its files are, and the spec it gives.
+    """The description of a checkpoint: its kind, its folder and its spec.
 
     Attributes
     ----------
     model, revision : str
-        The name that loads it again, and its resolved revision.
+        The name that loads the checkpoint again, and its resolved revision.
     folder, transformer : Path
-        Where the checkpoint is, and in it the transformer.
+        The folder of the checkpoint, and the folder of its transformer.
     spec : EncoderSpec
-        What its vectors mean.
+        The meaning of its vectors.
     query_prompt : str
-        Put before a search.
+        Text put before a search query.
     kind : {"sentence", "features", "logits"}
-        A sentence-transformers model as it is, a transformer with a pooling, or a classifier.
+        A sentence-transformers model with its own modules, a transformer with a pooling, or a classifier.
     head : Head or None
-        What logits mean.
+        The meaning of logits.
     normalizes : bool
         Whether the model's own modules make unit vectors.
     pooled_only : bool
-        Whether a sentence-transformers model is a transformer, a pooling and nothing else that matters.
+        Whether a sentence-transformers model is only a transformer, a pooling and at most a normalisation.
     """
 
     model: str
@@ -103,8 +103,22 @@ class Described:
 
     @property
     def plain(self) -> bool:
-        """Whether a transformer with one of the poolings here, or with its head, gives the vectors."""
+        """Whether the vectors need only a transformer with one of the poolings in `Pooling`, or with its head."""
         return self.pooled_only and (self.head is not None or self.spec.pooling in get_args(Pooling))
+
+    def provenance(
+        self, *, backend: str, device: str, precision: str, batch_size: int, versions: Mapping[str, str]
+    ) -> Provenance:
+        """Return the provenance of this checkpoint's vectors; `versions` maps libraries to their versions."""
+        return Provenance(
+            model=self.model,
+            revision=self.revision,
+            backend=backend,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            versions=tuple(sorted(versions.items())),
+        )
 
 
 class Encoder(Protocol):
@@ -113,9 +127,9 @@ class Encoder(Protocol):
     Attributes
     ----------
     spec : EncoderSpec
-        What its vectors mean.
+        The meaning of its vectors.
     dimension : int
-        Length of a vector.
+        The length of a vector.
     provenance : Provenance
         How its vectors are computed.
     """
@@ -136,18 +150,43 @@ class Encoder(Protocol):
         Parameters
         ----------
         texts : sequence of str
-            Any texts, '' among them.
+            Any texts; '' is allowed.
         prompt : str, optional
             Used instead of the spec's prompt.
         on_texts : callable, optional
-            Called with the number of texts done since its last call, and how many of these were cut off at
+            Called with the number of texts done since its last call, and the number of these that were cut off at
             `max_seq_length` tokens (prompt included).
         """
         ...
 
 
+class BatchEncoder(ABC):
+    """An `Encoder` that computes vectors for one group of texts after the other; subclasses implement `_runs`."""
+
+    spec: EncoderSpec
+    dimension: int
+    provenance: Provenance
+
+    def encode(
+        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: OnTexts | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
+        out = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for rows, vectors, truncated in self._runs(texts, self.spec.prompt if prompt is None else prompt):
+            out[rows] = vectors
+            if on_texts:
+                on_texts(len(rows), truncated)
+        return out
+
+    @abstractmethod
+    def _runs(
+        self, texts: Sequence[str], prompt: str
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
+        """Yield text numbers, shape (n,), their finished vectors, (n, dim), and the number of texts cut off."""
+
+
 def finish(pooled: npt.NDArray[np.float32], described: Described) -> npt.NDArray[np.float32]:
-    """Cut and normalise pooled vectors, shape (n, dim), as sentence-transformers would; logits stay as they are."""
+    """Truncate and normalise pooled vectors, shape (n, dim), as sentence-transformers does; logits stay unchanged."""
     if described.normalizes:
         pooled = unit_rows(pooled)
     pooled = pooled[:, : described.spec.truncate_dim]

@@ -1,4 +1,4 @@
-"""Read from a checkpoint's files, without a model, everything that its spec needs."""
+"""Read the spec of a checkpoint from its files, without a model."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from embedstore.core.heads import Head
+from embedstore.core.spec import EncoderSpec, canonical_json
 from embedstore.encoders.base import Described, EncoderOptions
 from embedstore.encoders.locate import DEFAULT_MODEL, locate
 from embedstore.encoders.weights import check_weights
 from embedstore.errors import CheckpointError, EmbedstoreError, UsageError
-from embedstore.heads import Head
-from embedstore.spec import EncoderSpec, canonical_json
 
 __all__ = ["describe"]
 
@@ -23,7 +23,7 @@ _TOKENIZER_FILES = re.compile(
     r"|merges\.txt|.*\.model|.*\.bpe\.codes)"
 )
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.codes")
-# What was saved where and by what, and names of labels, decide no vector.
+# These fields (where and by which library the model was saved, names of labels) change no vector.
 _IGNORED_CONFIG = {
     "_name_or_path",
     "transformers_version",
@@ -35,7 +35,7 @@ _IGNORED_CONFIG = {
     "label2id",
     "problem_type",
 }
-# Their position ids start after that of the padding token (`create_position_ids_from_input_ids` of transformers).
+# Position ids start after the padding token's id here (`create_position_ids_from_input_ids` of transformers).
 _POSITIONS_AFTER_PADDING = {
     "camembert",
     "data2vec-text",
@@ -50,21 +50,21 @@ _POSITIONS_AFTER_PADDING = {
 
 
 def describe(model: str | None, options: EncoderOptions, *, revision: str | None = None) -> Described:
-    """Find a checkpoint and return its spec; nothing is loaded.
+    """Find a checkpoint and return its description; no model is loaded.
 
     Parameters
     ----------
     model : str or None
-        A folder, or a name of the Hugging Face hub; None is `DEFAULT_MODEL`.
+        A folder, or a name on the Hugging Face hub; None is `DEFAULT_MODEL`.
     options : EncoderOptions
-        What the user asks for; the rest is read from the checkpoint's files.
+        The user's options; all other settings are read from the checkpoint's files.
     revision : str, optional
         Branch, tag or commit of a hub model.
 
     Raises
     ------
     CheckpointError
-        If it is not found, is not complete, or is not of a kind that is read.
+        If the checkpoint is not found, is not complete, or is of a kind that is not supported.
     """
     name = model or DEFAULT_MODEL
     folder, resolved = locate(name, revision)
@@ -141,7 +141,7 @@ def _spec(
 
 
 def _modules(folder: Path, name: str) -> Modules:
-    """Return the modules of a sentence-transformers model, or the one transformer of any other."""
+    """Return the modules of a sentence-transformers model; any other model is one transformer module."""
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise CheckpointError(f"{name} is not a checkpoint: expected config.json or modules.json in {folder}")
     modules = _read_json(folder / "modules.json", [{"idx": 0, "path": "", "type": "Transformer"}])
@@ -159,7 +159,7 @@ def _modules(folder: Path, name: str) -> Modules:
 
 
 def _config(transformer: Path, name: str) -> dict[str, Any]:
-    """Return the transformer's configuration, having looked that all its files are there."""
+    """Return the transformer's configuration, after a check that all its files are there."""
     config = _read_json(transformer / "config.json", None)
     if not isinstance(config, dict) or "model_type" not in config:
         raise CheckpointError(f"{name}: expected config.json with a model_type in {transformer}")
@@ -198,12 +198,12 @@ def _class_name(module: dict[str, Any]) -> str:
 def _pooled_only(folder: Path, modules: Modules) -> bool:
     configs = [_read_json(folder / module["path"] / "config.json", {}) for module in modules]
     if any(config.get("include_prompt") is False for config in configs):
-        return False  # the tokens of the prompt are left out of the pooling
+        return False  # the pooling leaves out the tokens of the prompt
     return all(_class_name(module) in ("Transformer", "Pooling", "Normalize") for module in modules)
 
 
 def _same_pooling(folder: Path, modules: Modules, options: EncoderOptions) -> str | None:
-    """Return the pooling that, asked for by name, gives what the model gives anyway."""
+    """Return the model's own pooling if the `features` kind gives the same vectors with it; None otherwise."""
     return _pooling(folder, modules) if _pooled_only(folder, modules) and options.normalize else None
 
 
@@ -234,12 +234,12 @@ def _max_seq_length(folder: Path, modules: Modules, asked: int | None) -> int:
         if not 3 <= asked <= limit:
             raise CheckpointError(f"expected a max_seq_length from 3 to {limit} for this model, found {asked}")
         return asked
-    # A stated length is taken at its word; a tokenizer's only where the model has that many positions.
+    # A stated length is trusted; the tokenizer's length is limited to the number of positions of the model.
     return int(stated or min(tokenizer or limit, limit))
 
 
 def _digest(folder: Path, modules: Modules) -> str:
-    """SHA-256 over what decides the vectors: weights and tokenizer files as bytes, configurations as values."""
+    """Return the SHA-256 over the weights and tokenizer files (as bytes) and the configurations (as values)."""
     parts: dict[str, str] = {}
     for module in modules:
         place = folder / module["path"]

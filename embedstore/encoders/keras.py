@@ -1,8 +1,8 @@
 """Pooled features and classifier logits with KerasHub on TensorFlow.
 
-KerasHub builds the backbone from a folder of safetensors. Its converters expect the names of one kind of
-checkpoint and leave out what others hold, so the weights are first written, under the names and in the form
-that they expect, to a folder of their own.
+KerasHub builds the backbone from a folder of safetensors. Its converters expect the weight names of one kind of
+checkpoint, and ignore the extra weights of other kinds. So the weights are first written to a temporary folder, with
+the names and in the form that the converters expect.
 """
 
 import json
@@ -10,25 +10,25 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.encoders.base import Described, OnTexts, Pooling, finish
-from embedstore.encoders.chatter import silent
+from embedstore.encoders.base import BatchEncoder, Described, Encoder, Pooling, Precision, finish
+from embedstore.encoders.loading import reason
+from embedstore.encoders.quiet import quiet_stderr
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.encoders.weights import weight_files
 from embedstore.errors import CheckpointError, MissingExtraError
-from embedstore.spec import Provenance
 
-__all__ = ["TensorFlowEncoder"]
+__all__ = ["TensorFlowEncoder", "load"]
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
-# The prefix of the body's weights, and the KerasHub converter that reads them.
+# For each family: the prefix of the body's weights, and the KerasHub converter that reads them.
 _FAMILIES = {
     "bert": ("bert", "bert"),
     "camembert": ("roberta", "roberta"),
@@ -36,22 +36,32 @@ _FAMILIES = {
     "roberta": ("roberta", "roberta"),
     "xlm-roberta": ("roberta", "roberta"),
 }
-_ACTIVATIONS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True}  # name: tanh approximation
+# Maps the name of an activation to whether it is the tanh approximation of GELU.
+_ACTIVATIONS = {"gelu": False, "gelu_new": True, "gelu_pytorch_tanh": True}
 _BATCH_SIZE = 32
-_LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512)  # few shapes: each is traced once
+_LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512)  # few lengths, because TensorFlow traces each shape once
 
 
-class TensorFlowEncoder:
-    """A BERT-like transformer with a pooling, or with its classification head, on TensorFlow.
+def load(
+    described: Described, *, device: str | None, batch_size: int | None, precision: Precision, sample: Sequence[str]
+) -> Encoder:
+    """Return an encoder on TensorFlow; see `embedstore.encoders.load`."""
+    if precision == "bfloat16":
+        raise CheckpointError("the TensorFlow backend computes in float32: use --backend torch for bfloat16")
+    return TensorFlowEncoder(described, device=device, batch_size=batch_size)
+
+
+class TensorFlowEncoder(BatchEncoder):
+    """A BERT-like transformer with a pooling or its classification head, on TensorFlow.
 
     Parameters
     ----------
     described : Described
         The checkpoint and its spec.
     device : str or None
-        "cpu", "cuda" or "cuda:1"; None takes the best that there is.
+        "cpu", "cuda" or "cuda:1"; None is the best available device.
     batch_size : int or None
-        Texts per forward pass; None takes 32.
+        Texts per forward pass; None is 32.
 
     Raises
     ------
@@ -63,7 +73,7 @@ class TensorFlowEncoder:
 
     def __init__(self, described: Described, *, device: str | None, batch_size: int | None) -> None:
         config = _checked_config(described)
-        with silent():
+        with quiet_stderr():
             tensorflow, keras_hub = _import()
             self._tf = tensorflow
             self._device = _device(tensorflow, device)
@@ -80,47 +90,36 @@ class TensorFlowEncoder:
             self._run = tensorflow.function(self._forward(tensorflow, head), reduce_retracing=False)
         full = len(described.head.labels) if described.head else self._backbone.hidden_dim
         self.dimension = min(full, self.spec.truncate_dim or full)
-        self.provenance = Provenance(
-            model=described.model,
-            revision=described.revision,
+        self.provenance = described.provenance(
             backend="tensorflow",
             device="cuda" if "GPU" in self._device else "cpu",
             precision="float32",
             batch_size=self._batch_size,
-            versions=(
-                ("keras-hub", keras_hub.__version__),
-                ("tensorflow", tensorflow.__version__),
-                ("transformers", transformers.__version__),
-            ),
+            versions={
+                "keras-hub": keras_hub.__version__,
+                "tensorflow": tensorflow.__version__,
+                "transformers": transformers.__version__,
+            },
         )
 
     @property
     def traces(self) -> int:
-        """How many shapes have been traced so far."""
+        """The number of shapes traced so far."""
         return int(self._run.experimental_get_tracing_count())
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        prompt: str | None = None,
-        on_texts: OnTexts | None = None,
-    ) -> npt.NDArray[np.float32]:
-        """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
-        out = np.empty((len(texts), self.dimension), dtype=np.float32)
+    def _runs(
+        self, texts: Sequence[str], prompt: str
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
         for batch in self._tokenizer.batches(
             texts,
-            self.spec.prompt if prompt is None else prompt,
+            prompt,
             vocabulary=self._backbone.vocabulary_size,
             length_of=self._length,
             batch_size=self._batch_size,
         ):
             with self._tf.device(self._device):
                 pooled = self._run(*self._inputs(batch)).numpy()[: len(batch.rows)]
-            out[batch.rows] = finish(pooled, self._described)
-            if on_texts:
-                on_texts(len(batch.rows), batch.truncated)
-        return out
+            yield batch.rows, finish(pooled, self._described), batch.truncated
 
     def _length(self, longest: int) -> int:
         most = self.spec.max_seq_length
@@ -129,7 +128,7 @@ class TensorFlowEncoder:
         return min(most, next((length for length in _LENGTHS if length >= longest), most))
 
     def _inputs(self, batch: Batch) -> list[Any]:
-        """Return ids, mask and types as int32 tensors of a full batch; rows that fill it up repeat the first."""
+        """Return ids, mask and types as int32 tensors of a full batch; a short batch is filled with its own rows."""
         types = np.zeros_like(batch.ids) if batch.types is None else batch.types
         filled = np.resize(np.arange(len(batch.rows)), self._batch_size)
         return [self._tf.constant(array[filled], dtype="int32") for array in (batch.ids, batch.mask, types)]
@@ -159,7 +158,7 @@ class TensorFlowEncoder:
 
 
 def _checked_config(described: Described) -> dict[str, Any]:
-    """Return the transformer's configuration, having looked that KerasHub's model is the same."""
+    """Return the transformer's configuration, after a check that KerasHub's model computes the same."""
     config: dict[str, Any] = json.loads((described.transformer / "config.json").read_text(encoding="utf-8"))
     family, model = config["model_type"], described.model
     if family not in _FAMILIES:
@@ -181,7 +180,7 @@ def _checked_config(described: Described) -> dict[str, Any]:
         raise CheckpointError(f"{model} is a variant that the TensorFlow backend does not load: use --backend torch")
     if _FAMILIES[family][1] == "roberta":
         if described.spec.pooling == "mean-padded":
-            # These models give padding a position of its own, KerasHub's do not.
+            # In transformers, padding has a position of its own in these models; in KerasHub it does not.
             raise CheckpointError(f"mean-padded of {model} differs between backends: use --backend torch")
         if config.get("pad_token_id", 1) != 1:
             raise CheckpointError(f"{model} has an unusual padding token: use --backend torch")
@@ -213,7 +212,7 @@ def _device(tensorflow: Any, asked: str | None) -> str:
 
 
 def _load_weights(described: Described, config: dict[str, Any]) -> Arrays:
-    """Return all weights in float32, under the names that transformers gives a classifier of the family."""
+    """Return all weights in float32, with the names that transformers gives a classifier of the family."""
     from safetensors.torch import load_file
 
     prefix = _FAMILIES[config["model_type"]][0] + "."
@@ -251,12 +250,12 @@ def _backbone(keras_hub: Any, described: Described, config: dict[str, Any], weig
     prefix, converter = _FAMILIES[config["model_type"]]
     body = {name: array for name, array in weights.items() if name.startswith(prefix + ".")}
     if converter == "bert":
-        # KerasHub's model always has a pooler; features do not pass through it.
+        # KerasHub's model always has a pooler; features do not use it.
         hidden = config["hidden_size"]
         body.setdefault("bert.pooler.dense.weight", np.zeros((hidden, hidden), dtype=np.float32))
         body.setdefault("bert.pooler.dense.bias", np.zeros(hidden, dtype=np.float32))
     if converter == "roberta":
-        # KerasHub's model has no token types; the only one is added to every position instead.
+        # KerasHub's model has no token types, so the only token type is added to every position.
         types = _weight(body, "roberta.embeddings.token_type_embeddings.weight", described)
         positions = _weight(body, "roberta.embeddings.position_embeddings.weight", described)
         body["roberta.embeddings.position_embeddings.weight"] = positions + types[0]
@@ -266,9 +265,8 @@ def _backbone(keras_hub: Any, described: Described, config: dict[str, Any], weig
         save_file({name: np.ascontiguousarray(array) for name, array in body.items()}, folder / "model.safetensors")
         try:
             backbone = keras_hub.models.Backbone.from_preset(str(folder))
-        except Exception as error:  # KerasHub, Keras and safetensors each raise their own
-            reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-            raise CheckpointError(f"KerasHub can't load {described.model}: {reason}") from error
+        except Exception as error:  # KerasHub, Keras and safetensors raise errors of their own types
+            raise CheckpointError(f"KerasHub can't load {described.model}: {reason(error)}") from error
     approximate = _ACTIVATIONS[config.get("activation") or config.get("hidden_act") or "gelu"]
     for layer in backbone._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, layers.LayerNormalization):
@@ -279,7 +277,7 @@ def _backbone(keras_hub: Any, described: Described, config: dict[str, Any], weig
 
 
 def _head(tensorflow: Any, described: Described, config: dict[str, Any], weights: Arrays) -> Callable[[Any], Any]:
-    """Return the function from hidden states to logits; its weights are the checkpoint's own."""
+    """Return a function from hidden states to logits, with the checkpoint's own weights."""
     tf = tensorflow
 
     def dense(name: str) -> Callable[[Any], Any]:

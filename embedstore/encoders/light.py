@@ -1,27 +1,26 @@
-"""BERT and its kin in NumPy, for a few short texts: a search at the prompt need not wait for torch to be imported.
+"""BERT-like models in NumPy, for a few short texts: a search does not have to wait for the import of torch.
 
-Weights are mapped, not read; texts go one by one, without padding. The sizes of labels and searches are such that
-reading the weights takes as long as computing with them.
+Weights are mapped into memory, and texts are encoded one by one, without padding. For labels and search queries,
+reading the weights takes as long as the computation.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.encoders.base import Described, OnTexts, finish
+from embedstore.encoders.base import BatchEncoder, Described, finish
 from embedstore.encoders.weights import check_weights, weight_files
 from embedstore.errors import CheckpointError
-from embedstore.spec import Provenance
 
 __all__ = ["LightEncoder", "is_light_work", "supports"]
 
 Array = npt.NDArray[np.float32]
 
-_MOST_CHARACTERS = 4000  # of all texts together: beyond, importing torch pays
+_MOST_CHARACTERS = 4000  # of all texts together: with more, importing torch is faster
 _BERT = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -56,12 +55,12 @@ _DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
 def is_light_work(texts: Sequence[str]) -> bool:
-    """Return whether texts are so few and short that importing torch would take longer than encoding them here."""
+    """Return whether the texts are few and short, so that encoding them here is faster than importing torch."""
     return sum(map(len, texts)) + 50 * len(texts) <= _MOST_CHARACTERS
 
 
 def supports(described: Described) -> bool:
-    """Return whether a checkpoint is one that `LightEncoder` computes as torch would."""
+    """Return whether `LightEncoder` gives the same vectors for a checkpoint as torch."""
     config = _config(described)
     return (
         described.plain
@@ -76,8 +75,8 @@ def supports(described: Described) -> bool:
     )
 
 
-class LightEncoder:
-    """A BERT-like transformer with a pooling, held to a spec.
+class LightEncoder(BatchEncoder):
+    """A BERT-like transformer with a pooling, in NumPy.
 
     Parameters
     ----------
@@ -108,35 +107,27 @@ class LightEncoder:
         path = described.transformer / "tokenizer.json"
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises bare exceptions
+        except Exception as error:  # the library raises plain Exception
             raise CheckpointError(f"the tokenizer in {path} can't be loaded: {error}") from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.spec.max_seq_length)
         full = self._find("embeddings.word_embeddings.weight").shape[1]
         self.dimension = min(full, self.spec.truncate_dim or full)
-        self.provenance = Provenance(
-            model=described.model,
-            revision=described.revision,
+        self.provenance = described.provenance(
             backend="numpy",
             device="cpu",
             precision="float32",
             batch_size=1,
-            versions=(("numpy", np.__version__), ("tokenizers", tokenizers.__version__)),
+            versions={"numpy": np.__version__, "tokenizers": tokenizers.__version__},
         )
 
-    def encode(
-        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: OnTexts | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Return one vector per text, shape (n, dim), float32, in order. See `Encoder.encode`."""
-        out = np.empty((len(texts), self.dimension), dtype=np.float32)
-        before = self.spec.prompt if prompt is None else prompt
+    def _runs(
+        self, texts: Sequence[str], prompt: str
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
         for row, text in enumerate(texts):
-            encoded = self._tokenizer.encode(before + text)
+            encoded = self._tokenizer.encode(prompt + text)
             states = self._forward(np.array(encoded.ids or [0], dtype=np.int64))
-            out[row] = finish(self._pool(states)[None], self._described)[0]
-            if on_texts:
-                on_texts(1, bool(encoded.overflowing))
-        return out
+            yield np.array([row]), finish(self._pool(states)[None], self._described), int(bool(encoded.overflowing))
 
     def _pool(self, states: Array) -> Array:
         if self.spec.pooling == "cls":
@@ -198,7 +189,7 @@ class LightEncoder:
 
 
 def _gelu(x: Array) -> Array:
-    # Abramowitz and Stegun, 7.1.26: the error function to 1.5e-7.
+    # The error function after Abramowitz and Stegun, 7.1.26, with an error of at most 1.5e-7.
     z = np.abs(x) * np.float32(np.sqrt(0.5))
     t = 1 / (1 + np.float32(0.3275911) * z)
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
@@ -227,7 +218,7 @@ def _config(described: Described) -> dict[str, Any]:
 
 
 def _headers(described: Described) -> dict[str, dict[str, Any]]:
-    """Return the entry of every tensor, with its file and the place of the file's data."""
+    """Return the header entry of every tensor, with its file and the offset of the file's data."""
     check_weights(described.transformer, described.model)
     entries: dict[str, dict[str, Any]] = {}
     for path in weight_files(described.transformer, described.model):
@@ -240,7 +231,7 @@ def _headers(described: Described) -> dict[str, dict[str, Any]]:
 
 
 def _mapped(described: Described) -> dict[str, npt.NDArray[Any]]:
-    """Return every tensor of floats as a view of its mapped file."""
+    """Return every float tensor as a view of its mapped file."""
     files: dict[Path, Any] = {}
     weights: dict[str, npt.NDArray[Any]] = {}
     for name, entry in _headers(described).items():

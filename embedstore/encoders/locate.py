@@ -1,4 +1,4 @@
-"""Where a checkpoint's files are: a folder, the bundled model, or the Hugging Face cache and hub."""
+"""Find a checkpoint's files: in a folder, in the bundled model, or in the Hugging Face cache and hub."""
 
 import hashlib
 from contextlib import suppress
@@ -15,19 +15,19 @@ _NOT_DOWNLOADED = ["onnx/*", "openvino/*"]
 
 
 def locate(name: str, revision: str | None) -> tuple[Path, str]:
-    """Return the folder of a checkpoint, and its resolved revision ("" where there is none).
+    """Return the folder of a checkpoint, and its resolved revision ("" if there is none).
 
     Parameters
     ----------
     name : str
-        A folder, or a name of the Hugging Face hub.
+        A folder, or a name on the Hugging Face hub.
     revision : str or None
         Branch, tag or commit of a hub model.
 
     Raises
     ------
     CheckpointError
-        If there is none of that name.
+        If no checkpoint has that name.
     """
     if not name.strip() or "\x00" in name:
         raise CheckpointError(f"expected a model folder or name, found {name!r}")
@@ -66,7 +66,7 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
         folder = huggingface_hub.snapshot_download(
             name, revision=revision, allow_patterns=_DOWNLOADED, ignore_patterns=_NOT_DOWNLOADED
         )
-    except Exception as error:  # the hub client raises a dozen kinds, from OSError to HTTP errors of its own
+    except Exception as error:  # the hub client raises errors of many types, from OSError to its own HTTP errors
         raise CheckpointError(
             f"model {name!r} is no folder here and can't be had from the Hugging Face hub "
             f"({type(error).__name__}): {hint}"

@@ -1,4 +1,4 @@
-"""Texts to padded batches of token ids, the same for every backend."""
+"""Turn texts into padded batches of token ids, the same for every backend."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.encoders.chatter import quiet
+from embedstore.encoders.loading import load_tokenizer
 from embedstore.errors import CheckpointError
 
 __all__ = ["Batch", "Tokenizer"]
 
-_RUN = 512  # texts that are tokenised at once, at least
+_RUN = 512  # minimum number of texts that are tokenised at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Batch:
     Attributes
     ----------
     rows : ndarray of shape (n,), int64
-        Which of the texts these are.
+        The numbers of the texts in the batch.
     ids, mask : ndarray of shape (n, length), int64
-        Token ids, and 1 where there is a token, 0 where there is padding.
+        Token ids; the mask is 1 for a token and 0 for padding.
     types : ndarray of shape (n, length), int64, or None
-        Token types, where the tokenizer gives them.
+        Token types, if the tokenizer gives them.
     truncated : int
-        How many of the texts were cut off.
+        The number of texts that were cut off.
     """
 
     rows: npt.NDArray[np.int64]
@@ -40,33 +40,24 @@ class Batch:
 
 
 class Tokenizer:
-    """The tokenizer of a checkpoint, held to a maximum length.
+    """The tokenizer of a checkpoint, with a maximum length.
 
     Parameters
     ----------
     folder : Path
-        Where its files are.
+        The folder of the tokenizer's files.
     max_seq_length : int
-        Tokens after which a text is cut off, special tokens included.
+        The maximum number of tokens, special tokens included; a longer text is cut off.
 
     Raises
     ------
     CheckpointError
-        If transformers can't load it.
+        If transformers can't load the tokenizer.
     """
 
     def __init__(self, folder: Path, max_seq_length: int) -> None:
-        from transformers import AutoTokenizer
-
         self._longest = max_seq_length
-        try:
-            with quiet():
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                    str(folder), local_files_only=True, trust_remote_code=False
-                )
-        except Exception as error:  # the tokenizer libraries raise whatever their parsers raise
-            reason = str(error).strip().split("\n")[0]
-            raise CheckpointError(f"the tokenizer in {folder} can't be loaded: {reason}") from error
+        self._tokenizer = load_tokenizer(folder)
         if self._tokenizer.pad_token_id is None:
             # Padding is masked out, so any token will do.
             self._pad = self._tokenizer.eos_token_id or 0
@@ -75,7 +66,7 @@ class Tokenizer:
 
     @property
     def pads(self) -> bool:
-        """Whether there is a padding token."""
+        """Whether the tokenizer has a padding token."""
         return self._tokenizer.pad_token_id is not None
 
     def batches(
@@ -88,20 +79,20 @@ class Tokenizer:
         batch_size: int | None,
         tokens: int = 0,
     ) -> Iterator[Batch]:
-        """Yield batches of texts of like length, every text once.
+        """Yield batches of texts of similar length, every text once.
 
         Parameters
         ----------
         texts : sequence of str
             Any texts.
         prompt : str
-            Put before each.
+            Text put before each text.
         vocabulary : int
-            Number of token ids that the model knows.
+            The number of token ids that the model knows.
         length_of : callable
-            Length to pad to, from that of the longest text of a batch.
+            Takes the number of tokens of a batch's longest text; returns the length to pad to.
         batch_size : int or None
-            Texts per batch; the last of a run may have fewer. None fills batches by `tokens`.
+            Texts per batch; some batches have fewer. None fills batches by `tokens`.
         tokens : int
             Tokens per batch, padding included; a longer text is a batch of its own.
 
@@ -112,7 +103,7 @@ class Tokenizer:
         """
         by_characters = np.argsort([len(text) for text in texts], kind="stable")
         run = max(_RUN, tokens // 16)
-        # Runs in random order make the time left a fair guess.
+        # Random order makes the estimate of the time left fair.
         for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), run)):
             rows = by_characters[start : start + run]
             encoded = self._tokenize([prompt + texts[row] for row in rows], max_length=self._longest, truncation=True)
@@ -160,7 +151,7 @@ class Tokenizer:
 
 
 def _pieces(lengths: list[int], batch_size: int | None, tokens: int) -> Iterator[tuple[int, int]]:
-    """Cut texts, given by their padded lengths in rising order, into batches [first, last)."""
+    """Yield batches [first, last) of texts, given the padded length of each text in rising order."""
     first = 0
     for place, length in enumerate(lengths):
         full = place - first == batch_size if batch_size else (place - first + 1) * length > tokens

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint, looked at through their safetensors headers: are they there, whole and of one model."""
+"""Check the weights of a checkpoint by their safetensors headers: no file is missing or cut off."""
 
 import json
 import struct
@@ -13,12 +13,12 @@ _LONGEST_HEADER = 100_000_000  # the format's own limit, in bytes
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
-    """Return the safetensors files of a checkpoint's folder.
+    """Return the safetensors files in a checkpoint's folder.
 
     Raises
     ------
     CheckpointError
-        If there are none, or some that the index lists are missing.
+        If there are none, or if a file listed in the index is missing.
     """
     index = folder / _INDEX
     if (folder / "model.safetensors").is_file():
@@ -50,7 +50,7 @@ def check_weights(folder: Path, name: str) -> set[str]:
     Raises
     ------
     CheckpointError
-        If a file is cut off or is not of the safetensors format.
+        If a file is cut off or does not have the safetensors format.
     """
     names: set[str] = set()
     for path in weight_files(folder, name):

@@ -1,1 +1,1 @@
-"""Files, segments and the manifest. Knows no encoder, no table format and no command line."""
+"""Files, segments and the manifest. It does not depend on encoders, table formats or the command line."""

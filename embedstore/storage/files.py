@@ -1,8 +1,8 @@
 """The only place that writes to disk: temp file, fsync, publish.
 
-Order of a write: temp file in the target's folder, close, fsync, rename (or link), fsync the folder.
-A failed fsync is never retried; the temp file is dropped and the caller starts anew (a kernel may have
-thrown the dirty pages away after reporting the error once).
+Steps of a write: temp file in the target's folder, close, fsync, rename (or link), fsync the folder.
+A failed fsync is never retried, because a kernel can discard the dirty pages after it reports the error once.
+The temp file is removed, and the caller starts again.
 """
 
 import errno
@@ -10,6 +10,8 @@ import fcntl
 import hashlib
 import os
 import secrets
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,44 +19,54 @@ from pathlib import Path
 from embedstore.errors import StoreBusyError
 from embedstore.storage.records import FileRecord
 
-__all__ = ["TEMP_PREFIX", "denied", "file_sha256", "link_new", "lock", "publish", "reading", "replace", "staged"]
+__all__ = ["TEMP_PREFIX", "denied", "file_sha256", "link_new", "lock", "publish", "read_lock", "replace", "staged"]
 
 TEMP_PREFIX = ".tmp-"
 
 
+class _Reading(threading.local):
+    """The number of open read locks of this thread, by path."""
+
+    def __init__(self) -> None:
+        self.locks: Counter[Path] = Counter()
+
+
+_reading = _Reading()
+
+
 def denied(error: OSError) -> bool:
-    """Return whether an error says that nothing may be written here, as in a read-only store."""
+    """Return whether an error means that writing is not allowed, as in a read-only store."""
     return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
 def staged(folder: Path, suffix: str = "") -> Iterator[Path]:
-    """Give the path of a temp file to be written in `folder`; whatever is left there goes at the end."""
+    """Yield the path for a temp file in `folder`; if the file is still there at the end, remove it."""
     _make_folder(folder)
     temp = folder / f"{TEMP_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
     try:
         yield temp
     finally:
-        with suppress(OSError):  # gone by a rename; or not to be removed now: what was done stays done, and gc takes it
+        with suppress(OSError):  # it was renamed, or can't be removed now: the result is valid, and gc removes it later
             temp.unlink()
 
 
 def publish(temp: Path, root: Path, suffix: str) -> FileRecord:
-    """Seal `temp` under its content hash, beside where it lies, and return its record.
+    """Rename `temp` to its content hash, in the same folder, and return its record.
 
     Parameters
     ----------
     temp : Path
         A closed file in a folder of the store.
     root : Path
-        The store; the record's path is relative to it.
+        The store's folder; the record's path is relative to it.
     suffix : str
         File name suffix, with its dot.
 
     Raises
     ------
     OSError
-        If a write, an fsync or the rename failed; nothing was published.
+        If a write, an fsync or the rename fails; nothing is published then.
     """
     sha256 = file_sha256(temp)
     target = temp.with_name(sha256 + suffix)
@@ -64,14 +76,14 @@ def publish(temp: Path, root: Path, suffix: str) -> FileRecord:
 
 
 def replace(temp: Path, target: Path) -> None:
-    """Make `temp` durable and rename it to `target`, whole or not at all."""
+    """Fsync `temp` and rename it to `target`, whole or not at all."""
     _fsync(temp)
     temp.replace(target)
     _fsync(target.parent)
 
 
 def link_new(content: bytes, target: Path) -> bool:
-    """Publish `content` as `target` unless that exists; return whether this call made it."""
+    """Publish `content` as `target` unless `target` exists; return whether this call created it."""
     with staged(target.parent) as temp:
         temp.write_bytes(content)
         _fsync(temp)
@@ -82,7 +94,7 @@ def link_new(content: bytes, target: Path) -> bool:
         try:
             _fsync(target.parent)
         except OSError:
-            # Whether the name is on the disk is not known: take it back, so that failing means that nothing happened.
+            # The name may or may not be on the disk: remove it, so that an error always means that nothing happened.
             with suppress(OSError):
                 target.unlink()
             raise
@@ -97,15 +109,18 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
-    """Hold an advisory lock on `path` (shared or exclusive); the kernel drops it with the process.
+    """Hold an advisory lock on `path`, shared or exclusive; the kernel drops it when the process ends.
 
-    On file systems without locks this is a no-op: the manifest's link still decides every race.
+    On a file system without locks this does nothing; the manifest's link still decides every race.
 
     Raises
     ------
     StoreBusyError
-        If `wait` is false and another process holds the lock.
+        If `wait` is false and another process holds the lock; or if an exclusive lock would wait for ever, for a
+        `read_lock` of this thread.
     """
+    if exclusive and _reading.locks[path.resolve()]:
+        raise StoreBusyError(f"this thread has an open snapshot of {path.parent}: close it first")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         operation = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
@@ -122,23 +137,30 @@ def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def reading(root: Path) -> Iterator[None]:
-    """Keep `gc` out while files are looked up and read; a store that no one may write to needs no lock."""
+def read_lock(root: Path) -> Iterator[None]:
+    """Hold a shared lock that keeps `gc` out while files are looked up and read.
+
+    If the lock file can't be opened, the store is read without a lock: nobody can write to such a store.
+    """
+    path = root / ".lock"
     try:
-        descriptor = os.open(root / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         yield
         return
+    locks, name = _reading.locks, path.resolve()
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_SH)
+        locks[name] += 1
         yield
     finally:
+        locks[name] -= 1
         os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder whose name survives a crash, so that no manifest can outlive the folders it speaks of."""
+    """Make a folder and fsync its parent, so that a crash can't leave a manifest without its folders."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)

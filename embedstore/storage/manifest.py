@@ -1,10 +1,12 @@
 """Read the newest manifest; commit the next one.
 
-A manifest file holds ``{"body":{…},"sha256":"…"}``: the hash is over the bytes of the body, so an altered
-manifest is an error and never a smaller store. The newest number wins. A commit links the next number
-(`os.link` fails if another writer was first) and then looks whether that number is still the newest. If not, the
-newest says whether it was made from this one (`Manifest.lineage`); a writer that slept while its number came and was
-pruned finds that it was not, and starts again.
+A manifest file holds ``{"body":{…},"sha256":"…"}``. The hash is over the bytes of the body, so an altered
+manifest is an error and is never read as a smaller store. The newest number wins.
+
+A commit links the next number (`os.link` fails if another writer was first). Then it checks whether that number is
+still the newest. If not, the lineage of the newest manifest says whether it includes this commit
+(`Manifest.lineage`). If it does not, the commit starts again. This happens to a writer that slept while other
+writers used its number and pruned it.
 """
 
 import gc
@@ -17,27 +19,27 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
-from embedstore.spec import canonical_json
 from embedstore.storage import files
-from embedstore.storage.records import Manifest
+from embedstore.storage.state import Manifest
 
-__all__ = ["FORMAT_VERSION", "commit", "exists", "foreign", "load", "manifest_files"]
+__all__ = ["FORMAT_VERSION", "commit", "exists", "forget_parsed", "load", "manifest_files", "unknown_names"]
 
 FORMAT_VERSION = 1
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
 _OURS = {"texts", "vectors", "corpora", "index", "probes", "annotations", ".lock", ".rows.lock"}
-_KEPT = 4  # older manifests go at each commit: 10,000 commits would otherwise keep 10,000 copies
-_REMEMBERED = 64  # commits that a manifest knows of
+_KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
+_REMEMBERED = 64  # commits in the lineage of a manifest
 _ATTEMPTS = 1000
-# The newest is read again for each question, and parsing takes most of that: hash of the content, what it says.
+# The newest manifest is read for each query, and parsing takes most of the time. Maps a content's hash to its manifest.
 _PARSED: dict[bytes, Manifest] = {}
 
 
 def manifest_files(root: Path) -> list[tuple[int, Path]]:
-    """Return number and path of every manifest file in `root`, oldest first."""
+    """Return the number and the path of each manifest file in `root`, oldest first."""
     try:
         names = [(match, path) for path in root.iterdir() if (match := _NAME.fullmatch(path.name))]
     except (FileNotFoundError, NotADirectoryError):
@@ -45,8 +47,8 @@ def manifest_files(root: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in names)
 
 
-def foreign(root: Path) -> list[str]:
-    """Return the names in a folder that no store has, interrupted ones among them."""
+def unknown_names(root: Path) -> list[str]:
+    """Return the names in a folder that do not belong to a store, not even to an interrupted one."""
     return sorted(p.name for p in root.iterdir() if p.name not in _OURS and not p.name.startswith(files.TEMP_PREFIX))
 
 
@@ -63,7 +65,7 @@ def load(root: Path) -> Manifest:
     NotFoundError
         If `root` holds no store.
     DamagedStoreError
-        If the newest manifest is not what a commit wrote.
+        If the newest manifest is not as a commit wrote it.
     StoreFormatError
         If a newer release wrote it.
     """
@@ -74,7 +76,7 @@ def load(root: Path) -> Manifest:
         number, path = found[-1]
         if path.is_symlink():
             raise DamagedStoreError(f"{path} is a link: a store keeps its manifests in its own folder")
-        with suppress(FileNotFoundError):  # removed by four commits since the listing: list again
+        with suppress(FileNotFoundError):  # four commits since the listing removed it: list again
             return _parse(path.read_bytes(), number, path)
 
 
@@ -92,6 +94,11 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
     _refuse_newer(content, path)
     with _no_collections():
         return _remembered(content, _read(body, number, path))
+
+
+def forget_parsed() -> None:
+    """Forget the manifests parsed so far: the next `load` parses, as in a new process."""
+    _PARSED.clear()
 
 
 def _remembered(content: bytes, manifest: Manifest) -> Manifest:
@@ -114,7 +121,7 @@ def _read(body: bytes, number: int, path: Path) -> Manifest:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    # A hundred thousand new objects, all kept, would set off collections that take longer than reading them.
+    # A hundred thousand new objects, all kept, trigger garbage collections that take longer than the reading.
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -125,7 +132,7 @@ def _no_collections() -> Iterator[None]:
 
 
 def _refuse_newer(content: bytes, path: Path) -> None:
-    # Looked at before the hash too: a newer release may seal its manifests otherwise.
+    # Also checked if the hash does not fit: a newer release may compute it in another way.
     match = _VERSION.search(content)
     if match and int(match[1]) > FORMAT_VERSION:
         raise StoreFormatError(
@@ -141,20 +148,20 @@ def _render(manifest: Manifest) -> bytes:
 
 
 def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
-    """Apply `change` to the newest manifest and make the result the newest.
+    """Apply `change` to the newest manifest and publish the result as the newest.
 
     Parameters
     ----------
     root : Path
-        The store; a folder without a manifest starts as an empty one.
+        The store's folder; without a manifest it is an empty store.
     change : callable
-        Takes the newest manifest and returns the next. It runs again on a newer one when another writer
+        Takes the newest manifest and returns the next one. It runs again on a newer manifest if another writer
         was first, so it must depend on nothing else.
 
     Returns
     -------
     Manifest
-        What was committed; the newest as it is if `change` changed nothing.
+        The committed manifest; the newest one if `change` changed nothing.
     """
     for _ in range(_ATTEMPTS):
         base = load(root) if exists(root) else Manifest()
@@ -181,6 +188,6 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
 
 
 def _withdraw(target: Path) -> None:
-    # A sleeper linked a number that had been pruned: newer numbers exist, and none was made from this one.
+    # This writer slept and linked a pruned number: newer manifests exist, and none includes its commit.
     with suppress(FileNotFoundError):
         target.unlink()

@@ -1,16 +1,16 @@
-"""What a manifest records, as frozen values, and their JSON form.
+"""The records of a manifest, as frozen values, and their JSON form.
 
-Everything read from a manifest is checked here, once: paths stay inside the store, and datasets inside
+Values read from a manifest are checked here, once: paths must be inside the store, and datasets inside
 their files.
 """
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from embedstore.errors import DamagedStoreError, EmbedstoreError
-from embedstore.heads import Head
-from embedstore.spec import EncoderSpec, Provenance
+from embedstore.core.heads import Head
+from embedstore.core.spec import EncoderSpec, Provenance
+from embedstore.errors import DamagedStoreError
 
 __all__ = [
     "AnnotationPart",
@@ -19,14 +19,11 @@ __all__ = [
     "DatasetRecord",
     "FileRecord",
     "IndexRecord",
-    "Manifest",
     "ProbeRecord",
     "SpaceRecord",
     "TextSegment",
     "VectorSegment",
 ]
-
-Role = Literal["corpus", "query"]
 
 _PATH = re.compile(r"(texts|vectors|corpora|index|probes|annotations)/([0-9a-f]{64})\.(h5|parquet|faiss|npz|json)")
 _DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
@@ -34,7 +31,7 @@ _DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One immutable file: path relative to the store, size in bytes, SHA-256 of its content."""
+    """One immutable file: its path relative to the store, its size in bytes, the SHA-256 of its content."""
 
     path: str
     size: int
@@ -46,7 +43,7 @@ class FileRecord:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "FileRecord":
-        """Read what `to_json` returned; refuse any path that is not `folder/hash.suffix`."""
+        """Build the record from its JSON form; refuse a path that is not `folder/hash.suffix`."""
         path, size = value
         match = _PATH.fullmatch(path)
         if match is None or type(size) is not int or size < 0:
@@ -56,7 +53,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """Where an array lies in its file: byte offset, shape, NumPy dtype string."""
+    """The place of an array in its file: byte offset, shape, NumPy dtype string."""
 
     offset: int
     shape: tuple[int, ...]
@@ -68,12 +65,12 @@ class DatasetRecord:
 
     @classmethod
     def from_json(cls, value: list[Any], file: FileRecord) -> "DatasetRecord":
-        """Read what `to_json` returned; refuse an array that does not lie inside `file`."""
+        """Build the record from its JSON form; refuse an array that is not inside `file`."""
         offset, shape, dtype = value
         width = _DTYPES.get(dtype)
         whole = width is not None and type(offset) is int and offset >= 0
         count = 1
-        for length in shape:  # a generator would take most of the time that a large manifest takes
+        for length in shape:  # a generator would take most of the reading time of a large manifest
             whole = whole and type(length) is int and length >= 0
             count *= length if whole else 1
         if not whole or width is None:
@@ -85,7 +82,7 @@ class DatasetRecord:
 
 @dataclass(frozen=True, slots=True)
 class TextSegment:
-    """A run of distinct texts: their bytes, their offsets, their keys."""
+    """A group of distinct texts: their bytes, offsets and keys."""
 
     file: FileRecord
     text: DatasetRecord
@@ -94,7 +91,7 @@ class TextSegment:
 
     @property
     def count(self) -> int:
-        """Number of texts."""
+        """The number of texts."""
         return self.key.shape[0]
 
     def to_json(self) -> list[Any]:
@@ -103,7 +100,7 @@ class TextSegment:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "TextSegment":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         file = FileRecord.from_json(value[0])
         if len(value) != 4:
             raise DamagedStoreError(f"the manifest gives {file.path} {len(value) - 1} datasets")
@@ -115,7 +112,7 @@ class TextSegment:
 
 @dataclass(frozen=True, slots=True)
 class VectorSegment:
-    """The vectors of one text segment in one space; `provenance` points into the space's list."""
+    """The vectors of one text segment in one space; `provenance` is an index into the space's list."""
 
     file: FileRecord
     vectors: DatasetRecord
@@ -128,17 +125,17 @@ class VectorSegment:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "VectorSegment":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         file = FileRecord.from_json(value[0])
         return cls(file, DatasetRecord.from_json(value[1], file), int(value[2]), int(value[3]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceRecord:
-    """All vectors of one encoder: its spec, how they were computed, one vector segment per text segment.
+    """All vectors of one encoder: its spec, their provenance, one vector segment per text segment.
 
-    `segments` maps a text segment's hash to its vectors. `query_prompt` is what a search in this space
-    puts before its query. `model` is the name that loads the encoder again. `head` says what logits mean.
+    `segments` maps the hash of a text segment to its vectors. A search in this space puts `query_prompt` before
+    its query. `model` is the name that loads the encoder again. `head` is the meaning of logits.
     """
 
     spec: EncoderSpec
@@ -165,7 +162,7 @@ class SpaceRecord:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "SpaceRecord":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         segments = {text: VectorSegment.from_json(v) for text, v in value["segments"].items()}
         for segment in segments.values():
             if segment.vectors.shape[1:] != (value["dimension"],):
@@ -187,10 +184,10 @@ class SpaceRecord:
 
 @dataclass(frozen=True, slots=True)
 class CorpusPart:
-    """The rows that one source gave: a Parquet file, and what it was read from and how.
+    """The rows of one source: a Parquet file, and where its rows came from.
 
-    `origin` is the source file's path, or "" for rows that came from standard input or from Python;
-    `fingerprint` is the SHA-256 of the source's content and of the options that it was read with.
+    `origin` is the source file's path, or "" for rows from standard input or from Python. `fingerprint` is the
+    SHA-256 of the source's content and of the options that it was read with.
     """
 
     file: FileRecord
@@ -205,13 +202,13 @@ class CorpusPart:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "CorpusPart":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         return cls(FileRecord.from_json(value[0]), int(value[1]), int(value[2]), value[3], value[4])
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusRecord:
-    """A named, ordered table: its parts, the template that makes its texts, its id column ("" for none)."""
+    """A named, ordered table: its parts, the template of its texts, its id column ("" for none)."""
 
     parts: tuple[CorpusPart, ...]
     template: str
@@ -219,7 +216,7 @@ class CorpusRecord:
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return sum(part.rows for part in self.parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -232,14 +229,14 @@ class CorpusRecord:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "CorpusRecord":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         parts = tuple(CorpusPart.from_json(p) for p in value["parts"])
         return cls(parts, value["template"], value["id_column"])
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
-    """A FAISS file over one space, and the vector segments (hashes, in order) that it covers."""
+    """A FAISS file over one space, and the hashes of the vector segments that it covers, in order."""
 
     file: FileRecord
     kind: str
@@ -252,13 +249,13 @@ class IndexRecord:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "IndexRecord":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         return cls(FileRecord.from_json(value[0]), value[1], tuple(value[2]), int(value[3]))
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRecord:
-    """A trained probe: its arrays (npz), its description (JSON) and the space that it is bound to."""
+    """A trained probe: its arrays (npz), its description (JSON) and the key of its space."""
 
     arrays: FileRecord
     description: FileRecord
@@ -270,13 +267,13 @@ class ProbeRecord:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "ProbeRecord":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         return cls(FileRecord.from_json(value[0]), FileRecord.from_json(value[1]), value[2])
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationPart:
-    """Answers of people that were committed together: a JSON file, and how many it holds."""
+    """Annotations that were committed together: a JSON file, and the number of its answers."""
 
     file: FileRecord
     count: int
@@ -287,78 +284,5 @@ class AnnotationPart:
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "AnnotationPart":
-        """Read what `to_json` returned."""
+        """Build the record from its JSON form."""
         return cls(FileRecord.from_json(value[0]), int(value[1]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """Every file that is part of a store; what is not listed does not exist.
-
-    `texts` are the segments of role corpus, in position order; `queries` those of role query. Spaces,
-    indexes and probes are keyed by encoder key, encoder key and name; spaces keep their order of creation.
-    `annotations` are the answers of people, in the order in which they were given.
-    `lineage` has a random mark of each of the last commits: by it a writer sees that a newer manifest holds its own.
-    """
-
-    sequence: int = 0
-    texts: tuple[TextSegment, ...] = ()
-    queries: tuple[TextSegment, ...] = ()
-    spaces: dict[str, SpaceRecord] = field(default_factory=dict)
-    corpora: dict[str, CorpusRecord] = field(default_factory=dict)
-    indexes: dict[str, IndexRecord] = field(default_factory=dict)
-    probes: dict[str, ProbeRecord] = field(default_factory=dict)
-    annotations: tuple[AnnotationPart, ...] = ()
-    lineage: tuple[str, ...] = ()
-
-    def files(self) -> list[FileRecord]:
-        """Return the record of every file of the store."""
-        records = [segment.file for segment in (*self.texts, *self.queries)]
-        records += [segment.file for space in self.spaces.values() for segment in space.segments.values()]
-        records += [part.file for corpus in self.corpora.values() for part in corpus.parts]
-        records += [index.file for index in self.indexes.values()]
-        for probe in self.probes.values():
-            records += [probe.arrays, probe.description]
-        records += [part.file for part in self.annotations]
-        return records
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the manifest as a JSON object; ordered maps become lists of pairs."""
-        return {
-            "sequence": self.sequence,
-            "texts": [segment.to_json() for segment in self.texts],
-            "queries": [segment.to_json() for segment in self.queries],
-            "spaces": [space.to_json() for space in self.spaces.values()],
-            "corpora": [[name, corpus.to_json()] for name, corpus in self.corpora.items()],
-            "indexes": [[key, index.to_json()] for key, index in self.indexes.items()],
-            "probes": [[name, probe.to_json()] for name, probe in self.probes.items()],
-            "annotations": [part.to_json() for part in self.annotations],
-            "lineage": list(self.lineage),
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Manifest":
-        """Read what `to_json` returned.
-
-        Raises
-        ------
-        DamagedStoreError
-            If a field is missing, of another type or out of bounds.
-        """
-        try:
-            spaces = [SpaceRecord.from_json(v) for v in value["spaces"]]
-            return cls(
-                sequence=int(value["sequence"]),
-                texts=tuple(TextSegment.from_json(v) for v in value["texts"]),
-                queries=tuple(TextSegment.from_json(v) for v in value["queries"]),
-                spaces={space.spec.key: space for space in spaces},
-                corpora={name: CorpusRecord.from_json(v) for name, v in value["corpora"]},
-                indexes={key: IndexRecord.from_json(v) for key, v in value["indexes"]},
-                probes={name: ProbeRecord.from_json(v) for name, v in value["probes"]},
-                annotations=tuple(AnnotationPart.from_json(v) for v in value.get("annotations", ())),
-                lineage=tuple(map(str, value.get("lineage", ()))),
-            )
-        except EmbedstoreError as error:
-            raise error if isinstance(error, DamagedStoreError) else DamagedStoreError(str(error)) from error
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-            raise DamagedStoreError(f"the manifest holds a record of another form: {error!r}") from error

@@ -1,6 +1,6 @@
-"""Text and vector segments: HDF5 files written once, whole; read as memory maps, without HDF5.
+"""Text and vector segments: HDF5 files, written once as a whole and read as memory maps without HDF5.
 
-A writer notes where HDF5 put each dataset (contiguous, unfiltered); a reader maps those bytes.
+The writer records the place of each dataset in the file (contiguous, unfiltered); a reader maps those bytes.
 """
 
 import hashlib
@@ -34,15 +34,15 @@ __all__ = [
 ]
 
 KEY_DTYPE = np.dtype("S16")
+"""A text key as one NumPy value; equal values are equal keys, because S16 pads with the same NULs that it strips."""
 _LINK = (
     "{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to keep a "
     "store elsewhere, move the whole folder"
 )
-"""A text key as one NumPy value; equal values are equal keys (S16 pads with the NULs that it strips)."""
 
 
 def text_key(text: str) -> bytes:
-    """Return the 16-byte key of a text: the start of the SHA-256 of its UTF-8 bytes."""
+    """Return the key of a text: the first 16 bytes of the SHA-256 of its UTF-8 bytes."""
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
@@ -54,7 +54,7 @@ def write_texts(root: Path, texts: Sequence[str]) -> TextSegment:
     root : Path
         The store.
     texts : sequence of str
-        At least one, without repeats.
+        At least one text, without duplicates.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def write_vectors(
     vectors : ndarray of shape (n, dim), float32 or float16
         One row per text, in the order of the text segment.
     encoder_key, texts : str
-        The space, and the hash of the text segment; noted in the file.
+        The key of the space, and the hash of the text segment; both are written into the file.
     """
     little_endian = vectors.astype(vectors.dtype.newbyteorder("<"), copy=False)
     attributes = {"content": "vectors", "encoder_key": encoder_key, "texts": texts}
@@ -100,12 +100,12 @@ def _write(
     import h5py
 
     places: dict[str, tuple[int, tuple[int, ...], str]] = {}
-    # Built in memory and written by Python: libhdf5 ends the process where a write of its own fails (a full disk).
+    # Built in memory and written by Python: libhdf5 ends the process if one of its own writes fails (a full disk).
     with h5py.File("segment", "w", driver="core", backing_store=False) as container:
         container.attrs.update(attributes)
         for name, array in arrays.items():
             dataset = container.create_dataset(name, data=array, track_times=False)
-            # HDF5 gives an array without bytes no place in the file.
+            # An empty array has no place in an HDF5 file.
             offset = dataset.id.get_offset() if array.size else 0
             places[name] = (offset, array.shape, array.dtype.str)
         container.flush()
@@ -117,12 +117,12 @@ def _write(
 
 
 def check_size(root: Path, file: FileRecord) -> Path:
-    """Return the path of `file` after a look at its size.
+    """Return the path of `file` after a check of its size.
 
     Raises
     ------
     DamagedStoreError
-        If it is missing or has another size than when it was written.
+        If the file is missing, is a link or has another size than recorded.
     """
     path = Path(_checked(root, file)[0])
     _refuse_link(path.parent)
@@ -135,7 +135,10 @@ def _refuse_link(folder: Path) -> None:
 
 
 def _checked(root: Path, file: FileRecord) -> tuple[str, os.stat_result]:
-    """Return path and status of `file`; see `check_size`. A store may have ten thousand: no `Path` is made."""
+    """Return the path and the status of `file`; see `check_size`.
+
+    A store can have ten thousand files, so this makes no `Path`.
+    """
     path = f"{root}/{file.path}"
     try:
         status = os.lstat(path)
@@ -157,12 +160,12 @@ def _advice(file: FileRecord) -> str:
 
 
 def check_hash(root: Path, file: FileRecord, advice: str) -> Path:
-    """Return the path of `file` after reading all of it and comparing its hash.
+    """Return the path of `file` after a check of its hash, which reads the whole file.
 
     Raises
     ------
     DamagedStoreError
-        If it is missing or altered; `advice` says what to do then.
+        If the file is missing or altered; the message ends with `advice`.
     """
     try:
         path = check_size(root, file)
@@ -174,7 +177,7 @@ def check_hash(root: Path, file: FileRecord, advice: str) -> Path:
 
 
 def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDArray[Any]:
-    """Return a dataset as a read-only array over the mapped file: nothing is read or copied yet.
+    """Return a dataset as a read-only array over the mapped file; nothing is read or copied yet.
 
     Raises
     ------
@@ -191,7 +194,7 @@ def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDA
 
 @lru_cache(maxsize=1 << 14)
 def _mapped(path: str, _inode: int, _changed: int, size: int) -> mmap.mmap:
-    # Kept: to map a file anew and touch each of its pages takes longer than to read them.
+    # Cached: mapping a file again and touching each of its pages takes longer than reading them.
     _refuse_link(Path(path).parent)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -201,7 +204,7 @@ def _mapped(path: str, _inode: int, _changed: int, size: int) -> mmap.mmap:
 
 
 def forget_maps() -> None:
-    """Let go of the maps of files that nobody holds, so that the space of removed ones is free."""
+    """Drop the cached maps of files, so that removed files which nobody uses give back their disk space."""
     _mapped.cache_clear()
 
 
@@ -211,12 +214,12 @@ def segment_keys(root: Path, segment: TextSegment) -> npt.NDArray[np.bytes_]:
 
 
 def read_texts(root: Path, segment: TextSegment, rows: Iterable[int] | None = None) -> list[str]:
-    """Return texts of a segment: all in order, or those at `rows` (0-based, in the order given).
+    """Return texts of a segment: all in order, or those at `rows` (0-based, in the given order).
 
     Raises
     ------
     DamagedStoreError
-        If a text is no longer what was written.
+        If a text is not UTF-8, so the file was altered.
     """
     blob = map_dataset(root, segment.file, segment.text)
     offset = map_dataset(root, segment.file, segment.offset)

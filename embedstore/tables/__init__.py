@@ -1,10 +1,29 @@
-"""Tables in: CSV, TSV, JSONL, Parquet and Arrow tables, read in batches of bounded size.
+"""Read and write tables (CSV, TSV, JSONL, Parquet, Arrow) in batches of bounded size.
 
-A source is read twice: a survey counts rows and finds column types, then batches are read. Nothing here
-holds a whole file.
+A source is read twice: first a survey counts the rows and finds the column types, then batches are read.
 """
 
-from embedstore.tables.base import ReadOptions, Source, Survey
-from embedstore.tables.sources import file_source, sources_of
+from typing import TYPE_CHECKING
 
-__all__ = ["ReadOptions", "Source", "Survey", "file_source", "sources_of"]
+from embedstore.core.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from embedstore.tables.base import ReadOptions, Source, Survey
+    from embedstore.tables.formats import FORMATS
+    from embedstore.tables.result import Result, TableResult
+    from embedstore.tables.sources import file_source, sources_of
+
+__all__ = ["FORMATS", "ReadOptions", "Result", "Source", "Survey", "TableResult", "file_source", "sources_of"]
+
+_HOMES = {
+    "FORMATS": "formats",
+    "ReadOptions": "base",
+    "Result": "result",
+    "Source": "base",
+    "Survey": "base",
+    "TableResult": "result",
+    "file_source": "sources",
+    "sources_of": "sources",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -1,33 +1,34 @@
-"""What every source of rows offers, and how files are opened and decoded."""
+"""The protocols of sources and file formats, and the opening and decoding of files."""
 
 import codecs
 import gzip
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, get_args
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
+from embedstore.core.registry import look_up
 from embedstore.errors import InputError
+from embedstore.tables.formats import FORMATS
 
 __all__ = [
     "BATCH_CHARS",
     "BATCH_ROWS",
+    "FileFormat",
     "FileSource",
-    "Format",
     "ReadOptions",
     "Source",
     "Survey",
     "TextSource",
+    "find_format",
     "first_line",
     "open_bytes",
 ]
-
-Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
 BATCH_ROWS = 16_384
 BATCH_CHARS = 1 << 24
@@ -35,25 +36,25 @@ BATCH_CHARS = 1 << 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How files are read.
+    """Options for reading files.
 
     Parameters
     ----------
     format : {"csv", "tsv", "jsonl", "parquet"} or None
-        None goes by the file's suffix (before ``.gz``), and by its first bytes for standard input.
+        None uses the file's suffix (before ``.gz``), or the first bytes of standard input.
     delimiter : str or None
         Field separator of CSV; None is "," for csv and a tab for tsv.
     quoting : bool
-        Whether ``"`` quotes fields; without, it is a character like any other.
+        Whether ``"`` quotes fields; if False, it is an ordinary character.
     columns : tuple of str or None
         Column names of a file without a header line.
     encoding : str
         Text encoding; a UTF-8 byte order mark is skipped.
     missing : bool
-        Whether cells of CSV such as NA and null stand for a missing value, as in pandas.
+        Whether CSV cells such as NA and null mean a missing value, as in pandas.
     """
 
-    format: Format | None = None
+    format: str | None = None
     delimiter: str | None = None
     quoting: bool = True
     columns: tuple[str, ...] | None = None
@@ -61,8 +62,8 @@ class ReadOptions:
     missing: bool = True
 
     def __post_init__(self) -> None:
-        if self.format is not None and self.format not in get_args(Format):
-            raise InputError(f"expected a format of {', '.join(get_args(Format))}, found {self.format!r}")
+        if self.format is not None and self.format not in FORMATS:
+            raise InputError(f"expected a format of {', '.join(FORMATS)}, found {self.format!r}")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise InputError(f"expected a delimiter of one character, found {self.delimiter!r}")
         try:
@@ -71,14 +72,17 @@ class ReadOptions:
             raise InputError(f"unknown encoding {self.encoding!r}: try utf-8, latin-1 or cp1252") from error
 
     def describe(self) -> dict[str, Any]:
-        """Return the options as a JSON object; `missing` only where it is not as always, since stores hold this."""
+        """Return the options as a JSON object.
+
+        `missing` is left out if it is True: stores keep fingerprints of this object from before `missing` existed.
+        """
         said = asdict(self)
         return {name: value for name, value in said.items() if name != "missing" or not value}
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a first pass found: row count, and the type of each column in order."""
+    """The result of the first pass: the row count, and the type of each column in order."""
 
     rows: int
     schema: pa.Schema
@@ -88,26 +92,44 @@ class Source(Protocol):
     """A table that can be surveyed, then read in batches."""
 
     name: str
-    """What messages call it."""
+    """The name in error messages."""
     origin: str
-    """Path of the file, or "" for a table without one."""
+    """The path of the file, or "" for a table without a file."""
 
     def digest(self) -> str:
         """Return the SHA-256 of the content, as 64 hex digits."""
         ...
 
     def survey(self) -> Survey:
-        """Read everything once; return the row count and the column types."""
+        """Read all rows once; return the row count and the column types."""
         ...
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
-        """Yield runs of rows twice: as written in the file (for texts), and typed as `schema`."""
+        """Yield each batch of rows as two tables: as written in the file (for texts), and typed as `schema`."""
         ...
+
+
+class FileFormat(Protocol):
+    """A reader and writer of files of one format."""
+
+    def source(self, path: Path, name: str, origin: str, options: ReadOptions) -> Source:
+        """Return a source for the file at `path`; messages show `name`, and a store records `origin`."""
+        ...
+
+    def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+        """Write tables of one schema, in order, to the file `path`."""
+        ...
+
+
+def find_format(name: str) -> FileFormat:
+    """Return the format with the given name in `FORMATS`."""
+    found: FileFormat = look_up({known: entry.home for known, entry in FORMATS.items()}, name, "a format")
+    return found
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, through gzip where its first bytes say so."""
+    """Open a file for reading; decompress it if its first bytes are those of gzip."""
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
@@ -115,7 +137,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 class FileSource:
-    """A source with a path; its content is digested as it lies."""
+    """A source with a path; its digest is over the file's bytes, before decompression."""
 
     def __init__(self, path: Path, name: str, origin: str) -> None:
         self.name = name
@@ -129,7 +151,7 @@ class FileSource:
 
 
 class TextSource(FileSource):
-    """A file of text: decompressed, decoded, with errors that name the line."""
+    """A text file, decompressed and decoded; its errors name the line."""
 
     def __init__(self, path: Path, name: str, origin: str, options: ReadOptions) -> None:
         super().__init__(path, name, origin)

@@ -1,9 +1,9 @@
-"""CSV and TSV."""
+"""Read and write CSV and TSV."""
 
 import csv
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
 
-__all__ = ["MISSING", "DelimitedSource"]
+__all__ = ["CSV", "MISSING", "TSV", "DelimitedSource"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +39,15 @@ MISSING = frozenset(
         "null",
     ]
 )
-"""Cells of a CSV or TSV file that stand for a missing value: those of `pandas.read_csv`."""
+"""Cells of a CSV or TSV file that mean a missing value, as in `pandas.read_csv`."""
 
-_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"  # canonical, so that 007 and +1 stay text and come out as they went in
+_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"  # canonical only: 007 and +1 stay text and are written back unchanged
 _FLOAT = r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?inf$"
 _BOOLEAN = r"^(?:True|False)$"
 
 
 class DelimitedSource(TextSource):
-    """Rows of fields between delimiters, the first row their names."""
+    """Rows of delimited fields; the first row holds the column names."""
 
     def __init__(self, path: Path, name: str, origin: str, options: ReadOptions, delimiter: str) -> None:
         super().__init__(path, name, origin, options)
@@ -55,7 +55,7 @@ class DelimitedSource(TextSource):
         self._swallowed = 0
 
     def survey(self) -> Survey:
-        """Read everything once; return the row count and the column types."""
+        """Read all rows once; return the row count and the column types."""
         import pyarrow.compute as pc
 
         rows = 0
@@ -74,7 +74,7 @@ class DelimitedSource(TextSource):
                 candidates[column] = [
                     p for p in patterns if pc.all(pc.match_substring_regex(values, p)).as_py() in (True, None)
                 ]
-        if self._swallowed and self._delimiter != ",":  # texts hold commas, but hardly tabs
+        if self._swallowed and self._delimiter != ",":  # texts often hold commas, but rarely tabs
             logger.warning(
                 "%s: %d quoted fields hold separators and line breaks, as if they had swallowed rows: if quotes are "
                 "ordinary characters in this file, give --no-quoting",
@@ -91,12 +91,12 @@ class DelimitedSource(TextSource):
         return Survey(rows, pa.schema(fields))
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
-        """Yield runs of rows twice: as written in the file, and typed."""
+        """Yield each batch of rows as two tables: as written in the file, and typed."""
         for table in self._raw():
             yield table, table.cast(schema)
 
     def _raw(self) -> Iterator[pa.Table]:
-        # The csv module, not Arrow's reader: it names the line of a fault and takes a row of any size.
+        # The csv module, not Arrow's reader: it gives the line of an error and reads a row of any size.
         csv.field_size_limit(sys.maxsize)
         with self._open() as stream:
             lines = _Lines(stream)
@@ -146,7 +146,7 @@ class DelimitedSource(TextSource):
         if header is None:
             raise InputError(f"{self.name} is empty: expected a header line and at least one row")
         names: list[str] = []
-        for position, name in enumerate(header):  # named as pandas.read_csv names them
+        for position, name in enumerate(header):  # the same names as in pandas.read_csv
             base = candidate = name or f"Unnamed: {position}"
             repeat = 0
             while candidate in names:
@@ -157,7 +157,10 @@ class DelimitedSource(TextSource):
 
 
 class _Lines:
-    """Lines of a stream; knows when the csv reader asked for one more line inside a quoted field."""
+    """Lines of a stream; `ended_early` is True once the stream has no more lines.
+
+    If the csv reader returns a row after that, the row ends inside a quoted field.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -166,3 +169,37 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         yield from self._stream
         self.ended_early = True
+
+
+class _Delimited:
+    """CSV or TSV as a `FileFormat`."""
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = delimiter
+
+    def source(self, path: Path, name: str, origin: str, options: ReadOptions) -> DelimitedSource:
+        """Return a source for the file."""
+        return DelimitedSource(path, name, origin, options, self._delimiter)
+
+    def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+        """Write tables of one schema to a file, under one header line."""
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            self.write_stream(tables, schema, stream)
+
+    def write_stream(self, tables: Iterable[pa.Table], schema: pa.Schema, stream: IO[str]) -> None:
+        """Write tables of one schema to a text stream, under one header line."""
+        writer = csv.writer(stream, delimiter=self._delimiter, lineterminator="\n")
+        writer.writerow(schema.names)
+        for table in tables:
+            writer.writerows(zip(*(column.to_pylist() for column in _as_text(table).columns), strict=True))
+
+
+CSV, TSV = _Delimited(","), _Delimited("\t")
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Return a table with float32 columns as their shortest decimal text: 0.1 stays 0.1."""
+    for number, field in enumerate(table.schema):
+        if field.type == pa.float32():
+            table = table.set_column(number, field.name, table.column(number).cast(pa.string()))
+    return table

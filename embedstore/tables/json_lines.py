@@ -1,22 +1,23 @@
-"""JSON: one object a line, or one array of objects."""
+"""Read and write JSON: one object per line, or one array of objects."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 
 from embedstore.errors import InputError
-from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, Survey, TextSource, first_line
+from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource, first_line
 
-__all__ = ["JsonSource"]
+__all__ = ["JSONL", "JsonSource"]
 
 
 class JsonSource(TextSource):
-    """Objects; a column is of one type, or its values are kept as JSON text."""
+    """JSON objects as rows; a column without a common type keeps its values as JSON text."""
 
     def survey(self) -> Survey:
-        """Read everything once; return the row count and the column types."""
+        """Read all rows once; return the row count and the column types."""
         rows = 0
         kinds: dict[str, set[type]] = {}
         for batch in self._raw():
@@ -29,7 +30,7 @@ class JsonSource(TextSource):
         return Survey(rows, pa.schema([pa.field(name, _json_type(found)) for name, found in kinds.items()]))
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
-        """Yield runs of rows twice: as written in the file, and typed."""
+        """Yield each batch of rows as two tables: as written in the file, and typed."""
         for batch in self._raw():
             table = pa.table([_json_column(batch, field) for field in schema], schema=schema)
             yield table, table
@@ -93,3 +94,30 @@ def _json_column(batch: list[dict[str, Any]], field: pa.Field) -> pa.Array:
                 "which is no Unicode text"
             ) from error
     return pa.array(values, field.type)
+
+
+class _JsonLines:
+    """JSON lines as a `FileFormat`."""
+
+    def source(self, path: Path, name: str, origin: str, options: ReadOptions) -> JsonSource:
+        """Return a source for the file."""
+        return JsonSource(path, name, origin, options)
+
+    def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+        """Write one JSON object per row."""
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            for table in tables:
+                for row in _shortest(table).to_pylist():
+                    stream.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+JSONL = _JsonLines()
+
+
+def _shortest(table: pa.Table) -> pa.Table:
+    """Widen float32 columns through their shortest decimal form: 0.1 stays 0.1."""
+    for number, field in enumerate(table.schema):
+        if field.type == pa.float32():
+            column: Any = table.column(number).cast(pa.string()).cast(pa.float64())
+            table = table.set_column(number, field.name, column)
+    return table

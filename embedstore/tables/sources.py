@@ -1,4 +1,4 @@
-"""From a path, a frame or rows to the source that reads it."""
+"""Find the source for a path, a data frame or rows."""
 
 import codecs
 import logging
@@ -9,25 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from embedstore.errors import InputError
-from embedstore.tables.arrow import ArrowSource, ParquetSource
-from embedstore.tables.base import Format, ReadOptions, Source, open_bytes
-from embedstore.tables.delimited import DelimitedSource
-from embedstore.tables.json_lines import JsonSource
+from embedstore.tables.arrow import ArrowSource
+from embedstore.tables.base import ReadOptions, Source, find_format, open_bytes
+from embedstore.tables.formats import FORMATS
 
 __all__ = ["file_source", "sources_of"]
 
 logger = logging.getLogger(__name__)
-
-_SUFFIXES: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".json": "jsonl",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 
 
 def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> Source:
@@ -36,23 +24,20 @@ def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> 
     Raises
     ------
     InputError
-        If the file is missing, is no file, is empty, or has a format that nothing says.
+        If the file is missing, is a folder, or its format is unknown.
     """
     if not path.exists():
         raise InputError(f"no such file: {name}")
     if not path.is_file():
         raise InputError(f"expected a file, found a folder: {name}")
-    format_ = options.format or _SUFFIXES.get(_suffix(path.name)) or (None if origin else _sniff(path))
+    suffixes = {suffix: name for name, entry in FORMATS.items() for suffix in entry.reads}
+    format_ = options.format or suffixes.get(_suffix(path.name)) or (None if origin else _sniff(path))
     if format_ is None:
-        known = ", ".join(_SUFFIXES)
+        known = ", ".join(suffixes)
         raise InputError(
             f"{name}: can't tell the format from the name; expected {known} (or .gz of these), or give --format"
         )
-    if format_ == "parquet":
-        return ParquetSource(path, name, origin)
-    if format_ == "jsonl":
-        return JsonSource(path, name, origin, options)
-    return DelimitedSource(path, name, origin, options, "\t" if format_ == "tsv" else ",")
+    return find_format(format_).source(path, name, origin, options)
 
 
 def _suffix(name: str) -> str:
@@ -60,7 +45,7 @@ def _suffix(name: str) -> str:
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix
 
 
-def _sniff(path: Path) -> Format:
+def _sniff(path: Path) -> str:
     with open_bytes(path) as stream:
         head = stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
     if head.startswith(b"PAR1"):
@@ -69,12 +54,12 @@ def _sniff(path: Path) -> Format:
 
 
 def sources_of(table: Any, options: ReadOptions) -> list[Source]:
-    """Return the sources that a user's table means: rows in memory, or paths of files.
+    """Return the sources for a user's table: rows in memory, or paths of files.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If `table` is neither.
     """
     if isinstance(table, (str, Path)):
         path = Path(table)

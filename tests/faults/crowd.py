@@ -1,4 +1,4 @@
-"""Processes that add, encode, tag, index and collect in one store at once; then everything must add up.
+"""Several processes add, encode, tag, index and run gc in one store at once; then the store is checked.
 
 ``crowd.py PLACE ROUNDS PROCESSES``: prints one JSON line.
 """
@@ -13,13 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pandas  # noqa: F401  imported before the fork: each child would pay for it
+import pandas  # noqa: F401  before the fork, so that no child has to import it
 import pyarrow as pa
 from scenarios import HashEncoder, copy, facts, in_child, opened
 
 import embedstore
-import embedstore.index
-import embedstore.search
 from embedstore.storage import files
 
 pa.set_cpu_count(1)
@@ -30,12 +28,12 @@ _LONGEST = 120  # seconds after which a process counts as stuck
 
 
 def work(root: Path, number: int, seed: int, pipe: int) -> None:
-    """Do a few things to the store, and tell each row that was acknowledged."""
+    """Run a few random operations on the store, and write the key of each acknowledged row to the pipe."""
     dice = random.Random(seed)
     store = opened(root)
     for step in range(_STEPS):
         keys = [f"p{number}-{seed}-{step}-{i}" for i in range(5)]
-        store.add([{"key": key, "review": f"text {key}"} for key in keys], text="review", id="key")  # waits its turn
+        store.add([{"key": key, "review": f"text {key}"} for key in keys], text="review", id="key")  # may block
         os.write(pipe, ("".join(key + "\n" for key in keys)).encode())
         what = dice.choice(["encode", "tag", "index", "gc", "read"])
         try:
@@ -43,7 +41,7 @@ def work(root: Path, number: int, seed: int, pipe: int) -> None:
                 store.encode()
             elif what == "tag":
                 store.encode()
-                store.tag([f"who {number}", f"step {step}", "Negative"])
+                store.tag([f"who {number}", f"step {step}", "Negative"]).to_pandas()
             elif what == "index":
                 store.encode()
                 store.index("flat")
@@ -52,11 +50,11 @@ def work(root: Path, number: int, seed: int, pipe: int) -> None:
             else:
                 assert not (faults := store.verify().faults), faults
         except embedstore.ModelRequiredError:
-            pass  # rows were added since
+            pass  # another process added rows in the meantime
 
 
 def one_round(root: Path, processes: int, seed: int) -> str:
-    """Return "" if a round adds up, or else what is wrong."""
+    """Run one round; return "" if the store is consistent, else a description of the fault."""
     reader, writer = os.pipe()
     children = []
     for number in range(processes):
@@ -74,7 +72,7 @@ def one_round(root: Path, processes: int, seed: int) -> str:
         children.append(child)
     os.close(writer)
     killed = None
-    if seed % 3 == 0:  # a process that dies with its locks held
+    if seed % 3 == 0:  # kill a process that can hold locks
         time.sleep(random.Random(seed).uniform(0.05, 0.3))
         killed = children[seed % processes]
         os.kill(killed, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""A disk that forgets: from a log of operations, every state that a crash could leave.
+"""Simulate a loss of power: from a log of operations, build the disk states that a crash can leave.
 
-What is certain is what was synced: a file's bytes after an fsync of the file, a name after an fsync of its folder. Of
-the rest any part may be there or not: bytes absent, torn or zero, each creation, rename, link and removal done or not.
+Only synced data is certain: a file's bytes after an fsync of the file, a name after an fsync of its folder. All other
+data may be lost in part: bytes can be absent, torn or zero; each creation, rename, link and removal can be missing.
 """
 
 import shutil
@@ -28,7 +28,7 @@ class Record:
 
 
 def read_log(path: Path) -> list[Record]:
-    """Return what the shim recorded."""
+    """Return the operations that the shim recorded."""
     raw, place, records = path.read_bytes(), 0, []
     while place < len(raw):
         kind, inode, offset, one, two, length = _HEAD.unpack_from(raw, place)
@@ -47,7 +47,7 @@ class _File:
     pending: list[Record] = field(default_factory=list)
 
     def content(self, how: str) -> bytes:
-        """Return the bytes after a crash: all pending writes, none, the first half of them, or zeros in their place."""
+        """Return the bytes after a crash: with all pending writes, with none, with the first half, or with zeros."""
         writes = self.pending
         if how == "none":
             return self.certain
@@ -70,14 +70,14 @@ class _File:
 
 
 class Disk:
-    """The disk under the folder `root`, everything on it certain."""
+    """A simulated disk that starts with the files of the folder `root`, all certain."""
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self._files: dict[int, _File] = {}
-        self._names: dict[str, int | None] = {}  # certain names: inode, or None for a folder
+        self._names: dict[str, int | None] = {}  # certain paths: inode, or None for a folder
         self._latest: dict[int, int] = {}
-        self._pending: list[Record] = []  # creations, renames, links and removals not yet certain
+        self._pending: list[Record] = []  # creations, renames, links and removals that are not yet certain
         for path in root.rglob("*"):
             if path.is_dir():
                 self._names[str(path)] = None
@@ -86,16 +86,16 @@ class Disk:
                 self._files[path.stat().st_ino] = _File(path.read_bytes())
 
     def _number(self, inode: int, *, fresh: bool = False) -> int:
-        """Return a number for the file that has an inode now: a removed file's inode is used again."""
+        """Return a unique number for the file with this inode; the system reuses inodes of removed files."""
         if fresh:
             self._latest[inode] = max(self._files, default=0) + inode + 1
         return self._latest.get(inode, inode)
 
     def crashes(self, records: list[Record]) -> Iterator[tuple[str, Tree, bool]]:
-        """Yield each distinct state: what it is, its tree, and whether the run had ended."""
+        """Yield each distinct state: its description, its tree, and whether the run had ended."""
         seen: set[int] = set()
         for number, record in enumerate([*records, None]):
-            # What may be missing is most just before something becomes certain.
+            # The most data can be lost just before a sync.
             if record is None or record.kind == "s":
                 for what, tree in self._states():
                     key = hash(tuple(sorted(tree.items(), key=lambda pair: pair[0])))

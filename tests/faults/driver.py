@@ -1,6 +1,6 @@
-"""Injects faults into forked runs; started with the shim preloaded, prints one JSON line of what came of it.
+"""Inject faults into forked runs of one scenario; needs the shim preloaded and prints one JSON line of results.
 
-``driver.py PLACE SHIM MODE SCENARIO [MOST]``: MOST is how many faults to inject, spread over all there are; 0 is all.
+``driver.py PLACE SHIM MODE SCENARIO [MOST]``: MOST is the number of faults to inject, a random sample; 0 means all.
 """
 
 import ctypes
@@ -17,14 +17,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import h5py  # noqa: F401  imported before the fork: each child would pay for it
+import h5py  # noqa: F401  before the fork, so that no child has to import it
 import pandas  # noqa: F401
 import pyarrow as pa
 import sklearn.linear_model  # noqa: F401
 from disk import Disk, read_log
 from scenarios import SCENARIOS, check, copy, facts, in_child, opened, prepare
-
-from embedstore import index, store  # noqa: F401
 
 KILL, SHORT = -1, -2
 ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "EDQUOT": errno.EDQUOT, "short": SHORT, "EROFS": errno.EROFS}
@@ -34,7 +32,7 @@ pa.set_io_thread_count(1)
 
 
 class Driver:
-    """One scenario, its undisturbed run, and the faults injected so far."""
+    """One scenario with its run without faults, and the results of the faults injected so far."""
 
     def __init__(self, place: Path, shim: str, scenario: str) -> None:
         self.place, self.scenario = place, scenario
@@ -75,14 +73,14 @@ class Driver:
         return "done"
 
     def judge(self, root: Path, what: str, *, acknowledged: bool) -> None:
-        """Check a store that a fault hit, in a process of its own."""
+        """Check a store after a fault, in a separate process."""
         self.injected += 1
         status, said = in_child(lambda: check(root, self.scenario, self.before, self.after, acknowledged=acknowledged))
         if status or said:
             self.faults.append(f"{self.scenario}, {what}: {said or status}")
 
     def moments(self, most: int) -> list[int]:
-        """Return the operations to break: all, or `most` of them, spread."""
+        """Return the numbers of the operations to break: all, or a random sample of `most`."""
         numbers = range(1, self.operations + 1)
         return list(numbers) if not most or most >= len(numbers) else sorted(random.Random(0).sample(numbers, most))
 
@@ -110,7 +108,7 @@ class Driver:
             self.judge(root, f"killed at random moment {number}", acknowledged=status == 0)
 
     def error(self, most: int) -> None:
-        """Fail each operation with each error, once and from there on."""
+        """Fail each operation with each error: only this one, and this one with all later ones."""
         for name, kind in ERRORS.items():
             for sticky in (False, True):
                 for at in self.moments(most):
@@ -131,7 +129,7 @@ class Driver:
                     self.judge(root, what, acknowledged=code == 0)
 
     def power(self, most: int) -> None:
-        """Rebuild what a loss of power could have left, at every sync of the run and at its end."""
+        """Check the disk states that a loss of power can leave, at every sync of the run and at its end."""
         root = copy(self.place / "before", self.place / "hit")
         disk = Disk(root)
         log = self.place / "log"

@@ -1,4 +1,4 @@
-"""Stores and files made by somebody who means harm: each ends in a typed error, fast, small, and opens nothing outside.
+"""Malicious stores and files: each must give a typed error in little memory and open no file outside the store.
 
 ``hostile.py PLACE``: prints one JSON line with a record per case.
 """
@@ -16,16 +16,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-import pandas  # noqa: F401  imported before the fork: each child would pay for it
+import pandas  # noqa: F401  before the fork, so that no child has to import it
 import pyarrow as pa
 from pyarrow import parquet
 from scenarios import LABELS, copy, in_child, opened, prepare
 
 import embedstore
-import embedstore.index
-import embedstore.search
-import embedstore.training
-from embedstore.spec import canonical_json
+from embedstore.core.spec import canonical_json
 from embedstore.storage import manifest
 
 pa.set_cpu_count(1)
@@ -36,7 +33,7 @@ Body = dict[str, Any]
 
 
 def sealed(root: Path, change: Callable[[Body], Any]) -> None:
-    """Change the newest manifest and seal it as a commit would."""
+    """Change the newest manifest and give it a valid hash, as a commit does."""
     _, path = manifest.manifest_files(root)[-1]
     body = json.loads(path.read_bytes())["body"]
     made = change(body)
@@ -46,7 +43,7 @@ def sealed(root: Path, change: Callable[[Body], Any]) -> None:
 
 
 def planted(root: Path, place: Callable[[Body], list[Any]], content: bytes) -> None:
-    """Put other content in the place of a file, under its own hash, and list that."""
+    """Write other content under its own hash, and list it in the manifest instead of an existing file."""
 
     def change(body: Body) -> None:
         entry = place(body)
@@ -59,7 +56,7 @@ def planted(root: Path, place: Callable[[Body], list[Any]], content: bytes) -> N
 
 
 def outside(root: Path) -> Path:
-    """Return a file beside the store that nobody may open."""
+    """Return a file beside the store that must never be opened."""
     path = root.parent / "outside.h5"
     path.write_bytes(b"secret" * 1000)
     return path
@@ -74,6 +71,16 @@ def linked_file(root: Path) -> None:
     path.symlink_to(target)
 
 
+def linked_file_of_the_same_size(root: Path) -> None:
+    """Replace a file with a link to a copy of it; the link has the file's size, which is the length of its path."""
+    path = next((root / "probes").glob("*.json"))
+    size, target = path.stat().st_size, outside(root)
+    target.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to("/" * (size - len(str(target))) + str(target))
+    assert path.lstat().st_size == size
+
+
 def linked_folder(root: Path) -> None:
     (root / "vectors").rename(root.parent / "elsewhere")
     (root / "vectors").symlink_to(root.parent / "elsewhere")
@@ -84,7 +91,7 @@ def linked_manifest(root: Path) -> None:
 
 
 def hdf5(root: Path, kind: str) -> None:
-    """Put an HDF5 file with a trap in the place of the first text segment."""
+    """Replace the first text segment with an HDF5 file that contains a trap."""
     path = root.parent / "trap.h5"
 
     def build() -> None:
@@ -114,7 +121,7 @@ def hdf5(root: Path, kind: str) -> None:
 def faiss_file(root: Path) -> None:
     path = next((root / "index").glob("*.faiss"))
     content = bytearray(path.read_bytes())
-    content[8:16] = (2**40).to_bytes(8, "little")  # the number of vectors that it claims
+    content[8:16] = (2**40).to_bytes(8, "little")  # the claimed number of vectors
     at = content.index((12 * 8).to_bytes(8, "little")) if (12 * 8).to_bytes(8, "little") in content else 37
     content[at : at + 8] = (2**42).to_bytes(8, "little")
     planted(root, lambda body: body["indexes"][0][1][0], bytes(content))
@@ -189,6 +196,7 @@ TRAPS: dict[str, Callable[[Path], None]] = {
     "manifest: dimension does not fit": put(["spaces", 0, "dimension"], 10**9),
     "manifest: empty object": lambda root: sealed(root, lambda body: b"{}"),
     "a file is a link": linked_file,
+    "a file is a link of the same size": linked_file_of_the_same_size,
     "a folder is a link": linked_folder,
     "the manifest is a link": linked_manifest,
     **{
@@ -208,11 +216,11 @@ _OWN = (
     *(os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, Path(__file__).parent, *embedstore.__path__)),
     *("/proc", "/dev/null", "/usr", "/lib", "/sys"),
 )
-"""Where Python, its libraries and this package lie: what may be opened beside the store."""
+"""The folders of Python, its libraries and this package; only these may be opened besides the store."""
 
 
 def ask(root: Path) -> str:
-    """Ask everything of a store; return a record of what came of it as JSON."""
+    """Run every kind of query on a store; return a JSON record of the results and of files opened outside."""
     opened_outside: list[str] = []
     armed = True
 
@@ -230,9 +238,9 @@ def ask(root: Path) -> str:
     bomb = root.parent / "bomb.parquet"
     questions: dict[str, Callable[[Any], Any]] = {
         "verify": lambda store: store.verify().faults,
-        "tag": lambda store: store.tag(LABELS[:2]),
-        "search": lambda store: store.search(row="k1", k=3),
-        "predict": lambda store: store.predict("stars"),
+        "tag": lambda store: store.tag(LABELS[:2]).to_pandas(),
+        "search": lambda store: store.search(row="k1", k=3).to_pandas(),
+        "predict": lambda store: store.predict("stars").to_pandas(),
         "info": lambda store: store.info(),
         "vectors": lambda store: store.space().vectors(store.corpus()),
     }
@@ -256,7 +264,7 @@ def ask(root: Path) -> str:
 
 
 def fault_of(record: dict[str, Any]) -> str:
-    """Return "" if a trap was seen through, or else what happened."""
+    """Return "" if the trap was refused safely, else a description of the fault."""
     ends = record["ends"].values()
     refused = [end for end in ends if "Error: " in end or (end.endswith(" faults") and end != "0 faults")]
     if record["exit"] or not refused or any("\n" in end or end.startswith("unexpected") for end in ends):
@@ -267,7 +275,7 @@ def fault_of(record: dict[str, Any]) -> str:
 
 
 def main(place: str) -> None:
-    """Spring every trap."""
+    """Make a store for every trap and query it."""
     base = Path(place) / "before"
     in_child(lambda: prepare(base))
     in_child(lambda: opened(base).encode() and None)

@@ -1,4 +1,4 @@
-"""What is done to a small store while faults are injected, and what must hold of it afterwards."""
+"""Scenarios to run on a small store while faults are injected, and the checks afterwards."""
 
 import os
 import shutil
@@ -13,15 +13,18 @@ import numpy as np
 from conftest import HashEncoder
 
 import embedstore
-from embedstore import index as indexing
-from embedstore import output, texts
-from embedstore.space import Space, text_starts, texts_at
+import embedstore.annotations.book
+import embedstore.learning.training
+import embedstore.maintenance
+import embedstore.tagging.pipeline
+import embedstore.vectors.indexing
+import embedstore.vectors.neighbours  # before the fork, like the others, so that no child has to import it
 from embedstore.storage import files
 from embedstore.storage.segments import read_texts
+from embedstore.vectors import Space
 
-texts._SMALLEST = texts._LARGEST = 4  # a few segments, of a few texts
-indexing._PAYS = 1  # an index is read at the first search
-
+# Small segments, so that a store has several; an index is read at the first search.
+SMALL = embedstore.Settings(smallest_segment=4, largest_segment=4, index_after=1)
 LABELS = ["Negative", "Positive", "Neutral"]
 
 
@@ -32,12 +35,12 @@ def rows(first: int, last: int) -> list[dict[str, Any]]:
 
 
 def opened(root: Path) -> embedstore.EmbeddingStore:
-    return embedstore.open(root, encoder=HashEncoder(8))
+    return embedstore.open(root, encoder=HashEncoder(8), settings=SMALL)
 
 
 def prepare(root: Path) -> None:
-    """Make the store that every scenario begins with: rows with vectors, rows without, labels, an index, a probe."""
-    store = embedstore.create(root, encoder=HashEncoder(8))
+    """Make the initial store of the scenarios: rows with vectors, rows without, labels, an index, a probe."""
+    store = embedstore.create(root, encoder=HashEncoder(8), settings=SMALL)
     store.add(rows(0, 12), text="review", id="key")
     store.encode()
     store.tag(LABELS[:2])
@@ -47,7 +50,7 @@ def prepare(root: Path) -> None:
 
 
 def create(root: Path) -> None:
-    store = embedstore.EmbeddingStore(root, encoder=HashEncoder(8))
+    store = embedstore.EmbeddingStore(root, encoder=HashEncoder(8), settings=SMALL)
     store.add(rows(0, 12), text="review", id="key")
     store.encode()
 
@@ -80,8 +83,7 @@ def train(root: Path) -> None:
 def tag(root: Path) -> None:
     store = opened(root)
     store.encode()
-    joined = store.tagging(LABELS)
-    output.write_table(joined.tables(), joined.schema, root / "tagged.csv")
+    store.tag(LABELS).save(root / "tagged.csv")
 
 
 def gc(root: Path) -> None:
@@ -105,12 +107,12 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
 
 
 def facts(root: Path) -> dict[str, Any]:
-    """Return what a store holds, every vector of it compared with the encoder's.
+    """Return the contents of a store, after a comparison of every vector with the encoder's.
 
     Raises
     ------
     AssertionError
-        If a vector is not that of its text, or `verify` finds a fault.
+        If a vector differs from the encoder's vector of its text, or `verify` finds a fault.
     """
     try:
         store = opened(root)
@@ -120,23 +122,23 @@ def facts(root: Path) -> dict[str, Any]:
     report = store.verify()
     assert not report.faults, report.faults
     encoder = HashEncoder(8)
-    positions = np.arange(text_starts(manifest)[-1])
-    stored = texts_at(root, manifest, positions)
-    assert len(set(stored)) == len(stored), "a text is kept twice"
-    covered = set()
-    for key, record in manifest.spaces.items():
-        for block in Space(root, manifest, key).blocks():
-            for offset, vector in enumerate(block.vectors):
-                text = stored[block.start + offset]
-                assert np.array_equal(vector, encoder.vector(text)), f"a wrong vector for {text!r}"
-                covered.add(text)
-        for segment in manifest.queries:
-            assert segment.file.sha256 in record.segments
-    corpora = {}
-    for name, record in manifest.corpora.items():
-        corpus = embedstore.corpus.Corpus(root, name, record)
-        keys = corpus.column("key").to_pylist()
-        corpora[name] = list(zip(keys, (stored[p] for p in corpus.positions()), strict=True))
+    with store.snapshot() as now:
+        positions = np.arange(len(now.texts))
+        stored = now.texts.at(positions)
+        assert len(set(stored)) == len(stored), "a text is kept twice"
+        covered = set()
+        for record in manifest.spaces.values():
+            for block in Space(now.texts, record).blocks():
+                for offset, vector in enumerate(block.vectors):
+                    text = stored[block.start + offset]
+                    assert np.array_equal(vector, encoder.vector(text)), f"a wrong vector for {text!r}"
+                    covered.add(text)
+            for segment in manifest.queries:
+                assert segment.file.sha256 in record.segments
+        corpora = {}
+        for corpus in now.corpora:
+            keys = corpus.column("key").to_pylist()
+            corpora[corpus.name] = list(zip(keys, (stored[p] for p in corpus.positions()), strict=True))
     queries = {text for segment in manifest.queries for text in read_texts(root, segment)}
     if manifest.indexes:
         corpus = store.corpus("train")
@@ -152,7 +154,7 @@ def facts(root: Path) -> dict[str, Any]:
 
 
 def between(state: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Return whether a state is one of those that a run passes through."""
+    """Return whether a run without faults passes through this state."""
     return (
         state["corpora"] in (before["corpora"], after["corpora"])
         and before["covered"] <= state["covered"] <= after["covered"] | before["covered"]
@@ -163,7 +165,7 @@ def between(state: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
 
 
 def check(root: Path, name: str, before: dict[str, Any], after: dict[str, Any], *, acknowledged: bool) -> str:
-    """Return "" if a store that a fault hit is sound and the same run again completes it, or else what is wrong."""
+    """Return "" if a store is sound after a fault and a second run completes it, else a description of the fault."""
     try:
         state = facts(root)
         if not between(state, before, after):
@@ -177,7 +179,7 @@ def check(root: Path, name: str, before: dict[str, Any], after: dict[str, Any], 
         missing = len(after["covered"] - state["covered"])
         encoder = HashEncoder(8)
         if name in ("encode", "tag", "train"):
-            embedstore.open(root, encoder=encoder).encode()
+            embedstore.open(root, encoder=encoder, settings=SMALL).encode()
             if len(encoder.encoded) > missing:
                 return f"encoded {len(encoder.encoded)} texts again where {missing} were missing"
         SCENARIOS[name](root)
@@ -193,14 +195,14 @@ def check(root: Path, name: str, before: dict[str, Any], after: dict[str, Any], 
 
 
 def copy(source: Path, target: Path) -> Path:
-    """Return `target`, a fresh copy of `source`."""
+    """Replace `target` with a copy of `source` and return it."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     return target
 
 
 def in_child(work: Callable[[], Any]) -> tuple[int, str]:
-    """Run `work` in a forked process; return its exit status (as of `os.waitpid`) and what it returned or raised."""
+    """Run `work` in a forked process; return its exit status (as in `os.waitpid`) and its result or error as text."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:

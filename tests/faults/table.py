@@ -1,4 +1,4 @@
-"""Print what the long run came to: ``python tests/faults/table.py`` after ``make torture``."""
+"""Print the results of the long run: ``python tests/faults/table.py`` after ``make torture``."""
 
 import json
 from collections import defaultdict

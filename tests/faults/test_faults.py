@@ -1,6 +1,6 @@
-"""Faults injected into real runs on real files; the short version of each, or the long one with EMBEDSTORE_TORTURE=1.
+"""Inject faults into real runs on real files; EMBEDSTORE_TORTURE=1 selects the long version of each test.
 
-The long run writes its figures to ``build/torture/``, one JSON file a row, from which `table.py` makes a table.
+The long run writes its figures to ``build/torture/``, one JSON file per run; `table.py` prints them as a table.
 """
 
 import json
@@ -27,7 +27,7 @@ def shim(tmp_path_factory):
 
 
 def injected(row: str, name: str, script: str, *words: object, preload: Path | None = None) -> dict:
-    """Run a script that injects faults; keep its figures if this is the long run; return them."""
+    """Run a script that injects faults, assert that it found none, and return its figures; a long run saves them."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if preload:
         environment["LD_PRELOAD"] = str(preload)

@@ -1,0 +1,29 @@
+"""`add`: add rows to a store."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+from embedstore.cli.files import add_files, row_options
+from embedstore.cli.options import hide_pandas, json_option, store_argument, store_path
+
+__all__ = ["add"]
+
+
+@click.command()
+@store_argument
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@row_options
+@json_option
+def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Read tables and keep their rows, without encoding.
+
+    FILE is CSV, TSV, JSONL or Parquet, plain or gzip; - is standard input. Adding the same table again changes
+    nothing.
+    """
+    from embedstore.store import EmbeddingStore
+
+    hide_pandas()
+    report = add_files(EmbeddingStore(store_path(store)), files, options)
+    click.echo(json.dumps(asdict(report)) if as_json else str(report))

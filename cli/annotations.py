@@ -1,0 +1,76 @@
+"""`annotations`: print, export or import the labels that people gave to rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from embedstore.cli.files import opened, reading_options
+from embedstore.cli.options import (
+    corpus_option,
+    json_option,
+    label_options,
+    open_named,
+    optional_label_set,
+    output_options,
+    store_argument,
+)
+from embedstore.cli.printing import check_outputs, print_json, write_rows
+from embedstore.cli.terminal import note
+
+from embedstore.errors import UsageError
+
+__all__ = ["annotations"]
+
+
+@click.command()
+@store_argument
+@click.option("--import", "imported", metavar="FILE", help="Keep the answers in a table with columns id and label.")
+@label_options
+@corpus_option
+@click.option(
+    "--who",
+    default="",
+    metavar="NAME",
+    help="Answers of this person; with --import, who answered where the table does not say.",
+)
+@click.option("--disagreements", is_flag=True, help="Only texts that were called by different labels.")
+@reading_options
+@output_options
+@json_option
+def annotations(
+    store: str,
+    imported: str | None,
+    labels: tuple[str, ...],
+    label_file: str | None,
+    corpus: str | None,
+    who: str,
+    disagreements: bool,
+    output: Path | None,
+    as_json: bool,
+    spreadsheet_safe: bool,
+    **reading: Any,
+) -> None:
+    """Print, write or import the labels that people gave to rows.
+
+    Prints them as CSV, writes them to -o, or reads them from a table (--import). --corpus and --who select the answers
+    of one corpus or person.
+    """
+    check_outputs(output)
+    book = open_named(store).annotations
+    if imported:
+        asked = {"-o": output, "--disagreements": disagreements, "--spreadsheet-safe": spreadsheet_safe}
+        if found := [name for name, value in asked.items() if value]:
+            raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
+        with opened([imported], reading, missing=False) as (sources, _):
+            count = book.import_table(sources, optional_label_set(labels, label_file), corpus=corpus, who=who)
+        click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
+        return
+    if labels or label_file:
+        raise UsageError("labels say what imported annotations may hold: give --import FILE too")
+    table = book.export_table(corpus=corpus, who=who or None, disagreements=disagreements)
+    write_rows(table, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    if output:
+        note(f"{len(table):,} rows written to {output}")
+    if as_json:
+        print_json(table.summary())

@@ -1,0 +1,58 @@
+"""`doubts`: find rows whose given label is likely wrong."""
+
+from pathlib import Path
+
+import click
+from embedstore.cli.options import (
+    json_option,
+    open_named,
+    output_options,
+    penalty_option,
+    rows_options,
+    seed_option,
+    store_argument,
+)
+from embedstore.cli.printing import check_outputs, print_result
+from embedstore.cli.terminal import note
+
+__all__ = ["doubts"]
+
+
+@click.command()
+@store_argument
+@click.option("--target", required=True, metavar="COL", help="The column of labels, or annotations.")
+@rows_options
+@click.option("--folds", type=int, default=5, show_default=True, help="Parts that judge each other.")
+@penalty_option
+@seed_option("the folds and of sampling")
+@click.option("--drop-missing", is_flag=True, help="Leave rows without a label out.")
+@output_options
+@json_option
+def doubts(
+    store: str,
+    target: str,
+    corpus: str | None,
+    space: str | None,
+    folds: int,
+    c: float,
+    seed: int,
+    drop_missing: bool,
+    output: Path | None,
+    as_json: bool,
+    spreadsheet_safe: bool,
+) -> None:
+    """Find rows whose given label is likely wrong.
+
+    Uses confident learning; the most doubtful rows come first. Prints id, given, suggested, confidence (of the given
+    label), margin and text as CSV, or writes them to -o.
+    """
+    check_outputs(output)
+    found = open_named(store).doubts(
+        target, corpus=corpus, space=space, folds=folds, C=c, random_state=seed, drop_missing=drop_missing
+    )
+    if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
+        return
+    note(
+        f"{len(found):,} of {found.checked:,} labels are doubtful, and about {found.noise:.1%} are likely wrong; "
+        f"models of the other rows find {found.accuracy:.1%} of the {found.checked:,} as they are given"
+    )

@@ -1,0 +1,40 @@
+"""`duplicates`: find rows with the same or nearly the same text."""
+
+from pathlib import Path
+
+import click
+from embedstore.cli.options import json_option, open_named, output_options, space_option, store_argument
+from embedstore.cli.printing import check_outputs, print_result
+from embedstore.cli.terminal import note
+
+__all__ = ["duplicates"]
+
+
+@click.command()
+@store_argument
+@click.option("--threshold", type=float, default=0.95, show_default=True, help="The lowest cosine similarity.")
+@click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="A corpus to look at; by default all.")
+@click.option("--leaks", is_flag=True, help="Only groups with rows of more than one corpus.")
+@space_option
+@output_options
+@json_option
+def duplicates(
+    store: str,
+    threshold: float,
+    corpora: tuple[str, ...],
+    leaks: bool,
+    space: str | None,
+    output: Path | None,
+    as_json: bool,
+    spreadsheet_safe: bool,
+) -> None:
+    """Find groups of rows with the same or nearly the same text.
+
+    Prints group, size, corpus, id, similarity (to the group's first row) and text as CSV, or writes them to -o.
+    """
+    check_outputs(output)
+    found = open_named(store).duplicates(threshold, corpora=corpora, space=space, leaks=leaks)
+    if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
+        return
+    spanning = f"; {found.spanning:,} of them span corpora" if found.spanning else ""
+    note(f"{len(found.groups):,} groups of {len(found):,} rows at a cosine of {threshold:g} or more{spanning}")

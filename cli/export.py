@@ -1,0 +1,29 @@
+"""`export`: write the vectors of a corpus to a file for other programs."""
+
+import json
+from pathlib import Path
+
+import click
+from embedstore.cli.options import json_option, open_named, rows_options, store_argument
+
+__all__ = ["export"]
+
+
+@click.command()
+@store_argument
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=".npy, .parquet or .h5",
+)
+@rows_options
+@json_option
+def export(store: str, output: Path, corpus: str | None, space: str | None, as_json: bool) -> None:
+    """Write the vectors and ids of a corpus to a file."""
+    rows = open_named(store).export(output, corpus=corpus, space=space)
+    click.echo(
+        json.dumps({"rows": rows, "output": str(output)}) if as_json else f"{rows:,} vectors written to {output}"
+    )

@@ -1,0 +1,30 @@
+"""`gc`: remove files that a store no longer refers to."""
+
+import json
+from dataclasses import asdict
+
+import click
+from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.printing import shown_bytes
+
+__all__ = ["gc"]
+
+
+@click.command()
+@store_argument
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@json_option
+def gc(store: str, dry_run: bool, as_json: bool) -> None:
+    """Remove files that the store no longer refers to.
+
+    Small query segments are merged first.
+    """
+    report = open_named(store).gc(dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+        return
+    for path in report.removed:
+        click.echo(path)
+    did = "would be removed" if dry_run else "removed"
+    size = shown_bytes(report.size)
+    click.echo(f"{len(report.removed):,} files, {size} {did}; {report.merged} query segments merged")

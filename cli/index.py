@@ -1,0 +1,28 @@
+"""`index`: build the FAISS index of a space."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+from embedstore.cli.options import json_option, open_named, space_option, store_argument
+
+if TYPE_CHECKING:
+    from embedstore.vectors import IndexKind
+
+__all__ = ["index"]
+
+
+@click.command()
+@store_argument
+@click.option("--kind", type=click.Choice(["auto", "flat", "hnsw", "ivf"]), default="auto", show_default=True)
+@space_option
+@json_option
+def index(store: str, kind: "IndexKind", space: str | None, as_json: bool) -> None:
+    """Build the FAISS index of a space."""
+    record = open_named(store).index(kind, space=space)
+    summary = {"kind": record.kind, "texts": record.count, "bytes": record.file.size}
+    click.echo(
+        json.dumps(summary)
+        if as_json
+        else f"{record.kind} index over {record.count:,} texts, {record.file.size:,} bytes"
+    )

@@ -1,0 +1,63 @@
+"""`info`: show the contents of a store."""
+
+import json
+from typing import Any
+
+import click
+from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.printing import shown_bytes
+
+from embedstore.core.values import clean
+
+__all__ = ["info"]
+
+
+@click.command()
+@store_argument
+@json_option
+def info(store: str, as_json: bool) -> None:
+    """Show corpora, spaces, indexes, probes and sizes.
+
+    Each space is shown with its key and the number of texts that it covers.
+    """
+    found = open_named(store).info()
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    lines = [
+        f"{found['path']}: {found['texts']:,} distinct texts, {shown_bytes(found['bytes'])}, "
+        f"manifest {found['sequence']}"
+    ]
+    for corpus in found["corpora"]:
+        lines.append(
+            f"corpus {corpus['name']}: {corpus['rows']:,} rows, {corpus['distinct_texts']:,} distinct texts, "
+            f"{corpus['empty']:,} empty; text {corpus['text']}, id {corpus['id'] or 'row number'}"
+        )
+        lines.append(f"    columns {', '.join(corpus['columns'])}")
+    for space in found["spaces"]:
+        lines += _space_lines(space, found["texts"])
+    lines += [
+        f"index of space {i['space'][:12]}: {i['kind']} over {i['texts']:,} texts, {shown_bytes(i['bytes'])}"
+        for i in found["indexes"]
+    ]
+    lines += [f"probe {probe['name']} in space {probe['space'][:12]}" for probe in found["probes"]]
+    click.echo("\n".join(clean(line) if not line.startswith("    ") else "    " + clean(line[4:]) for line in lines))
+
+
+def _space_lines(space: dict[str, Any], texts: int) -> list[str]:
+    spec = space["spec"]
+    lines = [
+        f"space {space['key'][:12]}: {space['model']}{'@' + space['revision'] if space['revision'] else ''}, "
+        f"{space['dimension']} dimensions, {spec['dtype']}, {shown_bytes(space['bytes'])}",
+        f"    covers {space['texts']:,} of {texts:,} texts, {space['truncated']:,} truncated; "
+        f"{space['queries']:,} labels and queries",
+        f"    key {space['key']}",
+        "    spec " + ", ".join(f"{name} {value!r}" for name, value in spec.items()),
+    ]
+    if space["head"]:
+        lines.insert(2, f"    logits of {', '.join(space['head']['labels'])}; {space['head']['activation']}")
+    for p in space["provenance"]:
+        versions = ", ".join(f"{name} {version}" for name, version in p["versions"])
+        batches = f"batches of {p['batch_size']}" if p["batch_size"] else "batches filled by tokens"
+        lines.append(f"    made with {p['backend']} {p['precision']} on {p['device']}, {batches}, {versions}")
+    return lines

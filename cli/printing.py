@@ -1,0 +1,160 @@
+"""Print results or write them to files: rows, summaries, reports, shares."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from embedstore.cli.terminal import note, notes_of
+
+from embedstore.core.values import clean, clip
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from embedstore.reports import Predictions
+    from embedstore.tables.result import Result
+
+__all__ = [
+    "check_outputs",
+    "print_json",
+    "print_matrix",
+    "print_predictions",
+    "print_result",
+    "print_table",
+    "shown_bytes",
+    "warn_of_one_label",
+    "write_rows",
+]
+
+_SHARE_WARNED = 0.9
+
+
+def check_outputs(output: Path | None = None, plot: Path | None = None) -> None:
+    """Check that the files can be written or drawn; raise an `OutputError` before any work is done."""
+    if output:
+        from embedstore.tables.write import output_format
+
+        output_format(output)
+    if plot:
+        from embedstore.reports.pictures import picture_path
+
+        picture_path(plot)
+
+
+def write_rows(result: "Result", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
+    """Write the rows of a result to `output`; without it print them as CSV, unless JSON goes to stdout."""
+    if output:
+        result.save(output, spreadsheet_safe=spreadsheet_safe)
+    elif not as_json:
+        _print_csv(result, spreadsheet_safe=spreadsheet_safe)
+
+
+def print_result(result: "Result", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> bool:
+    """Print a result's rows and notes, and its summary as JSON if `as_json`; return `as_json`."""
+    write_rows(result, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    if output:
+        note(f"{len(result):,} rows written to {output}")
+    notes_of(result.notes)
+    if as_json:
+        print_json(result.summary(), output=str(output) if output else None)
+    return as_json
+
+
+def _print_csv(result: "Result", *, spreadsheet_safe: bool) -> None:
+    """Write rows as CSV to stdout: unchanged for a pipe or file, cleaned of control characters for a terminal."""
+    from embedstore.tables.delimited import CSV
+    from embedstore.tables.write import spreadsheet_safe as guarded
+
+    tables: Iterable[pa.Table] = result.batches()
+    schema = result.schema
+    if spreadsheet_safe:
+        tables, schema = guarded(tables, schema)
+    if sys.stdout.isatty():
+        tables = (_cleaned(table) for table in tables)
+    stream: Any = sys.stdout
+    stream.reconfigure(encoding="utf-8", newline="")
+    CSV.write_stream(tables, schema, stream)
+
+
+def _cleaned(table: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    for number, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            values = [None if v is None else clean(v) for v in table.column(number).to_pylist()]
+            table = table.set_column(number, field, pa.array(values, field.type))
+    return table
+
+
+def print_json(summary: dict[str, Any], **more: Any) -> None:
+    """Print a summary as one line of JSON."""
+    click.echo(json.dumps({**summary, **more}))
+
+
+def print_predictions(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
+    """Print rows or write them to `output`; then print shares, notes and report, or a summary as JSON."""
+    write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    if as_json:
+        print_json(found.summary(), **({"output": str(output)} if output else {}))
+        return
+    _print_shares(found.shares)
+    notes_of(found.notes)
+    if found.report:
+        report = found.report
+        left_out = f"\n{report.left_out:,} rows without a given label are left out" if report.left_out else ""
+        ordinal = f"\n{report.ordinal}" if report.ordinal else ""
+        doubt = f"\nexpected calibration error {found.reliability.error:.4f}" if found.reliability else ""
+        # If rows go to a file, the report goes to stdout; if rows go to stdout, it goes to stderr.
+        click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}{ordinal}{doubt}", err=output is None)
+    if output:
+        note(f"{len(found):,} rows written to {output}")
+
+
+def _print_shares(shares: dict[str, float]) -> None:
+    """Print each label's share of the rows as a bar, to stderr."""
+    if not shares:
+        return
+    width = min(40, max(len(clean(name)) for name in shares))
+    bar = max(10, min(40, shutil.get_terminal_size().columns - width - 12))
+    for name, share in shares.items():
+        note(f"  {clip(name, width):<{width}} {share:6.1%} {'█' * round(share * bar)}")
+
+
+def warn_of_one_label(shares: dict[str, float], *, best: bool) -> None:
+    """Warn if one label has nearly all rows; `best` says whether the method was "best"."""
+    top = max(shares, key=lambda name: shares[name])
+    if shares[top] > _SHARE_WARNED:
+        note(
+            f"warning: {shares[top]:.0%} of the rows got {top!r}: {'' if best else '--method best, '}labels that read "
+            "like the reviews themselves, or several descriptions a label (--labels FILE.yaml; `embedstore labels` "
+            "lists shipped sets) tell rows apart better"
+        )
+
+
+def print_matrix(head: str, rows: tuple[str, ...], columns: tuple[str, ...], counts: list[list[int]]) -> None:
+    """Print a table of counts to stderr."""
+    width = max(8, *(len(clip(name, 24)) for name in (*rows, *columns))) + 2
+    note(head.ljust(width + 2) + "".join(clip(name, 24).rjust(width) for name in columns))
+    for name, row in zip(rows, counts, strict=True):
+        note(clip(name, 24).ljust(width + 2) + "".join(f"{count:,}".rjust(width) for count in row))
+
+
+def print_table(rows: list[tuple[str, ...]], *, left: int) -> None:
+    """Print rows of cells to stdout; the first `left` columns are aligned to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.echo("  ".join(cells))
+
+
+def shown_bytes(count: int) -> str:
+    """Return a number of bytes with a unit, such as 1.5 MB."""
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else f"{count} bytes"

@@ -1,0 +1,68 @@
+"""`train`: train a logistic regression on cached vectors."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from embedstore.cli.options import (
+    json_option,
+    open_named,
+    plot_option,
+    space_option,
+    store_argument,
+    train_options,
+    training_options,
+)
+from embedstore.cli.printing import check_outputs, print_json
+from embedstore.cli.terminal import note, notes_of
+
+__all__ = ["train"]
+
+
+@click.command()
+@store_argument
+@training_options("split, folds and sampling")
+@space_option
+@click.option("--name", metavar="NAME", help="The probe's name; by default the target's.")
+@click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")
+@plot_option
+@json_option
+def train(
+    store: str,
+    target: str,
+    corpus: str | None,
+    test_corpus: str | None,
+    space: str | None,
+    name: str | None,
+    cv: int | None,
+    plot: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a logistic regression on cached vectors.
+
+    Prints its classification report and confusion matrix.
+    """
+    check_outputs(plot=plot)
+    trained = open_named(store).train(
+        target,
+        corpus=corpus,
+        test_corpus=test_corpus,
+        space=space,
+        name=name,
+        options=train_options(options, cv=cv, curve=plot is not None),
+    )
+    notes_of(trained.notes)
+    if plot:
+        trained.plot(plot)
+        note(f"picture written to {plot}")
+    if as_json:
+        print_json(trained.summary())
+        return
+    said, found = trained.probe.description, trained.report
+    click.echo(f"{said['rows']:,} rows of corpus {said['corpus']!r}; tested on {said['tested_on']}\n")
+    click.echo(f"{found.text}\n\n{found.confusion_text()}")
+    if trained.cv_scores:
+        mean = sum(trained.cv_scores) / len(trained.cv_scores)
+        folds = " ".join(f"{score:.4f}" for score in trained.cv_scores)
+        click.echo(f"\ncross-validated accuracy {mean:.4f} ({folds})")

@@ -1,0 +1,41 @@
+"""`verify`: check every byte of a store."""
+
+import json
+from dataclasses import asdict
+
+import click
+from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.printing import shown_bytes
+from embedstore.cli.terminal import note
+
+from embedstore.core.values import clean
+from embedstore.errors import DamagedStoreError
+
+__all__ = ["verify"]
+
+
+@click.command()
+@store_argument
+@click.option("--repair", is_flag=True, help="Forget damaged vectors, indexes and probes, so that they are made again.")
+@json_option
+def verify(store: str, repair: bool, as_json: bool) -> None:
+    """Read and check every byte of a store.
+
+    Checks hashes, text keys, shapes, finite values and unit lengths.
+    """
+    opened = open_named(store)
+    for path in opened.repair() if repair else ():
+        note(f"forgotten: {path}; `embedstore encode STORE`, `index` or `train` makes it again")
+    report = opened.verify()
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    for fault in report.faults:
+        click.echo(clean(fault), err=True)
+    if report.faults:
+        raise DamagedStoreError(
+            f"{len(report.faults)} faults in {report.files:,} files: restore texts, tables and annotations from a "
+            "backup; `embedstore verify STORE --repair` forgets damaged vectors, indexes and probes, which can be made "
+            "again"
+        )
+    if not as_json:
+        click.echo(f"{report.files:,} files, {shown_bytes(report.size)}: all as written")

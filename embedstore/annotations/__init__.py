@@ -1,0 +1,32 @@
+"""Annotations: people's answers about texts; ask for them, store, import and export them."""
+
+from typing import TYPE_CHECKING
+
+from embedstore.core.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from embedstore.annotations.book import AnnotationBook
+    from embedstore.annotations.exchange import AnswerTable
+    from embedstore.annotations.log import Annotation
+    from embedstore.annotations.order import Order
+    from embedstore.annotations.session import AnnotationSession, Question
+
+__all__ = [
+    "Annotation",
+    "AnnotationBook",
+    "AnnotationSession",
+    "AnswerTable",
+    "Order",
+    "Question",
+]
+
+_HOMES = {
+    "Annotation": "log",
+    "AnnotationBook": "book",
+    "AnnotationSession": "session",
+    "AnswerTable": "exchange",
+    "Order": "order",
+    "Question": "session",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

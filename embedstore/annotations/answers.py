@@ -1,0 +1,84 @@
+"""Make annotations from a text's position or from the rows of a table."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from embedstore.annotations.log import Action, Annotation
+from embedstore.core.values import value_text
+from embedstore.corpora.rows import Corpus
+from embedstore.errors import InputError, NotFoundError, UsageError
+from embedstore.labels.choice import Choice
+from embedstore.labels.label_set import LabelSet
+from embedstore.storage.segments import text_key
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["answer_at", "answers_in", "undo_at"]
+
+
+def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str, corpus: str | None) -> Annotation:
+    """Return an answer to the text at a position, with its corpus and row; label "" means a skip.
+
+    Raises
+    ------
+    UsageError
+        If there is no such text, or the label is not in the choice.
+    """
+    if label and choice.labels and label not in choice.labels:
+        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {label!r}")
+    key = _key_at(now, position)
+    table = now.corpus(corpus)
+    rows, _ = table.rows_at(np.array([position]))
+    row = value_text(table.ids_at(rows[:1])[0]) if len(rows) else ""
+    action: Action = "label" if label else "skip"
+    return Annotation(text=key, label=label, choice=choice, action=action, who=who, corpus=table.name, row=row)
+
+
+def undo_at(now: Snapshot, position: int, choice: Choice, who: str) -> Annotation:
+    """Return an annotation that takes back a person's last answer or skip on the text at a position.
+
+    Raises
+    ------
+    UsageError
+        If there is no such text.
+    """
+    return Annotation(text=_key_at(now, position), label="", choice=choice, action="undo", who=who)
+
+
+def answers_in(
+    now: Snapshot, rows: list[dict[str, Any]], labels: LabelSet | None, corpus: str | None, who: str
+) -> list[Annotation]:
+    """Return the answers in a table's rows; raise an `InputError` if rows are missing in the store."""
+    keys = [text_key(row["text"]).hex() if row["text"] else "" for row in rows]
+    places = now.texts.positions_of([key for key in keys if key])
+    answers, gone = [], []
+    for row, key in zip(rows, keys, strict=True):
+        table = now.corpus(row["corpus"] or corpus)
+        position = places.get(key) if key else _position_of(table, row["id"])
+        if position is None:
+            gone.append(value_text(row["id"]))
+            continue
+        choice = Choice.read(row["label_set"]) if row["label_set"] or labels is None else Choice.of(labels)
+        made = answer_at(now, position, row["label"], choice, row["who"] or who, table.name)
+        answers.append(replace(made, when=row["when"]))
+    if gone:
+        raise InputError(
+            f"{len(gone):,} of {len(rows):,} annotations are of rows that are not there, {gone[0]!r} first: take "
+            "them out of the file, or add the rows; nothing was kept"
+        )
+    return answers
+
+
+def _key_at(now: Snapshot, position: int) -> str:
+    if not 0 <= position < len(now.texts):
+        raise UsageError(f"expected the position of a text, from 0 to {len(now.texts) - 1}, found {position}")
+    (key,) = now.texts.keys_at(np.array([position]))
+    return key
+
+
+def _position_of(table: Corpus, id_: Any) -> int | None:
+    try:
+        return int(table.positions()[table.row_of(id_)])
+    except NotFoundError:
+        return None

@@ -1,0 +1,170 @@
+"""Annotations of a store: add, undo, import, export, and ask for more."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from embedstore.annotations.answers import answer_at, answers_in, undo_at
+from embedstore.annotations.exchange import (
+    AnswerTable,
+    answer_rows,
+    answer_table,
+    check_contradictions,
+    check_labels,
+    new_answers,
+)
+from embedstore.annotations.log import answers_to, current_answers, keep, majority_labels
+from embedstore.annotations.order import Order, Questions
+from embedstore.annotations.session import AnnotationSession
+from embedstore.errors import UsageError
+from embedstore.labels.choice import Choice
+from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["AnnotationBook"]
+
+
+class AnnotationBook:
+    """The annotations of a store, available as ``store.annotations``.
+
+    Parameters
+    ----------
+    snapshot : callable
+        Opens the newest state of the store.
+    """
+
+    def __init__(self, snapshot: Callable[[], AbstractContextManager[Snapshot]]) -> None:
+        self._snapshot = snapshot
+
+    def add(self, position: int, label: str, labels: Labels, *, who: str = "", corpus: str | None = None) -> None:
+        """Store an answer to the text at a position; it is on disk when this returns.
+
+        Parameters
+        ----------
+        position : int
+            Position of the text in the store.
+        label : str
+            One of the labels; "" for a skip.
+        labels : LabelSet, sequence or mapping
+            The labels to choose from.
+        who : str
+            Name of the person who answered.
+        corpus : str, optional
+            Corpus in which the text was found.
+
+        Raises
+        ------
+        UsageError
+            If there is no such text or label.
+        """
+        with self._snapshot() as now:
+            keep(now.root, [answer_at(now, position, label, Choice.of(LabelSet.of(labels)), who, corpus)])
+
+    def undo(self, position: int, labels: Labels, *, who: str = "") -> None:
+        """Take back a person's last answer or skip on the text at a position; see `add`."""
+        with self._snapshot() as now:
+            keep(now.root, [undo_at(now, position, Choice.of(LabelSet.of(labels)), who)])
+
+    def export_table(
+        self, *, corpus: str | None = None, who: str | None = None, disagreements: bool = False
+    ) -> AnswerTable:
+        """Return the current answers as a table that `import_table` reads.
+
+        Parameters
+        ----------
+        corpus, who : str, optional
+            Only answers to texts found in this corpus; only answers of this person.
+        disagreements : bool
+            Only answers to texts that got different labels of one label set.
+        """
+        with self._snapshot() as now:
+            return answer_table(now, corpus=corpus, who=who, disagreements=disagreements)
+
+    def import_table(
+        self, table: Any, labels: Labels | None = None, *, corpus: str | None = None, who: str = ""
+    ) -> int:
+        """Store the answers in a table, all or none; return the number of new answers.
+
+        An answer that is already current is not stored again, and an answer does not replace a later one.
+
+        Parameters
+        ----------
+        table : path, DataFrame, Table or sequence of dict
+            Columns id and label; optional columns who, corpus, label_set, when and text, as `export_table` gives them.
+            A row with a text is an answer to that text, whatever the text's row is now. Rows without a label are
+            skipped.
+        labels : LabelSet, sequence or mapping, optional
+            The labels to choose from; required if a row has no label_set.
+        corpus, who : str, optional
+            Values for rows without them.
+
+        Raises
+        ------
+        InputError
+            If a column is missing, a label is unknown, a row is not in the store, or one person gives a text two
+            labels.
+        """
+        rows = answer_rows(table)
+        label_set = None if labels is None else LabelSet.of(labels)
+        if label_set is None and not all(row["label_set"] for row in rows if row["label"]):
+            raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
+        check_labels(rows, label_set)
+        rows = [row for row in rows if row["label"]]
+        with self._snapshot() as now:
+            answers = answers_in(now, rows, label_set, corpus, who)
+            check_contradictions(answers)
+            answers = new_answers(answers, current_answers(now))
+            keep(now.root, answers)
+        return len(answers)
+
+    def session(
+        self,
+        labels: Labels,
+        *,
+        corpus: str | None = None,
+        space: str | None = None,
+        order: Order = "uncertain",
+        who: str = "",
+        seed: int = 42,
+        no_encode: bool = False,
+    ) -> AnnotationSession:
+        """Return a session that asks a person about one text at a time.
+
+        Parameters
+        ----------
+        labels : LabelSet, sequence or mapping
+            The labels to choose from.
+        corpus, space : str, optional
+            Corpus of the texts, and space of the vectors that decide which text is next.
+        order : {"uncertain", "random", "disagreement"}
+            Which texts to ask about first; see `embedstore.annotations.order.Questions`.
+        who : str
+            Name of the person who answers.
+        seed : int
+            Seed of sampling and of the random order.
+        no_encode : bool
+            Raise an error instead of loading a model.
+        """
+        asked = LabelSet.of(labels)
+        described = asked.described()
+        with self._snapshot() as now:
+            table = now.corpus(corpus)
+            vectors = now.embeddings(space, [table])
+            vectors.require(table.positions(), table.name)
+            answers = answers_to(current_answers(now), described)
+            labels_of, _ = majority_labels(answers)
+            own = [one.text for one in answers if one.who == who]
+            places = now.texts.positions_of([*labels_of, *own])
+            history = [places[key] for key in own if key in places]
+            names = described.names
+            questions = Questions(
+                vectors,
+                table.positions(),
+                described.prototypes(now.queries(vectors, no_encode=no_encode)),
+                answers={places[key]: names.index(label) for key, label in labels_of.items() if key in places},
+                skipped=history,
+                history=history,
+                order=order,
+                random_state=[seed, *who.encode(errors="replace")],
+            )
+        return AnnotationSession(self._snapshot, questions, asked, who=who, corpus=corpus)

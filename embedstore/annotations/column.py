@@ -1,0 +1,104 @@
+"""Annotations as a corpus column, for every place that takes a column of given labels."""
+
+import numpy as np
+import pyarrow as pa
+
+from embedstore.annotations.log import answers_to, current_answers, majority_labels
+from embedstore.corpora.rows import Corpus
+from embedstore.errors import InputError
+from embedstore.labels.label_set import LabelSet
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["ANNOTATIONS", "answered_rows", "is_annotations", "with_annotations"]
+
+ANNOTATIONS = "annotations"
+"""Name of the column of people's answers; "annotations:NAME" has only the answers with one label set."""
+
+
+def is_annotations(target: str) -> bool:
+    """Return whether a column name means annotations: "annotations" or "annotations:LABEL SET".
+
+    Examples
+    --------
+    >>> is_annotations("annotations:polarity"), is_annotations("stars")
+    (True, False)
+    """
+    return target.partition(":")[0] == ANNOTATIONS
+
+
+def with_annotations(now: Snapshot, table: Corpus, target: str | None, labels: LabelSet | None = None) -> Corpus:
+    """Return a corpus with the column `target`; if this name means annotations, the column is added.
+
+    If the corpus has its own column of this name, that column is used.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    table : Corpus
+        The corpus.
+    target : str or None
+        Name of the column.
+    labels : LabelSet, optional
+        Only answers that chose from these labels count.
+
+    Raises
+    ------
+    InputError
+        If there are no answers yet, or the answers are of several label sets.
+    """
+    if target is None or not is_annotations(target) or target in table.schema.names:
+        return table
+    column = answered_rows(now, table, labels, called=target.partition(":")[2])
+    if column is None:
+        raise InputError(
+            f"no row of corpus {table.name!r} was annotated yet"
+            + (f" with the labels {', '.join(labels.names)}" if labels else "")
+            + ": run `embedstore annotate`, or import annotations"
+        )
+    return table.with_column(target, column)
+
+
+def answered_rows(
+    now: Snapshot, table: Corpus, labels: LabelSet | None = None, *, called: str = ""
+) -> pa.ChunkedArray | None:
+    """Return the annotated label of each row, null if there is none, shape (rows,); None if no row has a label.
+
+    Parameters
+    ----------
+    now, table, labels
+        See `with_annotations`.
+    called : str
+        Name of the label set whose answers count; "" if there is only one label set.
+
+    Raises
+    ------
+    InputError
+        If the answers are of several label sets, or none is of the set `called`.
+    """
+    answers = current_answers(now)
+    if labels:
+        answers = answers_to(answers, labels)
+    sets = {one.choice.key: one.choice for one in answers if one.action == "label"}
+    there = "; ".join(map(str, sets.values()))
+    if called:
+        answers = [one for one in answers if one.choice.matches_name(called)]
+        if sets and not answers:
+            raise InputError(f"no annotations are of a label set {called!r}: there are {there}")
+        sets = {key: choice for key, choice in sets.items() if choice.matches_name(called)}
+    if len(sets) > 1 and not labels:
+        raise InputError(
+            f"the annotations are of several label sets: say which, as {ANNOTATIONS}:{next(iter(sets.values()))}; "
+            f"there are {there}"
+        )
+    said, _ = majority_labels(answers)
+    places = now.texts.positions_of(said)
+    names = sorted({said[key] for key in places})
+    numbers = np.full(len(now.texts), -1, dtype=np.int32)
+    for key, position in places.items():
+        numbers[position] = names.index(said[key])
+    of_rows = numbers[table.positions()]
+    if not (of_rows >= 0).any():
+        return None
+    column = pa.DictionaryArray.from_arrays(pa.array(of_rows, mask=of_rows < 0), pa.array(names, pa.string()))
+    return pa.chunked_array([column.dictionary_decode()])

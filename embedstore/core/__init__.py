@@ -1,0 +1,1 @@
+"""Values and small functions that do not depend on stores, tables or models."""

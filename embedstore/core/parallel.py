@@ -1,0 +1,56 @@
+"""A few threads over pieces of memory: NumPy releases the interpreter lock while it copies and multiplies."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any, TypeVar
+
+__all__ = ["map_in_threads", "one_thread"]
+
+_LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have started
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def map_in_threads(
+    pieces: Sequence[Piece], work: Callable[[Iterable[Piece]], Result], size: int, *, least: int = _LEAST
+) -> list[Result]:
+    """Share the pieces among a few threads; return the result of each thread.
+
+    Parameters
+    ----------
+    pieces : sequence
+        The pieces in memory order. A thread that is done takes the next piece, so that neighbours in memory are
+        read at about the same time.
+    work : callable
+        Takes an iterator of pieces. Each matrix product in it uses one thread.
+    size : int
+        The bytes of all pieces together.
+    least : int
+        With fewer bytes than this, the calling thread does all the work.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(cores, len(pieces))
+    if threads < 2 or size < least:
+        return [work(iter(pieces))]
+    shared = iter(pieces)
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, [shared] * threads))
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Limit each matrix product to one thread while the context is open; this suits many small products."""
+    found: AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
+    return found
+
+
+@lru_cache(maxsize=1)
+def _controller(_modules: int) -> Any:
+    # The search through the loaded libraries takes milliseconds: repeat it only if the number of modules changed.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

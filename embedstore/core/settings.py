@@ -1,0 +1,34 @@
+"""The folder of a store, and the sizes that decide its speed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Home", "Settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Sizes that change the speed of a store, but never its answers.
+
+    Parameters
+    ----------
+    smallest_segment, largest_segment : int
+        The number of texts in one segment. A small store has segments of the first size, and segments grow with
+        the store up to the second size. A killed process loses the texts that are not written yet; many segments
+        make a large manifest.
+    index_after : int
+        The number of queries after which an approximate index is opened. Opening and checking it takes as long as
+        this many scans.
+    """
+
+    smallest_segment: int = 1024
+    largest_segment: int = 16_384
+    index_after: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of a store, and its settings."""
+
+    root: Path
+    settings: Settings = Settings()

@@ -1,0 +1,310 @@
+"""Add rows to a store: read sources, give each text a position, store the user's columns, commit once."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import parquet
+
+from embedstore.core.names import check_name, nearest_hint
+from embedstore.core.settings import Home
+from embedstore.core.spec import canonical_json
+from embedstore.core.values import value_text
+from embedstore.corpora.rows import POSITION, Corpus
+from embedstore.corpora.templates import render, template_columns, to_template
+from embedstore.corpora.writer import TextWriter
+from embedstore.errors import InputError, StoreBusyError, UsageError
+from embedstore.storage import files
+from embedstore.storage.manifest import commit, exists, load, unknown_names
+from embedstore.storage.records import CorpusPart, CorpusRecord
+from embedstore.storage.state import Manifest
+from embedstore.tables import ReadOptions, Source, Survey, sources_of
+
+__all__ = ["AddReport", "add"]
+
+logger = logging.getLogger(__name__)
+
+_Chosen = npt.NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddReport:
+    """The result of adding rows: rows read now, rows of the corpus afterwards, new texts."""
+
+    rows_read: int
+    rows: int
+    new_texts: int
+
+    def __str__(self) -> str:
+        return f"{self.rows_read:,} rows read now, {self.rows:,} in all; {self.new_texts:,} texts are new"
+
+
+def add(
+    home: Home,
+    table: Any,
+    *,
+    text: str | Sequence[str],
+    corpus: str = "train",
+    id: str | None = None,
+    template: str | None = None,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 42,
+    replace: bool = False,
+    read_options: ReadOptions | None = None,
+) -> AddReport:
+    """Add rows to a corpus; nothing is encoded yet.
+
+    Adding the same table again adds nothing. The rows of a changed file replace the rows read from it before.
+
+    Parameters
+    ----------
+    home : Home
+        The store; it is created if it does not exist.
+    table : DataFrame, Table, path, sequence of paths, or sequence of dict
+        Rows in memory (pandas, Arrow, dicts), or files.
+    text : str or sequence of str
+        The text column, several text columns (joined by a space), or a template such as ``"{title}: {text}"``.
+    corpus : str
+        The name of the corpus.
+    id : str, optional
+        The column of unique ids; by default rows are numbered from 0.
+    template : str, optional
+        How several text columns become one text.
+    limit, sample : int, optional
+        `limit` takes only the first rows. `sample` then draws that many of them, as ``DataFrame.sample`` does, and
+        keeps their order.
+    seed : int
+        The random seed of `sample`.
+    replace : bool
+        Whether to replace all earlier rows of the corpus.
+    read_options : ReadOptions, optional
+        Options for reading files.
+
+    Raises
+    ------
+    InputError
+        If the table can't be read or does not fit; nothing is added then.
+    """
+    check_name("corpus", corpus)
+    for name, value in (("limit", limit), ("sample", sample)):
+        if value is not None and value < 1:
+            raise UsageError(f"expected a {name} of at least 1, found {value}")
+    options = read_options or ReadOptions()
+    request = _Request(sources_of(table, options), text, template, id, limit, sample, seed, options.describe())
+    root = home.root
+    if root.is_dir() and not exists(root) and (found := unknown_names(root)):
+        raise InputError(f"{root} is no store and holds {found[0]!r}: choose a new or empty folder for a store")
+    fresh = not root.exists()
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        return _add_locked(home, request, corpus, replace_corpus=replace)
+    except BaseException:
+        if fresh and not exists(root):
+            shutil.rmtree(root, ignore_errors=True)  # nothing was added: leave no partial store
+        raise
+
+
+def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus: bool) -> AddReport:
+    root, sources, id_column = home.root, request.sources, request.id_column
+    with files.lock(root / ".rows.lock", exclusive=True), files.lock(root / ".lock", exclusive=False):
+        base = load(root) if exists(root) else Manifest()
+        existing = None if replace_corpus else base.corpora.get(corpus)
+        fingerprints = request.fingerprints()
+        known = {part.fingerprint for part in existing.parts} if existing else set()
+        if existing and known.issuperset(fingerprints):
+            return AddReport(rows_read=0, rows=existing.rows, new_texts=0)
+
+        surveys = [source.survey() for source in sources]
+        plan = request.plan(surveys)
+        record = CorpusRecord((), plan.template, id_column or "")
+        if existing:
+            record = _continued(existing, record, sources, corpus)
+        writer = TextWriter(home, base.texts)
+        parts = list(record.parts)
+        rows_read = 0
+        for source, schema, chosen, fingerprint in zip(sources, plan.schemas, plan.chosen, fingerprints, strict=True):
+            if fingerprint in known:
+                continue
+            part = _write_part(root, source, schema, chosen, plan.template, writer, fingerprint)
+            rows_read += part.rows
+            _place(parts, part, source.name)
+        record = replace(record, parts=tuple(parts))
+        if id_column:
+            _check_ids(Corpus(root, corpus, record))
+        written = tuple(writer.finish())
+
+        def change(manifest: Manifest) -> Manifest:
+            if manifest.texts != base.texts or manifest.corpora != base.corpora:
+                raise StoreBusyError(f"another process added rows to {root} at the same time: run the command again")
+            return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
+
+        commit(root, change)
+        return AddReport(rows_read=rows_read, rows=record.rows, new_texts=writer.added)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    template: str
+    schemas: list[pa.Schema]
+    chosen: list[_Chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    sources: Sequence[Source]
+    text: str | Sequence[str]
+    template: str | None
+    id_column: str | None
+    limit: int | None
+    sample: int | None
+    seed: int
+    read_options: dict[str, Any]
+
+    def fingerprints(self) -> list[str]:
+        """Return one fingerprint per source: a hash of its content and of the options that it is read with."""
+        digests = [source.digest() for source in self.sources]
+        text = self.text if isinstance(self.text, str) else list(self.text)
+        options: dict[str, Any] = {
+            "text": text,
+            "template": self.template,
+            "id": self.id_column,
+            "read": self.read_options,
+        }
+        if self.limit is not None or self.sample is not None:
+            options |= {"limit": self.limit, "sample": self.sample, "seed": self.seed, "of": digests}
+        return [hashlib.sha256(canonical_json({**options, "content": digest})).hexdigest() for digest in digests]
+
+    def plan(self, surveys: Sequence[Survey]) -> _Plan:
+        """Check columns and types against the surveys, choose the rows, and return both as a plan."""
+        template = ""
+        for source, survey in zip(self.sources, surveys, strict=True):
+            names = survey.schema.names
+            if len(set(names)) < len(names):
+                raise InputError(f"{source.name} has two columns named {max(names, key=names.count)!r}: rename one")
+            if POSITION in names:
+                raise InputError(
+                    f"{source.name} has a column named {POSITION!r}, which the store uses itself: rename it"
+                )
+            template = to_template(self.text, names, self.template)
+            self._check_columns(source, survey, template)
+        rows = [survey.rows for survey in surveys]
+        return _Plan(template, [survey.schema for survey in surveys], self._choose(rows))
+
+    def _check_columns(self, source: Source, survey: Survey, template: str) -> None:
+        names = survey.schema.names
+        wanted = template_columns(template) + ([self.id_column] if self.id_column else [])
+        for name in wanted:
+            if name not in names:
+                raise InputError(f"{source.name} has no column {name!r}: {nearest_hint(name, names)}")
+        types = [survey.schema.field(name).type for name in template_columns(template)]
+        if not any(_is_text(type_) for type_ in types):
+            texts = [field.name for field in survey.schema if _is_text(field.type)]
+            raise InputError(
+                f"{source.name}: expected texts in column {template_columns(template)[0]!r}, found {types[0]} values; "
+                f"{'columns of text are ' + ', '.join(texts) if texts else 'no column holds text'}"
+            )
+
+    def _choose(self, rows: Sequence[int]) -> list[_Chosen]:
+        total = sum(rows)
+        if self.limit is None and self.sample is None:
+            return [None] * len(rows)
+        total = total if self.limit is None else min(total, self.limit)
+        picked = np.arange(total)
+        if self.sample is not None:
+            if self.sample > total:
+                raise InputError(f"expected a sample of at most the {total:,} rows there are, found {self.sample:,}")
+            # The same rows as pandas' DataFrame.sample(n, random_state=seed), in the table's order.
+            picked = np.sort(np.random.RandomState(self.seed).choice(total, size=self.sample, replace=False))
+        ends = np.cumsum(rows)
+        return [picked[(picked >= end - n) & (picked < end)] - (end - n) for n, end in zip(rows, ends, strict=True)]
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type_):
+        return _is_text(type_.value_type)
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
+
+
+def _continued(existing: CorpusRecord, new: CorpusRecord, sources: Sequence[Source], corpus: str) -> CorpusRecord:
+    origins = {source.origin for source in sources if source.origin}
+    if all(part.origin in origins for part in existing.parts):
+        return replace(new, parts=existing.parts)  # all rows are read again, so another template is fine
+    for what, old, now in (
+        ("text", existing.template, new.template),
+        ("id column", existing.id_column, new.id_column),
+    ):
+        if old != now:
+            raise InputError(
+                f"corpus {corpus!r} has the {what} {old or 'none'!r}, and these rows would have {now or 'none'!r}: "
+                "use the same, or --replace to start the corpus anew, or --corpus NAME for another"
+            )
+    return existing
+
+
+def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> None:
+    for number, old in enumerate(parts):
+        if part.origin and old.origin == part.origin:
+            logger.warning("%s: its %s rows take the place of the %s read from it before", name, part.rows, old.rows)
+            parts[number] = part
+            return
+    parts.append(part)
+
+
+def _write_part(
+    root: Path,
+    source: Source,
+    schema: pa.Schema,
+    chosen: _Chosen,
+    template: str,
+    writer: TextWriter,
+    fingerprint: str,
+) -> CorpusPart:
+    rows = empty = seen = 0
+    stored = schema.append(pa.field(POSITION, pa.int64()))
+    with files.staged(root / "corpora", ".parquet") as temp:
+        with parquet.ParquetWriter(temp, stored, compression="zstd", write_page_checksum=True) as out:
+            for raw, typed in source.batches(schema):
+                if chosen is not None:
+                    low, high = np.searchsorted(chosen, [seen, seen + raw.num_rows])
+                    here = pa.array(chosen[low:high] - seen)
+                    seen += raw.num_rows
+                    raw, typed = raw.take(here), typed.take(here)
+                if not raw.num_rows:
+                    continue
+                texts = render(template, raw)
+                positions = pa.array(writer.positions(texts))
+                out.write_table(pa.table([*typed.columns, positions], schema=stored))
+                rows += raw.num_rows
+                empty += texts.count("")
+        if rows and empty == rows:
+            raise InputError(f"{source.name}: all {rows:,} texts are empty; is it the right column ({template})?")
+        file = files.publish(temp, root, ".parquet")
+    return CorpusPart(file, rows, empty, source.origin, fingerprint)
+
+
+def _check_ids(corpus: Corpus) -> None:
+    import pyarrow.compute as pc
+
+    ids = corpus.ids()
+    column = corpus.record.id_column
+    if ids.null_count:
+        row = pc.index(pc.is_null(ids), True).as_py()
+        raise InputError(
+            f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, "
+            f"first in data row {row + 1}"
+        )
+    if len(pc.unique(ids)) < len(ids):
+        counts = pc.value_counts(ids)
+        value = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
+        raise InputError(
+            f"expected ids to be unique, found {value_text(value.as_py())!r} twice in column {column!r} of corpus "
+            f"{corpus.name!r}: choose another column, or leave --id out to number the rows"
+        )

@@ -1,0 +1,264 @@
+"""A stored corpus: the user's columns, and the position of each row's text."""
+
+import re
+from collections.abc import Iterator, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import parquet
+
+from embedstore.core.names import nearest_hint
+from embedstore.core.values import value_text
+from embedstore.errors import DamagedStoreError, InputError, NotFoundError
+from embedstore.storage.records import CorpusRecord
+from embedstore.storage.segments import check_size
+
+__all__ = ["POSITION", "Corpus", "id_array"]
+
+POSITION = "embedstore_text_position"
+"""The column of a corpus file that holds the position of each row's text."""
+
+_BATCH_ROWS = 65_536
+_ASKED = 3  # number of times that a few ids are read from the file; after that, all ids are kept in memory
+_MANY = 200_000  # number of ids from which a search in Arrow is worth the import of its functions
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+class Corpus:
+    """A named, ordered table of rows; columns are read on demand.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    name : str
+        The corpus' name.
+    record : CorpusRecord
+        The corpus' record in the manifest.
+    """
+
+    def __init__(self, root: Path, name: str, record: CorpusRecord) -> None:
+        self.name = name
+        self.record = record
+        self._parts = _Parts(root, record)
+        self._schema: pa.Schema | None = None
+        self._positions: npt.NDArray[np.int64] | None = None
+        self._ids: pa.ChunkedArray | None = None
+        self._asked = 0
+        self._added: dict[str, pa.ChunkedArray] = {}
+
+    def with_column(self, name: str, values: pa.ChunkedArray) -> "Corpus":
+        """Return the same rows with one more column; `column` returns it, `batches` does not."""
+        other = copy(self)
+        other._added = {**self._added, name: values}
+        return other
+
+    def __len__(self) -> int:
+        return self.record.rows
+
+    def __repr__(self) -> str:
+        return f"<Corpus {self.name!r}: {len(self):,} rows, text {self.record.template}>"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The user's columns and their types, in order."""
+        if self._schema is None:
+            schemas = [file.schema_arrow for file in self._parts]
+            fields: dict[str, pa.DataType] = {}
+            for schema in schemas:
+                for field in schema:
+                    fields[field.name] = _common_type(fields.get(field.name), field.type)
+            del fields[POSITION]
+            self._schema = pa.schema(list(fields.items()))
+        return self._schema
+
+    def require(self, *columns: str) -> None:
+        """Raise an `InputError`, which lists the existing columns, unless all of `columns` exist."""
+        for column in columns:
+            if column not in self.schema.names:
+                raise InputError(
+                    f"corpus {self.name!r} has no column {column!r}: {nearest_hint(column, self.schema.names)}"
+                )
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows in order as tables of bounded size; the position column is always the last."""
+        names = self.schema.names if columns is None else list(columns)
+        for file in self._parts:
+            there = set(file.schema_arrow.names)
+            present = [name for name in names if name in there]
+            for batch in self._parts.batches(file, [*present, POSITION]):
+                arrays = [
+                    _cast(batch.column(name), self.schema.field(name).type)
+                    if name in there
+                    else pa.nulls(batch.num_rows, self.schema.field(name).type)
+                    for name in names
+                ]
+                yield pa.table([*arrays, batch.column(POSITION)], names=[*names, POSITION])
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all of the user's columns, or only `columns`, as one Arrow table."""
+        return pa.concat_tables(list(self.batches(columns))).drop_columns([POSITION])
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return one column.
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+        """
+        if name in self._added:
+            return self._added[name]
+        self.require(name)
+        return self.table([name]).column(name)
+
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Return the position of each row's text: shape (rows,), read-only."""
+        if self._positions is None:
+            parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
+            self._positions = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+            self._positions.setflags(write=False)
+        return self._positions
+
+    def ids(self) -> pa.ChunkedArray:
+        """Return the id of each row: its value in the id column, or its number from 0."""
+        if not self.record.id_column:
+            return pa.chunked_array([pa.array(np.arange(len(self)))])
+        if self._ids is None:
+            self._ids = self.column(self.record.id_column)
+        return self._ids
+
+    def row_of(self, id_: object) -> int:
+        """Return the number (from 0) of the row with the given id; ids are compared as text.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such row.
+        """
+        wanted = value_text(id_)
+        if not self.record.id_column:
+            if wanted.isdecimal() and int(wanted) < len(self):
+                return int(wanted)
+            raise NotFoundError(
+                f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}"
+            )
+        ids = self.ids()
+        is_text = pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)
+        value: Any = wanted if is_text else None
+        if pa.types.is_int64(ids.type):
+            value = int(wanted) if _INTEGER.fullmatch(wanted) else None
+        if value is not None and len(ids) > _MANY:
+            # Arrow searches a million ids in the time that Python needs for ten thousand.
+            import pyarrow.compute as pc
+
+            row = pc.index(ids, pa.scalar(value, ids.type)).as_py()
+        else:
+            listed = ids.to_pylist()
+            texts = listed if value is not None else [value_text(one) for one in listed]
+            sought = wanted if value is None else value
+            row = texts.index(sought) if sought in texts else -1
+        if row >= 0:
+            return int(row)
+        raise NotFoundError(f"corpus {self.name!r} has no row with {self.record.id_column} {wanted!r}")
+
+    def rows_at(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the rows whose text is at one of `positions`, and their positions: two arrays of one shape."""
+        own = self.positions()
+        wanted = np.zeros(1 + max(own.max(initial=0), positions.max(initial=0)), dtype=bool)
+        wanted[positions] = True
+        rows = np.flatnonzero(wanted[own])
+        return rows, own[rows]
+
+    def ids_at(self, rows: npt.NDArray[np.int64]) -> list[Any]:
+        """Return the ids of a few rows, in the order of `rows`; only the row groups that hold them are read."""
+        if not self.record.id_column:
+            return list(rows.tolist())
+        self._asked += 1
+        if self._ids is not None or self._asked > _ASKED:
+            return [self.ids()[row].as_py() for row in rows.tolist()]
+        type_ = self.schema.field(self.record.id_column).type
+        unique, inverse = np.unique(rows, return_inverse=True)
+        found: list[Any] = []
+        start = 0
+        for file in self._parts:
+            for group in range(file.metadata.num_row_groups):
+                end = start + file.metadata.row_group(group).num_rows
+                low, high = np.searchsorted(unique, [start, end])
+                if low < high:
+                    column = self._parts.group(file, group, self.record.id_column)
+                    values = pa.nulls(end - start, type_) if column is None else _cast(column, type_)
+                    found += [values[int(row)].as_py() for row in unique[low:high] - start]
+                start = end
+        return [found[number] for number in inverse]
+
+
+class _Parts:
+    """The Parquet files of a corpus; any fault in a file raises a `DamagedStoreError`."""
+
+    def __init__(self, root: Path, record: CorpusRecord) -> None:
+        self._root = root
+        self._record = record
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield each file, open, in order."""
+        for part in self._record.parts:
+            path = check_size(self._root, part.file)
+            try:
+                opened = parquet.ParquetFile(path, page_checksum_verification=True)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise _altered(path) from error
+            with opened as file:
+                if POSITION not in file.schema_arrow.names or file.metadata.num_rows != part.rows:
+                    raise _altered(path)
+                yield file
+
+    def group(self, file: Any, number: int, column: str) -> Any:
+        """Return a column of a row group, or None if the file has no such column."""
+        if column not in file.schema_arrow.names:
+            return None
+        try:
+            return file.read_row_group(number, columns=[column]).column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise _altered(self._root / "corpora") from error
+
+    def batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
+        """Yield columns of a file in batches of rows."""
+        try:
+            yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise _altered(self._root / "corpora") from error
+
+
+def _altered(path: Path) -> DamagedStoreError:
+    return DamagedStoreError(f"{path} was altered: `embedstore verify` says which files to restore from a backup")
+
+
+def id_array(ids: Sequence[Any]) -> pa.Array:
+    """Return ids as a column: in their own type if all have the same type, otherwise as text.
+
+    Examples
+    --------
+    >>> id_array([1, "b"]).to_pylist()
+    ['1', 'b']
+    """
+    if len({type(value) for value in ids}) == 1:
+        return pa.array(ids)
+    return pa.array([str(value) for value in ids], pa.string())
+
+
+def _common_type(one: pa.DataType | None, other: pa.DataType) -> pa.DataType:
+    if one is None or one == other or pa.types.is_null(one):
+        return other
+    if pa.types.is_null(other):
+        return one
+    numeric = [pa.types.is_integer(t) or pa.types.is_floating(t) for t in (one, other)]
+    return pa.float64() if all(numeric) else pa.string()
+
+
+def _cast(array: pa.Array, type_: pa.DataType) -> pa.Array:
+    return array if array.type == type_ else array.cast(type_)

@@ -1,0 +1,56 @@
+"""The backends: what runs a model.
+
+To add one: a module with a function like `load`, and a line in `BACKENDS`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from embedstore.core.registry import look_up
+
+if TYPE_CHECKING:
+    from embedstore.encoders.base import Described, Encoder, Precision
+
+__all__ = ["BACKENDS", "load"]
+
+BACKENDS = {"torch": "embedstore.encoders.pytorch:load", "tensorflow": "embedstore.encoders.keras:load"}
+"""Maps the name of each backend to the function that loads a model with it."""
+
+
+def load(
+    described: "Described",
+    *,
+    backend: str = "torch",
+    device: str | None = None,
+    batch_size: int | None = None,
+    precision: "Precision" = "auto",
+    sample: Sequence[str] = (),
+) -> "Encoder":
+    """Load the model of a described checkpoint.
+
+    Parameters
+    ----------
+    described : Described
+        The description from `describe`.
+    backend : {"torch", "tensorflow"}
+        The library that runs the model; the vectors are the same.
+    device : str, optional
+        "cpu", "cuda", "cuda:1", "mps", …; by default the best available device.
+    batch_size : int, optional
+        Texts per forward pass; by default batches are filled by tokens (torch), or have 32 texts.
+    precision : {"auto", "float32", "bfloat16"}
+        The precision of the transformer. "auto" uses bfloat16 if the device computes it fast and each text of
+        `sample` keeps a cosine of 0.9995 to its float32 vector.
+    sample : sequence of str
+        Some of the texts to encode later, for "auto"; without them "auto" uses float32.
+
+    Raises
+    ------
+    CheckpointError
+        If the model can't be loaded, or this backend does not support it.
+    MissingExtraError
+        If the backend is not installed.
+    """
+    load_with = look_up(BACKENDS, backend, "a backend")
+    encoder: Encoder = load_with(described, device=device, batch_size=batch_size, precision=precision, sample=sample)
+    return encoder

@@ -1,0 +1,189 @@
+"""Label sets: the names of labels, and the texts that describe each label."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.unit import unit_rows
+from embedstore.errors import InputError, UsageError
+from embedstore.labels.label_file import SHIPPED, read_fields, several, shipped_fields
+
+__all__ = ["LabelSet", "Labels"]
+
+_MOST_TEXTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """The names of labels, and the texts that describe each label.
+
+    Parameters
+    ----------
+    names : tuple of str
+        At least two, distinct, not blank.
+    texts : tuple of tuple of str
+        Texts of each label: its descriptions, or its name alone.
+    templates : tuple of str
+        Each description replaces ``{}`` in each template.
+    ordinal : bool
+        Whether the labels are ordered, the lowest first, as on a Likert scale.
+    name, description : str
+        Name and purpose of the set.
+
+    Raises
+    ------
+    UsageError
+        If a name is blank or repeated, or there are fewer than two labels.
+
+    Examples
+    --------
+    >>> LabelSet.of(["Negative", "Positive"]).texts
+    (('Negative',), ('Positive',))
+    """
+
+    names: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+    templates: tuple[str, ...] = ("{}",)
+    ordinal: bool = False
+    name: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        count = sum(map(len, self.texts)) * len(self.templates)
+        if count > _MOST_TEXTS:
+            raise UsageError(
+                f"expected at most {_MOST_TEXTS:,} descriptions times templates in a label set, found {count:,}"
+            )
+        wrong = [name for name in self.names if not isinstance(name, str)]
+        if wrong:
+            raise UsageError(f"expected labels to be texts, found {wrong[0]!r}")
+        if any(not name.strip() for name in self.names):
+            raise UsageError("expected every label to have a name, found a blank one")
+        name, times = max(Counter(self.names).items(), key=lambda one: one[1], default=("", 0))
+        if times > 1:
+            raise UsageError(f"expected every label once, found {name!r} {times} times")
+        if len(self.names) < 2:
+            raise UsageError(f"expected at least two labels to choose from, found {', '.join(self.names) or 'none'}")
+        if any(not texts or any(not text.strip() for text in texts) for texts in self.texts):
+            raise UsageError("expected every label to have at least one text, and none blank")
+        wrong = [template for template in self.templates if "{}" not in template]
+        if wrong or not self.templates:
+            raise UsageError(f"expected templates with {{}} for the description, found {', '.join(wrong) or 'none'}")
+
+    @classmethod
+    def of(cls, labels: "Labels") -> "LabelSet":
+        """Return a label set from names, or from names with descriptions; return a `LabelSet` unchanged.
+
+        Examples
+        --------
+        >>> LabelSet.of({"Bad": ["dirty", "loud"], "Good": "clean"}).texts
+        (('dirty', 'loud'), ('clean',))
+        """
+        if isinstance(labels, LabelSet):
+            return labels
+        if isinstance(labels, Mapping):
+            try:
+                return cls(tuple(labels), tuple(several(texts, "labels") for texts in labels.values()))
+            except InputError as error:
+                raise UsageError(str(error)) from error
+        if isinstance(labels, str):
+            advice = f"for a label file or a shipped set, give LabelSet.named({labels!r})"
+            raise UsageError(f"expected a list of labels, found one text {labels!r}: {advice}")
+        if not isinstance(labels, Iterable):
+            raise UsageError(f"expected a list of labels, found a {type(labels).__name__}")
+        names = tuple(labels)
+        return cls(names, tuple((name,) for name in names))
+
+    @classmethod
+    def named(cls, name: str | Path) -> "LabelSet":
+        """Return the set in a file; if there is no such file, the shipped set of that name."""
+        if str(name) in SHIPPED and not Path(name).exists():
+            return cls.shipped(str(name))
+        return cls.read(Path(name))
+
+    @classmethod
+    @cache
+    def shipped(cls, name: str) -> "LabelSet":
+        """Return a shipped label set, one of `SHIPPED`."""
+        return cls(**shipped_fields(name))
+
+    @classmethod
+    def read(cls, path: Path) -> "LabelSet":
+        """Read a label set from a file.
+
+        A text file has one label per line; blank lines and lines that begin with # are skipped. A YAML or JSON file
+        has one of three forms: a list of names; a mapping of names to a description or a list of descriptions; or a
+        mapping with ``labels`` (in one of the first two forms) and any of ``templates``, ``ordinal``, ``name`` and
+        ``description``.
+        A description ``{shipped: SET, label: NAME}`` means all descriptions of that label of a shipped set.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or holds something else.
+        """
+        try:
+            return cls(**read_fields(path))
+        except UsageError as error:
+            raise InputError(f"label file {path}: {error}") from error
+
+    @property
+    def bare(self) -> bool:
+        """Whether every label has its name as its only text."""
+        return self.texts == tuple((name,) for name in self.names)
+
+    def described(self) -> "LabelSet":
+        """Return the set with the descriptions of a shipped set, if it is bare and that set has all its names.
+
+        Otherwise return the set unchanged.
+
+        Examples
+        --------
+        >>> len(LabelSet.of(["Positive", "Negative"]).described().texts[0]) > 50
+        True
+        """
+        if not self.bare:
+            return self
+        for known in sorted(map(LabelSet.shipped, SHIPPED), key=lambda one: len(one.names)):  # the best fit first
+            texts = {name.lower(): texts for name, texts in zip(known.names, known.texts, strict=True)}
+            if all(name.lower() in texts for name in self.names):
+                order = [name.lower() for name in self.names]
+                ordinal = known.ordinal and order in (list(texts), list(texts)[::-1])
+                return replace(self, texts=tuple(texts[name.lower()] for name in self.names), ordinal=ordinal)
+        return self
+
+    def to_yaml(self) -> str:
+        """Return the set as YAML that `read` accepts."""
+        import yaml
+
+        said: dict[str, Any] = {"description": self.description} if self.description else {}
+        if self.ordinal:
+            said["ordinal"] = True
+        if self.templates != ("{}",):
+            said["templates"] = list(self.templates)
+        said["labels"] = {name: list(texts) for name, texts in zip(self.names, self.texts, strict=True)}
+        return str(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120))
+
+    def prompts(self) -> list[list[str]]:
+        """Return the texts to encode for each label: its descriptions in every template."""
+        return [[template.replace("{}", text) for text in texts for template in self.templates] for texts in self.texts]
+
+    def prototypes(self, vectors_of: Callable[[Sequence[str]], npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Return one unit vector per label, shape (labels, dim): the normalised mean of its texts' vectors."""
+        prompts = self.prompts()
+        vectors = vectors_of([text for texts in prompts for text in texts])
+        ends = np.cumsum([len(texts) for texts in prompts])
+        means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
+        single = np.array([len(texts) == 1 for texts in prompts])[:, None]
+        # A label with one text gets that text's vector unchanged.
+        return np.asarray(np.where(single, means, unit_rows(means)), dtype=np.float32)
+
+
+Labels = LabelSet | Sequence[str] | Mapping[str, str | Sequence[str]]
+"""Accepted forms of a label set: a `LabelSet`, names, or names with descriptions."""

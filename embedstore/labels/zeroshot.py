@@ -1,0 +1,298 @@
+"""Refine label scores without labelled texts, from the scores of the whole corpus.
+
+docs/labels.md measures each step on several corpora, and lists the steps that did not help.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.unit import unit_rows
+from embedstore.labels.label_set import LabelSet
+
+__all__ = [
+    "STEPS",
+    "Refined",
+    "VectorsOf",
+    "balance_to_shares",
+    "common_words",
+    "out_of_fold",
+    "refine",
+    "standardised",
+    "topic_bias",
+]
+
+STEPS = ("centre", "words")
+
+_NEUTRAL = ("Here is something about {}.", "There is {} in it.")  # sentences that name a word without an opinion
+_WORDS, _FEWEST_WORDS = 300, 10  # most and fewest words for these sentences
+_LOOKED_AT = 5_000  # most texts in the sample that gives words
+_BLOCK = 16_384  # texts per block
+_CENTRED = 0.25  # share of a label's mean score to subtract as its bias, if no estimate is given
+_LEAST = 400  # fewest texts to learn from
+_MOST = 50_000  # most texts to learn from
+_CONFIDENT = 0.5  # share of the texts to learn from: those with the largest margins
+_FOLDS = 5
+_PENALTY = 0.3  # C of the word classifier
+_ONE_LABEL = 0.97  # share of one label above which a classifier of the tags would only repeat it
+
+Scores = npt.NDArray[np.float64]
+VectorsOf = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """Refined scores of texts.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (texts, labels), float64
+        Standardised: the differences have about unit spread over the corpus. Higher is better.
+    shares : ndarray of shape (labels,), float64
+        Given or estimated share of each label.
+    notes : tuple of str
+        Skipped steps, with reasons.
+    """
+
+    scores: Scores
+    shares: Scores
+    notes: tuple[str, ...]
+
+
+def common_words(texts: Sequence[str], *, least: int = 3) -> list[str]:
+    """Return the most common words that are not in too many texts: at most 300; none if there are fewer than ten.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Every n-th text is used, at most 5,000.
+    least : int
+        Minimum number of texts that contain a word. The maximum is a twentieth of the texts, or two if that is more:
+        in any language, more common words do not show the topic of a text.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    looked = texts[:: len(texts) // _LOOKED_AT + 1]
+    counter = CountVectorizer(binary=True, min_df=least, max_df=max(2, len(looked) // 20))
+    try:
+        frequency = np.asarray(counter.fit_transform(looked).sum(axis=0)).ravel()
+    except ValueError:  # scikit-learn raises this if no word is left
+        return []
+    words: list[str] = counter.get_feature_names_out()[np.argsort(-frequency, kind="stable")[:_WORDS]].tolist()
+    return words if len(words) >= _FEWEST_WORDS else []
+
+
+def topic_bias(
+    labels: LabelSet,
+    prototypes: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    vectors: npt.NDArray[np.float32],
+    vectors_of: VectorsOf,
+    *,
+    block: int = _BLOCK,
+) -> Scores | None:
+    """Estimate each label's topic bias; None if the set has no order.
+
+    The topic bias is the part of a label's score that comes from the topic of a text, not from its opinion. First the
+    labels are scored on the descriptions of all labels; the mean is the middle of the scale. Then they are scored on
+    neutral statements with common words of the corpus, and on the same statements with words of the descriptions. The
+    difference of these two scores is due to the topic, because the wording of the statements cancels out. A text's bias
+    is the middle plus the mean difference over the statements, weighted by their similarity to the text (calibration in
+    the domain's words: Fei et al. 2023, after Zhao et al. 2021). Labels that are themselves topics have no such bias.
+
+    Parameters
+    ----------
+    labels : LabelSet
+        The label set.
+    prototypes : ndarray of shape (labels, dim), float32
+        Unit vectors of the labels.
+    texts : sequence of str
+        All texts of the corpus.
+    vectors : ndarray of shape (texts, dim), float32
+        Their unit vectors.
+    vectors_of : callable
+        Returns the unit vectors of label texts, shape (n, dim).
+    block : int
+        Texts per block.
+
+    Returns
+    -------
+    ndarray of shape (texts, labels), float64, or None
+        Also None if the labels have no descriptions, or if there are too few words.
+    """
+    if labels.bare or not labels.ordinal:
+        return None
+    prompts = labels.prompts()
+    here = common_words(texts)
+    there = common_words([text for described in prompts for text in described], least=1)
+    if not here or not there:
+        return None
+    middle = np.mean([(vectors_of(described) @ prototypes.T).mean(axis=0) for described in prompts], axis=0)
+    elsewhere = (_statements(there, vectors_of) @ prototypes.T).mean(axis=0)
+    statements = _statements(here, vectors_of)
+    scores = (statements @ prototypes.T).astype(np.float64) - elsewhere + middle
+    directions = unit_rows(statements).T
+    looked = vectors[:: len(vectors) // _LOOKED_AT + 1] @ directions
+    mean, spread = float(looked.mean()), max(float(looked.std()), 1e-9)
+    out = np.empty((len(vectors), len(labels.names)))
+    for start in range(0, len(vectors), block):
+        near = (vectors[start : start + block] @ directions - mean) / spread
+        weights = np.exp(near - near.max(axis=1, keepdims=True))
+        out[start : start + block] = weights @ scores / weights.sum(axis=1, keepdims=True)
+    return out
+
+
+def _statements(words: Sequence[str], vectors_of: VectorsOf) -> npt.NDArray[np.float32]:
+    """Return the mean vector of the neutral statements with each word, shape (words, dim)."""
+    found = vectors_of([each.format(word) for each in _NEUTRAL for word in words])
+    return np.asarray(found.reshape(len(_NEUTRAL), len(words), -1).mean(axis=0))
+
+
+def refine(
+    cosines: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    *,
+    bias: Scores | None = None,
+    shares: Sequence[float] | None = None,
+    steps: Sequence[str] = STEPS,
+    random_state: int = 42,
+) -> Refined:
+    """Refine the labels' cosine similarities, using those of the whole corpus.
+
+    1. *Centring.* A label near to every text tells little, so its bias is subtracted. Without `bias`, a quarter of the
+       label's mean score is subtracted. Subtracting all of it would assume that labels are about equally frequent;
+       subtracting nothing would assume that the mean carries no information.
+    2. *Words.* A linear support-vector classifier on TF-IDF of words and word pairs learns the more confident half of
+       the tags, and scores every text out-of-fold (five folds). Words keep information that the mean vector of a long
+       text loses. The classifier's weight is its out-of-fold agreement with the tags.
+    3. *Shares.* Each label gets a bias, so that the labels' shares are those of step 1, or the given ones.
+
+    Parameters
+    ----------
+    cosines : ndarray of shape (texts, labels), float32
+        Similarity of each text to each label.
+    texts : sequence of str
+        The texts.
+    bias : ndarray of shape (texts, labels), float64, optional
+        Topic bias, from `topic_bias`.
+    shares : sequence of float, optional
+        Known shares of the labels.
+    steps : sequence of str
+        The steps of `STEPS` to apply; fewer than all are for ablations.
+    random_state : int
+        Seed of the folds and of sampling.
+    """
+    raw = cosines.astype(np.float64)
+    centred = raw - (_CENTRED * raw.mean(axis=0) if bias is None else bias) if "centre" in steps else raw
+    wanted = np.asarray(shares, dtype=np.float64) if shares is not None else _shares_of(centred)
+    first = balance_to_shares(standardised(centred), wanted)
+    if "words" not in steps:
+        return Refined(first, wanted, ())
+    if len(texts) < _LEAST:
+        note = f"{len(texts):,} texts are too few to learn from their tags ({_LEAST} would do): they are centred"
+        return Refined(first, wanted, (note,))
+    if wanted.max() > _ONE_LABEL:
+        note = f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags"
+        return Refined(first, wanted, (note,))
+    rng = np.random.default_rng(random_state)
+    folds = rng.integers(0, _FOLDS, len(texts))
+    sample = np.sort(rng.choice(len(texts), min(_MOST, len(texts)), replace=False))
+    features = _tfidf(texts, sample)
+    if features is None:
+        return Refined(first, wanted, ("hardly a word stands in three texts or more: nothing is learnt from words",))
+    from sklearn.svm import LinearSVC
+
+    chosen = sample[_confident(first[sample])]
+    labels = first.argmax(axis=1)
+    model = LinearSVC(C=_PENALTY, random_state=random_state)
+    found = out_of_fold(model, features, labels, chosen, folds, first.shape[1])
+    total = first + _agreement(found, labels, chosen) * standardised(found)
+    return Refined(balance_to_shares(standardised(total), wanted), wanted, ())
+
+
+def standardised(scores: Scores) -> Scores:
+    """Return scores with mean 0 in each row and column, and root mean square 1 over all."""
+    scores = scores - scores.mean(axis=1, keepdims=True)
+    scores = scores - scores.mean(axis=0)
+    return np.asarray(scores / max(float(np.sqrt(np.mean(scores**2))), 1e-12))
+
+
+def balance_to_shares(scores: Scores, shares: Scores) -> Scores:
+    """Return `scores` plus a bias per label, so that the best labels have about the given shares.
+
+    The biases are the duals of an assignment problem with fixed sums. They are found by iterative proportional steps
+    (Sinkhorn 1967) on a softmax of increasing sharpness.
+    """
+    rows = scores if len(scores) <= _MOST else scores[:: len(scores) // _MOST + 1]
+    bias = np.zeros(scores.shape[1])
+    target = np.maximum(shares / shares.sum(), 1e-6)
+    for sharpness in (2.0, 4.0, 8.0, 16.0, 32.0):
+        for _ in range(40):
+            soft = sharpness * (rows + bias)
+            soft = np.exp(soft - soft.max(axis=1, keepdims=True))
+            mean = (soft / soft.sum(axis=1, keepdims=True)).mean(axis=0)
+            bias += np.log(target / np.maximum(mean, 1e-9)) / sharpness
+    return np.asarray(scores + (bias - bias.mean()))
+
+
+def _shares_of(scores: Scores) -> Scores:
+    return np.asarray(np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) / len(scores))
+
+
+def _confident(scores: Scores) -> npt.NDArray[np.intp]:
+    """Return the rows with the largest margins of each label, sorted."""
+    ordered = np.sort(scores, axis=1)
+    margin, label = ordered[:, -1] - ordered[:, -2], scores.argmax(axis=1)
+    kept = []
+    for number in range(scores.shape[1]):
+        rows = np.flatnonzero(label == number)
+        kept.append(rows[np.argsort(-margin[rows], kind="stable")[: max(1, int(_CONFIDENT * len(rows)))]])
+    return np.sort(np.concatenate(kept))
+
+
+def _tfidf(texts: Sequence[str], sample: npt.NDArray[np.intp]) -> Any:
+    """Return a sparse TF-IDF matrix of shape (texts, terms); None if no term is frequent enough."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=50_000)
+    try:
+        words.fit([texts[row] for row in sample])
+    except ValueError:  # scikit-learn raises this if no term is left
+        return None
+    return words.transform(texts)
+
+
+def out_of_fold(
+    model: Any,
+    features: Any,
+    labels: npt.NDArray[np.intp],
+    chosen: npt.NDArray[np.intp],
+    folds: npt.NDArray[np.int64],
+    count: int,
+) -> Scores:
+    """Return out-of-fold scores of shape (texts, labels): no model has learnt from a text that it scores."""
+    out = np.zeros((len(labels), count))
+    for fold in range(_FOLDS):
+        rows = chosen[folds[chosen] != fold]
+        here = np.flatnonzero(folds == fold)
+        if len(np.unique(labels[rows])) < 2:
+            continue
+        decision = model.fit(features[rows], labels[rows]).decision_function(features[here])
+        if decision.ndim == 1:
+            decision = np.stack([-decision, decision], axis=1)
+        lowest = decision.min(axis=1, keepdims=True)
+        part = np.repeat(lowest, count, axis=1)  # a label without confident texts never beats the others
+        part[:, model.classes_] = decision
+        out[here] = part
+    return out
+
+
+def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp]) -> float:
+    """Return the squared agreement of out-of-fold scores with the tags, from 0 (chance) to 1 (all agree)."""
+    given = labels[chosen]
+    chance = float(np.max(np.bincount(given)) / len(given))
+    right = float(np.mean(scores[chosen].argmax(axis=1) == given))
+    return max(0.0, (right - chance) / max(1 - chance, 1e-9)) ** 2

@@ -1,0 +1,47 @@
+"""Learning from given labels: probes, finetuned checkpoints, comparisons, label errors."""
+
+from typing import TYPE_CHECKING
+
+from embedstore.core.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from embedstore.learning.checkpoints import classify
+    from embedstore.learning.comparison import Comparison, compare
+    from embedstore.learning.doubts import Doubts, find_doubts
+    from embedstore.learning.fitting import TrainOptions
+    from embedstore.learning.from_column import label_set_from_column
+    from embedstore.learning.probe import Probe, predict
+    from embedstore.learning.scoring import Score
+    from embedstore.learning.training import Trained, train
+
+__all__ = [
+    "Comparison",
+    "Doubts",
+    "Probe",
+    "Score",
+    "TrainOptions",
+    "Trained",
+    "classify",
+    "compare",
+    "find_doubts",
+    "label_set_from_column",
+    "predict",
+    "train",
+]
+
+_HOMES = {
+    "Comparison": "comparison",
+    "Doubts": "doubts",
+    "Probe": "probe",
+    "Score": "scoring",
+    "TrainOptions": "fitting",
+    "Trained": "training",
+    "classify": "checkpoints",
+    "compare": "comparison",
+    "find_doubts": "doubts",
+    "label_set_from_column": "from_column",
+    "predict": "probe",
+    "train": "training",
+}
+
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -1,0 +1,166 @@
+"""Label rows with finetuned checkpoints, from cached logits."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.heads import Head
+from embedstore.encoders import EncoderOptions, Precision
+from embedstore.errors import InputError, NotFoundError, UsageError
+from embedstore.reports.gold import map_gold, parse_map
+from embedstore.reports.predictions import Predictions, coded, shares_of
+from embedstore.vectors.encoding import EncodeProgress, encode
+from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
+
+__all__ = ["classify", "predicted_names"]
+
+
+def predicted_names(space: Space, head: Head, positions: npt.NDArray[np.int64]) -> list[str]:
+    """Return the most probable name for each text position."""
+    return [head.names[i] for i in head.probabilities(space.at(positions)).argmax(axis=1)]
+
+
+def classify(
+    now: Snapshot,
+    model: str | None = None,
+    *,
+    corpus: str | None = None,
+    space: str | None = None,
+    gold: str | None = None,
+    mapping: Sequence[str] = (),
+    scores: bool = False,
+    threshold: float = 0.5,
+    max_seq_length: int | None = None,
+    revision: str | None = None,
+    backend: str = "torch",
+    device: str | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "auto",
+    no_encode: bool = False,
+    on_progress: Callable[[EncodeProgress], None] | None = None,
+) -> Predictions:
+    """Label every row with a finetuned sequence-classification checkpoint and keep its logits.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    model : str, optional
+        A folder or a Hugging Face name; by default the store's only space of logits is used.
+    corpus : str, optional
+        Name of the corpus; by default the only corpus, or ``train``.
+    space : str, optional
+        Start of the key of a stored space of logits.
+    gold : str, optional
+        Column to compare with.
+    mapping : sequence of str
+        ``VALUE=LABEL`` pairs: the label that a value of the column stands for.
+    scores : bool
+        Add a column with the probability of each label.
+    threshold : float
+        Lowest probability at which a sigmoid head gives a label.
+    max_seq_length : int, optional
+        Number of tokens at which a text is cut off.
+    revision, backend, device, batch_size, precision, no_encode, on_progress
+        As in `encode`.
+
+    Returns
+    -------
+    Predictions
+        The rows and columns of the corpus, then ``Predicted_Labels`` and ``probability``; a regression head gives
+        ``Predicted_Value`` instead.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint has no classification head, or weights are missing.
+    NotFoundError
+        If no space of logits matches, or more than one does.
+    UsageError
+        If the threshold is not between 0 and 1, or both `model` and `space` are given.
+    InputError
+        If `gold` is given and the head does not choose one label.
+    """
+    if model is not None and space is not None:
+        raise UsageError("expected a model or a space of logits, found both")
+    table = now.corpus(corpus)
+    if model is not None:
+        encoded = encode(
+            now,
+            model,
+            corpus=table.name,
+            options=EncoderOptions(output="logits", max_seq_length=max_seq_length),
+            revision=revision,
+            backend=backend,
+            device=device,
+            batch_size=batch_size,
+            precision=precision,
+            no_encode=no_encode,
+            on_progress=on_progress,
+        )
+        now, space = now.reload(), encoded.space  # for its logits; rows added meanwhile have none
+    vectors, head = _logits(now, space)
+    if not 0 < threshold < 1:
+        raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
+    gold_values = table.column(gold).to_pylist() if gold else None
+    gold_map = parse_map(mapping, head.names)
+    if gold and (head.is_multilabel or head.activation == "identity"):
+        kind = "any number of labels" if head.is_multilabel else "a number"
+        raise InputError(f"this checkpoint gives a row {kind}: expected one label of several to compare with {gold!r}")
+    unique, row_of = np.unique(table.positions(), return_inverse=True)
+    vectors.require(unique, table.name)
+    logits = vectors.at(unique, table.name)
+    columns, share, best = _columns(head, logits, row_of, threshold, scores=scores)
+    report = None
+    if gold_values is not None and best is not None:
+        report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map)
+    return Predictions(table, columns, share, report, title=f"{now.name}: {table.name} by {vectors.record.model}")
+
+
+def _logits(now: Snapshot, selector: str | None) -> tuple[Space, Head]:
+    """Return the space of logits whose key starts with `selector`, and its head."""
+    found = [space for space in now.spaces if space.record.head and space.key.startswith(selector or "")]
+    if not found:
+        raise NotFoundError(f"{now.root} has no such logits yet: run `embedstore classify STORE -m CHECKPOINT`")
+    if len(found) > 1:
+        shown = ", ".join(f"{space.key[:12]} ({space.record.model})" for space in found)
+        raise NotFoundError(f"expected one space of logits, found {len(found)}: choose one of {shown}")
+    head = found[0].record.head
+    assert head is not None
+    return found[0], head
+
+
+def _columns(
+    head: Head,
+    logits: npt.NDArray[np.float32],
+    text_of_row: npt.NDArray[np.int64],
+    threshold: float,
+    *,
+    scores: bool,
+) -> tuple[dict[str, pa.Array], dict[str, float], npt.NDArray[np.int64] | None]:
+    """Return the new columns, the share of each label, and each row's label if the head chooses one of several."""
+    if head.activation == "identity":
+        return {"Predicted_Value": pa.array(logits[text_of_row, 0])}, {}, None
+    probabilities = head.probabilities(logits)  # per distinct text
+    best: npt.NDArray[np.int64] | None = None
+    if head.is_multilabel:
+        chosen = probabilities >= threshold
+        names = np.array(head.names, dtype=object)
+        labels = pa.array(["|".join(names[row]) for row in chosen], type=pa.string()).take(pa.array(text_of_row))
+        probability = probabilities.max(axis=1)
+        share = chosen[text_of_row].mean(axis=0) if len(text_of_row) else np.zeros(len(names))
+        shares = dict(zip(head.names, share.tolist(), strict=True))
+    else:
+        of_text = probabilities.argmax(axis=1)
+        if len(head.labels) == 1:
+            of_text = (probabilities[:, 1] >= threshold).astype(np.int64)
+        probability = probabilities[np.arange(len(of_text)), of_text]
+        best = of_text[text_of_row]
+        labels, shares = coded(best, head.names), shares_of(best, head.names)
+    columns: dict[str, pa.Array] = {"Predicted_Labels": labels, "probability": pa.array(probability[text_of_row])}
+    if scores:
+        columns |= {f"probability_{name}": pa.array(probabilities[text_of_row, i]) for i, name in enumerate(head.names)}
+    return columns, shares, best

@@ -1,0 +1,280 @@
+"""Find rows whose given label is likely wrong, by confident learning on out-of-fold probabilities.
+
+Northcutt, Jiang & Chuang (2021), "LabelErrors Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, section 3.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.values import value_text
+from embedstore.corpora.rows import id_array
+from embedstore.errors import InputError, UsageError
+from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.targets import LabelledRows, Target, read_target
+from embedstore.tables.result import TableResult
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["Doubts", "LabelErrors", "find_doubts", "find_label_errors"]
+
+_TOLERANCE = 1e-6  # rounding can put the mean of equal probabilities slightly above them
+
+
+@dataclass(frozen=True, slots=True)
+class LabelErrors:
+    """The result of confident learning on numbered classes.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (doubtful,), int64
+        Numbers of the doubtful rows, lowest confidence first.
+    suggested : ndarray of shape (doubtful,), int64
+        The suggested class of each doubtful row.
+    confidence : ndarray of shape (doubtful,), float32
+        Out-of-fold probability of the given class, from 0 to 1.
+    margin : ndarray of shape (doubtful,), float32
+        The confidence minus the largest probability of another class, from -1 to 0.
+    accuracy : float
+        Share of all rows whose given class is the most probable one, from 0 to 1.
+    noise : float
+        Estimated share of wrong labels among all rows, from 0 to 1.
+    notes : tuple of str
+        A note if a solver stopped early.
+    """
+
+    rows: npt.NDArray[np.int64]
+    suggested: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float32]
+    margin: npt.NDArray[np.float32]
+    accuracy: float
+    noise: float
+    notes: tuple[str, ...] = ()
+
+
+class Doubts(TableResult):
+    """Rows of a corpus whose given label is likely wrong, most doubtful first.
+
+    The table has the columns id, given, suggested, confidence, margin (both float32) and text.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (doubtful,), int64
+        Numbers of the rows in the corpus, from 0.
+    given, suggested : list of str
+        The given label and the suggested label of each row.
+    confidence : ndarray of shape (doubtful,), float32
+        Out-of-fold probability of the given label, from 0 to 1; ascending.
+    margin : ndarray of shape (doubtful,), float32
+        The confidence minus the largest probability of another label, from -1 to 0.
+    accuracy : float
+        Share of the checked rows whose given label is the most probable one, from 0 to 1.
+    noise : float
+        Estimated share of wrong labels among the checked rows, from 0 to 1. Labels that the vectors can't separate
+        count as wrong too: at an accuracy of 0.9 the estimate is close, at 0.6 it is far too high.
+    checked : int
+        Number of rows checked.
+    """
+
+    def __init__(
+        self,
+        found: LabelErrors,
+        *,
+        rows: npt.NDArray[np.int64],
+        given: list[str],
+        suggested: list[str],
+        ids: pa.Array,
+        texts: list[str],
+        checked: int,
+        notes: tuple[str, ...],
+    ) -> None:
+        self.rows = rows
+        self.given = given
+        self.suggested = suggested
+        self.confidence = found.confidence
+        self.margin = found.margin
+        self.accuracy = found.accuracy
+        self.noise = found.noise
+        self.checked = checked
+        columns = {
+            "id": ids,
+            "given": pa.array(given, pa.string()),
+            "suggested": pa.array(suggested, pa.string()),
+            "confidence": pa.array(found.confidence),
+            "margin": pa.array(found.margin),
+            "text": pa.array(texts, pa.string()),
+        }
+        super().__init__(pa.table(columns), notes)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of checked and of doubtful rows, the accuracy and the noise."""
+        return {"rows": self.checked, "doubtful": len(self), "accuracy": self.accuracy, "noise": self.noise}
+
+
+def find_doubts(
+    now: Snapshot,
+    target: str,
+    *,
+    corpus: str | None = None,
+    space: str | None = None,
+    folds: int = 5,
+    C: float = 1.0,  # noqa: N803
+    max_iter: int = 1000,
+    random_state: int = 42,
+    drop_missing: bool = False,
+) -> Doubts:
+    """Find the rows of a corpus whose given label is likely wrong.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    target : str
+        The column of labels, or "annotations".
+    corpus, space : str, optional
+        Name of the corpus; key or model of the vectors.
+    folds : int
+        Number of folds; a model trained on the other folds judges each fold. Equal texts are in one fold.
+    C : float
+        Inverse strength of the L2 penalty, as in scikit-learn.
+    max_iter : int
+        Maximum number of solver iterations.
+    random_state : int
+        Seed of the folds and of sampling.
+    drop_missing : bool
+        Leave out rows without a label instead of raising an error.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two folds, or `C` is not above 0.
+    InputError
+        If rows lack the target, if it has one class or looks continuous, or if a class has fewer distinct texts than
+        `folds`.
+    ModelRequiredError
+        If a text has no vector yet.
+    """
+    if folds < 2:
+        raise UsageError(f"expected at least 2 folds, found {folds}")
+    options = TrainOptions(C=C, max_iter=max_iter, random_state=random_state, drop_missing=drop_missing)
+    labelled = Target.of(now, target, corpus, drop_missing=drop_missing)
+    table = labelled.table
+    vectors = now.embeddings(space, [table])
+    given, notes = _drop_empty_texts(read_target(labelled), table.positions(), now.texts.empty)
+    classes, y = given.classes(target)
+    names = [value_text(value) for value in classes]
+    # Each fold trains on a copy of its rows, so this takes twice the memory of training on all rows.
+    chosen, more = rows_that_fit(len(given.rows), 2 * vectors.dimension, options)
+    rows, y = given.rows[chosen], y[chosen]
+    positions = table.positions()[rows]
+    _require_texts(y, positions, names, folds)
+    found = find_label_errors(vectors.at(positions, table.name), y, positions, folds=folds, options=options)
+    doubtful = rows[found.rows]
+    return Doubts(
+        found,
+        rows=doubtful,
+        given=[names[i] for i in y[found.rows]],
+        suggested=[names[i] for i in found.suggested],
+        ids=id_array(table.ids_at(doubtful)),
+        texts=now.texts.at(table.positions()[doubtful]),
+        checked=len(rows),
+        notes=tuple(dict.fromkeys(given.notes + notes + more + found.notes)),
+    )
+
+
+def _drop_empty_texts(
+    given: LabelledRows, positions: npt.NDArray[np.int64], empty: int
+) -> tuple[LabelledRows, tuple[str, ...]]:
+    """Return the rows that have a text, and a note on the rows left out."""
+    filled = positions[given.rows] != empty
+    if filled.all():
+        return given, ()
+    note = f"rows without a text, which nothing can be told of, are left out: {np.count_nonzero(~filled):,}"
+    return replace(given, rows=given.rows[filled], codes=given.codes[filled]), (note,)
+
+
+def _require_texts(y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], names: list[str], folds: int) -> None:
+    different = np.unique(np.stack([y, groups]), axis=1)[0]
+    counts = np.bincount(different, minlength=len(names))
+    fewest = int(counts.argmin())
+    if counts[fewest] < folds:
+        raise InputError(
+            f"expected at least {folds} rows of each class with different texts, found {counts[fewest]} of "
+            f"{names[fewest]!r}: add rows of it, leave it out, or use fewer folds"
+        )
+
+
+def find_label_errors(
+    vectors: npt.NDArray[np.float32],
+    y: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    *,
+    folds: int,
+    options: TrainOptions,
+) -> LabelErrors:
+    """Find the rows whose given class is likely wrong, from their vectors.
+
+    The threshold of a class is its mean probability over the rows that are given this class. Among the classes that
+    reach their threshold in a row, the most probable one is suggested. A row is doubtful if the suggested class and
+    the most probable class both differ from the given one. Rows are ranked by the probability of the given class: with
+    four classes this ranks planted errors better than the margin does (`benchmarks/doubts.py`); with two classes both
+    give the same order.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, dim), float32
+        The vectors of the rows.
+    y : ndarray of shape (n,), int64
+        Given classes, numbered from 0 without gaps.
+    groups : ndarray of shape (n,), int64
+        Group of each row; a group stays in one fold.
+    folds : int
+        Number of folds; each class needs at least as many groups.
+    options : TrainOptions
+        Penalty, iterations, seed.
+    """
+    probabilities, notes = _out_of_fold(vectors, y, groups, folds, options)
+    every = np.arange(len(y))
+    own = probabilities[every, y]
+    rows_of_class = np.bincount(y)
+    thresholds = np.bincount(y, weights=own) / rows_of_class
+    best = probabilities.argmax(axis=1)
+    confidents = np.where(probabilities >= thresholds - _TOLERANCE, probabilities, np.float32(-1))
+    suggested = confidents.argmax(axis=1)
+    counted = confidents[every, suggested] >= 0
+    doubtful = np.flatnonzero(counted & (suggested != y) & (best != y))
+    ranked = doubtful[np.argsort(own[doubtful], kind="stable")]
+    noise = _noise(y[counted], suggested[counted], rows_of_class)
+    margin = own[ranked] - probabilities[ranked, best[ranked]]
+    return LabelErrors(ranked, suggested[ranked], own[ranked], margin, float(np.mean(best == y)), noise, notes)
+
+
+def _out_of_fold(
+    vectors: npt.NDArray[np.float32],
+    y: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    folds: int,
+    options: TrainOptions,
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return each row's class probabilities, shape (n, classes), from a model that was not trained on its text."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    probabilities = np.zeros((len(y), int(y.max()) + 1), dtype=np.float32)
+    notes: tuple[str, ...] = ()
+    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=options.random_state)
+    for learnt, judged in parts.split(vectors, y, groups):
+        fitted = fit(vectors[learnt], y[learnt], options)
+        notes = notes or fitted.notes
+        probabilities[judged[:, None], fitted.model.classes_] = fitted.model.predict_proba(vectors[judged])
+    return probabilities, notes
+
+
+def _noise(y: npt.NDArray[np.int64], suggested: npt.NDArray[np.int64], rows_of_class: npt.NDArray[np.int64]) -> float:
+    """Return the off-diagonal share of the confident joint, with its rows scaled to the sizes of the given classes."""
+    joint = np.zeros((len(rows_of_class), len(rows_of_class)))
+    np.add.at(joint, (y, suggested), 1)
+    right = np.maximum(joint.diagonal(), 1)  # as in cleanlab: without a confident row, a class is not all wrong
+    wrong = joint.sum(axis=1) - joint.diagonal()
+    return float(np.sum(rows_of_class * wrong / (right + wrong)) / rows_of_class.sum())

@@ -1,0 +1,62 @@
+"""Make a label set from a column: each value is a label, described by its most typical texts."""
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.unit import unit_rows
+from embedstore.core.values import value_text
+from embedstore.labels.label_set import LabelSet
+from embedstore.learning.targets import Target, read_target
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["label_set_from_column"]
+
+_NEAR_DUPLICATE = 0.95  # cosine similarity at which two examples of a label count as near-duplicates
+
+
+def label_set_from_column(
+    now: Snapshot, target: str, *, count: int = 5, corpus: str | None = None, space: str | None = None
+) -> LabelSet:
+    """Make a label set from a column: each value is a label, described by its most typical texts.
+
+    Typical texts lie far in the direction from the mean of all rows to the mean of the value's rows. Near-duplicates
+    are skipped.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    target : str
+        A column of classes, or "annotations".
+    count : int
+        Number of texts per value.
+    corpus, space : str, optional
+        Name of the corpus; key or model of the vectors.
+    """
+    labelled = Target.of(now, target, corpus, drop_missing=True)
+    table = labelled.table
+    space_used = now.embeddings(space, [table])
+    given = read_target(labelled)
+    classes, y = given.classes(target)
+    positions = table.positions()[given.rows]
+    vectors = unit_rows(space_used.at(positions, table.name))
+    middle = vectors.mean(axis=0)
+    texts = []
+    for number, value in enumerate(classes):
+        mine = np.flatnonzero(y == number)
+        typical = vectors[mine] @ (vectors[mine].mean(axis=0) - middle)
+        best = _skip_near_duplicates(vectors[mine], np.argsort(-typical, kind="stable"), count)
+        found = [text for text in now.texts.at(positions[mine[best]]) if text.strip()]
+        texts.append(tuple(found) or (value_text(value),))
+    return LabelSet(tuple(value_text(value) for value in classes), tuple(texts), name=target)
+
+
+def _skip_near_duplicates(vectors: npt.NDArray[np.float32], order: npt.NDArray[np.int64], count: int) -> list[int]:
+    """Return the first `count` rows in the given order, skipping near-duplicates of rows already taken."""
+    taken: list[int] = []
+    for row in order.tolist():
+        if len(taken) == count:
+            break
+        if not taken or float((vectors[taken] @ vectors[row]).max()) < _NEAR_DUPLICATE:
+            taken.append(row)
+    return taken

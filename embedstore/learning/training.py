@@ -1,0 +1,186 @@
+"""Train a probe (a logistic regression on frozen vectors) and test it on other rows."""
+
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.names import check_name
+from embedstore.core.values import value_text
+from embedstore.errors import InputError
+from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.probe import Probe, save_probe
+from embedstore.learning.targets import Split, Target, split_rows
+from embedstore.reports.metrics import Report, report
+from embedstore.storage import files
+from embedstore.tables.result import TableResult
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["Trained", "train"]
+
+logger = logging.getLogger(__name__)
+
+_CURVE = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000)
+
+
+class Trained(TableResult):
+    """A trained probe and its test figures; the table has a row per class: class, precision, recall, f1, rows.
+
+    Attributes
+    ----------
+    probe : Probe
+        The trained probe.
+    report : Report
+        Figures on the test rows.
+    cv_scores : tuple of float
+        Accuracy on each fold of the cross-validation; empty without one.
+    curve : tuple of (int, float)
+        Numbers of randomly drawn training rows, each with the accuracy on the test rows.
+    """
+
+    def __init__(
+        self,
+        probe: Probe,
+        report: Report,
+        cv_scores: tuple[float, ...] = (),
+        notes: tuple[str, ...] = (),
+        curve: tuple[tuple[int, float], ...] = (),
+    ) -> None:
+        super().__init__(report.table(), notes)
+        self.probe = probe
+        self.report = report
+        self.cv_scores = cv_scores
+        self.curve = curve
+
+    def summary(self) -> dict[str, Any]:
+        """Return the probe's description and figures as a JSON object."""
+        return {**self.probe.description, "cv_scores": self.cv_scores, "report": self.report.to_json()}
+
+    def plot(self, path: str | Path) -> None:
+        """Draw the confusion matrix, and the curve if there is one, to a .png, .svg or .html file."""
+        from embedstore.reports.pictures import Confusion, Curve, Panel, draw
+
+        panels: list[Panel] = [Confusion(self.report.classes, self.report.confusion)]
+        if self.curve:
+            counts, accuracies = (np.array(part, dtype=float) for part in zip(*self.curve, strict=True))
+            axes = ("training rows", "accuracy on the test rows")
+            panels.append(Curve(["LogReg"], counts, accuracies[None], axes, log=True))
+        said = self.probe.description
+        title = f"{said['target']}: accuracy {self.report.accuracy:.3f} on {said['tested_on']}"
+        draw(Path(path), panels, title)
+
+
+def train(
+    now: Snapshot,
+    target: str,
+    *,
+    corpus: str | None = None,
+    test_corpus: str | None = None,
+    space: str | None = None,
+    name: str | None = None,
+    options: TrainOptions | None = None,
+) -> Trained:
+    """Train a logistic regression on a column and keep it as a probe.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    target : str
+        The column to predict, or "annotations".
+    corpus, test_corpus : str, optional
+        Corpora to train and to test on; without a test corpus a stratified share of the rows is held out.
+    space : str, optional
+        Key or model of the vectors.
+    name : str, optional
+        Name of the probe; by default the name of the target.
+    options : TrainOptions, optional
+        Penalty, iterations, folds, split, seed.
+
+    Returns
+    -------
+    Trained
+        The ``probe``, the ``report`` on the test rows, ``cv_scores``, ``curve`` and ``notes``.
+
+    Raises
+    ------
+    InputError
+        If rows lack the target, or if it has one class or looks continuous.
+    """
+    probe_name = check_name("probe", name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe")
+    options = options or TrainOptions()
+    learnt, tested = Target.pair(now, target, corpus, test_corpus, options)
+    options = replace(options, drop_missing=learnt.drop_missing)
+    tables = [learnt.table, tested.table] if tested else [learnt.table]
+    vectors_of = now.space(space, covering=tables)
+    split = split_rows(learnt, tested, options)
+    test_vectors = vectors_of.at(split.test_positions, tables[-1].name)
+    chosen, notes = rows_that_fit(len(split.y), vectors_of.dimension, options)
+    vectors, y = vectors_of.at(split.train_positions[chosen], learnt.table.name), split.y[chosen]
+    cv_scores = _cross_validated(vectors, y, options)
+    fitted = fit(vectors, y, options)
+    description = {
+        "target": target,
+        "corpus": learnt.table.name,
+        "rows": len(chosen),
+        "tested_on": split.tested_on,
+        **options.describe(),
+    }
+    coef, intercept = (array.astype(np.float64) for array in (fitted.model.coef_, fitted.model.intercept_))
+    probe = Probe(split.classes, coef, intercept, vectors_of.key, description)
+    found = _tested(probe, split, test_vectors)
+    description |= {"accuracy": found.accuracy, "macro_f1": found.macro_f1, "test_rows": found.rows}
+    curve = _curve(vectors, y, split, test_vectors, found.accuracy, options) if options.curve else ()
+    try:
+        save_probe(now.root, probe_name, probe)
+    except OSError as error:
+        if not files.denied(error):
+            raise
+        logger.warning("%s can't be written to: the probe is not kept", now.root)
+    return Trained(probe, found, cv_scores, split.notes + notes + fitted.notes, curve)
+
+
+def _tested(probe: Probe, split: Split, vectors: npt.NDArray[np.float32]) -> Report:
+    best = probe.probabilities(vectors).argmax(axis=1)
+    return report(split.given, [value_text(probe.classes[i]) for i in best])
+
+
+def _cross_validated(
+    vectors: npt.NDArray[np.float32], y: npt.NDArray[np.int64], options: TrainOptions
+) -> tuple[float, ...]:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+    if options.cv is None:
+        return ()
+    smallest = int(np.bincount(y).min())
+    if smallest < options.cv:
+        raise InputError(f"expected at least {options.cv} rows of each class for --cv {options.cv}, found {smallest}")
+    model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
+    folds = StratifiedKFold(options.cv, shuffle=True, random_state=options.random_state)
+    return tuple(cross_val_score(model, vectors, y, cv=folds).tolist())
+
+
+def _curve(
+    vectors: npt.NDArray[np.float32],
+    y: npt.NDArray[np.int64],
+    split: Split,
+    test_vectors: npt.NDArray[np.float32],
+    accuracy: float,
+    options: TrainOptions,
+) -> tuple[tuple[int, float], ...]:
+    """Return the test accuracy after training on 10, 25, 50, … rows and on all rows."""
+    shuffled = np.random.default_rng(options.random_state).permutation(len(y))
+    numbers = {value_text(value): number for number, value in enumerate(split.classes)}
+    given = np.array([numbers.get(value, -1) for value in split.given])
+    points = []
+    for count in _CURVE:
+        rows = shuffled[:count]
+        if count < len(y) and len(np.unique(y[rows])) > 1:
+            smaller = fit(vectors[rows], y[rows], options).model
+            points.append((count, float(np.mean(smaller.predict(test_vectors) == given))))
+    return (*points, (len(y), accuracy))

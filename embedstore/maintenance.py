@@ -1,0 +1,335 @@
+"""Maintain a store: describe it, verify every byte, repair it, remove unlisted files."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.annotations.log import read_part
+from embedstore.core.settings import Home
+from embedstore.corpora.rows import Corpus
+from embedstore.corpora.texts import Texts
+from embedstore.errors import DamagedStoreError
+from embedstore.storage import files
+from embedstore.storage.manifest import commit, load, manifest_files
+from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.segments import (
+    check_size,
+    forget_maps,
+    map_dataset,
+    read_texts,
+    segment_keys,
+    text_key,
+    write_texts,
+    write_vectors,
+)
+from embedstore.storage.state import Manifest
+from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
+
+__all__ = ["GcReport", "VerifyReport", "describe", "gc", "repair", "verify"]
+
+_FOLDERS = ("texts", "vectors", "corpora", "index", "probes", "annotations")
+_NORM_TOLERANCE = {"<f4": 1e-3, "<f2": 5e-3}
+_MERGED_BELOW = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The result of `verify`: files and bytes read, one line per fault, and the damaged files' paths in the store."""
+
+    files: int
+    size: int
+    faults: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """The result of `gc`: paths and bytes removed (or to be removed), and the number of merged query segments."""
+
+    removed: tuple[str, ...]
+    size: int
+    merged: int
+
+
+def verify(now: Snapshot, *, on_file: Callable[[FileRecord], None] | None = None) -> VerifyReport:
+    """Read every byte of a store and check it against the manifest.
+
+    The checks: each file has its hash; each text has its key; vectors are finite, and of unit length if the space is
+    normalised; rows point to existing texts; annotations can be read.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    on_file : callable, optional
+        Called with each file's record before the file is read.
+    """
+    return _checked(now.root, now.manifest, on_file)
+
+
+def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], None] | None = None) -> VerifyReport:
+    faults: list[str] = []
+    size = 0
+    sound: set[str] = set()
+    damaged: list[str] = []
+    for file in manifest.files():
+        if on_file:
+            on_file(file)
+        size += file.size
+        try:
+            if files.file_sha256(check_size(root, file)) != file.sha256:
+                raise DamagedStoreError(f"{root / file.path} was altered: its hash does not fit")
+            sound.add(file.path)
+        except (DamagedStoreError, OSError) as error:
+            faults.append(str(error))
+            damaged.append(file.path)
+    for check, file in _content_checks(root, manifest):
+        if file.path in sound and (fault := check()):
+            faults.append(f"{root / file.path}: {fault}")
+            damaged.append(file.path)
+    return VerifyReport(len(manifest.files()), size, tuple(faults), tuple(dict.fromkeys(damaged)))
+
+
+def repair(home: Home) -> tuple[str, ...]:
+    """Remove damaged files that can be made again from the manifest, and return their paths in the store.
+
+    The next `encode` makes vectors again; labels and queries are encoded again at their next use; `index` and `train`
+    make indexes and probes again. Texts, tables and annotations can't be made again: they stay listed and damaged.
+
+    Parameters
+    ----------
+    home : Home
+        The store.
+    """
+    root = home.root
+    with files.lock(root / ".lock", exclusive=True):
+        damaged = set(_checked(root, load(root)).damaged)
+
+        def change(base: Manifest) -> Manifest:
+            gone = {text.file.sha256 for text in base.queries if text.file.path in damaged}
+            spaces = {
+                key: replace(
+                    space,
+                    segments={
+                        text: segment
+                        for text, segment in space.segments.items()
+                        if segment.file.path not in damaged and text not in gone
+                    },
+                )
+                for key, space in base.spaces.items()
+            }
+            held = {text for space in spaces.values() for text in space.segments}
+            return replace(
+                base,
+                spaces=spaces,
+                queries=tuple(text for text in base.queries if text.file.sha256 in held),
+                indexes={
+                    key: record
+                    for key, record in base.indexes.items()
+                    if record.file.path not in damaged
+                    and set(record.covers) <= {segment.file.sha256 for segment in spaces[key].segments.values()}
+                },
+                probes={
+                    name: record
+                    for name, record in base.probes.items()
+                    if damaged.isdisjoint((record.arrays.path, record.description.path))
+                },
+            )
+
+        before = {file.path for file in load(root).files()}
+        after = {file.path for file in commit(root, change).files()}
+        return tuple(sorted(before - after))
+
+
+def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[], str], FileRecord]]:
+    for text in (*manifest.texts, *manifest.queries):
+        yield lambda text=text: _text_fault(root, text), text.file  # type: ignore[misc]
+    counts = {text.file.sha256: text.count for text in (*manifest.texts, *manifest.queries)}
+    for space in manifest.spaces.values():
+        for sha256, segment in space.segments.items():
+            expected = (counts.get(sha256, -1), space.dimension)
+            yield (
+                lambda segment=segment, space=space, expected=expected: _vector_fault(root, segment, space, expected),  # type: ignore[misc]
+                segment.file,
+            )
+    texts = len(Texts(root, manifest.texts))
+    for name, record in manifest.corpora.items():
+        for part in record.parts:
+            corpus = Corpus(root, name, replace(record, parts=(part,)))
+            yield lambda corpus=corpus, part=part: _corpus_fault(corpus, part.rows, texts), part.file  # type: ignore[misc]
+    for answers in manifest.annotations:
+        yield lambda answers=answers: _answers_fault(root, answers), answers.file  # type: ignore[misc]
+
+
+def _answers_fault(root: Path, part: AnnotationPart) -> str:
+    try:
+        read_part(root, part)
+    except DamagedStoreError as error:
+        return str(error).removeprefix(f"{root / part.file.path} ")
+    return ""
+
+
+def _text_fault(root: Path, text: TextSegment) -> str:
+    offset = map_dataset(root, text.file, text.offset)
+    if offset[0] != 0 or (np.diff(offset.astype(np.int64)) < 0).any() or offset[-1] != text.text.shape[0]:
+        return "text offsets do not rise from 0 to the end"
+    keys = b"".join(text_key(value) for value in read_texts(root, text))
+    return "" if keys == segment_keys(root, text).tobytes() else "a text does not have its key"
+
+
+def _vector_fault(root: Path, segment: VectorSegment, space: SpaceRecord, expected: tuple[int, int]) -> str:
+    if segment.vectors.shape != expected:
+        return f"has vectors of shape {segment.vectors.shape}, expected {expected}"
+    vectors = np.asarray(map_dataset(root, segment.file, segment.vectors), dtype=np.float32)
+    if not np.isfinite(vectors).all():
+        return "holds numbers that are not finite"
+    tolerance = _NORM_TOLERANCE[segment.vectors.dtype]
+    if space.spec.normalized and (np.abs(np.linalg.norm(vectors, axis=1) - 1) > tolerance).any():
+        return "holds vectors that are not of unit length"
+    return ""
+
+
+def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
+    positions = corpus.positions()
+    if len(positions) != rows:
+        return f"holds {len(positions)} rows, expected {rows}"
+    return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"
+
+
+def gc(home: Home, *, dry_run: bool = False) -> GcReport:
+    """Merge small query segments, then remove the files that the newest manifest does not list.
+
+    Waits for running writers and readers, and blocks new ones (exclusive lock).
+
+    Parameters
+    ----------
+    home : Home
+        The store.
+    dry_run : bool
+        Only report the files; remove and merge nothing.
+    """
+    root = home.root
+    if dry_run:
+        return _sweep(root, load(root), merged=0, dry_run=True)
+    with files.lock(root / ".lock", exclusive=True):
+        merged = _merge_queries(root, load(root))
+        return _sweep(root, load(root), merged=merged, dry_run=False)
+
+
+def _sweep(root: Path, manifest: Manifest, *, merged: int, dry_run: bool) -> GcReport:
+    listed = {root / file.path for file in manifest.files()}
+    newest = manifest_files(root)[-1][1]
+    present = [path for folder in _FOLDERS for path in (root / folder).glob("*")]
+    present += [path for path in root.iterdir() if path.name.startswith((files.TEMP_PREFIX, "manifest-"))]
+    removed, size = [], 0
+    for path in sorted(present):
+        if path in listed or path == newest or path.is_dir():
+            continue
+        size += path.lstat().st_size
+        removed.append(path.relative_to(root).as_posix())
+        if not dry_run:
+            path.unlink()
+    forget_maps()
+    return GcReport(tuple(removed), size, merged)
+
+
+def _merge_queries(root: Path, manifest: Manifest) -> int:
+    """Merge small query segments covered by the same spaces; return the number of segments merged."""
+    covered_by: dict[tuple[str, ...], list[TextSegment]] = {}
+    for text in manifest.queries:
+        if text.count < _MERGED_BELOW:
+            keys = tuple(key for key, space in manifest.spaces.items() if text.file.sha256 in space.segments)
+            covered_by.setdefault(keys, []).append(text)
+    merged = 0
+    for keys, group in covered_by.items():
+        if len(group) > 1:
+            manifest = _merge_group(root, manifest, keys, group)
+            merged += len(group)
+    if merged:
+        commit(root, lambda base: replace(manifest, sequence=base.sequence))
+    return merged
+
+
+def _merge_group(root: Path, manifest: Manifest, keys: tuple[str, ...], group: list[TextSegment]) -> Manifest:
+    place: dict[str, tuple[int, int]] = {}
+    for number, text in enumerate(group):
+        for row, value in enumerate(read_texts(root, text)):
+            place.setdefault(value, (number, row))
+    whole = write_texts(root, list(place))
+    gone = {text.file.sha256 for text in group}
+    spaces = dict(manifest.spaces)
+    for key in keys:
+        space = spaces[key]
+        parts = [space.segments[text.file.sha256] for text in group]
+        vectors = np.concatenate(
+            [map_dataset(root, parts[n].file, parts[n].vectors)[row : row + 1] for n, row in place.values()]
+        )
+        file, dataset = write_vectors(root, vectors, encoder_key=key, texts=whole.file.sha256)
+        segments = {text: segment for text, segment in space.segments.items() if text not in gone}
+        segments[whole.file.sha256] = VectorSegment(file, dataset, 0, parts[0].provenance)
+        spaces[key] = replace(space, segments=segments)
+    queries = tuple(text for text in manifest.queries if text.file.sha256 not in gone)
+    return replace(manifest, queries=(*queries, whole), spaces=spaces)
+
+
+def describe(now: Snapshot) -> dict[str, Any]:
+    """Return the store's contents as a JSON object: corpora, spaces, indexes, probes and sizes (bytes)."""
+    manifest, texts = now.manifest, len(now.texts)
+    spaces = []
+    for key, record in manifest.spaces.items():
+        space = Space(now.texts, record)
+        spaces.append(
+            {
+                "key": key,
+                "model": space.record.model,
+                "revision": space.record.revision,
+                "dimension": space.dimension,
+                "texts": space.count,
+                "queries": sum(q.count for q in manifest.queries if q.file.sha256 in space.record.segments),
+                "coverage": space.count / texts if texts else 1.0,
+                "truncated": space.truncated,
+                "bytes": sum(s.file.size for s in space.record.segments.values()),
+                "spec": space.spec.to_json(),
+                "query_prompt": space.record.query_prompt,
+                "head": space.record.head.to_json() if space.record.head else None,
+                "provenance": [p.to_json() for p in space.record.provenance],
+            }
+        )
+    corpora = [
+        {
+            "name": table.name,
+            "rows": len(table),
+            "distinct_texts": _distinct(table.positions(), texts),
+            "empty": sum(part.empty for part in table.record.parts),
+            "text": table.record.template,
+            "id": table.record.id_column or None,
+            "columns": table.schema.names,
+        }
+        for table in now.corpora
+    ]
+    return {
+        "path": str(now.root),
+        "sequence": manifest.sequence,
+        "texts": texts,
+        "segments": len(manifest.texts),
+        "bytes": sum(file.size for file in manifest.files()),
+        "corpora": corpora,
+        "spaces": spaces,
+        "indexes": [
+            {"space": key, "kind": record.kind, "texts": record.count, "bytes": record.file.size}
+            for key, record in manifest.indexes.items()
+        ],
+        "annotations": sum(part.count for part in manifest.annotations),
+        "probes": [{"name": name, "space": record.space} for name, record in manifest.probes.items()],
+    }
+
+
+def _distinct(positions: npt.NDArray[np.int64], texts: int) -> int:
+    seen = np.zeros(max(texts, 1 + positions.max(initial=-1)), dtype=bool)
+    seen[positions] = True
+    return int(np.count_nonzero(seen))

@@ -1,0 +1,131 @@
+"""The result of tagging and prediction: a corpus' rows and columns, with new columns."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.corpora.rows import POSITION, Corpus
+from embedstore.reports.calibration import Reliability
+from embedstore.reports.metrics import Report
+from embedstore.tables.result import Result
+
+__all__ = ["Predictions", "coded", "shares_of"]
+
+logger = logging.getLogger(__name__)
+
+
+def coded(
+    numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...], chosen: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Return `values[numbers]` as a column of 4 bytes per row, null where `chosen` is False."""
+    mask = None if chosen is None else ~chosen
+    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False), mask=mask), pa.array(values))
+
+
+def shares_of(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> dict[str, float]:
+    """Return the share of rows with each value, in the order of `values`."""
+    counts = np.bincount(numbers, minlength=len(values)) / max(1, len(numbers))
+    return dict(zip(map(str, values), counts.tolist(), strict=True))
+
+
+class Predictions(Result):
+    """The rows and columns of a corpus in order, followed by the new columns.
+
+    A corpus column with the name of a new one is renamed to ``NAME_input``.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The corpus.
+    columns : mapping of str to Array
+        The new columns, one value per row.
+    shares : mapping of str to float
+        Share of rows of each label.
+    report : Report or None
+        Metrics against a gold column.
+    notes : tuple of str
+        Notes to the user about the columns.
+    reliability : Reliability or None
+        Accuracy of tags by confidence, if labels are known.
+    title : str
+        Title of a picture.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        columns: Mapping[str, pa.Array],
+        shares: Mapping[str, float],
+        report: Report | None = None,
+        *,
+        notes: tuple[str, ...] = (),
+        reliability: Reliability | None = None,
+        title: str = "",
+    ) -> None:
+        self.corpus = corpus
+        self.notes = notes
+        self.reliability = reliability
+        self.shares = dict(shares)
+        self.report = report
+        self.title = title
+        self._columns = columns
+        self._kept = []
+        for name in corpus.schema.names:
+            kept = name
+            while kept in columns or (kept != name and kept in corpus.schema.names):
+                kept += "_input"
+            if kept != name:
+                logger.warning("the table has a column %r of its own: it is given back as %r", name, kept)
+            self._kept.append(kept)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of all columns."""
+        kept = [pa.field(name, field.type) for name, field in zip(self._kept, self.corpus.schema, strict=True)]
+        return pa.schema(kept + [pa.field(name, _plain(column).type) for name, column in self._columns.items()])
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def column(self, name: str) -> pa.Array:
+        """Return a new column."""
+        return self._columns[name]
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Yield the rows in order, as tables of bounded size."""
+        start = 0
+        for batch in self.corpus.batches():
+            new = [_plain(column.slice(start, batch.num_rows)) for column in self._columns.values()]
+            start += batch.num_rows
+            yield pa.table([*batch.drop_columns([POSITION]).columns, *new], schema=self.schema)
+
+    def summary(self) -> dict[str, Any]:
+        """Return shares and metrics as a JSON object."""
+        found: dict[str, Any] = {"corpus": self.corpus.name, "rows": len(self), "shares": self.shares}
+        if self.report:
+            found["report"] = self.report.to_json()
+        if self.reliability:
+            found["calibration_error"] = self.reliability.error
+        if self.notes:
+            found["notes"] = self.notes
+        return found
+
+    def plot(self, path: str | Path) -> None:
+        """Draw shares, plus confusion and reliability if labels are known, to a .png, .svg or .html file."""
+        from embedstore.reports.pictures import Confusion, Panel, Shares, draw
+
+        panels: list[Panel] = [Shares(self.shares)]
+        if self.report:
+            panels.append(Confusion(self.report.classes, self.report.confusion))
+        if self.reliability:
+            panels.append(self.reliability)
+        draw(Path(path), panels, self.title)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

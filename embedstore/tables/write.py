@@ -1,0 +1,89 @@
+"""Write tables to files: a file appears whole or not at all."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from embedstore.errors import OutputError
+from embedstore.storage import files
+from embedstore.tables.base import find_format
+from embedstore.tables.formats import FORMATS
+
+__all__ = ["check_place", "output_format", "published", "spreadsheet_safe", "write_table"]
+
+_FORMULA = r"^([=+\-@\t\r\n])"
+
+
+def output_format(path: Path) -> str:
+    """Return the format for a file name, after a check that the file can be written.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is unknown, the folder is missing, or the path is a folder.
+    """
+    suffixes = {suffix: name for name, entry in FORMATS.items() for suffix in entry.writes}
+    format_ = suffixes.get(path.suffix.lower())
+    if format_ is None:
+        raise OutputError(f"can't tell the format of {path}: expected a name that ends in {', '.join(suffixes)}")
+    check_place(path)
+    return format_
+
+
+def check_place(path: Path) -> None:
+    """Raise an `OutputError` unless a file can be written at `path`: its folder exists, and `path` is no folder."""
+    if not path.parent.is_dir():
+        raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise OutputError(f"can't write {path}: it is a folder")
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """Yield a temp path beside `path`; rename it to `path` if the block ends without an error."""
+    try:
+        with files.staged(path.parent, path.suffix) as temp:
+            yield temp
+            files.replace(temp, path)
+    except PermissionError as error:
+        raise OutputError(f"can't write {path}: {error.strerror}") from error
+
+
+def write_table(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+    """Write tables of one schema, in order, to the file `path`; its suffix decides the format.
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written; an earlier file of that name stays unchanged.
+    """
+    format_ = find_format(output_format(path))
+    with published(path) as temp:
+        format_.write(tables, schema, temp)
+
+
+def spreadsheet_safe(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Iterator[pa.Table], pa.Schema]:
+    """Return the tables and the schema without texts that a spreadsheet program would read as a formula.
+
+    A text or column name that begins with one of ``= + - @``, a tab or a line break gets an apostrophe before it
+    (OWASP, "CSV Injection").
+    """
+    import pyarrow.compute as pc
+
+    names = [re.sub(_FORMULA, r"'\1", name) for name in schema.names]
+    schema = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+
+    def guarded() -> Iterator[pa.Table]:
+        for table in tables:
+            columns = [
+                pc.replace_substring_regex(column, _FORMULA, r"'\1")
+                if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+                else column
+                for column in table.columns
+            ]
+            yield pa.table(columns, schema=schema)
+
+    return guarded(), schema

@@ -1,0 +1,228 @@
+"""Tag the rows of a corpus: score, refine, blend examples, calibrate, threshold, report.
+
+Each step is a function of `embedstore.tagging.steps`; its result is the input of the next step.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.annotations.column import answered_rows, with_annotations
+from embedstore.corpora.rows import Corpus
+from embedstore.errors import InputError, UsageError
+from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.reports.gold import parse_map
+from embedstore.reports.predictions import Predictions, shares_of
+from embedstore.tagging.methods import TaggingMethod, find_method
+from embedstore.tagging.scored import Scored
+from embedstore.tagging.steps import Tags, blend_examples, confident_rows, report_on, score, with_confidence
+from embedstore.vectors.queries import QueryEncoder
+from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
+
+__all__ = ["tag"]
+
+_COLUMNS = ("Predicted_Labels", "score", "margin", "confidence")
+
+
+def tag(
+    now: Snapshot,
+    labels: Labels,
+    *,
+    corpus: str | None = None,
+    space: str | None = None,
+    method: str = "cosine",
+    shares: Mapping[str, float] | None = None,
+    scores: bool = False,
+    confidence: bool = False,
+    min_confidence: float | None = None,
+    examples: bool = False,
+    gold: str | None = None,
+    mapping: Sequence[str] = (),
+    no_encode: bool = False,
+) -> Predictions:
+    """Tag every row of a corpus by cosine similarity to the labels.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    labels : sequence of str, mapping of str to descriptions, or LabelSet
+        At least two labels. Label texts without a vector are encoded once, and their vectors are kept.
+    corpus : str, optional
+        Name of the corpus; by default the only corpus, or ``train``.
+    space : str, optional
+        Key or model of the vectors.
+    method : {"cosine", "best"}
+        "cosine" takes the nearest label. "best" refines the scores with statistics of the whole corpus;
+        see `embedstore.labels.zeroshot`.
+    shares : mapping of str to float, optional
+        Known share of each label, for "best"; by default they are estimated.
+    scores : bool
+        Add a column per label.
+    confidence : bool
+        Add a column with the probability that the tag is right, calibrated if labels are known.
+    min_confidence : float, optional
+        Rows with less confidence stay untagged.
+    examples : bool
+        Learn from the annotations of some rows.
+    gold : str, optional
+        Column to compare with, or "annotations".
+    mapping : sequence of str
+        ``VALUE=LABEL`` pairs: the label that a value of the column stands for.
+    no_encode : bool
+        Raise an error instead of loading a model.
+
+    Returns
+    -------
+    Predictions
+        The rows and columns of the corpus, then ``Predicted_Labels``, ``score`` and ``margin``.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two labels, or a label is blank or repeated.
+    ModelRequiredError
+        If a row has no vector, or if a label has no vector and `no_encode` is set.
+    """
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        raise UsageError(f"expected a least confidence between 0 and 1, found {min_confidence}")
+    asked = _check_request(now, labels, corpus, space, method, shares, gold, mapping, no_encode=no_encode)
+    names = asked.labels.names
+    if scores and (taken := [name for name in names if name in _COLUMNS]):
+        raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
+    doubtful = confidence or min_confidence is not None or asked.method.refines
+    answers = None
+    if doubtful or examples:
+        column = answered_rows(now, asked.table, asked.labels)
+        answers = None if column is None else column.to_pylist()
+
+    prototypes = asked.labels.prototypes(asked.queries)
+    tags = score(asked.space, prototypes, asked.table.positions(), all_scores=scores or doubtful or examples)
+    notes: tuple[str, ...] = ()
+    curve = tagged = report = None
+    if asked.method.refines or examples:
+        tags, notes = _refined(now, asked, prototypes, tags, answers, examples=examples)
+    if doubtful:
+        given = answers if asked.gold is None else asked.gold
+        tags, curve, more = with_confidence(tags, asked.method.sharpness, names, given, asked.gold_map)
+        notes += more
+    if min_confidence is not None and tags.confidence is not None:
+        tagged, more = confident_rows(tags.confidence, min_confidence)
+        notes += more
+    if gold and asked.gold is not None:
+        report, more = report_on(tags.label, tagged, asked.gold, asked.labels, asked.gold_map, column=gold)
+        notes += more
+    return Predictions(
+        asked.table,
+        tags.columns(names, tagged, scores=scores),
+        shares_of(tags.label if tagged is None else tags.label[tagged], names),
+        report,
+        notes=notes,
+        reliability=curve,
+        title=f"{now.name}: {asked.table.name} by {asked.labels.name or ', '.join(names)} ({method})",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TagRequest:
+    """The checked arguments of `tag`.
+
+    `gold` holds the values of the gold column (None if no column was named), `gold_map` the labels that each value
+    stands for, and `shares` the known shares in the order of the labels.
+    """
+
+    table: Corpus
+    space: Space
+    labels: LabelSet
+    method: TaggingMethod
+    queries: QueryEncoder
+    shares: list[float] | None
+    gold: list[Any] | None
+    gold_map: dict[str, list[str]]
+
+
+def _check_request(
+    now: Snapshot,
+    labels: Labels,
+    corpus: str | None,
+    space: str | None,
+    method: str,
+    shares: Mapping[str, float] | None,
+    gold: str | None,
+    mapping: Sequence[str],
+    *,
+    no_encode: bool,
+) -> _TagRequest:
+    how = find_method(method)
+    if shares is not None and not how.takes_shares:
+        raise UsageError("shares of labels are used by --method best: give it too")
+    label_set = how.describe(LabelSet.of(labels))
+    table = with_annotations(now, now.corpus(corpus), gold, label_set)
+    vectors = now.embeddings(space, [table])
+    vectors.require(table.positions(), table.name)
+    return _TagRequest(
+        table=table,
+        space=vectors,
+        labels=label_set,
+        method=how,
+        queries=now.queries(vectors, no_encode=no_encode),
+        shares=None if shares is None else _in_order(shares, label_set.names),
+        gold=table.column(gold).to_pylist() if gold else None,
+        gold_map=parse_map(mapping, label_set.names),
+    )
+
+
+def _in_order(shares: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    """Return the shares as a list, in the order of the labels."""
+    unknown = [name for name in shares if name not in names]
+    missing = [name for name in names if name not in shares]
+    if unknown or missing:
+        raise UsageError(
+            f"expected a share for each of {', '.join(names)}, found "
+            + (f"the unknown {unknown[0]!r}" if unknown else f"none for {missing[0]!r}")
+        )
+    found = [float(shares[name]) for name in names]
+    if not (min(found) > 0 and abs(sum(found) - 1) <= 0.02):  # NaN fails both tests
+        raise UsageError(
+            f"expected shares above 0 that add up to 1, such as 0.2 and 0.8, found {', '.join(map(str, found))}"
+        )
+    return found
+
+
+def _refined(
+    now: Snapshot,
+    asked: _TagRequest,
+    prototypes: npt.NDArray[np.float32],
+    tags: Tags,
+    answers: list[str | None] | None,
+    *,
+    examples: bool,
+) -> tuple[Tags, tuple[str, ...]]:
+    """Return tags from the method's refined scores of all distinct texts and from annotations, with notes."""
+    if not len(asked.table) or tags.scores is None:
+        return tags, ()
+    if answers is None and examples:
+        raise InputError(
+            f"no row of corpus {asked.table.name!r} was given one of the labels {', '.join(asked.labels.names)} by a "
+            "person: run `embedstore annotate`, or leave --examples out"
+        )
+    distinct, first, inverse = np.unique(asked.table.positions(), return_index=True, return_inverse=True)
+    scored = Scored(
+        labels=asked.labels,
+        prototypes=prototypes,
+        cosines=tags.scores[first],
+        vectors=asked.space.unit_at(distinct),
+        texts=lambda: now.texts.at(distinct),
+        vectors_of=asked.queries,
+        shares=asked.shares,
+    )
+    found = asked.method.refine(scored)
+    scores, notes = found.scores, found.notes
+    if examples and answers is not None:
+        scores, more = blend_examples(scores, scored.vectors, inverse, answers, asked.labels.names)
+        notes += more
+    return Tags.of(scores[inverse]), notes

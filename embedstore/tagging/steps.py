@@ -1,0 +1,204 @@
+"""The steps of tagging as functions of arrays: score, blend examples, calibrate, threshold, report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.values import value_text
+from embedstore.labels.fewshot import blend
+from embedstore.labels.label_set import LabelSet
+from embedstore.reports.calibration import Reliability, calibrate, reliability
+from embedstore.reports.gold import map_gold, ordinal_report
+from embedstore.reports.metrics import Report
+from embedstore.reports.predictions import coded
+from embedstore.vectors.scan import Best, best_labels
+from embedstore.vectors.space import Space
+
+__all__ = ["Tags", "blend_examples", "confident_rows", "report_on", "score", "with_confidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tags(Best):
+    """The tags of rows with their confidence; label, score, margin and scores are as in `Best`, one per row.
+
+    Attributes
+    ----------
+    confidence : ndarray of shape (rows,), float32, or None
+        Probability that the label is right.
+    """
+
+    confidence: npt.NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, scores: npt.NDArray[np.floating]) -> "Tags":
+        """Return the tags for scores of shape (rows, labels): the label with the highest score wins."""
+        scores = scores.astype(np.float32)
+        label = scores.argmax(axis=1).astype(np.int32)
+        ordered = np.sort(scores, axis=1)
+        return cls(label, ordered[:, -1], ordered[:, -1] - ordered[:, -2], scores)
+
+    def columns(
+        self, names: tuple[str, ...], tagged: npt.NDArray[np.bool_] | None, *, scores: bool
+    ) -> dict[str, pa.Array]:
+        """Return the columns to add to the rows; the label is null for a row that is not `tagged`."""
+        found: dict[str, pa.Array] = {
+            "Predicted_Labels": coded(self.label, names, tagged),
+            "score": pa.array(self.score),
+            "margin": pa.array(self.margin),
+        }
+        if self.confidence is not None:
+            found["confidence"] = pa.array(self.confidence)
+        if scores and self.scores is not None:
+            found |= {name: pa.array(self.scores[:, i]) for i, name in enumerate(names)}
+        return found
+
+
+def score(
+    space: Space, prototypes: npt.NDArray[np.float32], positions: npt.NDArray[np.int64], *, all_scores: bool
+) -> Tags:
+    """Tag the texts at `positions` by cosine similarity; each distinct text is scored once.
+
+    Parameters
+    ----------
+    space, prototypes, all_scores
+        The vectors, the unit vectors of the labels, and whether to keep all similarities; see `best_labels`.
+    positions : ndarray of shape (rows,), int64
+        Position of each row's text.
+    """
+    texts = len(space.texts)
+    wanted = np.zeros(texts, dtype=bool)
+    wanted[positions] = True
+    best = best_labels(space, prototypes, wanted, all_scores=all_scores)
+    if len(positions) == texts and np.array_equal(positions, np.arange(texts)):  # one row per text, in the same order
+        return Tags(best.label, best.score, best.margin, best.scores)
+    scores = None if best.scores is None else best.scores[positions]
+    return Tags(best.label[positions], best.score[positions], best.margin[positions], scores)
+
+
+def blend_examples(
+    scores: npt.NDArray[np.float64],
+    vectors: npt.NDArray[np.float32],
+    text_of_row: npt.NDArray[np.int64],
+    answers: Sequence[str | None],
+    names: Sequence[str],
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Return the scores of distinct texts adjusted with annotated rows, and a note.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (texts, labels), float64
+        Standardised scores.
+    vectors : ndarray of shape (texts, dim), float32
+        Unit vectors.
+    text_of_row : ndarray of shape (rows,), int64
+        Number of each row's text.
+    answers : sequence of str or None
+        The annotated label of each row; None if it has none.
+    names : sequence of str
+        The labels.
+    """
+    given = {int(text): label for text, label in zip(text_of_row, answers, strict=True) if label in names}
+    texts = np.array(sorted(given), dtype=np.int64)
+    labels = np.array([names.index(given[text] or "") for text in texts.tolist()], dtype=np.int64)
+    return blend(scores, vectors, texts, labels), (f"{len(texts):,} annotated texts are blended in",)
+
+
+def with_confidence(
+    tags: Tags,
+    sharpness: float,
+    names: Sequence[str],
+    given: Sequence[Any] | None = None,
+    gold_map: Mapping[str, list[str]] | None = None,
+) -> tuple[Tags, Reliability | None, tuple[str, ...]]:
+    """Return the tags with confidence, the reliability on rows with a known label, and a note.
+
+    Parameters
+    ----------
+    tags : Tags
+        Tags with the scores of all labels.
+    sharpness : float
+        Inverse temperature to use if too few labels are known to fit one.
+    names : sequence of str
+        The labels.
+    given : sequence of object, optional
+        The known value of each row; None for a row without one.
+    gold_map : mapping of str to list of str, optional
+        The labels that a value stands for; a value without an entry stands for the label of the same name.
+    """
+    if tags.scores is None:
+        raise ValueError("expected tags with the scores of all labels")
+    curve = None
+    if given is None:
+        confidence, fitted = calibrate(tags.scores, sharpness)
+    else:
+        members = {name: [name] for name in names} | dict(gold_map or {})
+        allowed_of = {
+            value: np.array([name in members.get(value, ()) for name in names], dtype=bool)
+            for value in set(map(value_text, given))
+        }
+        allowed = np.stack([allowed_of[value_text(value)] for value in given])
+        known = np.asarray(allowed.any(axis=1), dtype=bool)
+        confidence, fitted = calibrate(tags.scores, sharpness, allowed, known)
+        right = allowed[np.arange(len(allowed)), tags.label]
+        curve = reliability(confidence[known], right[known]) if known.any() else None
+    note = (
+        f"confidence is calibrated on {fitted:,} rows whose label is known"
+        if fitted
+        else "confidence is uncalibrated: give labels to fit it on (--gold COL, or annotations)"
+    )
+    return replace(tags, confidence=confidence), curve, (note,)
+
+
+def confident_rows(confidence: npt.NDArray[np.float32], least: float) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+    """Return a mask of the rows with at least this confidence, shape (rows,), and a note on the others."""
+    tagged = confidence >= least
+    left = int(np.count_nonzero(~tagged))
+    if not left:
+        return tagged, (f"every row has a confidence of {least:g} or more",)
+    rest = "shares and report are those of the others" if left < len(tagged) else "there is nothing to report on"
+    note = f"{left:,} of {len(tagged):,} rows have less confidence than {least:g}: they are untagged, and {rest}"
+    return tagged, (note,)
+
+
+def report_on(
+    label: npt.NDArray[np.int32],
+    tagged: npt.NDArray[np.bool_] | None,
+    given: Sequence[Any],
+    labels: LabelSet,
+    gold_map: dict[str, list[str]],
+    *,
+    column: str,
+) -> tuple[Report | None, tuple[str, ...]]:
+    """Compare tags with the values of a column; the report is None if no row is tagged.
+
+    The notes name the values of `gold_map` that no row has.
+
+    Parameters
+    ----------
+    label : ndarray of shape (rows,), int32
+        Number of each row's label.
+    tagged : ndarray of bool, shape (rows,), optional
+        The rows to compare; by default all.
+    given : sequence of object
+        The column's value in each row.
+    labels : LabelSet
+        The labels; for more than two ordered labels the report has ordinal figures too.
+    gold_map : dict of str to list of str
+        The labels that a value stands for.
+    column : str
+        Name of the column.
+    """
+    held = set(map(value_text, given))
+    notes = tuple(f"no row of {column!r} holds {value!r}, which --map names" for value in gold_map if value not in held)
+    if tagged is not None and not tagged.any():
+        return None, notes
+    rows = range(len(given)) if tagged is None else np.flatnonzero(tagged).tolist()
+    values, predicted = [given[row] for row in rows], [labels.names[label[row]] for row in rows]
+    report = map_gold(values, predicted, labels.names, gold_map)
+    if labels.ordinal and len(labels.names) > 2:
+        report = replace(report, ordinal=ordinal_report(values, predicted, labels.names, gold_map))
+    return report, notes

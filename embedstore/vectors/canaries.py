@@ -1,0 +1,91 @@
+"""Check new vectors before they are stored: they are valid, and the encoder reproduces the space's vectors."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.spec import EncoderSpec, Provenance
+from embedstore.core.unit import lowest_cosine
+from embedstore.encoders import Encoder
+from embedstore.errors import CheckpointError, SpaceMismatchError
+from embedstore.storage.records import TextSegment
+from embedstore.storage.segments import map_dataset, read_texts
+from embedstore.storage.state import Manifest
+
+__all__ = ["check_canaries", "check_vectors", "spread_rows"]
+
+logger = logging.getLogger(__name__)
+
+_CANARIES = 16
+_NORM_TOLERANCE = 1e-3
+_LOWEST_COSINE = 0.999  # a bfloat16 forward pass stays above 0.9995; another pooling or prompt falls far below
+
+
+def check_vectors(vectors: npt.NDArray[np.float32], spec: EncoderSpec) -> None:
+    """Raise a `CheckpointError` if a vector is not finite, all zeros, not of unit length, or too large for float16.
+
+    Zeros are faults of embeddings only; the length is checked if the spec promises unit vectors.
+    """
+    faults: list[tuple[str, Any]] = [("not finite numbers", ~np.isfinite(vectors).all(axis=1))]
+    if spec.output == "embedding":
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        faults.append(("all zeros", norms == 0))
+        if spec.normalized:
+            faults.append(("not of unit length", np.abs(norms - 1) > _NORM_TOLERANCE))
+    if spec.dtype == "float16":
+        faults.append(("too large for float16", np.abs(vectors).max(axis=1, initial=0) > np.finfo(np.float16).max))
+    for fault, wrong in faults:
+        if wrong.any():
+            raise CheckpointError(
+                f"the model gives vectors that are {fault}, {np.count_nonzero(wrong):,} of {len(vectors):,}: its "
+                "weights are damaged, or it does not fit these texts; nothing of them was written"
+            )
+
+
+def spread_rows(segment: TextSegment) -> npt.NDArray[np.intp]:
+    """Return the row numbers of up to 16 texts, spread evenly over a segment: shape (16 or less,)."""
+    return np.unique(np.linspace(0, segment.count - 1, _CANARIES).astype(np.intp))
+
+
+def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
+    """Check that an encoder reproduces the stored vectors of 16 texts of its space.
+
+    The check is skipped if the space already has vectors of the same computation: backend, precision, device type and
+    major library versions.
+
+    Raises
+    ------
+    SpaceMismatchError
+        If a vector's cosine similarity to the stored one is below 0.999.
+    """
+    space = manifest.spaces.get(encoder.spec.key)
+    # A space that differs only in its prompt is computed in the same way.
+    kin = [
+        other for other in manifest.spaces.values() if replace(other.spec, prompt=encoder.spec.prompt) == encoder.spec
+    ]
+    if space is None or encoder.provenance.computation in {p.computation for one in kin for p in one.provenance}:
+        return
+    held = [text for text in (*manifest.texts, *manifest.queries) if text.file.sha256 in space.segments]
+    if not held:
+        return
+    text = max(held, key=lambda segment: segment.count)
+    rows = spread_rows(text)
+    segment = space.segments[text.file.sha256]
+    stored = np.asarray(map_dataset(root, segment.file, segment.vectors)[rows], dtype=np.float32)
+    lowest = lowest_cosine(stored, encoder.encode(read_texts(root, text, rows)))
+    if not lowest >= _LOWEST_COSINE:
+        before = space.provenance[segment.provenance]
+        raise SpaceMismatchError(
+            f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected {_LOWEST_COSINE}): "
+            f"the space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; nothing was written"
+        )
+    logger.info("canaries agree: lowest cosine %.6f", lowest)
+
+
+def _shown(provenance: Provenance) -> str:
+    versions = " ".join(f"{name} {version}" for name, version in provenance.versions)
+    return f"{provenance.backend} {provenance.precision} on {provenance.device} ({versions})"

@@ -1,0 +1,123 @@
+"""Run the tasks of an encode run: in this process, or on any machine that sees the store's folder.
+
+A task is one text segment in one space. An executor writes each task's vectors into the store's folder and returns a
+receipt, never the vectors. Only the caller commits receipts, so running a task twice is harmless.
+
+To add an executor, write a module with a class that has `run`, and add a line to `EXECUTORS`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.registry import look_up
+from embedstore.core.spec import EncoderSpec
+from embedstore.encoders import Described, Encoder, OnTexts
+from embedstore.storage.records import TextSegment, VectorSegment
+from embedstore.storage.segments import read_texts, write_vectors
+from embedstore.storage.state import Manifest
+from embedstore.vectors.canaries import check_canaries, check_vectors
+from embedstore.vectors.receipts import Receipt
+
+__all__ = ["EXECUTORS", "Executor", "Job", "LocalExecutor", "find_executor", "store_vectors"]
+
+EXECUTORS = {"local": "embedstore.vectors.executors:LocalExecutor"}
+"""Name of each executor, and its ``module:class``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An encode run for an executor.
+
+    Attributes
+    ----------
+    root : Path
+        The store.
+    manifest : Manifest
+        The store's state.
+    described : Described
+        The checkpoint; its spec is the space to fill.
+    tasks : tuple of TextSegment
+        Text segments without vectors in that space.
+    load : callable
+        Takes sample texts and returns the loaded model for this process.
+    sample : tuple of str
+        Texts to pass to `load`; empty if there are few texts to encode.
+    """
+
+    root: Path
+    manifest: Manifest
+    described: Described
+    tasks: tuple[TextSegment, ...]
+    load: Callable[[Sequence[str]], Encoder]
+    sample: tuple[str, ...] = ()
+
+
+class Executor(Protocol):
+    """Protocol of a class that runs the tasks of a job."""
+
+    def run(self, job: Job, on_texts: OnTexts) -> Iterable[Receipt]:
+        """Yield a receipt for every task when it is done, in any order.
+
+        Parameters
+        ----------
+        job : Job
+            The encode run.
+        on_texts : callable
+            Call it with the number of texts done since the last call, and the number of these that were truncated.
+
+        Raises
+        ------
+        SpaceMismatchError
+            If the model does not reproduce stored vectors of the space.
+        """
+        ...
+
+
+def find_executor(name: str) -> Executor:
+    """Return the executor with a name of `EXECUTORS`.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown.
+    """
+    made: Executor = look_up(EXECUTORS, name, "an executor")()
+    return made
+
+
+class LocalExecutor:
+    """Executor that encodes in this process, one task after another."""
+
+    def run(self, job: Job, on_texts: OnTexts) -> Iterator[Receipt]:
+        """Yield a receipt for every task, in order; see `Executor.run`."""
+        encoder = job.load(job.sample)
+        check_canaries(job.root, job.manifest, encoder)
+        for text in job.tasks:
+            truncated = 0
+
+            def counted(done: int, cut: int) -> None:
+                nonlocal truncated
+                truncated += cut
+                on_texts(done, cut)
+
+            vectors = encoder.encode(read_texts(job.root, text), on_texts=counted)
+            segment = store_vectors(job.root, text, vectors, encoder.spec, truncated=truncated)
+            yield Receipt(text.file.sha256, segment, encoder.provenance, encoder.dimension)
+
+
+def store_vectors(
+    root: Path, text: TextSegment, vectors: npt.NDArray[np.float32], spec: EncoderSpec, *, truncated: int = 0
+) -> VectorSegment:
+    """Write the vectors of a text segment in the spec's stored dtype, and return their record.
+
+    The commit fills in the provenance.
+    """
+    check_vectors(vectors, spec)
+    stored = vectors.astype(spec.dtype, copy=False)
+    file, dataset = write_vectors(root, stored, encoder_key=spec.key, texts=text.file.sha256)
+    return VectorSegment(file, dataset, truncated, 0)

@@ -1,0 +1,118 @@
+"""Find the checkpoint that a command means, and keep the loaded models."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from embedstore import encoders
+from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling, light
+from embedstore.errors import CheckpointError, UsageError
+from embedstore.storage.records import SpaceRecord
+from embedstore.storage.state import Manifest
+
+__all__ = ["Models"]
+
+
+class Models:
+    """The encoders of one open store.
+
+    Parameters
+    ----------
+    own : Encoder or None
+        Encoder to use instead of any checkpoint.
+    """
+
+    def __init__(self, own: Encoder | None) -> None:
+        self._own = own
+        self._light: dict[str, tuple[Described, Encoder]] = {}
+        self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
+
+    def describe(
+        self, manifest: Manifest, model: str | None, options: EncoderOptions | None, revision: str | None
+    ) -> Described:
+        """Return the checkpoint to encode with: the named one, or that of the store's first filled space."""
+        if self._own is not None:
+            if options and options.output != self._own.spec.output:
+                raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")
+            return _described(self._own)
+        options = options or EncoderOptions()
+        held = {text.file.sha256 for text in manifest.texts}
+        filled = [
+            space
+            for space in manifest.spaces.values()
+            if space.spec.output == "embedding" and not held.isdisjoint(space.segments)
+        ]
+        if model is None and filled and revision is None:
+            if options == EncoderOptions():
+                return _redescribe(filled[0])
+            model = filled[0].model
+        return encoders.describe(model, options, revision=revision)
+
+    def load(self, described: Described, sample: Sequence[str] = (), **options: Any) -> Encoder:
+        """Return the loaded model of a checkpoint; each combination of options is loaded once."""
+        if self._own is not None:
+            return self._own
+        key = (described.spec.key, (bool(sample), *sorted(options.items())))
+        if key not in self._loaded:
+            self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
+        return self._loaded[key][1]
+
+    def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> tuple[Described, Encoder]:
+        """Return the checkpoint of a space, and an encoder for some texts.
+
+        A model that is already loaded is used, whatever its backend and precision. Otherwise a few short texts get the
+        light NumPy encoder.
+        """
+        if self._own is not None:
+            return _described(self._own), self._own
+        for (key, _), loaded in self._loaded.items():
+            if key == record.spec.key:
+                return loaded
+        known = self._light.get(record.spec.key)
+        described = known[0] if known else _redescribe(record)
+        if not light.is_light_work(texts) or not light.supports(described):
+            return described, self.load(described)
+        return self._light.setdefault(record.spec.key, known or (described, light.LightEncoder(described)))
+
+
+def _redescribe(record: SpaceRecord) -> Described:
+    """Find the checkpoint that made a space, by the model name recorded with the space.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is missing or has changed.
+    """
+    spec = record.spec
+    options = EncoderOptions(
+        prompt=spec.prompt,
+        query_prompt=record.query_prompt,
+        max_seq_length=spec.max_seq_length,
+        truncate_dim=spec.truncate_dim,
+        normalize=spec.normalized if spec.output == "embedding" else None,
+        dtype=spec.dtype,
+        output=spec.output,
+    )
+    described = encoders.describe(record.model, options, revision=record.revision or None)
+    if described.spec != spec and spec.pooling in get_args(Pooling):
+        # A sentence-transformers folder that was encoded with another pooling than its own.
+        named = replace(options, pooling=cast(Pooling, spec.pooling))
+        described = encoders.describe(record.model, named, revision=record.revision or None)
+    if described.spec != spec:
+        raise CheckpointError(
+            f"the checkpoint {record.model!r} is not the one that made this space (digest "
+            f"{described.spec.digest[:12]}…, expected {spec.digest[:12]}…): put the earlier one back, or encode into "
+            "a space of its own"
+        )
+    return described
+
+
+def _described(encoder: Encoder) -> Described:
+    return Described(
+        model=encoder.provenance.model,
+        folder=Path(),
+        revision=encoder.provenance.revision,
+        spec=encoder.spec,
+        query_prompt=encoder.spec.prompt,
+    )

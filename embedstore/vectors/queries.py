@@ -1,0 +1,170 @@
+"""Vectors of labels and queries: stored like those of corpus texts, and encoded only if new."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.unit import unit_rows
+from embedstore.corpora.writer import keys_of
+from embedstore.encoders import Described, Encoder
+from embedstore.errors import ModelRequiredError
+from embedstore.storage import files
+from embedstore.storage.manifest import commit, load
+from embedstore.storage.records import SpaceRecord
+from embedstore.storage.segments import map_dataset, segment_keys, write_texts
+from embedstore.storage.state import Manifest
+from embedstore.vectors.canaries import check_canaries, check_vectors
+from embedstore.vectors.executors import store_vectors
+from embedstore.vectors.receipts import Receipt, with_receipts
+
+__all__ = ["LoadEncoder", "QueryEncoder"]
+
+logger = logging.getLogger(__name__)
+
+LoadEncoder = Callable[[SpaceRecord, Sequence[str]], tuple[Described, Encoder]]
+
+
+class QueryEncoder:
+    """Encoder of labels and queries into a space; each text is encoded once and kept in the store.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    manifest : Manifest
+        The store's state; texts with a vector there are not encoded again.
+    record : SpaceRecord
+        The space to encode into.
+    load_encoder : callable
+        Takes a space and texts; returns the space's checkpoint and an encoder.
+    no_encode : bool
+        Raise an error instead of loading a model.
+    fresh : dict
+        Vectors encoded since that state, by spec key and text; new ones are added.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        manifest: Manifest,
+        record: SpaceRecord,
+        load_encoder: LoadEncoder,
+        *,
+        no_encode: bool,
+        fresh: dict[tuple[str, str], npt.NDArray[np.float32]],
+    ) -> None:
+        self._root = root
+        self._manifest = manifest
+        self._record = record
+        self._load_encoder = load_encoder
+        self._no_encode = no_encode
+        self._fresh = fresh
+        self.encoded = 0
+        """Number of texts encoded so far."""
+
+    def __call__(self, texts: Sequence[str], *, prompt: str | None = None) -> npt.NDArray[np.float32]:
+        """Return one unit vector per text, shape (n, dim), float32.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Labels or queries.
+        prompt : str, optional
+            Prompt before each text, instead of the space's document prompt.
+
+        Raises
+        ------
+        ModelRequiredError
+            If a text has no vector yet and `no_encode` is set.
+        """
+        spec = self._record.spec if prompt is None else replace(self._record.spec, prompt=prompt)
+        out = np.zeros((len(texts), self._record.dimension), dtype=np.float32)
+        missing = np.flatnonzero(_from_cache(self._root, self._manifest, spec.key, keys_of(texts), out)).tolist()
+        new = dict.fromkeys(texts[row] for row in missing)
+        new = {text: None for text in new if (spec.key, text) not in self._fresh}
+        if new and self._no_encode:
+            raise ModelRequiredError(
+                f"{len(new)} texts have no vector yet, {next(iter(new))!r} first, and --no-encode forbids to load the "
+                "model: run again without it, once"
+            )
+        if new:
+            vectors = _encode_and_keep(self._root, self._record, spec.prompt, list(new), self._load_encoder)
+            self.encoded += len(new)
+            self._fresh.update({(spec.key, text): vector for text, vector in zip(new, vectors, strict=True)})
+        for row in missing:
+            out[row] = self._fresh[spec.key, texts[row]]
+        return np.asarray(unit_rows(out))
+
+
+def _from_cache(
+    root: Path, manifest: Manifest, key: str, keys: npt.NDArray[np.bytes_], out: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    missing = np.ones(len(keys), dtype=bool)
+    held = manifest.spaces[key].segments if key in manifest.spaces else {}
+    # Queries first: the larger corpus segments are searched only for keys that are still missing.
+    for text in (*manifest.queries, *manifest.texts):
+        if not missing.any():
+            break
+        if text.file.sha256 not in held:
+            continue
+        rows, places = _find(keys, missing, segment_keys(root, text))
+        if len(rows):
+            segment = held[text.file.sha256]
+            out[rows] = map_dataset(root, segment.file, segment.vectors)[places]
+            missing[rows] = False
+    return missing
+
+
+def _find(
+    keys: npt.NDArray[np.bytes_], missing: npt.NDArray[np.bool_], stored: npt.NDArray[np.bytes_]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the rows of missing keys that are stored, and their places in `stored`: two arrays of one shape."""
+    # Compares the first eight bytes as integers, which is fifty times as fast as comparing bytes.
+    rows = np.flatnonzero(missing)
+    short = _numbers(keys[rows])
+    order = np.argsort(short, kind="stable")
+    theirs = _numbers(stored)
+    near = np.minimum(np.searchsorted(short[order], theirs), len(order) - 1)
+    place_of = {bytes(stored[place]): place for place in np.flatnonzero(short[order][near] == theirs)}
+    found = [(row, place_of[key]) for row in rows if (key := bytes(keys[row])) in place_of]
+    pairs = np.array(found, dtype=np.intp).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _numbers(keys: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(keys).view("<u8").reshape(-1, 2)[:, 0]
+
+
+def _encode_and_keep(
+    root: Path,
+    record: SpaceRecord,
+    prompt: str,
+    texts: list[str],
+    load_encoder: LoadEncoder,
+) -> npt.NDArray[np.float32]:
+    described, encoder = load_encoder(record, texts)
+    manifest = load(root)
+    check_canaries(root, manifest, encoder)
+    vectors = encoder.encode(texts, prompt=prompt)
+    check_vectors(vectors, described.spec)
+    try:
+        _keep(root, replace(described, spec=replace(described.spec, prompt=prompt)), encoder, texts, vectors)
+    except OSError as error:
+        if not files.denied(error):
+            raise
+        logger.warning("%s can't be written to: %d new vectors are used and not kept", root, len(texts))
+    return vectors.astype(described.spec.dtype).astype(np.float32)
+
+
+def _keep(
+    root: Path, described: Described, encoder: Encoder, texts: list[str], vectors: npt.NDArray[np.float32]
+) -> None:
+    with files.lock(root / ".lock", exclusive=False):
+        segment = write_texts(root, texts)
+        stored = store_vectors(root, segment, vectors, described.spec)
+        receipt = Receipt(segment.file.sha256, stored, encoder.provenance, encoder.dimension)
+        commit(root, lambda base: with_receipts(base, described, [receipt], queries=[segment]))

@@ -1,0 +1,51 @@
+"""The receipt that an executor returns for a task, and its addition to the manifest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from embedstore.core.spec import Provenance
+from embedstore.encoders import Described
+from embedstore.storage.records import SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.state import Manifest
+
+__all__ = ["Receipt", "with_receipts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The result of a task: the text segment's hash, its vector segment, provenance and dimension."""
+
+    text: str
+    segment: VectorSegment
+    provenance: Provenance
+    dimension: int
+
+
+def with_receipts(
+    manifest: Manifest,
+    described: Described,
+    receipts: Sequence[Receipt],
+    *,
+    queries: Sequence[TextSegment] = (),
+) -> Manifest:
+    """Return the manifest with receipts and query segments added; existing entries stay."""
+    key = described.spec.key
+    space = manifest.spaces.get(key) or SpaceRecord(
+        spec=described.spec,
+        dimension=receipts[0].dimension,
+        model=described.model,
+        revision=described.revision,
+        query_prompt=described.query_prompt,
+        head=described.head,
+    )
+    provenance = list(space.provenance)
+    segments = dict(space.segments)
+    for receipt in receipts:
+        if receipt.provenance not in provenance:
+            provenance.append(receipt.provenance)
+        number = provenance.index(receipt.provenance)
+        segments.setdefault(receipt.text, replace(receipt.segment, provenance=number))
+    space = replace(space, provenance=tuple(provenance), segments=segments)
+    known = {segment.file.sha256 for segment in manifest.queries}
+    added = tuple(segment for segment in queries if segment.file.sha256 not in known)
+    return replace(manifest, spaces={**manifest.spaces, key: space}, queries=(*manifest.queries, *added))

@@ -1,0 +1,187 @@
+"""A snapshot: one fixed state of a store, from which an operation reads."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.names import nearest_hint
+from embedstore.core.settings import Settings
+from embedstore.corpora.rows import Corpus
+from embedstore.corpora.texts import Texts
+from embedstore.encoders import Encoder
+from embedstore.errors import NotFoundError, UsageError
+from embedstore.storage import files
+from embedstore.storage.manifest import load
+from embedstore.storage.state import Manifest
+from embedstore.vectors.index import Indexes
+from embedstore.vectors.models import Models
+from embedstore.vectors.queries import QueryEncoder
+from embedstore.vectors.space import Space
+
+__all__ = ["Cache", "Snapshot", "open_snapshot"]
+
+Derived = TypeVar("Derived")
+
+
+class Cache:
+    """Objects that an open store keeps between snapshots: loaded models, open indexes, positions of rows.
+
+    Parameters
+    ----------
+    encoder : Encoder, optional
+        Encoder to use instead of any checkpoint.
+    settings : Settings, optional
+        Settings; they hold the number of queries from which an index is opened.
+    """
+
+    def __init__(self, encoder: Encoder | None = None, settings: Settings | None = None) -> None:
+        self.models = Models(encoder)
+        self.indexes = Indexes((settings or Settings()).index_after)
+        self.corpora: dict[str, Corpus] = {}
+
+
+class Snapshot:
+    """One state of a store: everything read from it comes from one manifest.
+
+    While it is open, `gc` waits, so no file of this state is removed. Use ``with store.snapshot() as now:``.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    manifest : Manifest
+        The state.
+    cache : Cache
+        Objects kept from earlier snapshots.
+
+    Attributes
+    ----------
+    root, manifest
+        As given.
+    texts : Texts
+        The distinct texts.
+    models : Models
+        Checkpoints and loaded encoders.
+    indexes : Indexes
+        Open FAISS indexes.
+    """
+
+    def __init__(self, root: Path, manifest: Manifest, cache: Cache) -> None:
+        self.root = root
+        self.manifest = manifest
+        self.texts = Texts(root, manifest.texts)
+        self.models = cache.models
+        self.indexes = cache.indexes
+        self._cache = cache
+        self._corpora: dict[str, Corpus] = {}
+        self._fresh: dict[tuple[str, str], npt.NDArray[np.float32]] = {}
+        self._results: dict[Any, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """Name of the store's folder."""
+        return self.root.resolve().name
+
+    def reload(self) -> "Snapshot":
+        """Return the store's newest state, with the commits made since this one."""
+        return Snapshot(self.root, load(self.root), self._cache)
+
+    @cached_property
+    def corpora(self) -> list[Corpus]:
+        """All corpora, in the order of creation."""
+        return [self._corpus(name) for name in self.manifest.corpora]
+
+    def corpus(self, name: str | None = None) -> Corpus:
+        """Return a corpus; by default the only one, else ``train``.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no corpus with this name.
+        """
+        known = self.manifest.corpora
+        wanted = name or (next(iter(known)) if len(known) == 1 else "train")
+        if wanted not in known:
+            raise NotFoundError(f"{self.root} has no corpus {wanted!r}: {nearest_hint(wanted, list(known))}")
+        return self._corpus(wanted)
+
+    def _corpus(self, name: str) -> Corpus:
+        # A corpus caches its rows' positions: the next snapshot uses it again if its record is the same.
+        if name not in self._corpora:
+            record = self.manifest.corpora[name]
+            held = self._cache.corpora.get(name)
+            if held is None or held.record != record:
+                held = self._cache.corpora[name] = Corpus(self.root, name, record)
+            self._corpora[name] = held
+        return self._corpora[name]
+
+    @cached_property
+    def spaces(self) -> list[Space]:
+        """The spaces with vectors of corpus texts, in the order of creation."""
+        made = [Space(self.texts, record, self.corpus) for record in self.manifest.spaces.values()]
+        return [space for space in made if space.count]
+
+    def space(self, selector: str | None = None, *, covering: Sequence[Corpus] = ()) -> Space:
+        """Return a space, by a prefix of its key or by its model name.
+
+        The default is the first embedding space with a vector for every row of the corpora in `covering`, else the
+        store's first embedding space. A model name means its embeddings before its logits.
+
+        Raises
+        ------
+        NotFoundError
+            If no space matches, or more than one.
+        """
+        if not self.spaces:
+            raise NotFoundError(f"{self.root} has no vectors yet: run `embedstore encode STORE FILE --text COLUMN`")
+        if selector is None:
+            filled = [space for space in self.spaces if space.spec.output == "embedding"]
+            if not filled:
+                raise NotFoundError(f"{self.root} has logits only: name their space, or run `embedstore encode STORE`")
+            return next((space for space in filled if len(filled) > 1 and space.covers(covering)), filled[0])
+        chosen = [s for s in self.spaces if s.key.startswith(selector) or s.record.model == selector]
+        chosen = [s for s in chosen if s.spec.output == "embedding"] or chosen
+        if len(chosen) != 1:
+            shown = ", ".join(f"{space.key[:12]} ({space.record.model})" for space in self.spaces)
+            raise NotFoundError(f"expected one space for {selector!r}, found {len(chosen)}: there are {shown}")
+        return chosen[0]
+
+    def embeddings(self, selector: str | None, covering: Sequence[Corpus] = ()) -> Space:
+        """Return a space as `space` does; raise a `UsageError` for logits."""
+        space = self.space(selector, covering=covering)
+        if space.spec.output != "embedding":
+            raise UsageError(f"expected a space of embeddings, found the logits of {space.record.model}")
+        return space
+
+    def queries(self, space: Space, *, no_encode: bool = False) -> QueryEncoder:
+        """Return an encoder of labels and queries into a space."""
+        load_encoder = self.models.load_for
+        return QueryEncoder(
+            self.root, self.manifest, space.record, load_encoder, no_encode=no_encode, fresh=self._fresh
+        )
+
+    def cached(self, make: Callable[["Snapshot"], Derived]) -> Derived:
+        """Return ``make(self)``, computed once per snapshot."""
+        if make not in self._results:
+            self._results[make] = make(self)
+        return cast(Derived, self._results[make])
+
+
+@contextmanager
+def open_snapshot(root: Path, cache: Cache) -> Iterator[Snapshot]:
+    """Open the newest state of a store; `gc` waits while it is open.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no store.
+    DamagedStoreError
+        If its newest manifest is damaged.
+    """
+    with files.read_lock(root):
+        yield Snapshot(root, load(root), cache)

@@ -1,0 +1,184 @@
+"""A stored space: the vectors that one encoder made of a store's texts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.parallel import map_in_threads
+from embedstore.core.spec import EncoderSpec
+from embedstore.core.unit import unit_rows
+from embedstore.corpora.rows import Corpus
+from embedstore.corpora.texts import Texts
+from embedstore.errors import ModelRequiredError, UsageError
+from embedstore.storage.records import SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.segments import map_dataset
+
+__all__ = ["Block", "Space", "missing_vectors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The vectors of one text segment: position of the first text, hash of the file, mapped array (n, dim)."""
+
+    start: int
+    sha256: str
+    vectors: npt.NDArray[Any]
+
+
+class Space:
+    """All vectors of one encoder in one state of a store, as memory maps.
+
+    Parameters
+    ----------
+    texts : Texts
+        The texts of that state.
+    record : SpaceRecord
+        The space's record in the manifest.
+    corpus_of : callable, optional
+        Returns the corpus with a name; for None, the default corpus.
+    """
+
+    def __init__(
+        self, texts: Texts, record: SpaceRecord, corpus_of: Callable[[str | None], Corpus] | None = None
+    ) -> None:
+        self.key = record.spec.key
+        self.record = record
+        self.texts = texts
+        self._corpus_of = corpus_of
+
+    def __repr__(self) -> str:
+        return f"<Space {self.key[:12]}: {self.record.model}, {self.count:,} texts, {self.dimension} dimensions>"
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """Spec of the encoder."""
+        return self.record.spec
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.record.dimension
+
+    @property
+    def count(self) -> int:
+        """Number of corpus texts that have a vector."""
+        return sum(segment.vectors.shape[0] for _, segment in self._covered())
+
+    @property
+    def truncated(self) -> int:
+        """Number of corpus texts longer than `max_seq_length`."""
+        return sum(segment.truncated for _, segment in self._covered())
+
+    def blocks(
+        self, wanted: npt.NDArray[np.bool_] | None = None, skip: frozenset[str] = frozenset()
+    ) -> Iterator[Block]:
+        """Yield the vectors segment by segment, in position order.
+
+        Parameters
+        ----------
+        wanted : ndarray of bool, shape (texts,), optional
+            Segments without a wanted position are skipped.
+        skip : frozenset of str
+            Hashes of vector segments to skip.
+        """
+        starts = self.texts.starts
+        for start, text in zip(starts, self.texts.segments, strict=False):
+            segment = self.record.segments.get(text.file.sha256)
+            if segment is None or segment.file.sha256 in skip:
+                continue
+            if wanted is not None and not wanted[start : start + text.count].any():
+                continue
+            yield Block(int(start), segment.file.sha256, map_dataset(self.texts.root, segment.file, segment.vectors))
+
+    def vectors(self, corpus: str | Corpus | None = None) -> npt.NDArray[np.float32]:
+        """Return one vector per row of a corpus.
+
+        Parameters
+        ----------
+        corpus : str or Corpus, optional
+            By default the only one, else ``train``.
+
+        Returns
+        -------
+        ndarray of shape (rows, dim), float32
+            In row order; equal texts have equal rows.
+
+        Raises
+        ------
+        ModelRequiredError
+            If a row's text has no vector yet.
+        """
+        if not isinstance(corpus, Corpus):
+            if self._corpus_of is None:
+                raise UsageError("expected a Corpus: this space knows no names of corpora")
+            corpus = self._corpus_of(corpus)
+        return self.at(corpus.positions(), corpus.name)
+
+    def at(self, positions: npt.NDArray[np.int64], corpus: str = "") -> npt.NDArray[np.float32]:
+        """Return the vectors at text positions, shape (n, dim), float32, in the order given."""
+        out = np.empty((len(positions), self.dimension), dtype=np.float32)
+        order = np.argsort(positions, kind="stable")
+        ordered = positions[order]
+        filled = 0
+        starts = self.texts.starts
+        bounds = np.searchsorted(ordered, starts)
+        in_order = bool((np.diff(positions) >= 0).all())
+        copies = []
+        for number in np.flatnonzero(np.diff(bounds)):  # maps only segments with requested positions
+            segment = self.record.segments.get(self.texts.segments[number].file.sha256)
+            if segment is not None:
+                low, high = bounds[number : number + 2]
+                vectors = map_dataset(self.texts.root, segment.file, segment.vectors)
+                target: Any = slice(low, high) if in_order else order[low:high]
+                copies.append((vectors, ordered[low:high] - starts[number], target))
+                filled += high - low
+        if filled < len(positions):
+            raise missing_vectors(len(positions) - filled, len(positions), corpus)
+
+        def copy(share: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.int64], Any]]) -> None:
+            for vectors, rows, target in share:
+                if in_order and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+                    out[target] = vectors[rows[0] : rows[-1] + 1]
+                else:
+                    out[target] = vectors[rows]
+
+        map_in_threads(copies, copy, out.nbytes)
+        return out
+
+    def unit_at(self, positions: npt.NDArray[np.int64], corpus: str = "") -> npt.NDArray[np.float32]:
+        """Return the vectors at text positions as unit vectors, shape (n, dim), float32, in the order given."""
+        vectors = self.at(positions, corpus)
+        return vectors if self.spec.normalized else np.asarray(unit_rows(vectors))
+
+    def require(self, positions: npt.NDArray[np.int64], corpus: str) -> None:
+        """Raise a `ModelRequiredError` unless every position has a vector."""
+        lacking = self._lacking(positions)
+        if lacking:
+            raise missing_vectors(lacking, len(positions), corpus)
+
+    def covers(self, corpora: Iterable[Corpus]) -> bool:
+        """Return whether every row of the corpora has a vector."""
+        return not any(self._lacking(corpus.positions()) for corpus in corpora)
+
+    def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
+        starts = self.texts.starts
+        held = np.array([text.file.sha256 in self.record.segments for text in self.texts.segments], dtype=bool)
+        if held.all():
+            return 0
+        return int(np.count_nonzero(~np.repeat(held, np.diff(starts))[positions]))
+
+    def _covered(self) -> Iterator[tuple[TextSegment, VectorSegment]]:
+        for text in self.texts.segments:
+            if segment := self.record.segments.get(text.file.sha256):
+                yield text, segment
+
+
+def missing_vectors(lacking: int, rows: int, corpus: str) -> ModelRequiredError:
+    """Return an error with the number of rows without a vector, and the command to run."""
+    return ModelRequiredError(
+        f"{lacking:,} of {rows:,} rows of corpus {corpus!r} have no vector in this space: "
+        "run `embedstore encode STORE` to encode what is missing"
+    )
