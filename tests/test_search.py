@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,6 @@ from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundErr
 from embedstore.storage import files
 
 KINDS = [None, "flat", "hnsw", "ivf"]
-AT_ONCE = Settings(smallest_segment=64, index_after=1)  # several segments; an index is asked from the first query on
 AT_ONCE = Settings(smallest_segment=64, index_after=1)  # several segments; an index is asked from the first query on
 
 
@@ -200,3 +201,20 @@ def test_an_index_is_a_file_that_the_manifest_lists(library):
     record = library.index("hnsw")
     assert files.file_sha256(library.path / record.file.path) == record.file.sha256
     assert record in library.manifest.indexes.values()
+
+
+def test_threads_ask_one_store_for_new_texts_and_labels_at_once(store):
+    def ask(number):
+        near = store.search(f"new text {number}", k=3).to_pandas()
+        tags = store.tag([f"label {number}", f"other {number}"]).to_pandas()
+        return near, tags
+
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(ask, range(48)))
+    again = embedstore.open(store.path)
+    for number, (near, tags) in enumerate(together):
+        alone = again.search(f"new text {number}", k=3, no_encode=True).to_pandas()
+        pd.testing.assert_frame_equal(near, alone)
+        kept = again.tag([f"label {number}", f"other {number}"], no_encode=True).to_pandas()
+        pd.testing.assert_frame_equal(tags, kept)
+    assert store.verify().faults == ()

@@ -7,6 +7,7 @@ import hashlib
 import math
 import mmap
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -101,7 +102,8 @@ def _write(
 
     places: dict[str, tuple[int, tuple[int, ...], str]] = {}
     # Built in memory and written by Python: libhdf5 ends the process if one of its own writes fails (a full disk).
-    with h5py.File("segment", "w", driver="core", backing_store=False) as container:
+    # HDF5 refuses to open two files of one name in a process, even in memory: each has a name of its own.
+    with h5py.File(secrets.token_hex(8), "w", driver="core", backing_store=False) as container:
         container.attrs.update(attributes)
         for name, array in arrays.items():
             dataset = container.create_dataset(name, data=array, track_times=False)
