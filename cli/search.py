@@ -16,7 +16,7 @@ from embedstore.cli.options import (
     store_argument,
 )
 from embedstore.cli.printing import check_outputs, write_rows
-from embedstore.cli.terminal import note
+from embedstore.cli.terminal import note, notes_of
 
 from embedstore.core.values import clip
 from embedstore.errors import UsageError
@@ -31,7 +31,7 @@ __all__ = ["search"]
 @store_argument
 @click.argument("text", required=False)
 @click.option("--row", metavar="ID", help="Search for the neighbours of a row, by its id or number.")
-@click.option("-k", type=int, default=10, show_default=True, help="How many rows.")
+@click.option("-k", type=int, show_default="10", help="How many rows.")
 @click.option("--corpus", metavar="NAME", help="Search this corpus; by default all.")
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")
@@ -42,7 +42,7 @@ def search(
     store: str,
     text: str | None,
     row: str | None,
-    k: int,
+    k: int | None,
     corpus: str | None,
     space: str | None,
     exact: bool,
@@ -65,6 +65,7 @@ def search(
         write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
         note(f"{len(found):,} rows written to {output}")
+    notes_of(found.notes)
     if as_json:
         click.echo(json.dumps(found.table.to_pylist(), ensure_ascii=False))
 

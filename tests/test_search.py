@@ -107,9 +107,9 @@ def test_rows_of_a_replaced_corpus_are_not_found(library):
     assert set(answers(library.search("x", k=101).to_pandas())) == {("train", 0), *(("test", n) for n in range(100))}
 
 
-@pytest.mark.parametrize("k", [0, -1, 401])
-def test_a_k_out_of_range_is_refused(library, k):
-    with pytest.raises(UsageError, match="from 1 to the 400 rows"):
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_k_below_one_is_refused(library, k):
+    with pytest.raises(UsageError, match="expected a k of 1 or more"):
         library.search("x", k=k)
 
 
@@ -218,3 +218,23 @@ def test_threads_ask_one_store_for_new_texts_and_labels_at_once(store):
         kept = again.tag([f"label {number}", f"other {number}"], no_encode=True).to_pandas()
         pd.testing.assert_frame_equal(tags, kept)
     assert store.verify().faults == ()
+
+
+@pytest.mark.parametrize(("asked", "rows", "found"), [({}, 3, 3), ({}, 12, 10), ({"k": 2}, 3, 2), ({"k": 7}, 3, 3)])
+def test_there_are_never_more_answers_than_rows(tmp_path, encoder, asked, rows, found):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"t": f"text {i}"} for i in range(rows)], text="t")
+    store.encode()
+    answer = store.search("text 0", **asked)
+    assert len(answer) == found
+    wanted = asked.get("k", 0)
+    assert answer.notes == ((f"{wanted} rows were asked for; there are {rows} to be found",) if wanted > rows else ())
+    assert len(store.search(row=1, **asked)) == min(found, rows - 1)
+
+
+def test_a_row_alone_has_no_neighbours(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"t": "text"}], text="t")
+    store.encode()
+    with pytest.raises(UsageError, match="found none but the row itself"):
+        store.search(row=0)

@@ -42,7 +42,7 @@ def search(
     query: str | Sequence[str] | None = None,
     *,
     row: object = None,
-    k: int = 10,
+    k: int | None = None,
     corpus: str | None = None,
     space: str | None = None,
     exact: bool = False,
@@ -58,8 +58,8 @@ def search(
         Text or texts to search for.
     row : object, optional
         Id of a row to search for, instead of a text. The row itself is left out of the result.
-    k : int
-        Number of rows per query.
+    k : int, optional
+        Number of rows per query; by default 10. If there are fewer rows, all are returned.
     corpus : str, optional
         Corpus to search; by default all.
     space : str, optional
@@ -73,13 +73,14 @@ def search(
     Raises
     ------
     UsageError
-        If both or neither of text and row are given, a text is blank, or `k` is out of range.
+        If both or neither of text and row are given, a text is blank, `k` is below 1, or there is no row to find.
     NotFoundError
         If there is no such row.
     """
     if (query is None) == (row is None):
         raise UsageError("expected a text or a row to search for, found both or neither")
     corpora = [now.corpus(corpus)] if corpus else now.corpora
+    most, notes = _rows_per_query(k, sum(len(one) for one in corpora) - (row is not None))
     vectors = now.embeddings(space, corpora)
     exclude = None
     if row is not None:
@@ -95,9 +96,19 @@ def search(
         asked = now.queries(vectors, no_encode=no_encode)(texts, prompt=vectors.record.query_prompt)
     record = None if exact else now.manifest.indexes.get(vectors.key)
     index = now.indexes.of(vectors, record, len(asked))
-    answers = nearest(vectors, corpora, asked, k, index=index, exclude=exclude)
+    answers = nearest(vectors, corpora, asked, most, index=index, exclude=exclude)
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
-    return _matches(answers, texts, now.texts.at(positions), corpora)
+    return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
+
+
+def _rows_per_query(k: int | None, rows: int) -> tuple[int, tuple[str, ...]]:
+    """Return the number of rows to return per query, at most `rows`, and a note if `k` is higher."""
+    if k is not None and k < 1:
+        raise UsageError(f"expected a k of 1 or more, found {k}")
+    if not rows:
+        raise UsageError("expected rows to search in, found none but the row itself: add rows first")
+    few = k is not None and k > rows
+    return min(k or 10, rows), (f"{k:,} rows were asked for; there are {rows:,} to be found",) if few else ()
 
 
 def nearest(
@@ -224,9 +235,9 @@ def _candidates(
     return [np.union1d(*pair) for pair in zip(covered, rest, strict=True)]
 
 
-def _matches(
+def _table(
     answers: Sequence[Sequence[Neighbour]], queries: Sequence[str], texts: Sequence[str], corpora: Sequence[Corpus]
-) -> Matches:
+) -> pa.Table:
     """Return the answers as one table, with the ids of their rows."""
     flat = [(number, rank, found) for number, answer in enumerate(answers) for rank, found in enumerate(answer, 1)]
     ids: list[Any] = [None] * len(flat)
@@ -244,7 +255,7 @@ def _matches(
         "id": id_array(ids),
         "text": texts,
     }
-    return Matches(pa.table(columns))
+    return pa.table(columns)
 
 
 def _owner(corpora: Sequence[Corpus], id_: object) -> tuple[Corpus, int]:
