@@ -87,7 +87,7 @@ class Predictions(Result):
     def schema(self) -> pa.Schema:
         """Names and types of all columns."""
         kept = [pa.field(name, field.type) for name, field in zip(self._kept, self.corpus.schema, strict=True)]
-        return pa.schema(kept + [pa.field(name, _plain(column).type) for name, column in self._columns.items()])
+        return pa.schema(kept + [pa.field(name, _plain(column[:0]).type) for name, column in self._columns.items()])
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -98,11 +98,11 @@ class Predictions(Result):
 
     def batches(self) -> Iterator[pa.Table]:
         """Yield the rows in order, as tables of bounded size."""
-        start = 0
+        start, schema = 0, self.schema
         for batch in self.corpus.batches():
             new = [_plain(column.slice(start, batch.num_rows)) for column in self._columns.values()]
             start += batch.num_rows
-            yield pa.table([*batch.drop_columns([POSITION]).columns, *new], schema=self.schema)
+            yield pa.table([*batch.drop_columns([POSITION]).columns, *new], schema=schema)
 
     def summary(self) -> dict[str, Any]:
         """Return shares and metrics as a JSON object."""
