@@ -232,6 +232,11 @@ def test_there_are_never_more_answers_than_rows(tmp_path, encoder, asked, rows, 
     assert len(store.search(row=1, **asked)) == min(found, rows - 1)
 
 
+def test_a_store_without_rows_says_what_to_run(tmp_path, encoder):
+    with pytest.raises(NotFoundError, match="has no vectors yet: run"):
+        embedstore.create(tmp_path / "s", encoder=encoder).search("x")
+
+
 def test_a_row_alone_has_no_neighbours(tmp_path, encoder):
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     store.add([{"t": "text"}], text="t")

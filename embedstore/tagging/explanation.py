@@ -164,11 +164,10 @@ def _near_descriptions(
 
 
 def _neighbours(now: Snapshot, space: Space, table: Corpus, row: object, tagged: Predictions) -> list[NearRow]:
-    k = min(_NEIGHBOURS, len(table) - 1)
-    if k < 1:
+    if len(table) < 2:
         return []
     tags = tagged.column("Predicted_Labels")
-    matches = search(now, row=row, k=k, corpus=table.name, space=space.key)
+    matches = search(now, row=row, k=_NEIGHBOURS, corpus=table.name, space=space.key)
     return [
         NearRow(str(found["id"]), float(found["score"]), tags[table.row_of(found["id"])].as_py() or "", found["text"])
         for found in matches.table.to_pylist()

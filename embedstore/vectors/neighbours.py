@@ -79,8 +79,9 @@ def search(
     """
     if (query is None) == (row is None):
         raise UsageError("expected a text or a row to search for, found both or neither")
+    if k is not None and k < 1:
+        raise UsageError(f"expected a k of 1 or more, found {k}")
     corpora = [now.corpus(corpus)] if corpus else now.corpora
-    most, notes = _rows_per_query(k, sum(len(one) for one in corpora) - (row is not None))
     vectors = now.embeddings(space, corpora)
     exclude = None
     if row is not None:
@@ -94,21 +95,15 @@ def search(
         if not texts or any(not text.strip() for text in texts):
             raise UsageError("expected a text to search for, found none or a blank one")
         asked = now.queries(vectors, no_encode=no_encode)(texts, prompt=vectors.record.query_prompt)
-    record = None if exact else now.manifest.indexes.get(vectors.key)
-    index = now.indexes.of(vectors, record, len(asked))
-    answers = nearest(vectors, corpora, asked, most, index=index, exclude=exclude)
-    positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
-    return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
-
-
-def _rows_per_query(k: int | None, rows: int) -> tuple[int, tuple[str, ...]]:
-    """Return the number of rows to return per query, at most `rows`, and a note if `k` is higher."""
-    if k is not None and k < 1:
-        raise UsageError(f"expected a k of 1 or more, found {k}")
+    rows = sum(len(one) for one in corpora) - (row is not None)
     if not rows:
         raise UsageError("expected rows to search in, found none but the row itself: add rows first")
-    few = k is not None and k > rows
-    return min(k or 10, rows), (f"{k:,} rows were asked for; there are {rows:,} to be found",) if few else ()
+    record = None if exact else now.manifest.indexes.get(vectors.key)
+    index = now.indexes.of(vectors, record, len(asked))
+    answers = nearest(vectors, corpora, asked, min(k or 10, rows), index=index, exclude=exclude)
+    positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
+    notes = (f"{k:,} rows were asked for; there are {rows:,} to be found",) if k and k > rows else ()
+    return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
 
 
 def nearest(
@@ -131,20 +126,12 @@ def nearest(
     queries : ndarray of shape (q, dim), float32
         Unit vectors.
     k : int
-        Number of rows per query.
+        Number of rows per query, from 1 to the number of rows that can be found.
     index : OpenIndex, optional
         Index that proposes candidates; by default all vectors are scanned.
     exclude : (str, int), optional
         Corpus name and row number of a row to leave out.
-
-    Raises
-    ------
-    UsageError
-        If `k` is below 1 or above the number of rows.
     """
-    rows = sum(len(corpus) for corpus in corpora) - (exclude is not None)
-    if not 1 <= k <= rows:
-        raise UsageError(f"expected a k from 1 to the {rows:,} rows that can be found, found {k}")
     wanted = np.zeros(len(space.texts), dtype=bool)
     for corpus in corpora:
         positions = corpus.positions()
