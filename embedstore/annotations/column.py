@@ -94,9 +94,10 @@ def answered_rows(
     said, _ = majority_labels(answers)
     places = now.texts.positions_of(said)
     names = sorted({said[key] for key in places})
+    number_of = {name: number for number, name in enumerate(names)}
     numbers = np.full(len(now.texts), -1, dtype=np.int32)
     for key, position in places.items():
-        numbers[position] = names.index(said[key])
+        numbers[position] = number_of[said[key]]
     of_rows = numbers[table.positions()]
     if not (of_rows >= 0).any():
         return None

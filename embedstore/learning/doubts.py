@@ -1,6 +1,6 @@
 """Find rows whose given label is likely wrong, by confident learning on out-of-fold probabilities.
 
-Northcutt, Jiang & Chuang (2021), "LabelErrors Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, section 3.
+Northcutt, Jiang & Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, section 3.
 """
 
 from dataclasses import dataclass, replace
