@@ -62,8 +62,8 @@ def annotations(
         asked = {"-o": output, "--disagreements": disagreements, "--spreadsheet-safe": spreadsheet_safe}
         if found := [name for name, value in asked.items() if value]:
             raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
-        with opened([imported], reading, missing=False) as (sources, _):
-            count = book.import_table(sources, optional_label_set(labels, label_file), corpus=corpus, who=who)
+        sources, _ = opened([imported], reading, missing=())
+        count = book.import_table(sources, optional_label_set(labels, label_file), corpus=corpus, who=who)
         click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
         return
     if labels or label_file:

@@ -1,17 +1,14 @@
 """Options for reading tables, and functions that open tables and add their rows to a store."""
 
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import Decorator, one_of, seed_option, together
 
-from embedstore.errors import InputError, NotFoundError, UsageError
+from embedstore.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from embedstore.corpora import AddReport
@@ -24,8 +21,14 @@ reading_options: Decorator = together(
     click.option("--format", "format_", type=one_of("embedstore.tables.formats:FORMATS"), help="Format of FILE."),
     click.option("--delimiter", metavar="CHAR", help="Field separator."),
     click.option("--no-quoting", is_flag=True, help='Take " as an ordinary character.'),
+    click.option("--escape", metavar="CHAR", help="Character before a quote that is part of a field, such as \\."),
     click.option("--columns", metavar="A,B,…", help="Column names of a file without a header line."),
     click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Text encoding of FILE."),
+    click.option(
+        "--missing", "words", multiple=True, metavar="WORD", help="A cell that means no value; else as in pandas."
+    ),
+    click.option("--keep-missing-words", is_flag=True, help="Take NA, None, null and so on as values."),
+    click.option("--sheet", metavar="NAME", help="Sheet of an Excel file; by default the first."),
 )
 row_options: Decorator = together(
     click.option(
@@ -42,57 +45,55 @@ row_options: Decorator = together(
 )
 
 
-@contextmanager
 def opened(
-    files: Sequence[str], options: dict[str, Any], *, missing: bool = True
-) -> "Iterator[tuple[list[Source], ReadOptions]]":
-    """Open the tables in `files` ("-" is standard input) with the options of `reading_options`."""
-    from embedstore.tables import ReadOptions, file_source
+    files: Sequence[str], options: dict[str, Any], *, missing: tuple[str, ...] | None = None
+) -> "tuple[list[Source], ReadOptions]":
+    """Open the tables in `files` ("-" is standard input) with the options of `reading_options`.
 
-    columns = options["columns"]
+    `missing` has the words that mean a missing value, if the user names none; None is the words of pandas.
+    """
+    from embedstore.tables import ReadOptions, file_source, piped_source
+
+    columns, words = options["columns"], options["words"]
+    if words and options["keep_missing_words"]:
+        raise UsageError("expected --missing WORD or --keep-missing-words, found both")
     read_options = ReadOptions(
         format=options["format_"],
         delimiter={"\\t": "\t", "tab": "\t"}.get(options["delimiter"], options["delimiter"]),
         quoting=not options["no_quoting"],
+        escape=options["escape"],
         columns=tuple(columns.split(",")) if columns else None,
         encoding=options["encoding"],
-        missing=missing,
+        missing=() if options["keep_missing_words"] else words or missing,
+        sheet=options["sheet"],
     )
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once, found it twice")
-    with tempfile.TemporaryDirectory(prefix="embedstore-") as folder:
-        sources = []
-        for file in files:
-            if file == "-":
-                spooled = Path(folder) / "stdin"
-                with spooled.open("wb") as out:
-                    shutil.copyfileobj(sys.stdin.buffer, out)
-                if not spooled.stat().st_size:
-                    raise InputError("standard input is empty: expected a table")
-                sources.append(file_source(spooled, read_options, name="standard input", origin=""))
-            else:
-                path = Path(file)
-                sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))
-        yield sources, read_options
+    sources = []
+    for file in files:
+        if file == "-":
+            sources.append(piped_source(sys.stdin.buffer, read_options, name="standard input"))
+        else:
+            path = Path(file)
+            sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))
+    return sources, read_options
 
 
 def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str, Any]) -> "AddReport":
     """Add the rows of `files` ("-" is standard input) to a store with the options of `row_options`."""
-    with opened(files, options) as (sources, read_options):
-        text = _text(store, sources, options)
-        report = store.add(
-            sources,
-            text=text,
-            corpus=options["corpus"],
-            id=options["id_column"],
-            template=options["template"],
-            limit=options["limit"],
-            sample=options["sample"],
-            seed=options["seed"],
-            replace=options["replace"],
-            read_options=read_options,
-        )
-    return report
+    sources, read_options = opened(files, options)
+    return store.add(
+        sources,
+        text=_text(store, sources, options),
+        corpus=options["corpus"],
+        id=options["id_column"],
+        template=options["template"],
+        limit=options["limit"],
+        sample=options["sample"],
+        seed=options["seed"],
+        replace=options["replace"],
+        read_options=read_options,
+    )
 
 
 def _text(store: "EmbeddingStore", sources: list[Any], options: dict[str, Any]) -> Any:

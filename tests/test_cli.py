@@ -109,7 +109,7 @@ def test_search_by_row_and_by_lines_of_standard_input(store, cli):
     done = cli("search", "small", "--row", "k0", "-k", "2")
     lines = done.stdout.splitlines()
     assert lines[0] == "query,rank,score,corpus,id,text"
-    assert lines[1] == "good tea,1,1,train,k3,good tea"
+    assert lines[1] == "good tea,1,1.0,train,k3,good tea"
     store.search(["one", "two"], k=1)
     done = cli("search", "small", "-", "-k", "2", "--no-encode", stdin="one\n\ntwo\n")
     assert [line.split(",")[0] for line in done.stdout.splitlines()[1:]] == ["one", "one", "two", "two"]

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import HashEncoder, texts_of
+from sheets import write_sheet
 
 import embedstore
 from embedstore import encoders
@@ -100,10 +101,11 @@ TABLE = pa.table(
 
 
 class FormatContract:
-    """Tests of every table format; a subclass has `name` and `suffix`."""
+    """Tests of every table format; a subclass has `name` and `suffix`, and `written` to write if it is only read."""
 
     name: str
     suffix: str
+    written: str | None = None
 
     @pytest.fixture
     def path(self, tmp_path):
@@ -120,7 +122,7 @@ class FormatContract:
 
     def test_its_suffix_is_known_and_its_content_has_a_digest(self, path):
         assert self.suffix in FORMATS[self.name].reads
-        assert self.suffix in FORMATS[self.name].writes
+        assert (self.suffix in FORMATS[self.name].writes) == (self.written is None)
         source = file_source(path, ReadOptions(format=self.name), name="table", origin="")
         before = source.digest()
         assert len(before) == 64
@@ -133,8 +135,9 @@ class FormatContract:
         assert texts_of(store) == TABLE.column("text").to_pylist()
         store.encode()
         tagged = store.tag(["a", "b"])
-        tagged.save(tmp_path / f"out{self.suffix}")
-        source = file_source(tmp_path / f"out{self.suffix}", ReadOptions(), name="out", origin="out")
+        out = tmp_path / f"out{self.written or self.suffix}"
+        tagged.save(out)
+        source = file_source(out, ReadOptions(), name="out", origin="out")
         back = pa.concat_tables(table for _, table in source.batches(source.survey().schema))
         assert back.select(TABLE.column_names).to_pydict() == TABLE.to_pydict()
         assert back.column("Predicted_Labels").to_pylist() == tagged.column("Predicted_Labels").to_pylist()
@@ -154,6 +157,16 @@ class TestJsonLines(FormatContract):
 
 class TestParquet(FormatContract):
     name, suffix = "parquet", ".parquet"
+
+
+class TestExcel(FormatContract):
+    name, suffix, written = "excel", ".xlsx", ".jsonl"
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        return write_sheet(
+            tmp_path / "table.xlsx", [TABLE.column_names, *zip(*TABLE.to_pydict().values(), strict=True)]
+        )
 
 
 class ExecutorContract:

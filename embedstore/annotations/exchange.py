@@ -35,7 +35,7 @@ def answer_rows(table: Any) -> list[dict[str, Any]]:
         If there is no column id or label, or a time is invalid.
     """
     rows: list[dict[str, Any]] = []
-    for source in sources_of(table, ReadOptions(missing=False)):
+    for source in sources_of(table, ReadOptions(missing=())):
         schema = source.survey().schema
         if missing := [name for name in ("id", "label") if name not in schema.names]:
             raise InputError(f"expected annotations with columns id and label, {source.name} has no {missing[0]!r}")

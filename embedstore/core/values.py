@@ -1,26 +1,74 @@
-"""Cells as text: to compare them with the user's input, and to show them."""
+"""Single values as text: to compare them with the user's input, and to show them."""
 
+import base64
+import datetime
+import decimal
+import json
 import re
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["clean", "clip", "value_text"]
+__all__ = ["clean", "clip", "same_value", "value_key", "value_text"]
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 
 
 def value_text(value: object) -> str:
-    """Return a cell as a user would type it.
+    """Return a value as it is written in a CSV file, "" for None; `embedstore.core.cells.spelled` does it for columns.
 
     Examples
     --------
-    >>> value_text(1.0), value_text(None), value_text("x")
-    ('1', '', 'x')
+    >>> value_text(1.0), value_text(True), value_text(None), value_text("x")
+    ('1.0', 'True', '', 'x')
     """
     if value is None:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime.datetime | datetime.time):
+        text = value.isoformat(" ") if isinstance(value, datetime.datetime) else value.isoformat()
+        return re.sub(r"(\.[0-9]*?)0+(?=$|[+-])", lambda found: found[1].rstrip("."), text)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=value_text)
     return str(value)
+
+
+def same_value(text: str, known: Iterable[str]) -> str | None:
+    """Return the one of the known texts that stands for the same value as `text`; None if there is none, or two.
+
+    The same text goes before all others. Beside it, whole numbers are the same with and without ``.0``, and booleans
+    are the same in the spellings of Python and of JSON.
+
+    Examples
+    --------
+    >>> same_value("3.0", ["2", "3"]), same_value("true", ["True"]), same_value("1.10", ["1.1"])
+    ('3', 'True', None)
+    """
+    listed = list(known)
+    if text in listed:
+        return text
+    key = value_key(text)
+    found = [one for one in listed if value_key(one) == key]
+    return found[0] if len(found) == 1 else None
+
+
+def value_key(text: str) -> str:
+    """Return the text that all spellings of one value have in common; see `same_value`.
+
+    Examples
+    --------
+    >>> value_key("3.0"), value_key("true"), value_key("1.10")
+    ('3', 'True', '1.10')
+    """
+    if text in ("true", "false"):
+        return text.capitalize()
+    whole = _WHOLE.fullmatch(text)
+    return "0" if whole and whole[1] == "-0" else whole[1] if whole else text
 
 
 def clean(text: str) -> str:

@@ -1,8 +1,10 @@
 """Add rows to a store: read sources, give each text a position, store the user's columns, commit once."""
 
 import hashlib
+import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +19,8 @@ from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
-from embedstore.corpora.rows import POSITION, Corpus
-from embedstore.corpora.templates import render, template_columns, to_template
+from embedstore.corpora.rows import LARGE, POSITION, Corpus
+from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import TextWriter
 from embedstore.errors import InputError, StoreBusyError, UsageError
 from embedstore.storage import files
@@ -26,6 +28,8 @@ from embedstore.storage.manifest import commit, exists, load, unknown_names
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.tables import ReadOptions, Source, Survey, sources_of
+from embedstore.tables.columns import notes_on
+from embedstore.tables.widening import large_integers
 
 __all__ = ["AddReport", "add"]
 
@@ -68,8 +72,8 @@ def add(
     ----------
     home : Home
         The store; it is created if it does not exist.
-    table : DataFrame, Table, path, sequence of paths, or sequence of dict
-        Rows in memory (pandas, Arrow, dicts), or files.
+    table : DataFrame, Table, path, sequence of paths, dict of columns, sequence of dict or of str
+        Rows in memory (pandas, anything with Arrow's PyCapsule protocol, dicts, texts), or files.
     text : str or sequence of str
         The text column, several text columns (joined by a space), or a template such as ``"{title}: {text}"``.
     corpus : str
@@ -98,7 +102,10 @@ def add(
         if value is not None and value < 1:
             raise UsageError(f"expected a {name} of at least 1, found {value}")
     options = read_options or ReadOptions()
-    request = _Request(sources_of(table, options), text, template, id, limit, sample, seed, options.describe())
+    column = text if isinstance(text, str) and "{" not in text else "text"
+    request = _Request(
+        sources_of(table, options, column=column), text, template, id, limit, sample, seed, options.describe()
+    )
     root = home.root
     if root.is_dir() and not exists(root) and (found := unknown_names(root)):
         raise InputError(f"{root} is no store and holds {found[0]!r}: choose a new or empty folder for a store")
@@ -124,7 +131,7 @@ def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus:
 
         surveys = [source.survey() for source in sources]
         plan = request.plan(surveys)
-        record = CorpusRecord((), plan.template, id_column or "")
+        record = CorpusRecord((), plan.template.text, id_column or "")
         if existing:
             record = _continued(existing, record, sources, corpus)
         writer = TextWriter(home, base.texts)
@@ -152,7 +159,7 @@ def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    template: str
+    template: Template
     schemas: list[pa.Schema]
     chosen: list[_Chosen]
 
@@ -184,7 +191,7 @@ class _Request:
 
     def plan(self, surveys: Sequence[Survey]) -> _Plan:
         """Check columns and types against the surveys, choose the rows, and return both as a plan."""
-        template = ""
+        template = Template("", ("",), ())
         for source, survey in zip(self.sources, surveys, strict=True):
             names = survey.schema.names
             if len(set(names)) < len(names):
@@ -193,22 +200,22 @@ class _Request:
                 raise InputError(
                     f"{source.name} has a column named {POSITION!r}, which the store uses itself: rename it"
                 )
-            template = to_template(self.text, names, self.template)
+            template = Template.choose(self.text, names, self.template)
             self._check_columns(source, survey, template)
         rows = [survey.rows for survey in surveys]
         return _Plan(template, [survey.schema for survey in surveys], self._choose(rows))
 
-    def _check_columns(self, source: Source, survey: Survey, template: str) -> None:
+    def _check_columns(self, source: Source, survey: Survey, template: Template) -> None:
         names = survey.schema.names
-        wanted = template_columns(template) + ([self.id_column] if self.id_column else [])
+        wanted = [*template.columns, *([self.id_column] if self.id_column else [])]
         for name in wanted:
             if name not in names:
                 raise InputError(f"{source.name} has no column {name!r}: {nearest_hint(name, names)}")
-        types = [survey.schema.field(name).type for name in template_columns(template)]
+        types = [survey.schema.field(name).type for name in template.columns]
         if not any(_is_text(type_) for type_ in types):
             texts = [field.name for field in survey.schema if _is_text(field.type)]
             raise InputError(
-                f"{source.name}: expected texts in column {template_columns(template)[0]!r}, found {types[0]} values; "
+                f"{source.name}: expected texts in column {template.columns[0]!r}, found {types[0]} values; "
                 f"{'columns of text are ' + ', '.join(texts) if texts else 'no column holds text'}"
             )
 
@@ -263,11 +270,13 @@ def _write_part(
     source: Source,
     schema: pa.Schema,
     chosen: _Chosen,
-    template: str,
+    template: Template,
     writer: TextWriter,
     fingerprint: str,
 ) -> CorpusPart:
     rows = empty = seen = 0
+    words: Counter[str] = Counter()
+    large: set[str] = set()
     stored = schema.append(pa.field(POSITION, pa.int64()))
     with files.staged(root / "corpora", ".parquet") as temp:
         with parquet.ParquetWriter(temp, stored, compression="zstd", write_page_checksum=True) as out:
@@ -279,15 +288,39 @@ def _write_part(
                     raw, typed = raw.take(here), typed.take(here)
                 if not raw.num_rows:
                     continue
-                texts = render(template, raw)
+                texts = template.fill(raw)
                 positions = pa.array(writer.positions(texts))
                 out.write_table(pa.table([*typed.columns, positions], schema=stored))
                 rows += raw.num_rows
                 empty += texts.count("")
+                words += _missing_words(typed, template)
+                large |= large_integers(typed)
+            if large:
+                out.add_key_value_metadata({LARGE: json.dumps(sorted(large))})
         if rows and empty == rows:
-            raise InputError(f"{source.name}: all {rows:,} texts are empty; is it the right column ({template})?")
+            raise InputError(f"{source.name}: all {rows:,} texts are empty; is it the right column ({template.text})?")
         file = files.publish(temp, root, ".parquet")
+    if words:
+        logger.warning(
+            "%s: words that mean a missing value are no texts: %s; --keep-missing-words takes them as texts, --missing "
+            "WORD names others",
+            source.name,
+            ", ".join(f"{word} ({count:,})" for word, count in words.most_common(5)),
+        )
     return CorpusPart(file, rows, empty, source.origin, fingerprint)
+
+
+def _missing_words(table: pa.Table, template: Template) -> Counter[str]:
+    """Return how often each word that means a missing value is in the columns of a template."""
+    import pyarrow.compute as pc
+
+    found: Counter[str] = Counter()
+    for name in set(template.columns):
+        words = notes_on(table.schema.field(name)).missing
+        if words:
+            held = table.column(name).filter(pc.is_in(table.column(name), value_set=pa.array(words)))
+            found.update(held.to_pylist())
+    return found
 
 
 def _check_ids(corpus: Corpus) -> None:
@@ -298,8 +331,8 @@ def _check_ids(corpus: Corpus) -> None:
     if ids.null_count:
         row = pc.index(pc.is_null(ids), True).as_py()
         raise InputError(
-            f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, "
-            f"first in data row {row + 1}"
+            f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, first in data row "
+            f"{row + 1}; if words such as NA are ids, give --keep-missing-words"
         )
     if len(pc.unique(ids)) < len(ids):
         counts = pc.value_counts(ids)

@@ -1,6 +1,8 @@
 """A stored corpus: the user's columns, and the position of each row's text."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
@@ -11,16 +13,22 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from embedstore.core.cells import plain_values, spelled
 from embedstore.core.names import nearest_hint
-from embedstore.core.values import value_text
+from embedstore.core.values import same_value, value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.segments import check_size
+from embedstore.tables.columns import Notes, noted, notes_on
+from embedstore.tables.widening import common_field, widened, without_missing
 
-__all__ = ["POSITION", "Corpus", "id_array"]
+__all__ = ["LARGE", "POSITION", "Corpus", "id_array"]
 
 POSITION = "embedstore_text_position"
 """The column of a corpus file that holds the position of each row's text."""
+
+LARGE = b"embedstore_large_integers"
+"""The key in a corpus file's metadata of the names of columns with integers that are not exact as floats."""
 
 _BATCH_ROWS = 65_536
 _ASKED = 3  # number of times that a few ids are read from the file; after that, all ids are kept in memory
@@ -67,13 +75,14 @@ class Corpus:
     def schema(self) -> pa.Schema:
         """The user's columns and their types, in order."""
         if self._schema is None:
-            schemas = [file.schema_arrow for file in self._parts]
-            fields: dict[str, pa.DataType] = {}
-            for schema in schemas:
-                for field in schema:
-                    fields[field.name] = _common_type(fields.get(field.name), field.type)
-            del fields[POSITION]
-            self._schema = pa.schema(list(fields.items()))
+            found: dict[str, pa.Field] = {}
+            for file in self._parts:
+                large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
+                for field in file.schema_arrow:
+                    own = noted(field.name, field.type, Notes(large=True)) if field.name in large else field
+                    found[field.name] = common_field(found.get(field.name), own)
+            del found[POSITION]
+            self._schema = pa.schema(list(found.values()))
         return self._schema
 
     def require(self, *columns: str) -> None:
@@ -85,26 +94,30 @@ class Corpus:
                 )
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows in order as tables of bounded size; the position column is always the last."""
+        """Yield the rows in order as tables of bounded size; the position column is always the last.
+
+        Columns of text have missing words as they were written.
+        """
         names = self.schema.names if columns is None else list(columns)
+        schema = pa.schema([*[self.schema.field(name) for name in names], pa.field(POSITION, pa.int64())])
         for file in self._parts:
             there = set(file.schema_arrow.names)
             present = [name for name in names if name in there]
             for batch in self._parts.batches(file, [*present, POSITION]):
                 arrays = [
-                    _cast(batch.column(name), self.schema.field(name).type)
+                    widened(batch.column(name), file.schema_arrow.field(name), self.schema.field(name))
                     if name in there
                     else pa.nulls(batch.num_rows, self.schema.field(name).type)
                     for name in names
                 ]
-                yield pa.table([*arrays, batch.column(POSITION)], names=[*names, POSITION])
+                yield pa.table([*arrays, batch.column(POSITION)], schema=schema)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all of the user's columns, or only `columns`, as one Arrow table."""
         return pa.concat_tables(list(self.batches(columns))).drop_columns([POSITION])
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column.
+        """Return one column, null where a value is missing.
 
         Raises
         ------
@@ -114,7 +127,15 @@ class Corpus:
         if name in self._added:
             return self._added[name]
         self.require(name)
-        return self.table([name]).column(name)
+        return without_missing(self.table([name]).column(name), self.schema.field(name))
+
+    def missing_words(self, name: str) -> dict[str, int]:
+        """Return how often each word that means a missing value is in a column."""
+        words = notes_on(self.schema.field(name)).missing if name in self.schema.names else ()
+        if not words:
+            return {}
+        counts = Counter(self.table([name]).column(name).to_pylist())
+        return {word: counts[word] for word in words if counts[word]}
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each row's text: shape (rows,), read-only."""
@@ -129,11 +150,12 @@ class Corpus:
         if not self.record.id_column:
             return pa.chunked_array([pa.array(np.arange(len(self)))])
         if self._ids is None:
-            self._ids = self.column(self.record.id_column)
+            ids = self.column(self.record.id_column)
+            self._ids = ids if _is_plain(ids.type) else pa.chunked_array([spelled(ids)])
         return self._ids
 
     def row_of(self, id_: object) -> int:
-        """Return the number (from 0) of the row with the given id; ids are compared as text.
+        """Return the number (from 0) of the row with the given id; see `same_value` for when ids are the same.
 
         Raises
         ------
@@ -158,10 +180,9 @@ class Corpus:
 
             row = pc.index(ids, pa.scalar(value, ids.type)).as_py()
         else:
-            listed = ids.to_pylist()
-            texts = listed if value is not None else [value_text(one) for one in listed]
-            sought = wanted if value is None else value
-            row = texts.index(sought) if sought in texts else -1
+            texts = [value_text(one) for one in plain_values(ids)]
+            found = wanted if wanted in texts else same_value(wanted, texts)
+            row = -1 if found is None else texts.index(found)
         if row >= 0:
             return int(row)
         raise NotFoundError(f"corpus {self.name!r} has no row with {self.record.id_column} {wanted!r}")
@@ -181,7 +202,9 @@ class Corpus:
         self._asked += 1
         if self._ids is not None or self._asked > _ASKED:
             return [self.ids()[row].as_py() for row in rows.tolist()]
-        type_ = self.schema.field(self.record.id_column).type
+        field = self.schema.field(self.record.id_column)
+        if not _is_plain(field.type):
+            return [self.ids()[row].as_py() for row in rows.tolist()]
         unique, inverse = np.unique(rows, return_inverse=True)
         found: list[Any] = []
         start = 0
@@ -191,7 +214,8 @@ class Corpus:
                 low, high = np.searchsorted(unique, [start, end])
                 if low < high:
                     column = self._parts.group(file, group, self.record.id_column)
-                    values = pa.nulls(end - start, type_) if column is None else _cast(column, type_)
+                    own = file.schema_arrow.field(self.record.id_column)
+                    values = widened(column, own, field)
                     found += [values[int(row)].as_py() for row in unique[low:high] - start]
                 start = end
         return [found[number] for number in inverse]
@@ -218,9 +242,7 @@ class _Parts:
                 yield file
 
     def group(self, file: Any, number: int, column: str) -> Any:
-        """Return a column of a row group, or None if the file has no such column."""
-        if column not in file.schema_arrow.names:
-            return None
+        """Return a column of a row group."""
         try:
             return file.read_row_group(number, columns=[column]).column(0)
         except (pa.ArrowException, OSError) as error:
@@ -247,18 +269,9 @@ def id_array(ids: Sequence[Any]) -> pa.Array:
     ['1', 'b']
     """
     if len({type(value) for value in ids}) == 1:
-        return pa.array(ids)
-    return pa.array([str(value) for value in ids], pa.string())
+        return pa.array(ids, pa.uint64() if isinstance(ids[0], int) and max(ids) >= 2**63 else None)
+    return pa.array([value_text(value) for value in ids], pa.string())
 
 
-def _common_type(one: pa.DataType | None, other: pa.DataType) -> pa.DataType:
-    if one is None or one == other or pa.types.is_null(one):
-        return other
-    if pa.types.is_null(other):
-        return one
-    numeric = [pa.types.is_integer(t) or pa.types.is_floating(t) for t in (one, other)]
-    return pa.float64() if all(numeric) else pa.string()
-
-
-def _cast(array: pa.Array, type_: pa.DataType) -> pa.Array:
-    return array if array.type == type_ else array.cast(type_)
+def _is_plain(type_: pa.DataType) -> bool:
+    return any(test(type_) for test in (pa.types.is_string, pa.types.is_integer, pa.types.is_float64))

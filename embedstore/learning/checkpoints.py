@@ -1,15 +1,16 @@
 """Label rows with finetuned checkpoints, from cached logits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.cells import plain_values
 from embedstore.core.heads import Head
 from embedstore.encoders import EncoderOptions, Precision
 from embedstore.errors import InputError, NotFoundError, UsageError
-from embedstore.reports.gold import map_gold, parse_map
+from embedstore.reports.gold import GoldMap, map_gold, parse_map
 from embedstore.reports.predictions import Predictions, coded, shares_of
 from embedstore.vectors.encoding import EncodeProgress, encode
 from embedstore.vectors.snapshot import Snapshot
@@ -30,7 +31,7 @@ def classify(
     corpus: str | None = None,
     space: str | None = None,
     gold: str | None = None,
-    mapping: Sequence[str] = (),
+    mapping: GoldMap = (),
     scores: bool = False,
     threshold: float = 0.5,
     max_seq_length: int | None = None,
@@ -56,8 +57,8 @@ def classify(
         Start of the key of a stored space of logits.
     gold : str, optional
         Column to compare with.
-    mapping : sequence of str
-        ``VALUE=LABEL`` pairs: the label that a value of the column stands for.
+    mapping : mapping, or sequence of str
+        The label that a value of the column stands for: a dict, or ``VALUE=LABEL`` pairs.
     scores : bool
         Add a column with the probability of each label.
     threshold : float
@@ -105,7 +106,7 @@ def classify(
     vectors, head = _logits(now, space)
     if not 0 < threshold < 1:
         raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
-    gold_values = table.column(gold).to_pylist() if gold else None
+    gold_values = plain_values(table.column(gold)) if gold else None
     gold_map = parse_map(mapping, head.names)
     if gold and (head.is_multilabel or head.activation == "identity"):
         kind = "any number of labels" if head.is_multilabel else "a number"

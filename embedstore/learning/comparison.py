@@ -16,7 +16,8 @@ from embedstore.errors import InputError, ModelRequiredError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.learning.fitting import TrainOptions, rows_that_fit
 from embedstore.learning.scoring import Score, Scoring
-from embedstore.learning.targets import Split, Target, split_rows
+from embedstore.learning.targets import Split, Target, as_number, split_rows
+from embedstore.reports.gold import GoldMap, as_pairs
 from embedstore.tables.result import TableResult
 from embedstore.vectors.encoding import EncodeProgress, EncodeReport, encode
 from embedstore.vectors.snapshot import Snapshot
@@ -74,7 +75,7 @@ def compare(
     corpus: str | None = None,
     test_corpus: str | None = None,
     labels: Labels | None = None,
-    mapping: Sequence[str] = (),
+    mapping: GoldMap = (),
     classify: Sequence[str] = (),
     max_seq_length: int | None = None,
     options: TrainOptions | None = None,
@@ -97,8 +98,8 @@ def compare(
         Corpora to train and to test on; without a test corpus a stratified share of the rows is held out.
     labels : sequence of str, or LabelSet, optional
         Labels to tag with; by default the classes, if they are names.
-    mapping : sequence of str
-        ``VALUE=LABEL`` pairs: the label, of the label set or of a checkpoint, that a class stands for.
+    mapping : mapping, or sequence of str
+        The label, of the label set or of a checkpoint, that a class stands for: a dict, or ``VALUE=LABEL`` pairs.
     classify : sequence of str
         Finetuned checkpoints to add to those with logits in the store; stored logits are not computed again.
     max_seq_length : int, optional
@@ -137,7 +138,7 @@ def compare(
         )
         asked.setdefault(encoded.space, encoded)  # the first report counts what was encoded
         now = now.reload()
-    return _compared(now, target, split, asked, labels, mapping, options, no_encode=no_encode)
+    return _compared(now, target, split, asked, labels, as_pairs(mapping), options, no_encode=no_encode)
 
 
 def _held_logits(now: Snapshot, model: str, table: Corpus) -> list[str]:
@@ -187,7 +188,7 @@ def _compared(
 
 def _named_classes(split: Split) -> tuple[LabelSet | None, tuple[str, ...]]:
     """Return the classes as labels, or None and a note if they are not names."""
-    if all(isinstance(value, str) and value.strip() for value in split.classes):
+    if all(isinstance(value, str) and value.strip() and as_number(value) is None for value in split.classes):
         return LabelSet.of([value_text(value) for value in split.classes]), ()
     note = "the classes have no names to tag with: give labels (-l, --labels) and --map VALUE=LABEL for that line"
     return None, (note,)

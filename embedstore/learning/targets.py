@@ -9,15 +9,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import is_annotations, with_annotations
-from embedstore.core.values import value_text
+from embedstore.core.cells import plain_values
+from embedstore.core.values import same_value, value_key, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
 from embedstore.learning.fitting import TrainOptions
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["LabelledRows", "Split", "Target", "classes_of", "read_target", "split_rows"]
+__all__ = ["LabelledRows", "Split", "Target", "as_number", "classes_of", "read_target", "split_rows"]
 
 _MOST_CLASSES = 1000
+_NAMED = 10  # classes that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def split_rows(target: Target, test: Target | None, options: TrainOptions) -> Sp
             classes, positions[learnt], y, positions[tested], [names[i] for i in y_test], tested_on, given.notes
         )
     other = read_target(test)
-    names = [value_text(value) for value in other.values]
+    names, notes = _names_of_test(classes, other, target, test)
     return Split(
         classes,
         positions[given.rows],
@@ -130,8 +132,38 @@ def split_rows(target: Target, test: Target | None, options: TrainOptions) -> Sp
         test.table.positions()[other.rows],
         [names[code] for code in other.codes],
         f"corpus {test.table.name!r}",
-        given.notes + other.notes,
+        given.notes + other.notes + notes,
     )
+
+
+def _names_of_test(
+    classes: Sequence[Any], other: LabelledRows, target: Target, test: Target
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return each test value as the class that it is, and a note if the two corpora have other classes.
+
+    Raises
+    ------
+    InputError
+        If no class is in both.
+    """
+    learnt = [value_text(value) for value in classes]
+    names = [same_value(text, learnt) or text for text in map(value_text, other.values)]
+    tested = {names[code] for code in np.unique(other.codes)}
+    if tested.isdisjoint(learnt):
+        raise InputError(
+            f"expected classes of {target.name!r} that corpora {target.table.name!r} and {test.table.name!r} share, "
+            f"found {_listed(learnt)} in one and {_listed(sorted(tested))} in the other"
+        )
+    missing, unknown = sorted(set(learnt) - tested), sorted(tested - set(learnt))
+    notes = ((f"classes that corpus {test.table.name!r} lacks: {_listed(missing)}",) if missing else ()) + (
+        (f"classes that were not learnt, so that their rows count as wrong: {_listed(unknown)}",) if unknown else ()
+    )
+    return names, notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 def read_target(target: Target) -> LabelledRows:
@@ -144,24 +176,52 @@ def read_target(target: Target) -> LabelledRows:
     """
     corpus = target.table
     column = corpus.column(target.name)
-    try:
-        encoded = column.combine_chunks().dictionary_encode()
-    except pa.ArrowNotImplementedError:  # lists and other nested types
-        column = pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
-        encoded = column.dictionary_encode()
     # Classes are stored as JSON, so dates, lists and other types become text.
-    values = [v if isinstance(v, str | int | float | None) else str(v) for v in encoded.dictionary.to_pylist()]
+    typed = column if _is_plain(column.type) else pa.array(plain_values(column), pa.string())
+    encoded = (typed.combine_chunks() if isinstance(typed, pa.ChunkedArray) else typed).dictionary_encode()
+    values = plain_values(encoded.dictionary)
     said = np.array([*(value not in (None, "") and value == value for value in values), False])
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
     rows = np.flatnonzero(said[codes])
     missing = len(column) - len(rows)
+    words = ", ".join(corpus.missing_words(target.name)) if missing else ""
+    meant = f" ({words} mean a missing value: `add --keep-missing-words` takes them as classes)" if words else ""
     if missing and not target.drop_missing:
         raise InputError(
             f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "
-            f"{missing:,} of {len(column):,} without: leave those rows out with --drop-missing"
+            f"{missing:,} of {len(column):,} without{meant}: leave those rows out with --drop-missing"
         )
-    left_out = f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left out"
-    return LabelledRows(rows, codes[rows], values, (left_out,) if missing else ())
+    left_out = (
+        f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left out{meant}"
+    )
+    merged, notes = _same_classes(values, said)
+    return LabelledRows(rows, merged[codes[rows]], values, ((left_out,) if missing else ()) + notes)
+
+
+def _is_plain(type_: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean, pa.types.is_float64)
+    return any(test(type_) for test in tests)
+
+
+def _same_classes(values: Sequence[Any], said: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Return the number of the value that each value stands for (1 and 1.0 are one class), and notes.
+
+    A note names the spellings of one class, another one the classes that differ in outer spaces only.
+    """
+    texts = [value_text(value) for value in values]
+    first: dict[str, int] = {}
+    merged = np.array([first.setdefault(value_key(text), number) for number, text in enumerate(texts)], dtype=np.int64)
+    notes: tuple[str, ...] = ()
+    if spellings := [
+        f"{texts[one]!r} and {text!r}" for one, text in zip(merged, texts, strict=True) if texts[one] != text
+    ]:
+        notes += (f"spellings of one class: {'; '.join(spellings[:_NAMED])}",)
+    stripped: dict[str, str] = {}
+    for text in (text for text, held in zip(texts, said, strict=False) if held):
+        other = stripped.setdefault(text.strip(), text)
+        if other != text:
+            notes += (f"classes that differ in outer spaces only: {other!r} and {text!r}",)
+    return merged, notes
 
 
 def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
@@ -171,13 +231,22 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
             f"expected at least two classes in {target!r}, found {len(distinct)}: "
             f"{', '.join(map(value_text, distinct))}"
         )
-    fractional = any(isinstance(value, float) and not value.is_integer() for value in distinct)
+    numbers = {value: as_number(value) for value in distinct}
+    numeric = None not in numbers.values()
+    fractional = numeric and not all(float(number or 0).is_integer() for number in numbers.values())
     if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > rows / 2)):
         raise InputError(
             f"{target!r} has {len(distinct):,} distinct values in {rows:,} rows: that is no column of classes"
         )
-    numeric = all(isinstance(value, (int, float)) for value in distinct)
-    return tuple(sorted(distinct, key=None if numeric else str))
+    return tuple(sorted(distinct, key=lambda value: ((numbers[value] or 0) if numeric else 0, str(value))))
+
+
+def as_number(value: Any) -> float | None:
+    """Return a value as a number, as it is typed or written; None if it is none."""
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _split(

@@ -1,40 +1,88 @@
 """Score labels against a gold column; ``VALUE=LABEL`` pairs map the column's values to labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
-from embedstore.core.values import value_text
+from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.reports.metrics import Ordinal, Report, report
 
-__all__ = ["map_gold", "ordinal_report", "parse_map"]
+__all__ = ["GoldMap", "as_pairs", "labels_of", "map_gold", "ordinal_report", "parse_map"]
+
+GoldMap = Mapping[str, str | Sequence[str]] | Sequence[str]
+"""The labels that values stand for: a dict, or ``VALUE=LABEL`` pairs."""
 
 
-def parse_map(pairs: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
-    """Return the labels of each value, from ``VALUE=LABEL`` pairs.
+def parse_map(given: GoldMap, labels: Sequence[str]) -> dict[str, list[str]]:
+    """Return the labels of each value.
 
-    A value can have several labels, and a label several values. ``VALUE=`` gives a value no label.
+    A value can have several labels, and a label several values. A value can have no label: ``VALUE=`` in pairs, "" or
+    None in a dict. Values are compared as `same_value` does: ``3`` and ``3.0`` are one.
 
     Raises
     ------
     InputError
         If a pair has no "=", names an unknown label, or puts a label into two groups.
+
+    Examples
+    --------
+    >>> parse_map(["1=bad", "2=good", "3="], ["bad", "good"])
+    {'1': ['bad'], '2': ['good'], '3': []}
+    >>> parse_map({1: "bad", 2: "good", 3: None}, ["bad", "good"])
+    {'1': ['bad'], '2': ['good'], '3': []}
     """
     mapping: dict[str, list[str]] = {}
-    for pair in pairs:
-        value, equals, label = pair.partition("=")
-        if not equals:
-            raise InputError(f"expected --map VALUE=LABEL, found {pair!r}")
+    for value, label in _pairs(given):
         if label and label not in labels:
-            raise InputError(f"--map {pair}: {label!r} is none of the labels {', '.join(labels)}")
-        mapping.setdefault(value, []).extend([label] if label else [])
+            raise InputError(f"--map {value}={label}: {label!r} is none of the labels {', '.join(labels)}")
+        mapping.setdefault(same_value(value, mapping) or value, []).extend([label] if label else [])
     groups: dict[str, list[str]] = {}
     for members in mapping.values():
         for label in members:
             if groups.setdefault(label, members) != members:
                 raise InputError(f"--map puts the label {label!r} into two different groups of labels")
     return mapping
+
+
+def _pairs(given: GoldMap) -> list[tuple[str, str]]:
+    if isinstance(given, Mapping):
+        members = {
+            value_text(value): [names] if names is None or isinstance(names, str) else list(names)
+            for value, names in given.items()
+        }
+        return [(value, value_text(name)) for value, names in members.items() for name in names or [""]]
+    if isinstance(given, str):
+        raise InputError(f"expected a dict of values and labels, or a list of VALUE=LABEL, found {given!r}")
+    for pair in given:
+        if "=" not in pair:
+            raise InputError(f"expected --map VALUE=LABEL, found {pair!r}")
+    return [(value, label) for value, _, label in (pair.partition("=") for pair in given)]
+
+
+def as_pairs(given: GoldMap) -> list[str]:
+    """Return a mapping as ``VALUE=LABEL`` pairs."""
+    return [f"{value}={label}" for value, label in _pairs(given)]
+
+
+def labels_of(shown: str, labels: Sequence[str], mapping: Mapping[str, list[str]]) -> list[str] | None:
+    """Return the labels that a value of a gold column stands for; None if it is not mapped and no label.
+
+    Parameters
+    ----------
+    shown : str
+        The value as text.
+    labels : sequence of str
+        All labels.
+    mapping : mapping of str to list of str
+        Labels of each value, as `parse_map` returns them. A value without an entry has the label of the same name.
+    """
+    mapped = same_value(shown, mapping)
+    if mapped is not None:
+        return mapping[mapped]
+    label = same_value(shown, labels)
+    return None if label is None else [label]
 
 
 def map_gold(
@@ -59,22 +107,26 @@ def map_gold(
     InputError
         If a value has no entry and is not a label, or if no row has a label.
     """
-    names: dict[str, str] = {}
     group = {label: label for label in labels}
-    for key, members in mapping.items():
-        names[key] = " | ".join(members)
-        group.update(dict.fromkeys(members, names[key]))
+    for members in mapping.values():
+        group.update(dict.fromkeys(members, " | ".join(members)))
+
+    @cache
+    def name_of(shown: str) -> str | None:
+        found = labels_of(shown, labels, mapping)
+        return None if found is None else group[found[0]] if found else ""
+
     given: list[str] = []
     kept: list[str] = []
     for value, label in zip(gold, predicted, strict=True):
         shown = value_text(value)
-        name = names.get(shown, shown if shown in labels else None)
-        if shown and name is None:
+        name = name_of(shown) if shown else ""
+        if name is None:
             raise InputError(
                 f"the gold column holds {shown!r}, which is none of the labels {', '.join(labels)}: say what it "
                 f"stands for with --map {shown}=LABEL, or leave such rows out with --map {shown}="
             )
-        if shown and name:
+        if name:
             given.append(name)
             kept.append(group[label])
     if not given:
@@ -92,9 +144,13 @@ def ordinal_report(
     place = {label: number for number, label in enumerate(labels)}
     middle = (len(labels) - 1) / 2
     steps, halves = [], []
+
+    @cache
+    def places_of(shown: str) -> list[int]:
+        return [place[name] for name in (labels_of(shown, labels, mapping) if shown else None) or ()]
+
     for value, label in zip(gold, predicted, strict=True):
-        shown = value_text(value)
-        members = [place[name] for name in mapping.get(shown, [shown] if shown in place else [])]
+        members = places_of(value_text(value))
         if members:
             nearest = min(members, key=lambda number: abs(number - place[label]))
             steps.append(abs(nearest - place[label]))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.cells import plain_values
 from embedstore.core.values import value_text
 from embedstore.errors import MissingExtraError, UsageError
 from embedstore.reports.pictures import COLOURS, figure, plain, save
@@ -88,9 +89,9 @@ def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:
     column : ChunkedArray
         A column of any type.
     """
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        return [value_text(value) or _NONE for value in column.to_pylist()], ()
-    values = column.cast(pa.float64()).to_numpy()
+    values = _numbers_in(column)
+    if values is None:
+        return [value_text(value) or _NONE for value in plain_values(column)], ()
     known = np.isfinite(values)
     distinct, place = np.unique(values[known], return_inverse=True)
     if len(distinct) > _MOST:
@@ -104,6 +105,18 @@ def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:
     groups = np.full(len(values), _NONE, dtype=object)
     groups[known] = np.array(names, dtype=object)[place]
     return groups.tolist(), tuple(names)
+
+
+def _numbers_in(column: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
+    """Return a column as numbers, NaN where there is none; None if it holds other things, or few texts of numbers."""
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if not pa.types.is_string(column.type) or len(column.unique()) <= _MOST:
+        return None
+    try:
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    except pa.ArrowException:
+        return None
 
 
 def draw_map(

@@ -86,7 +86,7 @@ class Predictions(Result):
     @property
     def schema(self) -> pa.Schema:
         """Names and types of all columns."""
-        kept = [pa.field(name, field.type) for name, field in zip(self._kept, self.corpus.schema, strict=True)]
+        kept = [field.with_name(name) for name, field in zip(self._kept, self.corpus.schema, strict=True)]
         return pa.schema(kept + [pa.field(name, _plain(column[:0]).type) for name, column in self._columns.items()])
 
     def __len__(self) -> int:

@@ -11,9 +11,19 @@ if TYPE_CHECKING:
     from embedstore.tables.base import ReadOptions, Source, Survey
     from embedstore.tables.formats import FORMATS
     from embedstore.tables.result import Result, TableResult
-    from embedstore.tables.sources import file_source, sources_of
+    from embedstore.tables.sources import file_source, piped_source, sources_of
 
-__all__ = ["FORMATS", "ReadOptions", "Result", "Source", "Survey", "TableResult", "file_source", "sources_of"]
+__all__ = [
+    "FORMATS",
+    "ReadOptions",
+    "Result",
+    "Source",
+    "Survey",
+    "TableResult",
+    "file_source",
+    "piped_source",
+    "sources_of",
+]
 
 _HOMES = {
     "FORMATS": "formats",
@@ -23,6 +33,7 @@ _HOMES = {
     "Survey": "base",
     "TableResult": "result",
     "file_source": "sources",
+    "piped_source": "sources",
     "sources_of": "sources",
 }
 

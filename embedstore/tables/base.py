@@ -19,12 +19,14 @@ from embedstore.tables.formats import FORMATS
 __all__ = [
     "BATCH_CHARS",
     "BATCH_ROWS",
+    "MISSING",
     "FileFormat",
     "FileSource",
     "ReadOptions",
     "Source",
     "Survey",
     "TextSource",
+    "encoding_of",
     "find_format",
     "first_line",
     "open_bytes",
@@ -32,6 +34,22 @@ __all__ = [
 
 BATCH_ROWS = 16_384
 BATCH_CHARS = 1 << 24
+
+MISSING = frozenset(
+    [
+        *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+        *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    ]
+)
+"""Words in a cell of CSV, TSV or Excel that mean a missing value, as in `pandas.read_csv`."""
+
+_ALWAYS = ("format", "delimiter", "quoting", "columns", "encoding")
+_MARKS = {  # a byte order mark of UTF-32 starts with one of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,24 +66,32 @@ class ReadOptions:
         Whether ``"`` quotes fields; if False, it is an ordinary character.
     columns : tuple of str or None
         Column names of a file without a header line.
+    escape : str or None
+        Character of CSV that takes the special meaning from the next one; None if the file has none.
     encoding : str
-        Text encoding; a UTF-8 byte order mark is skipped.
-    missing : bool
-        Whether CSV cells such as NA and null mean a missing value, as in pandas.
+        Text encoding; a UTF-8 byte order mark is skipped, and one of UTF-16 or UTF-32 decides instead of "utf-8".
+    missing : tuple of str or None
+        CSV cells that mean a missing value, beside the empty cell; None is `MISSING`, the words of pandas.
+    sheet : str or None
+        Name of the sheet of an Excel file; None is the first.
     """
 
     format: str | None = None
     delimiter: str | None = None
     quoting: bool = True
     columns: tuple[str, ...] | None = None
+    escape: str | None = None
     encoding: str = "utf-8"
-    missing: bool = True
+    missing: tuple[str, ...] | None = None
+    sheet: str | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
             raise InputError(f"expected a format of {', '.join(FORMATS)}, found {self.format!r}")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise InputError(f"expected a delimiter of one character, found {self.delimiter!r}")
+        if self.escape is not None and (len(self.escape) != 1 or self.escape in '"\r\n'):
+            raise InputError(f"expected an escape of one character, such as \\, found {self.escape!r}")
         try:
             codecs.lookup(self.encoding)
         except LookupError as error:
@@ -74,10 +100,17 @@ class ReadOptions:
     def describe(self) -> dict[str, Any]:
         """Return the options as a JSON object.
 
-        `missing` is left out if it is True: stores keep fingerprints of this object from before `missing` existed.
+        Stores keep fingerprints of this object from before it had `escape`, `missing` and `sheet`: these are left out
+        by default, and no missing words are called False as before.
         """
         said = asdict(self)
-        return {name: value for name, value in said.items() if name != "missing" or not value}
+        said = {name: value for name, value in said.items() if value is not None or name in _ALWAYS}
+        return said if self.missing else {**said, **({"missing": False} if self.missing == () else {})}
+
+    @property
+    def missing_words(self) -> frozenset[str]:
+        """Cells that mean a missing value, without the empty cell."""
+        return (MISSING if self.missing is None else frozenset(self.missing)) - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,36 +189,44 @@ class TextSource(FileSource):
     def __init__(self, path: Path, name: str, origin: str, options: ReadOptions) -> None:
         super().__init__(path, name, origin)
         self._options = options
+        self._encoding = options.encoding
 
     @contextmanager
     def _open(self) -> Iterator[IO[str]]:
-        encoding = self._options.encoding
-        if codecs.lookup(encoding).name == "utf-8":
-            encoding = "utf-8-sig"
         try:
+            encoding = self._encoding = encoding_of(self._path, self._options)
             with (
                 open_bytes(self._path) as raw,
                 io.TextIOWrapper(raw, encoding=encoding, newline="") as stream,
             ):
                 yield stream
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise InputError(
-                f"{self.name}, line {self._undecodable_line()}: expected {self._options.encoding} text, found bytes "
-                "that are not; save the file as UTF-8 or give --encoding (such as latin-1 or cp1252)"
+                f"{self.name}, line {self._undecodable_line()}: expected {self._encoding.removesuffix('-sig')} text, "
+                "found bytes that are not; save the file as UTF-8 or give --encoding (such as latin-1 or cp1252)"
             ) from error
         except (gzip.BadGzipFile, EOFError, OSError) as error:
             raise InputError(f"{self.name} can't be read: {first_line(error)}") from error
 
     def _undecodable_line(self) -> int:
-        decoder = codecs.getincrementaldecoder(self._options.encoding)()
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        ended = 0
         with open_bytes(self._path) as raw:
-            lines = 0
-            for lines, line in enumerate(raw, start=1):  # noqa: B007
+            for line in raw:
                 try:
-                    decoder.decode(line)
-                except UnicodeDecodeError:
+                    ended += decoder.decode(line).count("\n")
+                except UnicodeError:
                     break
-            return lines
+        return ended + 1
+
+
+def encoding_of(path: Path, options: ReadOptions) -> str:
+    """Return the text encoding of a file; a byte order mark decides where the options say "utf-8"."""
+    if codecs.lookup(options.encoding).name != "utf-8":
+        return options.encoding
+    with open_bytes(path) as raw:
+        head = raw.read(4)
+    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8-sig")
 
 
 def first_line(error: BaseException) -> str:

@@ -2,48 +2,25 @@
 
 import csv
 import logging
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 
+from embedstore.core.cells import shortest, spelled
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
+from embedstore.tables.columns import notes_on
+from embedstore.tables.inference import CellTypes
 
-__all__ = ["CSV", "MISSING", "TSV", "DelimitedSource"]
+__all__ = ["CSV", "TSV", "DelimitedSource"]
 
 logger = logging.getLogger(__name__)
 
-MISSING = frozenset(
-    [
-        "",
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-        "N/A",
-        "NA",
-        "NULL",
-        "NaN",
-        "None",
-        "n/a",
-        "nan",
-        "null",
-    ]
-)
-"""Cells of a CSV or TSV file that mean a missing value, as in `pandas.read_csv`."""
-
-_INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"  # canonical only: 007 and +1 stay text and are written back unchanged
-_FLOAT = r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?inf$"
-_BOOLEAN = r"^(?:True|False)$"
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # the first line of some files written for Excel
 
 
 class DelimitedSource(TextSource):
@@ -51,29 +28,18 @@ class DelimitedSource(TextSource):
 
     def __init__(self, path: Path, name: str, origin: str, options: ReadOptions, delimiter: str) -> None:
         super().__init__(path, name, origin, options)
+        self._usual = delimiter
         self._delimiter = options.delimiter or delimiter
         self._swallowed = 0
 
     def survey(self) -> Survey:
         """Read all rows once; return the row count and the column types."""
-        import pyarrow.compute as pc
-
         rows = 0
-        names: list[str] = []
-        candidates: list[list[str]] = []
-        seen: list[bool] = []
+        types: CellTypes | None = None
         for table in self._raw():
-            if not names:
-                names = table.column_names
-                candidates = [[_INTEGER, _FLOAT, _BOOLEAN] for _ in names]
-                seen = [False] * len(names)
+            types = types or CellTypes(table.column_names, self._options.missing_words)
+            types.add(table)
             rows += table.num_rows
-            for column, (name, patterns) in enumerate(zip(names, candidates, strict=True)):
-                values = table.column(name).drop_null()
-                seen[column] = seen[column] or len(values) > 0
-                candidates[column] = [
-                    p for p in patterns if pc.all(pc.match_substring_regex(values, p)).as_py() in (True, None)
-                ]
         if self._swallowed and self._delimiter != ",":  # texts often hold commas, but rarely tabs
             logger.warning(
                 "%s: %d quoted fields hold separators and line breaks, as if they had swallowed rows: if quotes are "
@@ -81,63 +47,79 @@ class DelimitedSource(TextSource):
                 self.name,
                 self._swallowed,
             )
-        if not rows:
+        if types is None:
             raise InputError(f"{self.name} has no rows: expected a header line and at least one row")
-        types = {_INTEGER: pa.int64(), _FLOAT: pa.float64(), _BOOLEAN: pa.bool_()}
-        fields = [
-            pa.field(name, types[patterns[0]] if patterns and some else pa.string())
-            for name, patterns, some in zip(names, candidates, seen, strict=True)
-        ]
-        return Survey(rows, pa.schema(fields))
+        return Survey(rows, types.schema())
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each batch of rows as two tables: as written in the file, and typed."""
+        types = CellTypes(schema.names, self._options.missing_words)
         for table in self._raw():
-            yield table, table.cast(schema)
+            yield types.without_missing(table), types.typed(table, schema)
 
     def _raw(self) -> Iterator[pa.Table]:
         # The csv module, not Arrow's reader: it gives the line of an error and reads a row of any size.
         csv.field_size_limit(sys.maxsize)
         with self._open() as stream:
             lines = _Lines(stream)
-            quoting = {} if self._options.quoting else {"quoting": csv.QUOTE_NONE}
-            reader: Any = csv.reader(lines, delimiter=self._delimiter, **quoting)  # type: ignore[arg-type]
-            names = self._names(reader)
-            rows: list[list[str]] = []
-            chars = 0
-            start = reader.line_num + 1
-            spans = 0
-            for row in reader:
-                if lines.ended_early:
-                    raise InputError(
-                        f"{self.name}, line {start}: a quoted field begins there and never ends; close the quote, or "
-                        'give --no-quoting if " is an ordinary character in this file'
-                    )
-                if len(row) != len(names):
-                    if not row:
-                        continue
-                    raise InputError(
-                        f"{self.name}, line {start}: expected {len(names)} fields as in the header, found {len(row)}; "
-                        "mend that line, or give --delimiter or --no-quoting if the file is of that kind"
-                    )
-                if reader.line_num > start:
-                    spans += any("\n" in field and self._delimiter in field for field in row)
-                start = reader.line_num + 1
-                rows.append(row)
-                chars += sum(map(len, row))
-                if len(rows) == BATCH_ROWS or chars > BATCH_CHARS:
-                    yield self._table(names, rows)
-                    rows, chars = [], 0
+            self._delimiter = self._options.delimiter or lines.delimiter or self._likely(lines.first)
+            quoting: dict[str, Any] = {} if self._options.quoting else {"quoting": csv.QUOTE_NONE}
+            reader: Any = csv.reader(
+                lines, delimiter=self._delimiter, escapechar=self._options.escape, strict=True, **quoting
+            )
+            try:
+                names = self._names(reader)
+                rows: list[list[str]] = []
+                chars = 0
+                for row in self._rows(reader, lines, len(names)):
+                    rows.append(row)
+                    chars += sum(map(len, row))
+                    if len(rows) == BATCH_ROWS or chars > BATCH_CHARS:
+                        yield _table(names, rows)
+                        rows, chars = [], 0
+            except csv.Error as error:
+                raise self._not_csv(error, lines) from error
             if rows:
-                yield self._table(names, rows)
-            self._swallowed = spans
+                yield _table(names, rows)
 
-    def _table(self, names: list[str], rows: list[list[str]]) -> pa.Table:
-        missing = MISSING if self._options.missing else frozenset({""})
-        columns = [
-            pa.array([None if v in missing else v for v in column], pa.string()) for column in zip(*rows, strict=True)
-        ]
-        return pa.table(columns, names=names)
+    def _likely(self, header: str) -> str:
+        """Return the format's separator, or the one that a header without any comma has."""
+        if self._usual != "," or "," in header or self._options.columns:
+            return self._usual
+        others = [other for other in ("\t", ";") if other in header]
+        return others[0] if len(others) == 1 else self._usual
+
+    def _rows(self, reader: Any, lines: "_Lines", width: int) -> Iterator[list[str]]:
+        """Yield the rows after the header; check the number of fields of each."""
+        spans = 0
+        lines.start = lines.number + 1
+        for row in reader:
+            if row and len(row) != width:
+                raise InputError(
+                    f"{self.name}, line {lines.start}: expected {width} fields as in the header, found {len(row)}; "
+                    "mend that line, or give --delimiter or --no-quoting if the file is of that kind"
+                )
+            if lines.number > lines.start:
+                spans += any("\n" in field and self._delimiter in field for field in row)
+            lines.start = lines.number + 1
+            if row:
+                yield row
+        self._swallowed = spans
+
+    def _not_csv(self, error: csv.Error, lines: "_Lines") -> InputError:
+        """Return the error for a row that the csv module refuses."""
+        if lines.ended:
+            return InputError(
+                f"{self.name}, line {lines.start}: a quoted field begins there and never ends; close the quote, or "
+                'give --no-quoting if " is an ordinary character in this file'
+            )
+        if "expected after" in str(error):
+            return InputError(
+                f"{self.name}, line {lines.number}: expected a separator after a closing quote, found another "
+                "character: double the quotes inside a field, give --escape '\\' if the file has \\\" for them, or "
+                '--no-quoting if " is an ordinary character in this file'
+            )
+        return InputError(f"{self.name}, line {lines.number}: expected CSV, found {error}")
 
     def _names(self, reader: Any) -> list[str]:
         if self._options.columns:
@@ -156,19 +138,43 @@ class DelimitedSource(TextSource):
         return names
 
 
-class _Lines:
-    """Lines of a stream; `ended_early` is True once the stream has no more lines.
+def _table(names: list[str], rows: list[list[str]]) -> pa.Table:
+    return pa.table([pa.array(column, pa.string()) for column in zip(*rows, strict=True)], names=names)
 
-    If the csv reader returns a row after that, the row ends inside a quoted field.
+
+class _Lines:
+    """The lines of a stream without a ``sep=`` line, and how far the csv reader has come in them.
+
+    Attributes
+    ----------
+    delimiter : str
+        The separator that a ``sep=`` line names, else "".
+    first : str
+        The first line, "" if it is a ``sep=`` line.
+    number, start : int
+        Number from 1 of the line read last, and of the line in which the next row starts.
+    ended : bool
+        Whether the stream has no more lines.
     """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self.ended_early = False
+        first = stream.readline()
+        named = _SEPARATOR_LINE.fullmatch(first)
+        self.delimiter = named[1] if named else ""
+        self.first = "" if named else first
+        self.number = int(bool(named))
+        self.start = self.number + 1
+        self.ended = False
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._stream
-        self.ended_early = True
+        if self.first:
+            self.number += 1
+            yield self.first
+        for line in self._stream:
+            self.number += 1
+            yield line
+        self.ended = True
 
 
 class _Delimited:
@@ -190,16 +196,25 @@ class _Delimited:
         """Write tables of one schema to a text stream, under one header line."""
         writer = csv.writer(stream, delimiter=self._delimiter, lineterminator="\n")
         writer.writerow(schema.names)
+        nulls = [notes_on(field).null or "" for field in schema]
         for table in tables:
-            writer.writerows(zip(*(column.to_pylist() for column in _as_text(table).columns), strict=True))
+            columns = [_cells(column, null) for column, null in zip(table.columns, nulls, strict=True)]
+            writer.writerows(zip(*columns, strict=True))
 
 
 CSV, TSV = _Delimited(","), _Delimited("\t")
 
+_PLAIN: tuple[Callable[[pa.DataType], bool], ...] = (
+    pa.types.is_string,
+    pa.types.is_integer,
+    pa.types.is_boolean,
+    pa.types.is_float32,
+    pa.types.is_float64,
+)
 
-def _as_text(table: pa.Table) -> pa.Table:
-    """Return a table with float32 columns as their shortest decimal text: 0.1 stays 0.1."""
-    for number, field in enumerate(table.schema):
-        if field.type == pa.float32():
-            table = table.set_column(number, field.name, table.column(number).cast(pa.string()))
-    return table
+
+def _cells(column: pa.ChunkedArray, null: str) -> list[Any]:
+    """Return what the csv module writes for a column; it spells plain values as `spelled` does, and faster."""
+    plain = any(test(column.type) for test in _PLAIN)
+    cells = (shortest(column) if plain else spelled(column)).to_pylist()
+    return [null if cell is None else cell for cell in cells] if null else list(cells)

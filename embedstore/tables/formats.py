@@ -22,6 +22,7 @@ FORMATS = {
     "csv": FormatEntry("embedstore.tables.delimited:CSV", (".csv",), (".csv",)),
     "tsv": FormatEntry("embedstore.tables.delimited:TSV", (".tsv", ".tab"), (".tsv",)),
     "jsonl": FormatEntry("embedstore.tables.json_lines:JSONL", (".json", ".jsonl", ".ndjson"), (".jsonl", ".ndjson")),
+    "excel": FormatEntry("embedstore.tables.excel:EXCEL", (".xlsx", ".xls", ".xlsb", ".ods"), ()),
     "parquet": FormatEntry("embedstore.tables.parquet:PARQUET", (".parquet", ".pq"), (".parquet", ".pq")),
 }
 """Maps the name of each format to its entry."""

@@ -7,32 +7,33 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from embedstore.core.cells import json_values
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource, first_line
+from embedstore.tables.columns import notes_on
+from embedstore.tables.values import ValueTypes
 
 __all__ = ["JSONL", "JsonSource"]
 
 
 class JsonSource(TextSource):
-    """JSON objects as rows; a column without a common type keeps its values as JSON text."""
+    """JSON objects as rows; see `ValueTypes` for the types of the columns."""
 
     def survey(self) -> Survey:
         """Read all rows once; return the row count and the column types."""
         rows = 0
-        kinds: dict[str, set[type]] = {}
+        types = ValueTypes()
         for batch in self._raw():
             rows += len(batch)
-            for row in batch:
-                for name, value in row.items():
-                    kinds.setdefault(name, set()).add(_kind(value))
+            types.add_rows(batch)
         if not rows:
             raise InputError(f"{self.name} is empty: expected one JSON object per line")
-        return Survey(rows, pa.schema([pa.field(name, _json_type(found)) for name, found in kinds.items()]))
+        return Survey(rows, types.schema())
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each batch of rows as two tables: as written in the file, and typed."""
         for batch in self._raw():
-            table = pa.table([_json_column(batch, field) for field in schema], schema=schema)
+            table = ValueTypes.table(batch, schema)
             yield table, table
 
     def _raw(self) -> Iterator[list[dict[str, Any]]]:
@@ -68,34 +69,6 @@ class JsonSource(TextSource):
             ) from error
 
 
-def _kind(value: object) -> type:
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        return str
-    return type(value)
-
-
-def _json_type(kinds: set[type]) -> pa.DataType:
-    kinds = kinds - {type(None)}
-    for members, type_ in (({bool}, pa.bool_()), ({int}, pa.int64()), ({int, float}, pa.float64())):
-        if kinds and kinds <= members:
-            return type_
-    return pa.string()
-
-
-def _json_column(batch: list[dict[str, Any]], field: pa.Field) -> pa.Array:
-    values = [row.get(field.name) for row in batch]
-    if pa.types.is_string(field.type):
-        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-        try:
-            return pa.array(values, pa.string())
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"column {field.name!r} holds half of a surrogate pair ({error.object[error.start]!r}), "
-                "which is no Unicode text"
-            ) from error
-    return pa.array(values, field.type)
-
-
 class _JsonLines:
     """JSON lines as a `FileFormat`."""
 
@@ -105,19 +78,19 @@ class _JsonLines:
 
     def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
         """Write one JSON object per row."""
+        names = schema.names
+        documents = [notes_on(field).json for field in schema]
         with path.open("w", encoding="utf-8", newline="") as stream:
             for table in tables:
-                for row in _shortest(table).to_pylist():
-                    stream.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                columns = [
+                    [None if cell is None else json.loads(cell) for cell in column.to_pylist()]
+                    if document
+                    else json_values(column)
+                    for column, document in zip(table.columns, documents, strict=True)
+                ]
+                for row in zip(*columns, strict=True):
+                    line = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False)
+                    stream.write(line + "\n")
 
 
 JSONL = _JsonLines()
-
-
-def _shortest(table: pa.Table) -> pa.Table:
-    """Widen float32 columns through their shortest decimal form: 0.1 stays 0.1."""
-    for number, field in enumerate(table.schema):
-        if field.type == pa.float32():
-            column: Any = table.column(number).cast(pa.string()).cast(pa.float64())
-            table = table.set_column(number, field.name, column)
-    return table

@@ -54,9 +54,15 @@ class Result(ABC):
         return pa.concat_tables([self.schema.empty_table(), *self.batches()])
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return all rows as a pandas DataFrame."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+        """Return all rows as a pandas DataFrame.
+
+        Integers with missing values are pandas' nullable integers, because floats would alter large ones. Dates and
+        times that pandas can't hold are text.
+        """
+        import pandas as pd
+
+        table = self.to_arrow()
+        return pd.DataFrame({name: _series(table.column(name)) for name in table.column_names})
 
     def head(self, rows: int = _SHOWN) -> pa.Table:
         """Return the first rows as an Arrow table."""
@@ -144,3 +150,18 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return "" if value is None else clip(str(value), _WIDTH)
+
+
+def _series(column: pa.ChunkedArray) -> Any:
+    """Return a column as pandas holds it without a loss."""
+    import pandas as pd
+
+    from embedstore.core.cells import spelled
+
+    if pa.types.is_integer(column.type) and column.null_count:
+        name = f"{'UInt' if pa.types.is_unsigned_integer(column.type) else 'Int'}{column.type.bit_width}"
+        return column.to_pandas(types_mapper=lambda _: pd.api.types.pandas_dtype(name))
+    try:
+        return column.to_pandas(integer_object_nulls=True)
+    except (pa.ArrowException, ValueError, OverflowError):
+        return spelled(column).to_pandas()

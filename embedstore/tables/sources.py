@@ -1,25 +1,27 @@
-"""Find the source for a path, a data frame or rows."""
+"""Find the sources for a path, a pipe, a data frame or rows."""
 
 import codecs
-import logging
-from collections.abc import Callable, Iterable
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import IO, Any
 
 from embedstore.errors import InputError
 from embedstore.tables.arrow import ArrowSource
-from embedstore.tables.base import ReadOptions, Source, find_format, open_bytes
+from embedstore.tables.base import ReadOptions, Source, encoding_of, find_format, open_bytes
 from embedstore.tables.formats import FORMATS
+from embedstore.tables.python import table_of
 
-__all__ = ["file_source", "sources_of"]
+__all__ = ["file_source", "piped_source", "sources_of"]
 
-logger = logging.getLogger(__name__)
+_NO_LISTS = (dict, bytes, bytearray)
+_LOOKED_UP = 1000  # strings that are looked up as files
 
 
 def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> Source:
-    """Return the source that reads `path`.
+    """Return the source that reads `path`; the content of a pipe is copied first, as it can be read only once.
 
     Raises
     ------
@@ -28,10 +30,35 @@ def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> 
     """
     if not path.exists():
         raise InputError(f"no such file: {name}")
+    if path.is_fifo() or path.is_char_device():
+        with path.open("rb") as stream:
+            return piped_source(stream, options, name=name)
     if not path.is_file():
-        raise InputError(f"expected a file, found a folder: {name}")
+        raise InputError(f"expected a file, found {'a folder' if path.is_dir() else 'a socket or device'}: {name}")
+    return _source(path, options, name, origin)
+
+
+def piped_source(stream: IO[bytes], options: ReadOptions, *, name: str) -> Source:
+    """Return the source that reads a copy of a stream; the copy goes with the source.
+
+    Raises
+    ------
+    InputError
+        If the stream is empty.
+    """
+    copy = tempfile.NamedTemporaryFile(prefix="embedstore-", suffix=_suffix(name))  # noqa: SIM115 (closed by its owner)
+    shutil.copyfileobj(stream, copy)
+    copy.flush()
+    if not copy.tell():
+        raise InputError(f"{name} is empty: expected a table")
+    source = _source(Path(copy.name), options, name, "")
+    weakref.finalize(source, copy.close)
+    return source
+
+
+def _source(path: Path, options: ReadOptions, name: str, origin: str) -> Source:
     suffixes = {suffix: name for name, entry in FORMATS.items() for suffix in entry.reads}
-    format_ = options.format or suffixes.get(_suffix(path.name)) or (None if origin else _sniff(path))
+    format_ = options.format or suffixes.get(_suffix(path.name)) or (None if origin else _sniff(path, options))
     if format_ is None:
         known = ", ".join(suffixes)
         raise InputError(
@@ -45,61 +72,56 @@ def _suffix(name: str) -> str:
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix
 
 
-def _sniff(path: Path) -> str:
+def _sniff(path: Path, options: ReadOptions) -> str:
     with open_bytes(path) as stream:
-        head = stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+        head = stream.read(4096)
     if head.startswith(b"PAR1"):
         return "parquet"
-    return "jsonl" if head.startswith((b"{", b"[")) else "csv"
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return "excel"
+    text = codecs.decode(head, encoding_of(path, options), "ignore").lstrip()
+    return "jsonl" if text.startswith(("{", "[")) else "csv"
 
 
-def sources_of(table: Any, options: ReadOptions) -> list[Source]:
+def sources_of(table: Any, options: ReadOptions, *, column: str = "text") -> list[Source]:
     """Return the sources for a user's table: rows in memory, or paths of files.
+
+    Parameters
+    ----------
+    table : object
+        A path, paths, sources, or what `table_of` takes.
+    options : ReadOptions
+        Options for files.
+    column : str
+        Name of the column if `table` is a list of texts.
 
     Raises
     ------
     InputError
         If `table` is neither.
     """
-    if isinstance(table, (str, Path)):
+    if isinstance(table, str | Path):
         path = Path(table)
         return [file_source(path, options, name=str(path), origin=str(path.resolve()))]
-    if isinstance(table, pa.Table):
-        return [ArrowSource(table)]
-    if hasattr(table, "to_frame") and not hasattr(table, "columns"):
-        table = table.to_frame()
-    if hasattr(table, "columns") and hasattr(table, "itertuples"):
-        return [ArrowSource(_arrow(lambda: _from_pandas(table)))]
-    if isinstance(table, Iterable):
-        rows = list(table)
-        if rows and all(isinstance(row, dict) for row in rows):
-            return [ArrowSource(_arrow(lambda: pa.Table.from_pylist(rows)))]
-        if rows and all(isinstance(row, (str, Path)) for row in rows):
-            return [source for path in rows for source in sources_of(path, options)]
-        if rows and all(hasattr(row, "survey") for row in rows):
-            return rows
-    raise InputError(
-        f"expected a DataFrame, an Arrow table, rows as dicts, or paths of files, found {type(table).__name__}"
-    )
+    if type(table).__module__ in ("builtins", "itertools") and not isinstance(table, _NO_LISTS):
+        table = list(table) if isinstance(table, Iterable) else table
+    if isinstance(table, list) and table:
+        if all(hasattr(one, "survey") for one in table):
+            return table
+        if all(isinstance(one, str | Path) for one in table) and _are_paths(table):
+            return [source for path in table for source in sources_of(path, options)]
+    return [ArrowSource(table_of(table, column))]
 
 
-def _from_pandas(frame: Any) -> pa.Table:
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    columns = {}
-    for number, name in enumerate(frame.columns):
-        series = frame.iloc[:, number]
-        try:
-            columns[number] = pa.Array.from_pandas(series)
-        except pa.ArrowException:
-            logger.warning("column %r holds values of several types: they are kept as text", name)
-            columns[number] = pa.array([None if v is None or v != v else str(v) for v in series], pa.string())
-    return pa.Table.from_arrays(list(columns.values()), names=list(frame.columns))
-
-
-def _arrow(make: Callable[[], pa.Table]) -> pa.Table:
-    try:
-        return make()
-    except (pa.ArrowException, UnicodeEncodeError) as error:
-        raise InputError(
-            f"the table can't be kept: {str(error).splitlines()[0]}; make each column of one type"
-        ) from error
+def _are_paths(given: Sequence[str | Path]) -> bool:
+    """Return whether strings are paths of files rather than texts; an `InputError` if some are."""
+    suffixes = {suffix for entry in FORMATS.values() for suffix in entry.reads}
+    named = [isinstance(one, Path) or _suffix(one) in suffixes for one in given]
+    if all(named):
+        return True
+    given = given[:_LOOKED_UP]
+    there = [one for one in given if isinstance(one, Path) or (len(one) < 256 and Path(one).is_file())]
+    if there and len(there) < len(given):
+        odd = next(one for one in given if one not in there)
+        raise InputError(f"expected only paths of files or only texts, found the file {str(there[0])!r} and {odd!r}")
+    return bool(there)

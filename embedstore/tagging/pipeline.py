@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.column import answered_rows, with_annotations
+from embedstore.core.cells import plain_values
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_set import Labels, LabelSet
-from embedstore.reports.gold import parse_map
+from embedstore.reports.gold import GoldMap, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
 from embedstore.tagging.scored import Scored
@@ -41,7 +42,7 @@ def tag(
     min_confidence: float | None = None,
     examples: bool = False,
     gold: str | None = None,
-    mapping: Sequence[str] = (),
+    mapping: GoldMap = (),
     no_encode: bool = False,
 ) -> Predictions:
     """Tag every row of a corpus by cosine similarity to the labels.
@@ -71,8 +72,8 @@ def tag(
         Learn from the annotations of some rows.
     gold : str, optional
         Column to compare with, or "annotations".
-    mapping : sequence of str
-        ``VALUE=LABEL`` pairs: the label that a value of the column stands for.
+    mapping : mapping, or sequence of str
+        The label that a value of the column stands for: a dict, or ``VALUE=LABEL`` pairs.
     no_encode : bool
         Raise an error instead of loading a model.
 
@@ -153,7 +154,7 @@ def _check_request(
     method: str,
     shares: Mapping[str, float] | None,
     gold: str | None,
-    mapping: Sequence[str],
+    mapping: GoldMap,
     *,
     no_encode: bool,
 ) -> _TagRequest:
@@ -171,7 +172,7 @@ def _check_request(
         method=how,
         queries=now.queries(vectors, no_encode=no_encode),
         shares=None if shares is None else _in_order(shares, label_set.names),
-        gold=table.column(gold).to_pylist() if gold else None,
+        gold=plain_values(table.column(gold)) if gold else None,
         gold_map=parse_map(mapping, label_set.names),
     )
 

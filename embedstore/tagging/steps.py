@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.core.values import value_text
+from embedstore.core.values import same_value, value_text
 from embedstore.labels.fewshot import blend
 from embedstore.labels.label_set import LabelSet
 from embedstore.reports.calibration import Reliability, calibrate, reliability
-from embedstore.reports.gold import map_gold, ordinal_report
+from embedstore.reports.gold import labels_of, map_gold, ordinal_report
 from embedstore.reports.metrics import Report
 from embedstore.reports.predictions import coded
 from embedstore.vectors.scan import Best, best_labels
@@ -135,9 +135,8 @@ def with_confidence(
     if given is None:
         confidence, fitted = calibrate(tags.scores, sharpness)
     else:
-        members = {name: [name] for name in names} | dict(gold_map or {})
         allowed_of = {
-            value: np.array([name in members.get(value, ()) for name in names], dtype=bool)
+            value: np.isin(names, labels_of(value, names, gold_map or {}) or [])
             for value in set(map(value_text, given))
         }
         allowed = np.stack([allowed_of[value_text(value)] for value in given])
@@ -193,7 +192,11 @@ def report_on(
         Name of the column.
     """
     held = set(map(value_text, given))
-    notes = tuple(f"no row of {column!r} holds {value!r}, which --map names" for value in gold_map if value not in held)
+    notes = tuple(
+        f"no row of {column!r} holds {value!r}, which --map names"
+        for value in gold_map
+        if same_value(value, held) is None
+    )
     if tagged is not None and not tagged.any():
         return None, notes
     rows = range(len(given)) if tagged is None else np.flatnonzero(tagged).tolist()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import OutputError
 from embedstore.tables.write import check_place, published, write_table
@@ -91,7 +92,7 @@ def _export_hdf5(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
         if numbers:
             container.create_dataset("id", data=ids.to_numpy())
         else:
-            container.create_dataset("id", data=list(map(str, ids.to_pylist())), dtype=h5py.string_dtype())
+            container.create_dataset("id", data=list(map(value_text, ids.to_pylist())), dtype=h5py.string_dtype())
         out = container.create_dataset("vectors", shape=(len(corpus), space.dimension), dtype="<f4")
         for start, vectors in _vector_runs(space, corpus):
             out[start : start + len(vectors)] = vectors
