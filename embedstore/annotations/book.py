@@ -12,6 +12,7 @@ from embedstore.annotations.exchange import (
     check_contradictions,
     check_labels,
     new_answers,
+    without_guards,
 )
 from embedstore.annotations.log import answers_to, current_answers, keep, majority_labels
 from embedstore.annotations.order import Order, Questions
@@ -105,6 +106,8 @@ class AnnotationBook:
             labels.
         """
         rows = answer_rows(table)
+        with self._snapshot() as now:
+            rows = without_guards(now, rows)
         label_set = None if labels is None else LabelSet.of(labels)
         if label_set is None and not all(row["label_set"] for row in rows if row["label"]):
             raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")

@@ -9,15 +9,26 @@ import numpy as np
 import pyarrow as pa
 
 from embedstore.annotations.log import Annotation, current_answers
+from embedstore.core.cells import plain_values
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
+from embedstore.storage.segments import text_key
 from embedstore.tables import ReadOptions, sources_of
 from embedstore.tables.result import TableResult
+from embedstore.tables.write import spreadsheet_unsafe
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["AnswerTable", "answer_rows", "answer_table", "check_contradictions", "check_labels", "new_answers"]
+__all__ = [
+    "AnswerTable",
+    "answer_rows",
+    "answer_table",
+    "check_contradictions",
+    "check_labels",
+    "new_answers",
+    "without_guards",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +52,7 @@ def answer_rows(table: Any) -> list[dict[str, Any]]:
             raise InputError(f"expected annotations with columns id and label, {source.name} has no {missing[0]!r}")
         for written, typed in source.batches(schema):
             columns = {name: _texts(written, name) for name in _TEXTS}
-            ids = typed.column("id").to_pylist()
+            ids = plain_values(typed.column("id"))
             rows += [
                 {"id": id_, **dict(zip(columns, values, strict=True))}
                 for id_, *values in zip(ids, *columns.values(), strict=True)
@@ -60,7 +71,22 @@ def answer_rows(table: Any) -> list[dict[str, Any]]:
 def _texts(table: pa.Table, name: str) -> list[str]:
     if name not in table.schema.names:
         return [""] * table.num_rows
-    return [value_text(value) for value in table.column(name).to_pylist()]
+    return [value_text(value) for value in plain_values(table.column(name))]
+
+
+def without_guards(now: Snapshot, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table as they were before it was written with `spreadsheet_safe`.
+
+    A table was written so if a cell looks so, and if no text that looks so is in the store as it stands.
+    """
+    plain = [
+        {name: spreadsheet_unsafe(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        for row in rows
+    ]
+    if plain == rows:
+        return rows
+    guarded = [row["text"] for row, other in zip(rows, plain, strict=True) if row["text"] != other["text"]]
+    return rows if now.texts.positions_of([text_key(text).hex() for text in guarded]) else plain
 
 
 def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:

@@ -215,7 +215,8 @@ class TextSource(FileSource):
             for line in raw:
                 try:
                     ended += decoder.decode(line).count("\n")
-                except UnicodeError:
+                except UnicodeDecodeError as error:
+                    ended += error.object[: error.start].decode(error.encoding, "ignore").count("\n")
                     break
         return ended + 1
 

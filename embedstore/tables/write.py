@@ -12,9 +12,10 @@ from embedstore.storage import files
 from embedstore.tables.base import find_format
 from embedstore.tables.formats import FORMATS
 
-__all__ = ["check_place", "output_format", "published", "spreadsheet_safe", "write_table"]
+__all__ = ["check_place", "output_format", "published", "spreadsheet_safe", "spreadsheet_unsafe", "write_table"]
 
-_FORMULA = r"^([=+\-@\t\r\n])"
+_FORMULA = r"^('*[=+\-@\t\r\n])"  # with the apostrophes of a text itself, so that one can be taken away again
+_NUMBER = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"
 
 
 def output_format(path: Path) -> str:
@@ -69,17 +70,21 @@ def spreadsheet_safe(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Ite
     """Return the tables and the schema without texts that a spreadsheet program would read as a formula.
 
     A text or column name that begins with one of ``= + - @``, a tab or a line break gets an apostrophe before it
-    (OWASP, "CSV Injection").
+    (OWASP, "CSV Injection"), unless it is a number.
     """
     import pyarrow.compute as pc
 
-    names = [re.sub(_FORMULA, r"'\1", name) for name in schema.names]
+    names = [_guarded(name) for name in schema.names]
     schema = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 
     def guarded() -> Iterator[pa.Table]:
         for table in tables:
             columns = [
-                pc.replace_substring_regex(column, _FORMULA, r"'\1")
+                pc.if_else(
+                    pc.match_substring_regex(column, _NUMBER),
+                    column,
+                    pc.replace_substring_regex(column, _FORMULA, r"'\1"),
+                )
                 if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
                 else column
                 for column in table.columns
@@ -87,3 +92,18 @@ def spreadsheet_safe(tables: Iterable[pa.Table], schema: pa.Schema) -> tuple[Ite
             yield pa.table(columns, schema=schema)
 
     return guarded(), schema
+
+
+def spreadsheet_unsafe(text: str) -> str:
+    """Return a text as it was before `spreadsheet_safe`.
+
+    Examples
+    --------
+    >>> spreadsheet_unsafe("'=1+1"), spreadsheet_unsafe("'quoted'")
+    ('=1+1', "'quoted'")
+    """
+    return text[1:] if text.startswith("'") and _guarded(text[1:]) == text else text
+
+
+def _guarded(text: str) -> str:
+    return text if re.match(_NUMBER, text) else re.sub(_FORMULA, r"'\1", text)
