@@ -126,6 +126,7 @@ def test_cells_of_csv_come_out_as_they_were_written(parts, kind):
         (["True", "true"], pa.string()),
         (["1", "", "3"], pa.int64()),
         (["1", "NA", "3"], pa.int64()),
+        (["9007199254740993", "NA"], pa.int64()),
         (["1", "NA", ""], pa.string()),
         (["007"], pa.string()),
         (["-0"], pa.string()),
@@ -136,6 +137,9 @@ def test_a_column_has_a_type_only_where_all_cells_are_written_so(tmp_path, encod
     store = embedstore.create(tmp_path / "store", encoder=encoder)
     store.add(write_rows(tmp_path / "a.csv", ["text", "c"], [("a", cell) for cell in cells]), text="text")
     assert store.corpus().schema.field("c").type == type_
+    store.encode()
+    store.tag(LABELS).save(tmp_path / "out.csv")
+    assert [row[1] for row in read_rows(tmp_path / "out.csv")[1:]] == cells
 
 
 # Tables of Arrow

@@ -19,7 +19,7 @@ from embedstore.core.values import same_value, value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.segments import check_size
-from embedstore.tables.columns import Notes, noted, notes_on
+from embedstore.tables.columns import notes_on, with_large
 from embedstore.tables.widening import common_field, widened, without_missing
 
 __all__ = ["LARGE", "POSITION", "Corpus", "id_array"]
@@ -79,7 +79,7 @@ class Corpus:
             for file in self._parts:
                 large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
                 for field in file.schema_arrow:
-                    own = noted(field.name, field.type, Notes(large=True)) if field.name in large else field
+                    own = with_large(field) if field.name in large else field
                     found[field.name] = common_field(found.get(field.name), own)
             del found[POSITION]
             self._schema = pa.schema(list(found.values()))

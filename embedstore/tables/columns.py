@@ -4,11 +4,11 @@ A store keeps these notes in its Parquet files, so that a cell can be written ag
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-__all__ = ["Notes", "noted", "notes_on"]
+__all__ = ["Notes", "noted", "notes_on", "with_large"]
 
 _KEY = b"embedstore"
 
@@ -67,3 +67,8 @@ def notes_on(field: pa.Field) -> Notes:
         )
     except (ValueError, AttributeError, TypeError):
         return Notes()
+
+
+def with_large(field: pa.Field) -> pa.Field:
+    """Return a field with the note that some of its integers are not exact as floats."""
+    return noted(field.name, field.type, replace(notes_on(field), large=True))
