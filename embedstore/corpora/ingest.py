@@ -16,7 +16,7 @@ from pyarrow import parquet
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
-from embedstore.core.values import value_text
+from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.corpora.templates import render, template_columns, to_template
 from embedstore.corpora.writer import TextWriter
@@ -283,7 +283,7 @@ def _write_part(
                 positions = pa.array(writer.positions(texts))
                 out.write_table(pa.table([*typed.columns, positions], schema=stored))
                 rows += raw.num_rows
-                empty += texts.count("")
+                empty += sum(map(is_blank, texts))
         if rows and empty == rows:
             raise InputError(f"{source.name}: all {rows:,} texts are empty; is it the right column ({template})?")
         file = files.publish(temp, root, ".parquet")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import is_annotations, with_annotations
+from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
@@ -51,32 +52,43 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A column of classes of one corpus; rows without a value are an error unless `drop_missing` is set."""
+    """A column of classes of one corpus; rows without a value are an error unless `drop_missing` is set.
+
+    `answerable` is a mask of the rows to use, shape (rows,): those whose text is not blank, or all.
+    """
 
     table: Corpus
     name: str
     drop_missing: bool
+    answerable: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, now: Snapshot, target: str, corpus: str | None, *, drop_missing: bool) -> "Target":
+    def of(cls, now: Snapshot, target: str, corpus: str | None, *, drop_missing: bool, blank: Blank) -> "Target":
         """Return a column of a corpus as a target; for annotations, rows without one are always left out."""
         table = with_annotations(now, now.corpus(corpus), target)
-        return cls(table, target, drop_missing or is_annotations(target))
+        answerable = now.texts.answerable(table.positions(), blank)
+        return cls(table, target, drop_missing or is_annotations(target), answerable)
 
     @classmethod
     def pair(
-        cls, now: Snapshot, target: str, corpus: str | None, test_corpus: str | None, options: TrainOptions
+        cls,
+        now: Snapshot,
+        target: str,
+        corpus: str | None,
+        test_corpus: str | None,
+        options: TrainOptions,
+        blank: Blank,
     ) -> "tuple[Target, Target | None]":
         """Return the target to train on, and the target of the test corpus (None without a test corpus)."""
-        learnt = cls.of(now, target, corpus, drop_missing=options.drop_missing)
+        learnt = cls.of(now, target, corpus, drop_missing=options.drop_missing, blank=blank)
         if not test_corpus:
             return learnt, None
-        return learnt, cls.of(now, target, test_corpus, drop_missing=options.drop_missing)
+        return learnt, cls.of(now, target, test_corpus, drop_missing=options.drop_missing, blank=blank)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRows:
-    """The rows that have a class.
+    """The rows of a target that have a class and a text.
 
     Attributes
     ----------
@@ -87,7 +99,7 @@ class LabelledRows:
     values : list
         The distinct values.
     notes : tuple of str
-        A note on the number of rows without a class.
+        Notes on the numbers of rows without a text, and without a class.
     """
 
     rows: npt.NDArray[np.int64]
@@ -135,14 +147,17 @@ def split_rows(target: Target, test: Target | None, options: TrainOptions) -> Sp
 
 
 def read_target(target: Target) -> LabelledRows:
-    """Return the rows that have a value of the target, and their values.
+    """Return the answerable rows that have a value of the target, and their values.
 
     Raises
     ------
     InputError
-        If rows have no value and `drop_missing` is not set.
+        If answerable rows have no value and `drop_missing` is not set, or all texts are blank.
     """
     corpus = target.table
+    answerable = int(np.count_nonzero(target.answerable))
+    if len(corpus) and not answerable:
+        raise no_text(corpus.name, len(corpus))
     column = corpus.column(target.name)
     try:
         encoded = column.combine_chunks().dictionary_encode()
@@ -153,15 +168,19 @@ def read_target(target: Target) -> LabelledRows:
     values = [v if isinstance(v, str | int | float | None) else str(v) for v in encoded.dictionary.to_pylist()]
     said = np.array([*(value not in (None, "") and value == value for value in values), False])
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
-    rows = np.flatnonzero(said[codes])
-    missing = len(column) - len(rows)
+    rows = np.flatnonzero(said[codes] & target.answerable)
+    missing = answerable - len(rows)
     if missing and not target.drop_missing:
         raise InputError(
             f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "
             f"{missing:,} of {len(column):,} without: leave those rows out with --drop-missing"
         )
-    left_out = f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left out"
-    return LabelledRows(rows, codes[rows], values, (left_out,) if missing else ())
+    notes = blank_notes(len(corpus) - answerable, len(corpus), corpus=corpus.name)
+    if missing:
+        notes += (
+            f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left out",
+        )
+    return LabelledRows(rows, codes[rows], values, notes)
 
 
 def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:

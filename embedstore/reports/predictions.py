@@ -54,6 +54,13 @@ class Predictions(Result):
         Accuracy of tags by confidence, if labels are known.
     title : str
         Title of a picture.
+    answered : ndarray of bool, shape (rows,), optional
+        The rows that got an answer. `columns` then has values for these rows alone; the others get null.
+
+    Attributes
+    ----------
+    answered : ndarray of bool, shape (rows,)
+        The rows that got an answer.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Predictions(Result):
         notes: tuple[str, ...] = (),
         reliability: Reliability | None = None,
         title: str = "",
+        answered: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.corpus = corpus
         self.notes = notes
@@ -73,7 +81,8 @@ class Predictions(Result):
         self.shares = dict(shares)
         self.report = report
         self.title = title
-        self._columns = columns
+        self.answered = np.ones(len(corpus), dtype=bool) if answered is None else answered
+        self._columns = {name: _spread(column, self.answered) for name, column in columns.items()}
         self._kept = []
         for name in corpus.schema.names:
             kept = name
@@ -125,6 +134,13 @@ class Predictions(Result):
         if self.reliability:
             panels.append(self.reliability)
         draw(Path(path), panels, self.title)
+
+
+def _spread(column: pa.Array, answered: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return a column with the values of `column` in the answered rows, in order, and null in the others."""
+    if answered.all():
+        return column
+    return column.take(pa.array(np.cumsum(answered) - 1, mask=~answered))
 
 
 def _plain(column: pa.Array) -> pa.Array:
