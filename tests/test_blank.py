@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 from conftest import LABELS, HashEncoder
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import embedstore
@@ -38,7 +38,15 @@ IGNORED = {
 blanks = st.text(st.sampled_from(NOTHING), max_size=4) | st.sampled_from(
     ["", " ", "\u3000\n", "\u200b\ufeff", "\u2800"]
 )
-once = settings(max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+# Each example asks every question, which takes a second: there are few, and a failing one is not made smaller.
+once = settings(
+    max_examples=4,
+    phases=[Phase.generate],
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def test_what_says_nothing_is_what_unicode_calls_space_control_format_or_ignorable():
@@ -181,10 +189,7 @@ def test_blank_rows_change_no_answer_about_the_others_and_get_none(corpus):
         ):
             new = [name for name in found.schema.names if name not in ("id", "t", "is")]
             for row in found.to_arrow().to_pylist():
-                assert all(
-                    (row[name] is None) <= row["id"].startswith("b") for name in new if name in found.schema.names
-                )
-                assert not row["id"].startswith("b") or not any(row[name] is not None for name in new)
+                assert all(row[name] is None for name in new) == row["id"].startswith("b")
             assert found.notes[0].startswith(f"{note} get")
         for found in (
             store.search("lovely", corpus="holed"),
