@@ -82,7 +82,7 @@ class Predictions(Result):
         self.report = report
         self.title = title
         self.answered = np.ones(len(corpus), dtype=bool) if answered is None else answered
-        self._columns = {name: _spread(column, self.answered) for name, column in columns.items()}
+        self._columns = _spread(columns, self.answered)
         self._kept = []
         for name in corpus.schema.names:
             kept = name
@@ -136,11 +136,12 @@ class Predictions(Result):
         draw(Path(path), panels, self.title)
 
 
-def _spread(column: pa.Array, answered: npt.NDArray[np.bool_]) -> pa.Array:
-    """Return a column with the values of `column` in the answered rows, in order, and null in the others."""
+def _spread(columns: Mapping[str, pa.Array], answered: npt.NDArray[np.bool_]) -> dict[str, pa.Array]:
+    """Return the columns of the answered rows as columns of all rows, null in the others."""
     if answered.all():
-        return column
-    return column.take(pa.array(np.cumsum(answered) - 1, mask=~answered))
+        return dict(columns)
+    places = pa.array(np.cumsum(answered, dtype=np.int32) - 1, mask=~answered)
+    return {name: column.take(places) for name, column in columns.items()}
 
 
 def _plain(column: pa.Array) -> pa.Array:
