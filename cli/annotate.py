@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     label_options,
     label_set_of,
     no_encode_option,
@@ -21,13 +22,14 @@ from embedstore.cli.options import (
     seed_option,
     store_argument,
 )
-from embedstore.cli.terminal import note
+from embedstore.cli.terminal import note, notes_of
 
 from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
     from embedstore.annotations import AnnotationSession, Order
+    from embedstore.core.blank import Blank
 
 __all__ = ["annotate"]
 
@@ -51,6 +53,7 @@ _WAIT, _LONGEST = 0.5, 16  # a key's bytes can arrive in pieces over a network: 
 )
 @click.option("--who", default="", metavar="NAME", help="Who answers; may be left out.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N answers.")
+@blank_option
 @seed_option("sampling and of the random order")
 @no_encode_option
 def annotate(
@@ -63,6 +66,7 @@ def annotate(
     space: str | None,
     order: "Order",
     seed: int,
+    blank: "Blank",
     no_encode: bool,
 ) -> None:
     """Label rows by hand: one text at a time, one key per label.
@@ -76,8 +80,9 @@ def annotate(
     if sys.stdin is None:
         raise UsageError("expected answers on standard input, found it closed")
     session = open_named(store).annotations.session(
-        label_set, corpus=corpus, space=space, order=order, who=who, seed=seed, no_encode=no_encode
+        label_set, corpus=corpus, space=space, order=order, who=who, seed=seed, blank=blank, no_encode=no_encode
     )
+    notes_of(session.notes)
     if session.total > len(session):
         note(f"note: {len(session):,} of {session.total:,} texts, drawn by chance, are asked about")
     with _keys_at_once():

@@ -1,10 +1,11 @@
 """`classify`: label rows with a finetuned checkpoint."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     computation_options,
     gold_options,
     json_option,
@@ -21,6 +22,9 @@ from embedstore.cli.terminal import encode_progress, note
 
 from embedstore.errors import UsageError
 
+if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
+
 __all__ = ["classify"]
 
 
@@ -36,6 +40,7 @@ __all__ = ["classify"]
 )
 @gold_options
 @computation_options
+@blank_option
 @output_options
 @no_encode_option
 @json_option
@@ -49,6 +54,7 @@ def classify(
     threshold: float,
     gold: str | None,
     mapping: tuple[str, ...],
+    blank: "Blank",
     output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
@@ -75,5 +81,7 @@ def classify(
             )
         note(str(report))
         space = report.space
-    found = opened.classify(corpus=corpus, space=space, gold=gold, mapping=mapping, scores=scores, threshold=threshold)
+    found = opened.classify(
+        corpus=corpus, space=space, gold=gold, mapping=mapping, scores=scores, threshold=threshold, blank=blank
+    )
     print_predictions(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     computation_options,
     json_option,
     label_options,
@@ -45,6 +46,7 @@ _MODEL_WIDTH = 40
 @max_seq_length_option
 @computation_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")
+@blank_option
 @plot_option
 @no_encode_option
 @json_option

@@ -1,9 +1,11 @@
 """`doubts`: find rows whose given label is likely wrong."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     json_option,
     open_named,
     output_options,
@@ -14,6 +16,9 @@ from embedstore.cli.options import (
 )
 from embedstore.cli.printing import check_outputs, print_result
 from embedstore.cli.terminal import note
+
+if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
 
 __all__ = ["doubts"]
 
@@ -26,6 +31,7 @@ __all__ = ["doubts"]
 @penalty_option
 @seed_option("the folds and of sampling")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a label out.")
+@blank_option
 @output_options
 @json_option
 def doubts(
@@ -37,6 +43,7 @@ def doubts(
     c: float,
     seed: int,
     drop_missing: bool,
+    blank: "Blank",
     output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
@@ -48,7 +55,14 @@ def doubts(
     """
     check_outputs(output)
     found = open_named(store).doubts(
-        target, corpus=corpus, space=space, folds=folds, C=c, random_state=seed, drop_missing=drop_missing
+        target,
+        corpus=corpus,
+        space=space,
+        folds=folds,
+        C=c,
+        random_state=seed,
+        drop_missing=drop_missing,
+        blank=blank,
     )
     if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
         return

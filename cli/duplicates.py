@@ -1,11 +1,22 @@
 """`duplicates`: find rows with the same or nearly the same text."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import json_option, open_named, output_options, space_option, store_argument
+from embedstore.cli.options import (
+    blank_option,
+    json_option,
+    open_named,
+    output_options,
+    space_option,
+    store_argument,
+)
 from embedstore.cli.printing import check_outputs, print_result
 from embedstore.cli.terminal import note
+
+if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
 
 __all__ = ["duplicates"]
 
@@ -16,6 +27,7 @@ __all__ = ["duplicates"]
 @click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="A corpus to look at; by default all.")
 @click.option("--leaks", is_flag=True, help="Only groups with rows of more than one corpus.")
 @space_option
+@blank_option
 @output_options
 @json_option
 def duplicates(
@@ -24,6 +36,7 @@ def duplicates(
     corpora: tuple[str, ...],
     leaks: bool,
     space: str | None,
+    blank: "Blank",
     output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
@@ -33,7 +46,7 @@ def duplicates(
     Prints group, size, corpus, id, similarity (to the group's first row) and text as CSV, or writes them to -o.
     """
     check_outputs(output)
-    found = open_named(store).duplicates(threshold, corpora=corpora, space=space, leaks=leaks)
+    found = open_named(store).duplicates(threshold, corpora=corpora, space=space, leaks=leaks, blank=blank)
     if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
         return
     spanning = f"; {found.spanning:,} of them span corpora" if found.spanning else ""

@@ -2,13 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import json_option, open_named, rows_options, store_argument
+from embedstore.cli.options import (
+    blank_option,
+    json_option,
+    open_named,
+    rows_options,
+    store_argument,
+)
 from embedstore.cli.terminal import note
 
 from embedstore.core.values import clean
 from embedstore.errors import OutputError
+
+if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
 
 __all__ = ["labels"]
 
@@ -48,7 +58,17 @@ def show(name: str) -> None:
 )
 @click.option("--force", is_flag=True, help="Take the place of a file that is there.")
 @rows_options
-def init(store: str, file: Path, target: str, count: int, force: bool, corpus: str | None, space: str | None) -> None:
+@blank_option
+def init(
+    store: str,
+    file: Path,
+    target: str,
+    count: int,
+    force: bool,
+    corpus: str | None,
+    space: str | None,
+    blank: "Blank",
+) -> None:
     """Make a label set from a column: each value is a label with its most typical texts."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise OutputError(f"expected a name that ends in .yaml, found {file}")
@@ -57,7 +77,7 @@ def init(store: str, file: Path, target: str, count: int, force: bool, corpus: s
     check_place(file)
     if file.exists() and not force:
         raise OutputError(f"{file} is there already: choose another name, or give --force")
-    label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space)
+    label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space, blank=blank)
     with published(file) as temp:
         temp.write_text(label_set.to_yaml(), encoding="utf-8")
     few, many = (take(map(len, label_set.texts)) for take in (min, max))

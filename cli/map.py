@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     label_options,
     no_encode_option,
     open_named,
@@ -14,11 +15,12 @@ from embedstore.cli.options import (
     store_argument,
 )
 from embedstore.cli.printing import check_outputs
-from embedstore.cli.terminal import note
+from embedstore.cli.terminal import note, notes_of
 
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
     from embedstore.reports import Projection
 
 __all__ = ["map_"]
@@ -43,6 +45,7 @@ __all__ = ["map_"]
 )
 @seed_option("the sample and of t-SNE and UMAP")
 @rows_options
+@blank_option
 @no_encode_option
 def map_(
     store: str,
@@ -55,6 +58,7 @@ def map_(
     seed: int,
     corpus: str | None,
     space: str | None,
+    blank: "Blank",
     no_encode: bool,
 ) -> None:
     """Draw a corpus in two dimensions, coloured by tag or column.
@@ -73,8 +77,9 @@ def map_(
         seed=seed,
         corpus=corpus,
         space=space,
+        blank=blank,
         no_encode=no_encode,
     )
     found.plot(output)
-    without = f"; {found.empty:,} without a text are left out" if found.empty else ""
-    note(f"{len(found):,} of {found.total:,} rows drawn to {output}{without}")
+    notes_of(found.notes)
+    note(f"{len(found):,} of {found.total:,} rows drawn to {output}")

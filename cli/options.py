@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from embedstore.core.blank import Blank
 from embedstore.core.names import check_name
 from embedstore.errors import NotFoundError, UsageError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
 
 __all__ = [
+    "blank_option",
     "computation_options",
     "corpus_option",
     "gold_options",
@@ -93,6 +95,13 @@ space_option: Decorator = click.option(
 rows_options: Decorator = together(corpus_option, space_option)
 """The options that select the corpus and the space."""
 
+blank_option: Decorator = click.option(
+    "--blank",
+    type=click.Choice(get_args(Blank)),
+    default="skip",
+    show_default=True,
+    help="Rows whose text is blank: give them no answer, or answer them like others.",
+)
 output_options: Decorator = together(
     click.option(
         "-o",

@@ -1,10 +1,22 @@
 """`predict`: apply a probe to every row."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import json_option, open_named, output_options, rows_options, scores_option, store_argument
+from embedstore.cli.options import (
+    blank_option,
+    json_option,
+    open_named,
+    output_options,
+    rows_options,
+    scores_option,
+    store_argument,
+)
 from embedstore.cli.printing import check_outputs, print_predictions
+
+if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
 
 __all__ = ["predict"]
 
@@ -14,6 +26,7 @@ __all__ = ["predict"]
 @click.option("--probe", required=True, metavar="NAME", help="A probe that `train` made.")
 @rows_options
 @scores_option
+@blank_option
 @output_options
 @json_option
 def predict(
@@ -22,6 +35,7 @@ def predict(
     corpus: str | None,
     space: str | None,
     scores: bool,
+    blank: "Blank",
     output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
@@ -31,5 +45,5 @@ def predict(
     Prints the rows with Predicted_Labels and probability as CSV, or writes them to -o.
     """
     check_outputs(output)
-    found = open_named(store).predict(probe, corpus=corpus, space=space, scores=scores)
+    found = open_named(store).predict(probe, corpus=corpus, space=space, scores=scores, blank=blank)
     print_predictions(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     json_option,
     no_encode_option,
     open_named,
@@ -18,10 +19,11 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, write_rows
 from embedstore.cli.terminal import note, notes_of
 
-from embedstore.core.values import clip
+from embedstore.core.values import clip, is_blank
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
     from embedstore.vectors import Matches
 
 __all__ = ["search"]
@@ -35,6 +37,7 @@ __all__ = ["search"]
 @click.option("--corpus", metavar="NAME", help="Search this corpus; by default all.")
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")
+@blank_option
 @output_options
 @no_encode_option
 @json_option
@@ -46,6 +49,7 @@ def search(
     corpus: str | None,
     space: str | None,
     exact: bool,
+    blank: "Blank",
     output: Path | None,
     as_json: bool,
     spreadsheet_safe: bool,
@@ -58,7 +62,9 @@ def search(
     """
     check_outputs(output)
     query = _lines() if text == "-" else text
-    found = open_named(store).search(query, row=row, k=k, corpus=corpus, space=space, exact=exact, no_encode=no_encode)
+    found = open_named(store).search(
+        query, row=row, k=k, corpus=corpus, space=space, exact=exact, blank=blank, no_encode=no_encode
+    )
     if not output and not as_json and sys.stdout.isatty():
         _print_list(found)
     else:
@@ -72,7 +78,7 @@ def search(
 
 def _lines() -> list[str]:
     lines = [line.rstrip("\r\n") for line in sys.stdin]
-    lines = [line for line in lines if line.strip()]
+    lines = [line for line in lines if not is_blank(line)]
     if not lines:
         raise UsageError("standard input is empty: expected one search a line")
     return lines

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     gold_options,
     json_option,
     label_options,
@@ -26,7 +27,7 @@ from embedstore.cli.printing import (
     warn_of_one_label,
     write_rows,
 )
-from embedstore.cli.terminal import note
+from embedstore.cli.terminal import note, notes_of
 
 from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
@@ -58,6 +59,7 @@ __all__ = ["tag"]
 @gold_options
 @click.option("--against", metavar="FILE|NAME", help="Show what changes from these labels to another label set.")
 @click.option("--explain", metavar="ID", help="Show the descriptions and the neighbours behind the tag of a row.")
+@blank_option
 @plot_option
 @output_options
 @no_encode_option
@@ -151,5 +153,6 @@ def _print_flow(flow: "Flow", output: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(flow.summary())
         return
+    notes_of(flow.notes)
     print_matrix("before \\ after", flow.before, flow.after, flow.counts.tolist())
-    note(f"{len(flow):,} of {len(flow.changed):,} rows moved" + (f", written to {output}" if output else ""))
+    note(f"{len(flow):,} of {int(flow.counts.sum()):,} rows moved" + (f", written to {output}" if output else ""))

@@ -1,10 +1,11 @@
 """`train`: train a logistic regression on cached vectors."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import (
+    blank_option,
     json_option,
     open_named,
     plot_option,
@@ -16,6 +17,9 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_json
 from embedstore.cli.terminal import note, notes_of
 
+if TYPE_CHECKING:
+    from embedstore.core.blank import Blank
+
 __all__ = ["train"]
 
 
@@ -25,6 +29,7 @@ __all__ = ["train"]
 @space_option
 @click.option("--name", metavar="NAME", help="The probe's name; by default the target's.")
 @click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")
+@blank_option
 @plot_option
 @json_option
 def train(
@@ -35,6 +40,7 @@ def train(
     space: str | None,
     name: str | None,
     cv: int | None,
+    blank: "Blank",
     plot: Path | None,
     as_json: bool,
     **options: Any,
@@ -51,6 +57,7 @@ def train(
         space=space,
         name=name,
         options=train_options(options, cv=cv, curve=plot is not None),
+        blank=blank,
     )
     notes_of(trained.notes)
     if plot:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.log import read_part
+from embedstore.core.masks import mask_of
 from embedstore.core.settings import Home
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
@@ -305,7 +306,7 @@ def describe(now: Snapshot) -> dict[str, Any]:
             "name": table.name,
             "rows": len(table),
             "distinct_texts": _distinct(table.positions(), texts),
-            "empty": sum(part.empty for part in table.record.parts),
+            "empty": int(np.count_nonzero(~now.texts.answerable(table.positions()))),
             "text": table.record.template,
             "id": table.record.id_column or None,
             "columns": table.schema.names,
@@ -330,6 +331,4 @@ def describe(now: Snapshot) -> dict[str, Any]:
 
 
 def _distinct(positions: npt.NDArray[np.int64], texts: int) -> int:
-    seen = np.zeros(max(texts, 1 + positions.max(initial=-1)), dtype=bool)
-    seen[positions] = True
-    return int(np.count_nonzero(seen))
+    return int(np.count_nonzero(mask_of(positions, max(texts, 1 + positions.max(initial=-1)))))

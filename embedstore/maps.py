@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import with_annotations
+from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.labels.label_set import Labels, LabelSet
@@ -27,7 +28,7 @@ class Map(TableResult):
     total : int
         Number of rows of the corpus.
     empty : int
-        Number of rows without a text; they are left out because they would be one point far from the others.
+        Number of rows left out because their text is blank: they would be a few points far from the others.
     order : tuple of str
         Order of the groups if they form a scale, else empty.
     title, details : str
@@ -37,8 +38,7 @@ class Map(TableResult):
     def __init__(
         self, table: pa.Table, *, total: int, empty: int, order: tuple[str, ...], title: str, details: str
     ) -> None:
-        notes = (f"{empty:,} rows without a text are left out",) if empty else ()
-        super().__init__(table, notes)
+        super().__init__(table, blank_notes(empty, total))
         self.total = total
         self.empty = empty
         self.order = order
@@ -82,9 +82,10 @@ def map_corpus(
     seed: int = 42,
     corpus: str | None = None,
     space: str | None = None,
+    blank: Blank = "skip",
     no_encode: bool = False,
 ) -> Map:
-    """Lay out a corpus in two dimensions, without the rows that have no text.
+    """Lay out a corpus in two dimensions.
 
     Parameters
     ----------
@@ -102,17 +103,21 @@ def map_corpus(
         Seed of the sample and of the method.
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or drawn like others.
     no_encode : bool
         Raise an error instead of loading a model.
     """
     table = with_annotations(now, now.corpus(corpus), by)
     vectors = now.embeddings(space, [table])
-    filled = np.flatnonzero(table.positions() != now.texts.empty)
+    filled = np.flatnonzero(now.texts.answerable(table.positions(), blank))
+    if len(table) and not len(filled):
+        raise no_text(table.name, len(table))
     rows = filled
     if len(filled) > sample:
         rows = np.sort(np.random.default_rng(seed).choice(filled, sample, replace=False))
     label_set = None if labels is None else LabelSet.of(labels)
-    groups, order, coloured = _groups(now, table, rows, by, label_set, vectors.key, no_encode=no_encode)
+    groups, order, coloured = _groups(now, table, rows, by, label_set, vectors.key, blank, no_encode=no_encode)
     positions = table.positions()[rows]
     points = project(vectors.at(positions, table.name), method, random_state=seed)
     columns = {
@@ -139,6 +144,7 @@ def _groups(
     by: str | None,
     labels: LabelSet | None,
     space: str,
+    blank: Blank,
     *,
     no_encode: bool,
 ) -> tuple[list[str], tuple[str, ...], str]:
@@ -147,8 +153,8 @@ def _groups(
         groups, order = groups_of(table.column(by).take(pa.array(rows)))
         return groups, order, f" by {by}"
     if labels is not None:
-        tags = tag(now, labels, corpus=table.name, space=space, no_encode=no_encode).column("Predicted_Labels")
-        groups, _ = groups_of(pa.chunked_array([tags.take(pa.array(rows))]))
+        tagged = tag(now, labels, corpus=table.name, space=space, blank=blank, no_encode=no_encode)
+        groups, _ = groups_of(pa.chunked_array([tagged.column("Predicted_Labels").take(pa.array(rows))]))
         order = labels.names if labels.ordinal else ()
         return groups, order, f" by labels {labels.name or ', '.join(labels.names)}"
     return ["rows"] * len(rows), (), ""

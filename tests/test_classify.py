@@ -239,3 +239,32 @@ def test_rows_added_during_the_encoding_are_not_asked_for(logits_store, checkpoi
 
     assert len(logits_store.classify(folder, on_progress=add_once)) == 31
     assert len(logits_store.corpus()) == 32
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"num_labels": 3},
+        {"num_labels": 2, "problem_type": "multi_label_classification"},
+        {"num_labels": 1, "problem_type": "regression"},
+    ],
+)
+def test_blank_rows_get_null_and_change_no_other_row(tmp_path, checkpoint, head):
+    store = embedstore.create(tmp_path / "s")
+    holed = [*ROWS[:4], {"review": " ", "polarity": "LABEL_0"}, *ROWS[4:], {"review": "\u200b", "polarity": "LABEL_1"}]
+    store.add(ROWS, text="review", corpus="plain")
+    store.add(holed, text="review", corpus="holed")
+    store.encode(str(checkpoint("bert", **head)), options=EncoderOptions(output="logits"))
+    is_choice = head == {"num_labels": 3}
+    options = {"scores": head["num_labels"] > 1, "gold": "polarity" if is_choice else None}
+    plain, found = (store.classify(corpus=name, **options) for name in ("plain", "holed"))
+    blank = np.isin(np.arange(32), [4, 31])
+    table = found.to_arrow()
+    assert table.schema.equals(plain.schema)
+    assert table.filter(~blank).equals(plain.to_arrow())
+    assert all(column.null_count == 2 for column in table.filter(blank).columns[2:])
+    assert found.shares == plain.shares
+    assert (found.report and found.report.text) == (plain.report and plain.report.text)
+    assert found.notes == ("2 of 32 rows have no text and get no label (--blank answer labels them)",)
+    answered = store.classify(corpus="holed", blank="answer", **options).to_arrow()
+    assert answered.column(answered.num_columns - 1).null_count == 0

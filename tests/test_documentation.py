@@ -58,9 +58,11 @@ def test_the_readme_shows_what_its_commands_print(cli, place):
     for command, shown in blocks:
         done = run(cli, place, cli.command(*shlex.split(command.removesuffix(" | cat"))[1:]))
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-        # A terminal shows messages and data as they come: here the shares first, then the report, then what was done.
+        # A terminal shows messages and data as they come: here shares with their notes, the report, what was done.
         messages = done.stderr.splitlines(keepends=True)
-        first = [line for line in messages if line.startswith("  ")]
+        first = [
+            line for line in messages if line.startswith("  ") or (messages[0].startswith("  ") and "note: " in line)
+        ]
         found = "".join(first) + done.stdout + "".join(line for line in messages if line not in first)
         shown = re.sub(r"; [\d.]+ s\n", "; N s\n", shown)
         found = re.sub(r"; [\d.]+ s\n", "; N s\n", found)

@@ -95,7 +95,7 @@ def test_groups_are_those_of_a_comparison_of_every_pair(tmp_path, encoder, thres
     agrees(found, wanted)
     assert found.rows_in_groups == sum(map(len, wanted))
     assert found.spanning == sum(len({corpus for corpus, *_ in group}) == 2 for group in wanted)
-    assert found.notes == ("4 rows without a text are left out",)
+    assert found.notes == ("4 of 290 rows have no text and are left out (--blank answer takes them in)",)
 
 
 def test_blocks_threads_and_pairs_joined_on_the_way_change_nothing(tmp_path):
@@ -144,7 +144,7 @@ def test_rows_of_one_text_are_duplicates_and_empty_ones_are_not(store):
     store.encode()
     nothing = store.duplicates(corpora=["empty"])
     assert (nothing.groups, nothing.rows_in_groups, nothing.spanning) == ([], 0, 0)
-    assert nothing.notes == ("2 rows without a text are left out",)
+    assert nothing.notes == ("2 of 3 rows have no text and are left out (--blank answer takes them in)",)
     assert nothing.table.num_rows == 0
 
 

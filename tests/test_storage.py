@@ -188,7 +188,7 @@ def test_a_damaged_newest_manifest_is_never_a_step_back(store):
 def test_a_newer_format_is_refused_by_name(store):
     _, path = manifest.manifest_files(store.path)[-1]
     value = json.loads(path.read_text())
-    value["body"]["format_version"] = 2
+    value["body"]["format_version"] = manifest.FORMAT_VERSION + 1
     path.write_text(json.dumps(value))
     with pytest.raises(StoreFormatError, match="upgrade embedstore"):
         manifest.load(store.path)

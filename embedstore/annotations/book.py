@@ -17,6 +17,7 @@ from embedstore.annotations.exchange import (
 from embedstore.annotations.log import answers_to, current_answers, keep, majority_labels
 from embedstore.annotations.order import Order, Questions
 from embedstore.annotations.session import AnnotationSession
+from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import Labels, LabelSet
@@ -129,6 +130,7 @@ class AnnotationBook:
         order: Order = "uncertain",
         who: str = "",
         seed: int = 42,
+        blank: Blank = "skip",
         no_encode: bool = False,
     ) -> AnnotationSession:
         """Return a session that asks a person about one text at a time.
@@ -145,6 +147,8 @@ class AnnotationBook:
             Name of the person who answers.
         seed : int
             Seed of sampling and of the random order.
+        blank : {"skip", "answer"}
+            Whether blank texts are left out, or asked about like others.
         no_encode : bool
             Raise an error instead of loading a model.
         """
@@ -154,6 +158,9 @@ class AnnotationBook:
             table = now.corpus(corpus)
             vectors = now.embeddings(space, [table])
             vectors.require(table.positions(), table.name)
+            positions = table.positions()[now.texts.answerable(table.positions(), blank)]
+            if len(table) and not len(positions):
+                raise no_text(table.name, len(table))
             answers = answers_to(current_answers(now), described)
             labels_of, _ = majority_labels(answers)
             own = [one.text for one in answers if one.who == who]
@@ -162,7 +169,7 @@ class AnnotationBook:
             names = described.names
             questions = Questions(
                 vectors,
-                table.positions(),
+                positions,
                 described.prototypes(now.queries(vectors, no_encode=no_encode)),
                 answers={places[key]: names.index(label) for key, label in labels_of.items() if key in places},
                 skipped=history,
@@ -170,4 +177,5 @@ class AnnotationBook:
                 order=order,
                 random_state=[seed, *who.encode(errors="replace")],
             )
-        return AnnotationSession(self._snapshot, questions, asked, who=who, corpus=corpus)
+        notes = blank_notes(len(table) - len(positions), len(table))
+        return AnnotationSession(self._snapshot, questions, asked, who=who, corpus=corpus, notes=notes)

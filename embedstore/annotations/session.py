@@ -39,10 +39,12 @@ class AnnotationSession:
         Name of the person who answers.
     corpus : str or None
         Corpus of the texts.
+    notes : tuple of str
+        Notes on rows that are left out.
 
     Attributes
     ----------
-    labels, who
+    labels, who, notes
         As given.
     given : int
         Number of labels given in this session, without those taken back.
@@ -56,9 +58,11 @@ class AnnotationSession:
         *,
         who: str,
         corpus: str | None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.labels = labels
         self.who = who
+        self.notes = notes
         self.given = 0
         self._snapshot = snapshot
         self._choice = Choice.of(labels)
@@ -93,7 +97,7 @@ class AnnotationSession:
 
     @property
     def total(self) -> int:
-        """Number of distinct texts of the corpus; at most 20,000 are asked about."""
+        """Number of distinct texts to choose from; at most 20,000 of them are asked about."""
         return self._questions.total
 
     @property

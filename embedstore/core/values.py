@@ -1,4 +1,4 @@
-"""Single values as text: to compare them with the user's input, and to show them."""
+"""Single values as text: to compare them with the user's input, to show them, and to see whether they say anything."""
 
 import base64
 import datetime
@@ -8,10 +8,24 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["clean", "clip", "same_value", "value_key", "value_text"]
+__all__ = ["BLANK_RANGES", "clean", "clip", "is_blank", "same_value", "value_key", "value_text"]
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+
+BLANK_RANGES = (
+    (0x0000, 0x0020), (0x007F, 0x00A0), (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160),
+    (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F),
+    (0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0),
+    (0xFFF0, 0xFFFB), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+"""First and last code point of each run of characters that say nothing.
+
+These are Unicode's white space, control characters, format characters (category Cf) and other characters that are
+shown as nothing (Default_Ignorable_Code_Point), and the empty braille pattern. Format characters that are visible, such
+as the Arabic number sign, are not among them (Prepended_Concatenation_Mark). See UAX #44 of Unicode.
+"""
+_NOTHING = frozenset(chr(code) for first, last in BLANK_RANGES for code in range(first, last + 1))
 
 
 def value_text(value: object) -> str:
@@ -69,6 +83,18 @@ def value_key(text: str) -> str:
         return text.capitalize()
     whole = _WHOLE.fullmatch(text)
     return "0" if whole and whole[1] == "-0" else whole[1] if whole else text
+
+
+def is_blank(text: str) -> bool:
+    r"""Return whether a text says nothing: it is empty, or all of its characters are in `BLANK_RANGES`.
+
+    Examples
+    --------
+    >>> is_blank(""), is_blank(" \t\u3000"), is_blank("\u200b\ufeff"), is_blank(" .")
+    (True, True, True, False)
+    """
+    # Nearly every text says something in its first character.
+    return not text or (text[0] in _NOTHING and _NOTHING.issuperset(text))
 
 
 def clean(text: str) -> str:

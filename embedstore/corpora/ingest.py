@@ -18,7 +18,7 @@ from pyarrow import parquet
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
-from embedstore.core.values import value_text
+from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import LARGE, POSITION, Corpus
 from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import TextWriter
@@ -292,7 +292,7 @@ def _write_part(
                 positions = pa.array(writer.positions(texts))
                 out.write_table(pa.table([*typed.columns, positions], schema=stored))
                 rows += raw.num_rows
-                empty += texts.count("")
+                empty += sum(map(is_blank, texts))
                 words += _missing_words(typed, template)
                 large |= large_integers(typed)
             if large:

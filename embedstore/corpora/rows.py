@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from embedstore.core.cells import plain_values, spelled
+from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
@@ -190,8 +191,7 @@ class Corpus:
     def rows_at(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows whose text is at one of `positions`, and their positions: two arrays of one shape."""
         own = self.positions()
-        wanted = np.zeros(1 + max(own.max(initial=0), positions.max(initial=0)), dtype=bool)
-        wanted[positions] = True
+        wanted = mask_of(positions, 1 + max(own.max(initial=0), positions.max(initial=0)))
         rows = np.flatnonzero(wanted[own])
         return rows, own[rows]
 

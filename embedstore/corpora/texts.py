@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.blank import Blank, check_blank
+from embedstore.core.masks import mask_of
 from embedstore.storage.records import TextSegment
-from embedstore.storage.segments import KEY_DTYPE, read_texts, segment_keys, text_key
+from embedstore.storage.segments import blank_rows, read_texts, segment_keys
 
 __all__ = ["Texts"]
 
@@ -71,14 +73,35 @@ class Texts:
         return {key.hex(): found[key.hex()] for key in wanted if key.hex() in found}
 
     @cached_property
-    def empty(self) -> int:
-        """The position of the text "", or -1 if there is none."""
-        key = np.array(text_key(""), dtype=KEY_DTYPE)
-        for start, segment in zip(self.starts, self.segments, strict=False):
-            found = np.flatnonzero(segment_keys(self.root, segment) == key)
-            if len(found):
-                return int(start + found[0])
-        return -1
+    def blank(self) -> npt.NDArray[np.int64]:
+        """The positions of the blank texts, ascending; see `embedstore.core.values.is_blank`."""
+        found = [
+            int(start) + row
+            for start, segment in zip(self.starts, self.segments, strict=False)
+            if segment.blank != ()
+            for row in blank_rows(self.root, segment)
+        ]
+        return np.array(found, dtype=np.int64)
+
+    def answerable(self, positions: npt.NDArray[np.int64], blank: Blank = "skip") -> npt.NDArray[np.bool_]:
+        """Return which positions get an answer, as a mask: those of texts that say something, or all.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n,), int64
+            Positions of texts, in any order.
+        blank : {"skip", "answer"}
+            Whether blank texts get no answer, or are answered like others.
+
+        Raises
+        ------
+        UsageError
+            If `blank` is something else.
+        """
+        check_blank(blank)
+        if blank == "answer" or not len(self.blank):
+            return np.ones(len(positions), dtype=bool)
+        return ~mask_of(self.blank, max(len(self), 1 + positions.max(initial=-1)))[positions]
 
     def _owners(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.asarray(np.searchsorted(self.starts, positions, side="right") - 1)

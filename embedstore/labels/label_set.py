@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.unit import unit_rows
+from embedstore.core.values import is_blank
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_file import SHIPPED, read_fields, several, shipped_fields
 
@@ -63,14 +64,14 @@ class LabelSet:
         wrong = [name for name in self.names if not isinstance(name, str)]
         if wrong:
             raise UsageError(f"expected labels to be texts, found {wrong[0]!r}")
-        if any(not name.strip() for name in self.names):
+        if any(map(is_blank, self.names)):
             raise UsageError("expected every label to have a name, found a blank one")
         name, times = max(Counter(self.names).items(), key=lambda one: one[1], default=("", 0))
         if times > 1:
             raise UsageError(f"expected every label once, found {name!r} {times} times")
         if len(self.names) < 2:
             raise UsageError(f"expected at least two labels to choose from, found {', '.join(self.names) or 'none'}")
-        if any(not texts or any(not text.strip() for text in texts) for texts in self.texts):
+        if any(not texts or any(map(is_blank, texts)) for texts in self.texts):
             raise UsageError("expected every label to have at least one text, and none blank")
         wrong = [template for template in self.templates if "{}" not in template]
         if wrong or not self.templates:

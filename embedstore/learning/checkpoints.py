@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.cells import plain_values
 from embedstore.core.heads import Head
 from embedstore.encoders import EncoderOptions, Precision
@@ -36,6 +37,7 @@ def classify(
     threshold: float = 0.5,
     max_seq_length: int | None = None,
     revision: str | None = None,
+    blank: Blank = "skip",
     backend: str = "torch",
     device: str | None = None,
     batch_size: int | None = None,
@@ -65,6 +67,8 @@ def classify(
         Lowest probability at which a sigmoid head gives a label.
     max_seq_length : int, optional
         Number of tokens at which a text is cut off.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text get null in the new columns and count nowhere, or are labelled like others.
     revision, backend, device, batch_size, precision, no_encode, on_progress
         As in `encode`.
 
@@ -106,19 +110,22 @@ def classify(
     vectors, head = _logits(now, space)
     if not 0 < threshold < 1:
         raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
-    gold_values = plain_values(table.column(gold)) if gold else None
+    answered = now.texts.answerable(table.positions(), blank)
+    gold_values = plain_values(table.column(gold).filter(pa.array(answered))) if gold else None
     gold_map = parse_map(mapping, head.names)
     if gold and (head.is_multilabel or head.activation == "identity"):
         kind = "any number of labels" if head.is_multilabel else "a number"
         raise InputError(f"this checkpoint gives a row {kind}: expected one label of several to compare with {gold!r}")
-    unique, row_of = np.unique(table.positions(), return_inverse=True)
-    vectors.require(unique, table.name)
+    vectors.require(table.positions(), table.name)
+    unique, row_of = np.unique(table.positions()[answered], return_inverse=True)
     logits = vectors.at(unique, table.name)
     columns, share, best = _columns(head, logits, row_of, threshold, scores=scores)
     report = None
-    if gold_values is not None and best is not None:
+    if gold_values and best is not None:
         report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map)
-    return Predictions(table, columns, share, report, title=f"{now.name}: {table.name} by {vectors.record.model}")
+    notes = blank_notes(len(table) - len(row_of), len(table), labelled=True)
+    title = f"{now.name}: {table.name} by {vectors.record.model}"
+    return Predictions(table, columns, share, report, notes=notes, title=title, answered=answered)
 
 
 def _logits(now: Snapshot, selector: str | None) -> tuple[Space, Head]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embedstore.core.values import value_text
+from embedstore.core.blank import Blank
+from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.encoders import EncoderOptions, Precision
 from embedstore.errors import InputError, ModelRequiredError
@@ -79,6 +80,7 @@ def compare(
     classify: Sequence[str] = (),
     max_seq_length: int | None = None,
     options: TrainOptions | None = None,
+    blank: Blank = "skip",
     backend: str = "torch",
     device: str | None = None,
     batch_size: int | None = None,
@@ -106,6 +108,8 @@ def compare(
         Number of tokens at which a text is cut off for `classify`.
     options : TrainOptions, optional
         Penalty, iterations, split, seed.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or used like others.
     backend, device, batch_size, precision, no_encode, on_progress
         As in `encode`.
 
@@ -116,7 +120,7 @@ def compare(
         classes.
     """
     options = options or TrainOptions()
-    learnt, tested = Target.pair(now, target, corpus, test_corpus, options)
+    learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
     split = split_rows(learnt, tested, options)
     table = (tested or learnt).table
     asked: dict[str, EncodeReport | None] = {}
@@ -188,7 +192,7 @@ def _compared(
 
 def _named_classes(split: Split) -> tuple[LabelSet | None, tuple[str, ...]]:
     """Return the classes as labels, or None and a note if they are not names."""
-    if all(isinstance(value, str) and value.strip() and as_number(value) is None for value in split.classes):
+    if all(isinstance(value, str) and not is_blank(value) and as_number(value) is None for value in split.classes):
         return LabelSet.of([value_text(value) for value in split.classes]), ()
     note = "the classes have no names to tag with: give labels (-l, --labels) and --map VALUE=LABEL for that line"
     return None, (note,)

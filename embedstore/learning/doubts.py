@@ -3,18 +3,19 @@
 Northcutt, Jiang & Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, section 3.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.blank import Blank
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import id_array
 from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
-from embedstore.learning.targets import LabelledRows, Target, read_target
+from embedstore.learning.targets import Target, read_target
 from embedstore.tables.result import TableResult
 from embedstore.vectors.snapshot import Snapshot
 
@@ -124,6 +125,7 @@ def find_doubts(
     max_iter: int = 1000,
     random_state: int = 42,
     drop_missing: bool = False,
+    blank: Blank = "skip",
 ) -> Doubts:
     """Find the rows of a corpus whose given label is likely wrong.
 
@@ -145,6 +147,8 @@ def find_doubts(
         Seed of the folds and of sampling.
     drop_missing : bool
         Leave out rows without a label instead of raising an error.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or checked like others.
 
     Raises
     ------
@@ -159,14 +163,14 @@ def find_doubts(
     if folds < 2:
         raise UsageError(f"expected at least 2 folds, found {folds}")
     options = TrainOptions(C=C, max_iter=max_iter, random_state=random_state, drop_missing=drop_missing)
-    labelled = Target.of(now, target, corpus, drop_missing=drop_missing)
+    labelled = Target.of(now, target, corpus, drop_missing=drop_missing, blank=blank)
     table = labelled.table
     vectors = now.embeddings(space, [table])
-    given, notes = _drop_empty_texts(read_target(labelled), table.positions(), now.texts.empty)
+    given = read_target(labelled)
     classes, y = given.classes(target)
     names = [value_text(value) for value in classes]
     # Each fold trains on a copy of its rows, so this takes twice the memory of training on all rows.
-    chosen, more = rows_that_fit(len(given.rows), 2 * vectors.dimension, options)
+    chosen, notes = rows_that_fit(len(given.rows), 2 * vectors.dimension, options)
     rows, y = given.rows[chosen], y[chosen]
     positions = table.positions()[rows]
     _require_texts(y, positions, names, folds)
@@ -180,19 +184,8 @@ def find_doubts(
         ids=id_array(table.ids_at(doubtful)),
         texts=now.texts.at(table.positions()[doubtful]),
         checked=len(rows),
-        notes=tuple(dict.fromkeys(given.notes + notes + more + found.notes)),
+        notes=tuple(dict.fromkeys(given.notes + notes + found.notes)),
     )
-
-
-def _drop_empty_texts(
-    given: LabelledRows, positions: npt.NDArray[np.int64], empty: int
-) -> tuple[LabelledRows, tuple[str, ...]]:
-    """Return the rows that have a text, and a note on the rows left out."""
-    filled = positions[given.rows] != empty
-    if filled.all():
-        return given, ()
-    note = f"rows without a text, which nothing can be told of, are left out: {np.count_nonzero(~filled):,}"
-    return replace(given, rows=given.rows[filled], codes=given.codes[filled]), (note,)
 
 
 def _require_texts(y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], names: list[str], folds: int) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.blank import Blank
 from embedstore.core.unit import unit_rows
-from embedstore.core.values import value_text
+from embedstore.core.values import is_blank, value_text
 from embedstore.labels.label_set import LabelSet
 from embedstore.learning.targets import Target, read_target
 from embedstore.vectors.snapshot import Snapshot
@@ -15,7 +16,13 @@ _NEAR_DUPLICATE = 0.95  # cosine similarity at which two examples of a label cou
 
 
 def label_set_from_column(
-    now: Snapshot, target: str, *, count: int = 5, corpus: str | None = None, space: str | None = None
+    now: Snapshot,
+    target: str,
+    *,
+    count: int = 5,
+    corpus: str | None = None,
+    space: str | None = None,
+    blank: Blank = "skip",
 ) -> LabelSet:
     """Make a label set from a column: each value is a label, described by its most typical texts.
 
@@ -32,8 +39,10 @@ def label_set_from_column(
         Number of texts per value.
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or count in the means like others; a blank text describes no label.
     """
-    labelled = Target.of(now, target, corpus, drop_missing=True)
+    labelled = Target.of(now, target, corpus, drop_missing=True, blank=blank)
     table = labelled.table
     space_used = now.embeddings(space, [table])
     given = read_target(labelled)
@@ -46,7 +55,7 @@ def label_set_from_column(
         mine = np.flatnonzero(y == number)
         typical = vectors[mine] @ (vectors[mine].mean(axis=0) - middle)
         best = _skip_near_duplicates(vectors[mine], np.argsort(-typical, kind="stable"), count)
-        found = [text for text in now.texts.at(positions[mine[best]]) if text.strip()]
+        found = [text for text in now.texts.at(positions[mine[best]]) if not is_blank(text)]
         texts.append(tuple(found) or (value_text(value),))
     return LabelSet(tuple(value_text(value) for value in classes), tuple(texts), name=target)
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.spec import canonical_json
-from embedstore.corpora.rows import Corpus
 from embedstore.errors import DamagedStoreError, NotFoundError, SpaceMismatchError
 from embedstore.reports.predictions import Predictions, coded, shares_of
 from embedstore.storage import files
@@ -62,7 +63,13 @@ class Probe:
 
 
 def predict(
-    now: Snapshot, probe: str, *, corpus: str | None = None, space: str | None = None, scores: bool = False
+    now: Snapshot,
+    probe: str,
+    *,
+    corpus: str | None = None,
+    space: str | None = None,
+    scores: bool = False,
+    blank: Blank = "skip",
 ) -> Predictions:
     """Apply a probe to every row of a corpus.
 
@@ -78,6 +85,8 @@ def predict(
         Key or model of the vectors; by default the probe's own space.
     scores : bool
         Add a column with the probability of each class.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text get null in the new columns, or are predicted like others.
 
     Returns
     -------
@@ -97,7 +106,9 @@ def predict(
     vectors = now.space(space or known[probe].space)
     trained = load_probe(now.root, known[probe], vectors)
     table = now.corpus(corpus)
-    of_rows = _probabilities(trained, vectors, table)
+    vectors.require(table.positions(), table.name)
+    answered = now.texts.answerable(table.positions(), blank)
+    of_rows = _probabilities(trained, vectors, table.positions()[answered])
     label = of_rows.argmax(axis=1)
     columns: dict[str, pa.Array] = {
         "Predicted_Labels": coded(label, trained.classes),
@@ -106,15 +117,14 @@ def predict(
     if scores:
         columns |= {f"probability_{name}": pa.array(of_rows[:, i]) for i, name in enumerate(trained.classes)}
     title = f"{now.name}: {table.name} by probe {probe}"
-    return Predictions(table, columns, shares_of(label, trained.classes), title=title)
+    notes = blank_notes(len(table) - len(of_rows), len(table), labelled=True)
+    shares = shares_of(label, trained.classes)
+    return Predictions(table, columns, shares, notes=notes, title=title, answered=answered)
 
 
-def _probabilities(probe: Probe, space: Space, corpus: Corpus) -> npt.NDArray[np.float32]:
-    """Return the probability of each class for each row, shape (rows, classes); each distinct text is scored once."""
-    positions = corpus.positions()
-    space.require(positions, corpus.name)
-    wanted = np.zeros(len(space.texts), dtype=bool)
-    wanted[positions] = True
+def _probabilities(probe: Probe, space: Space, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return the probability of each class at each position, shape (n, classes); each distinct text is scored once."""
+    wanted = mask_of(positions, len(space.texts))
     probabilities = np.zeros((len(space.texts), len(probe.classes)), dtype=np.float32)
     for block in space.blocks(wanted):
         vectors = block.vectors.astype(np.float32, copy=False)

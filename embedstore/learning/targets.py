@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import is_annotations, with_annotations
+from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.cells import plain_values
 from embedstore.core.values import same_value, value_key, value_text
 from embedstore.corpora.rows import Corpus
@@ -53,32 +54,43 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A column of classes of one corpus; rows without a value are an error unless `drop_missing` is set."""
+    """A column of classes of one corpus; rows without a value are an error unless `drop_missing` is set.
+
+    `answerable` is a mask of the rows to use, shape (rows,): those whose text is not blank, or all.
+    """
 
     table: Corpus
     name: str
     drop_missing: bool
+    answerable: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, now: Snapshot, target: str, corpus: str | None, *, drop_missing: bool) -> "Target":
+    def of(cls, now: Snapshot, target: str, corpus: str | None, *, drop_missing: bool, blank: Blank) -> "Target":
         """Return a column of a corpus as a target; for annotations, rows without one are always left out."""
         table = with_annotations(now, now.corpus(corpus), target)
-        return cls(table, target, drop_missing or is_annotations(target))
+        answerable = now.texts.answerable(table.positions(), blank)
+        return cls(table, target, drop_missing or is_annotations(target), answerable)
 
     @classmethod
     def pair(
-        cls, now: Snapshot, target: str, corpus: str | None, test_corpus: str | None, options: TrainOptions
+        cls,
+        now: Snapshot,
+        target: str,
+        corpus: str | None,
+        test_corpus: str | None,
+        options: TrainOptions,
+        blank: Blank,
     ) -> "tuple[Target, Target | None]":
         """Return the target to train on, and the target of the test corpus (None without a test corpus)."""
-        learnt = cls.of(now, target, corpus, drop_missing=options.drop_missing)
+        learnt = cls.of(now, target, corpus, drop_missing=options.drop_missing, blank=blank)
         if not test_corpus:
             return learnt, None
-        return learnt, cls.of(now, target, test_corpus, drop_missing=options.drop_missing)
+        return learnt, cls.of(now, target, test_corpus, drop_missing=options.drop_missing, blank=blank)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRows:
-    """The rows that have a class.
+    """The rows of a target that have a class and a text.
 
     Attributes
     ----------
@@ -89,7 +101,7 @@ class LabelledRows:
     values : list
         The distinct values.
     notes : tuple of str
-        A note on the number of rows without a class.
+        Notes on the numbers of rows without a text, and without a class.
     """
 
     rows: npt.NDArray[np.int64]
@@ -167,14 +179,17 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def read_target(target: Target) -> LabelledRows:
-    """Return the rows that have a value of the target, and their values.
+    """Return the answerable rows that have a value of the target, and their values.
 
     Raises
     ------
     InputError
-        If rows have no value and `drop_missing` is not set.
+        If answerable rows have no value and `drop_missing` is not set, or all texts are blank.
     """
     corpus = target.table
+    answerable = int(np.count_nonzero(target.answerable))
+    if len(corpus) and not answerable:
+        raise no_text(corpus.name, len(corpus))
     column = corpus.column(target.name)
     # Classes are stored as JSON, so dates, lists and other types become text.
     typed = column if _is_plain(column.type) else pa.array(plain_values(column), pa.string())
@@ -182,8 +197,8 @@ def read_target(target: Target) -> LabelledRows:
     values = plain_values(encoded.dictionary)
     said = np.array([*(value not in (None, "") and value == value for value in values), False])
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
-    rows = np.flatnonzero(said[codes])
-    missing = len(column) - len(rows)
+    rows = np.flatnonzero(said[codes] & target.answerable)
+    missing = answerable - len(rows)
     words = ", ".join(corpus.missing_words(target.name)) if missing else ""
     meant = f" ({words} mean a missing value: `add --keep-missing-words` takes them as classes)" if words else ""
     if missing and not target.drop_missing:
@@ -191,11 +206,14 @@ def read_target(target: Target) -> LabelledRows:
             f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "
             f"{missing:,} of {len(column):,} without{meant}: leave those rows out with --drop-missing"
         )
-    left_out = (
-        f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left out{meant}"
-    )
-    merged, notes = _same_classes(values, said)
-    return LabelledRows(rows, merged[codes[rows]], values, ((left_out,) if missing else ()) + notes)
+    notes = blank_notes(len(corpus) - answerable, len(corpus), corpus=corpus.name)
+    if missing:
+        notes += (
+            f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left "
+            f"out{meant}",
+        )
+    merged, more = _same_classes(values, said)
+    return LabelledRows(rows, merged[codes[rows]], values, notes + more)
 
 
 def _is_plain(type_: pa.DataType) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.blank import Blank
 from embedstore.core.names import check_name
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
@@ -83,6 +84,7 @@ def train(
     space: str | None = None,
     name: str | None = None,
     options: TrainOptions | None = None,
+    blank: Blank = "skip",
 ) -> Trained:
     """Train a logistic regression on a column and keep it as a probe.
 
@@ -100,6 +102,8 @@ def train(
         Name of the probe; by default the name of the target.
     options : TrainOptions, optional
         Penalty, iterations, folds, split, seed.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or used like others.
 
     Returns
     -------
@@ -113,7 +117,7 @@ def train(
     """
     probe_name = check_name("probe", name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe")
     options = options or TrainOptions()
-    learnt, tested = Target.pair(now, target, corpus, test_corpus, options)
+    learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
     options = replace(options, drop_missing=learnt.drop_missing)
     tables = [learnt.table, tested.table] if tested else [learnt.table]
     vectors_of = now.space(space, covering=tables)
@@ -128,6 +132,7 @@ def train(
         "corpus": learnt.table.name,
         "rows": len(chosen),
         "tested_on": split.tested_on,
+        "blank": blank,
         **options.describe(),
     }
     coef, intercept = (array.astype(np.float64) for array in (fitted.model.coef_, fitted.model.intercept_))

@@ -54,6 +54,13 @@ class Predictions(Result):
         Accuracy of tags by confidence, if labels are known.
     title : str
         Title of a picture.
+    answered : ndarray of bool, shape (rows,), optional
+        The rows that got an answer. `columns` then has values for these rows alone; the others get null.
+
+    Attributes
+    ----------
+    answered : ndarray of bool, shape (rows,)
+        The rows that got an answer.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Predictions(Result):
         notes: tuple[str, ...] = (),
         reliability: Reliability | None = None,
         title: str = "",
+        answered: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.corpus = corpus
         self.notes = notes
@@ -73,7 +81,8 @@ class Predictions(Result):
         self.shares = dict(shares)
         self.report = report
         self.title = title
-        self._columns = columns
+        self.answered = np.ones(len(corpus), dtype=bool) if answered is None else answered
+        self._columns = _spread(columns, self.answered)
         self._kept = []
         for name in corpus.schema.names:
             kept = name
@@ -125,6 +134,14 @@ class Predictions(Result):
         if self.reliability:
             panels.append(self.reliability)
         draw(Path(path), panels, self.title)
+
+
+def _spread(columns: Mapping[str, pa.Array], answered: npt.NDArray[np.bool_]) -> dict[str, pa.Array]:
+    """Return the columns of the answered rows as columns of all rows, null in the others."""
+    if answered.all():
+        return dict(columns)
+    places = pa.array(np.cumsum(answered, dtype=np.int32) - 1, mask=~answered)
+    return {name: column.take(places) for name, column in columns.items()}
 
 
 def _plain(column: pa.Array) -> pa.Array:

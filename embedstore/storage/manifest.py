@@ -26,7 +26,7 @@ from embedstore.storage.state import Manifest
 
 __all__ = ["FORMAT_VERSION", "commit", "exists", "forget_parsed", "load", "manifest_files", "unknown_names"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: text segments have the rows of their blank texts
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'

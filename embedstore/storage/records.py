@@ -82,12 +82,16 @@ class DatasetRecord:
 
 @dataclass(frozen=True, slots=True)
 class TextSegment:
-    """A group of distinct texts: their bytes, offsets and keys."""
+    """A group of distinct texts: their bytes, offsets and keys.
+
+    `blank` has the rows of the blank texts, ascending. It is None in segments that earlier releases wrote.
+    """
 
     file: FileRecord
     text: DatasetRecord
     offset: DatasetRecord
     key: DatasetRecord
+    blank: tuple[int, ...] | None = None
 
     @property
     def count(self) -> int:
@@ -95,19 +99,30 @@ class TextSegment:
         return self.key.shape[0]
 
     def to_json(self) -> list[Any]:
-        """Return `[file, text, offset, key]`."""
-        return [r.to_json() for r in (self.file, self.text, self.offset, self.key)]
+        """Return `[file, text, offset, key, blank]`, without `blank` if it is None."""
+        found: list[Any] = [r.to_json() for r in (self.file, self.text, self.offset, self.key)]
+        return found if self.blank is None else [*found, list(self.blank)]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "TextSegment":
         """Build the record from its JSON form."""
         file = FileRecord.from_json(value[0])
-        if len(value) != 4:
+        if len(value) not in (4, 5):
             raise DamagedStoreError(f"the manifest gives {file.path} {len(value) - 1} datasets")
-        text, offset, key = [DatasetRecord.from_json(v, file) for v in value[1:]]
+        text, offset, key = [DatasetRecord.from_json(v, file) for v in value[1:4]]
         if len(key.shape) != 2 or key.shape[1] != 16 or offset.shape != (key.shape[0] + 1,):
             raise DamagedStoreError(f"the manifest gives {file.path} shapes that do not fit each other")
-        return cls(file, text, offset, key)
+        return cls(file, text, offset, key, _rows_in(value[4], key.shape[0], file) if len(value) == 5 else None)
+
+
+def _rows_in(value: list[Any], count: int, file: FileRecord) -> tuple[int, ...]:
+    """Return row numbers as a tuple; refuse any that are not ascending, or not below `count`."""
+    before = -1
+    for row in value:
+        if type(row) is not int or not before < row < count:
+            raise DamagedStoreError(f"the manifest gives {file.path} the blank texts {value!r} among {count}")
+        before = row
+    return tuple(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,21 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.values import BLANK_RANGES, is_blank
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import files
 from embedstore.storage.records import DatasetRecord, FileRecord, TextSegment
 
 __all__ = [
     "KEY_DTYPE",
+    "blank_rows",
     "check_hash",
     "check_size",
     "forget_maps",
@@ -36,6 +38,7 @@ __all__ = [
 
 KEY_DTYPE = np.dtype("S16")
 """A text key as one NumPy value; equal values are equal keys, because S16 pads with the same NULs that it strips."""
+_FOUND_BLANK: dict[str, tuple[int, ...]] = {}  # rows of blank texts by a segment's hash, where a manifest has none
 _LINK = (
     "{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to keep a "
     "store elsewhere, move the whole folder"
@@ -60,7 +63,7 @@ def write_texts(root: Path, texts: Sequence[str]) -> TextSegment:
     Returns
     -------
     TextSegment
-        Datasets ``text`` (uint8 blob), ``offset`` (uint64, n + 1), ``key`` (n by 16, uint8).
+        Datasets ``text`` (uint8 blob), ``offset`` (uint64, n + 1), ``key`` (n by 16, uint8); rows of blank texts.
     """
     encoded = [text.encode() for text in texts]
     offset = np.zeros(len(encoded) + 1, dtype="<u8")
@@ -72,7 +75,8 @@ def write_texts(root: Path, texts: Sequence[str]) -> TextSegment:
         "key": np.frombuffer(keys, dtype="|u1").reshape(-1, 16),
     }
     file, datasets = _write(root / "texts", root, arrays, {"content": "texts"})
-    return TextSegment(file, datasets["text"], datasets["offset"], datasets["key"])
+    blank = tuple(row for row, text in enumerate(texts) if is_blank(text))
+    return TextSegment(file, datasets["text"], datasets["offset"], datasets["key"], blank)
 
 
 def write_vectors(
@@ -232,3 +236,44 @@ def read_texts(root: Path, segment: TextSegment, rows: Iterable[int] | None = No
         raise DamagedStoreError(
             f"{root / segment.file.path} was altered: a text is not UTF-8. Run `embedstore verify`"
         ) from error
+
+
+def blank_rows(root: Path, segment: TextSegment) -> tuple[int, ...]:
+    """Return the rows of a segment's blank texts, ascending.
+
+    They stand in the manifest. For a segment of an earlier release, its texts are read once in this process.
+    """
+    if segment.blank is not None:
+        return segment.blank
+    name = segment.file.sha256
+    if name not in _FOUND_BLANK:
+        rows = _possibly_blank(root, segment).tolist()
+        texts = read_texts(root, segment, rows)
+        _FOUND_BLANK[name] = tuple(row for row, text in zip(rows, texts, strict=True) if is_blank(text))
+    return _FOUND_BLANK[name]
+
+
+def _possibly_blank(root: Path, segment: TextSegment) -> npt.NDArray[np.int64]:
+    """Return the rows of the texts that are empty, or whose first two bytes can begin a blank text."""
+    blob = map_dataset(root, segment.file, segment.text)
+    offset = map_dataset(root, segment.file, segment.offset).astype(np.int64)
+    if offset[0] < 0 or offset[-1] > len(blob) or (np.diff(offset) < 0).any():
+        raise DamagedStoreError(f"{root / segment.file.path} was altered: run `embedstore verify`")
+    rows = np.flatnonzero(np.diff(offset) > 0)
+    first = offset[rows]
+    second = np.minimum(first + 1, len(blob) - 1)  # of the next text if this one has one byte: then it does not count
+    begun = _can_begin_blank()[blob[first].astype(np.intp) << 8 | blob[second]]
+    found = np.ones(segment.count, dtype=bool)
+    found[rows] = begun
+    return np.flatnonzero(found)
+
+
+@cache
+def _can_begin_blank() -> npt.NDArray[np.bool_]:
+    """Return a mask of shape (65536,): whether a blank text can begin with these two bytes, as one number."""
+    found = np.zeros((256, 256), dtype=bool)
+    for first, last in BLANK_RANGES:
+        for code in range(first, last + 1):
+            character = chr(code).encode()
+            found[character[0], character[1] if len(character) > 1 else slice(None)] = True
+    return found.reshape(-1)

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.blank import Blank
 from embedstore.core.unit import unit_rows
-from embedstore.corpora.rows import Corpus
+from embedstore.core.values import value_text
+from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.reports.predictions import Predictions
 from embedstore.tables.result import TableResult
@@ -100,6 +102,7 @@ def explain(
     confidence: bool = False,
     min_confidence: float | None = None,
     examples: bool = False,
+    blank: Blank = "skip",
     no_encode: bool = False,
 ) -> Explanation:
     """Explain the tag of a row by its scores, the nearest descriptions and the nearest rows.
@@ -112,13 +115,15 @@ def explain(
         The row's id.
     labels : sequence of str, or LabelSet
         As in `tag`.
-    corpus, space, method, shares, confidence, min_confidence, examples, no_encode
-        As in `tag`.
+    corpus, space, method, shares, confidence, min_confidence, examples, blank, no_encode
+        As in `tag`; with "skip", rows with a blank text are no neighbours either.
 
     Raises
     ------
     NotFoundError
         If no row has this id.
+    UsageError
+        If the row has a blank text, and `blank` is "skip".
     """
     tagged = tag(
         now,
@@ -131,11 +136,17 @@ def explain(
         confidence=confidence,
         min_confidence=min_confidence,
         examples=examples,
+        blank=blank,
         no_encode=no_encode,
     )
     used = find_method(method).describe(LabelSet.of(labels))
     table = tagged.corpus
     number = table.row_of(row)
+    if not tagged.answered[number]:
+        raise UsageError(
+            f"expected a row with a text to explain, found none in row {value_text(row)!r}: name another row, or "
+            "tag rows without a text with --blank answer"
+        )
     position = table.positions()[[number]]
     vectors = now.embeddings(space, [table])
     near = _near_descriptions(now, vectors, used, unit_rows(vectors.at(position))[0], no_encode=no_encode)
@@ -147,7 +158,7 @@ def explain(
         tags[number].as_py() or "",
         sorted(scores, key=lambda one: -one[1]),
         near,
-        _neighbours(now, vectors, table, row, tagged),
+        _neighbours(now, vectors, row, tagged, blank),
     )
 
 
@@ -163,11 +174,12 @@ def _near_descriptions(
     return found
 
 
-def _neighbours(now: Snapshot, space: Space, table: Corpus, row: object, tagged: Predictions) -> list[NearRow]:
-    if len(table) < 2:
+def _neighbours(now: Snapshot, space: Space, row: object, tagged: Predictions, blank: Blank) -> list[NearRow]:
+    if np.count_nonzero(tagged.answered) < 2:
         return []
+    table = tagged.corpus
     tags = tagged.column("Predicted_Labels")
-    matches = search(now, row=row, k=_NEIGHBOURS, corpus=table.name, space=space.key)
+    matches = search(now, row=row, k=_NEIGHBOURS, corpus=table.name, space=space.key, blank=blank)
     return [
         NearRow(str(found["id"]), float(found["score"]), tags[table.row_of(found["id"])].as_py() or "", found["text"])
         for found in matches.table.to_pylist()

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from embedstore.annotations.column import answered_rows, with_annotations
+from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.cells import plain_values
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, UsageError
@@ -43,6 +45,7 @@ def tag(
     examples: bool = False,
     gold: str | None = None,
     mapping: GoldMap = (),
+    blank: Blank = "skip",
     no_encode: bool = False,
 ) -> Predictions:
     """Tag every row of a corpus by cosine similarity to the labels.
@@ -74,6 +77,8 @@ def tag(
         Column to compare with, or "annotations".
     mapping : mapping, or sequence of str
         The label that a value of the column stands for: a dict, or ``VALUE=LABEL`` pairs.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text get null in the new columns and count nowhere, or are tagged like others.
     no_encode : bool
         Raise an error instead of loading a model.
 
@@ -91,22 +96,22 @@ def tag(
     """
     if min_confidence is not None and not 0 <= min_confidence <= 1:
         raise UsageError(f"expected a least confidence between 0 and 1, found {min_confidence}")
-    asked = _check_request(now, labels, corpus, space, method, shares, gold, mapping, no_encode=no_encode)
+    asked = _check_request(now, labels, corpus, space, method, shares, gold, mapping, blank, no_encode=no_encode)
     names = asked.labels.names
     if scores and (taken := [name for name in names if name in _COLUMNS]):
         raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
     doubtful = confidence or min_confidence is not None or asked.method.refines
     answers = None
     if doubtful or examples:
-        column = answered_rows(now, asked.table, asked.labels)
-        answers = None if column is None else column.to_pylist()
+        answers = _annotated(now, asked)
 
     prototypes = asked.labels.prototypes(asked.queries)
-    tags = score(asked.space, prototypes, asked.table.positions(), all_scores=scores or doubtful or examples)
-    notes: tuple[str, ...] = ()
+    tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
+    notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), labelled=True)
     curve = tagged = report = None
     if asked.method.refines or examples:
-        tags, notes = _refined(now, asked, prototypes, tags, answers, examples=examples)
+        tags, more = _refined(now, asked, prototypes, tags, answers, examples=examples)
+        notes += more
     if doubtful:
         given = answers if asked.gold is None else asked.gold
         tags, curve, more = with_confidence(tags, asked.method.sharpness, names, given, asked.gold_map)
@@ -125,6 +130,7 @@ def tag(
         notes=notes,
         reliability=curve,
         title=f"{now.name}: {asked.table.name} by {asked.labels.name or ', '.join(names)} ({method})",
+        answered=asked.answered,
     )
 
 
@@ -132,11 +138,14 @@ def tag(
 class _TagRequest:
     """The checked arguments of `tag`.
 
-    `gold` holds the values of the gold column (None if no column was named), `gold_map` the labels that each value
-    stands for, and `shares` the known shares in the order of the labels.
+    `answered` is a mask of the rows to tag, and `positions` has the positions of their texts. `gold` holds their values
+    of the gold column (None if no column was named), `gold_map` the labels that each value stands for, and `shares` the
+    known shares in the order of the labels.
     """
 
     table: Corpus
+    answered: npt.NDArray[np.bool_]
+    positions: npt.NDArray[np.int64]
     space: Space
     labels: LabelSet
     method: TaggingMethod
@@ -155,6 +164,7 @@ def _check_request(
     shares: Mapping[str, float] | None,
     gold: str | None,
     mapping: GoldMap,
+    blank: Blank,
     *,
     no_encode: bool,
 ) -> _TagRequest:
@@ -165,16 +175,31 @@ def _check_request(
     table = with_annotations(now, now.corpus(corpus), gold, label_set)
     vectors = now.embeddings(space, [table])
     vectors.require(table.positions(), table.name)
+    answered = now.texts.answerable(table.positions(), blank)
     return _TagRequest(
         table=table,
+        answered=answered,
+        positions=table.positions() if answered.all() else table.positions()[answered],
         space=vectors,
         labels=label_set,
         method=how,
         queries=now.queries(vectors, no_encode=no_encode),
         shares=None if shares is None else _in_order(shares, label_set.names),
-        gold=plain_values(table.column(gold)) if gold else None,
+        gold=_values(table.column(gold), answered) if gold else None,
         gold_map=parse_map(mapping, label_set.names),
     )
+
+
+def _values(column: pa.ChunkedArray, answered: npt.NDArray[np.bool_]) -> list[Any]:
+    """Return a column's values in the rows to tag."""
+    return plain_values(column if answered.all() else column.filter(pa.array(answered)))
+
+
+def _annotated(now: Snapshot, asked: _TagRequest) -> list[str | None] | None:
+    """Return the annotated label of each row to tag, None for a row without; None if none of them has one."""
+    column = answered_rows(now, asked.table, asked.labels)
+    answers = None if column is None else _values(column, asked.answered)
+    return answers if answers and any(answers) else None
 
 
 def _in_order(shares: Mapping[str, float], names: Sequence[str]) -> list[float]:
@@ -204,14 +229,14 @@ def _refined(
     examples: bool,
 ) -> tuple[Tags, tuple[str, ...]]:
     """Return tags from the method's refined scores of all distinct texts and from annotations, with notes."""
-    if not len(asked.table) or tags.scores is None:
+    if not len(asked.positions) or tags.scores is None:
         return tags, ()
     if answers is None and examples:
         raise InputError(
             f"no row of corpus {asked.table.name!r} was given one of the labels {', '.join(asked.labels.names)} by a "
             "person: run `embedstore annotate`, or leave --examples out"
         )
-    distinct, first, inverse = np.unique(asked.table.positions(), return_index=True, return_inverse=True)
+    distinct, first, inverse = np.unique(asked.positions, return_index=True, return_inverse=True)
     scored = Scored(
         labels=asked.labels,
         prototypes=prototypes,

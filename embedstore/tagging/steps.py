@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.masks import mask_of
 from embedstore.core.values import same_value, value_text
 from embedstore.labels.fewshot import blend
 from embedstore.labels.label_set import LabelSet
@@ -70,9 +71,7 @@ def score(
         Position of each row's text.
     """
     texts = len(space.texts)
-    wanted = np.zeros(texts, dtype=bool)
-    wanted[positions] = True
-    best = best_labels(space, prototypes, wanted, all_scores=all_scores)
+    best = best_labels(space, prototypes, mask_of(positions, texts), all_scores=all_scores)
     if len(positions) == texts and np.array_equal(positions, np.arange(texts)):  # one row per text, in the same order
         return Tags(best.label, best.score, best.margin, best.scores)
     scores = None if best.scores is None else best.scores[positions]
@@ -132,7 +131,7 @@ def with_confidence(
     if tags.scores is None:
         raise ValueError("expected tags with the scores of all labels")
     curve = None
-    if given is None:
+    if given is None or not len(given):
         confidence, fitted = calibrate(tags.scores, sharpness)
     else:
         allowed_of = {
@@ -197,7 +196,7 @@ def report_on(
         for value in gold_map
         if same_value(value, held) is None
     )
-    if tagged is not None and not tagged.any():
+    if not len(given) or (tagged is not None and not tagged.any()):
         return None, notes
     rows = range(len(given)) if tagged is None else np.flatnonzero(tagged).tolist()
     values, predicted = [given[row] for row in rows], [labels.names[label[row]] for row in rows]

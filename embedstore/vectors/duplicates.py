@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.blank import Blank, blank_notes
 from embedstore.corpora.rows import Corpus, id_array
 from embedstore.errors import UsageError
 from embedstore.tables.result import TableResult
@@ -74,12 +75,13 @@ def find_duplicates(
     space: str | None = None,
     leaks: bool = False,
     how: PairSearch | None = None,
+    blank: Blank = "skip",
 ) -> Duplicates:
     """Find groups of rows whose texts are equal, or whose cosine similarity is at least `threshold`.
 
     A chain of such pairs forms a group. Two rows of a group can therefore be less similar than the threshold; so can a
     row and the group's first row. Similarities are computed in float32: a pair within about 1e-6 of the threshold can
-    fall on either side. Rows with the text "" are left out.
+    fall on either side.
 
     Parameters
     ----------
@@ -96,6 +98,8 @@ def find_duplicates(
     how : PairSearch, optional
         Search settings. By default every pair of up to 100,000 distinct texts is compared. Above that, FAISS searches
         approximately for the 50 nearest texts of each text, and a note says so.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or compared like others.
 
     Raises
     ------
@@ -112,7 +116,7 @@ def find_duplicates(
         raise UsageError(f"expected at least two corpora to look for leaks between, found {len(tables)}")
     for table in tables:
         vectors_of.require(table.positions(), table.name)
-    rows, notes = _rows(vectors_of, tables)
+    rows, notes = _rows(vectors_of, tables, blank)
     distinct, which = np.unique(rows.position, return_inverse=True)
     vectors = vectors_of.unit_at(distinct)
     group, more = joined_groups(vectors, threshold, how or PairSearch())
@@ -139,15 +143,14 @@ class _Rows:
     position: npt.NDArray[np.int64]
 
 
-def _rows(space: Space, corpora: Sequence[Corpus]) -> tuple[_Rows, tuple[str, ...]]:
-    """Return all rows that have a text, and a note with the number of the other rows."""
-    empty = space.texts.empty
-    kept = [np.flatnonzero(corpus.positions() != empty) for corpus in corpora]
+def _rows(space: Space, corpora: Sequence[Corpus], blank: Blank) -> tuple[_Rows, tuple[str, ...]]:
+    """Return the rows to compare, and a note with the number of the other rows."""
+    kept = [np.flatnonzero(space.texts.answerable(corpus.positions(), blank)) for corpus in corpora]
     numbers = [np.full(len(rows), number) for number, rows in enumerate(kept)]
     positions = [corpus.positions()[rows] for corpus, rows in zip(corpora, kept, strict=True)]
     none = [np.empty(0, dtype=np.int64)]
-    left_out = sum(map(len, corpora)) - sum(map(len, kept))
-    notes = (f"{left_out:,} rows without a text are left out",) if left_out else ()
+    rows = sum(map(len, corpora))
+    notes = blank_notes(rows - sum(map(len, kept)), rows)
     return _Rows(*(np.concatenate(none + parts) for parts in (numbers, kept, positions))), notes
 
 

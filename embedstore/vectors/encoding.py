@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from embedstore.core.masks import mask_of
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import BACKENDS, Described, Encoder, EncoderOptions, Precision
@@ -40,9 +40,9 @@ class EncodeProgress:
 class EncodeReport:
     """The result of an encode run.
 
-    `rows` and `empty` count rows; `distinct_texts`, `cached`, `encoded` and `truncated` count texts. `space` is the key
-    of the filled space. If `truncated_exact` is False, `truncated` is an upper bound, because the segments also hold
-    texts of other corpora.
+    `rows` and `empty` count rows (`empty` those with a blank text); `distinct_texts`, `cached`, `encoded` and
+    `truncated` count texts. `space` is the key of the filled space. If `truncated_exact` is False, `truncated` is an
+    upper bound, because the segments also hold texts of other corpora.
     """
 
     rows: int
@@ -145,7 +145,7 @@ def encode(
         chosen = find_executor(executor) if isinstance(executor, str) else executor
         _run(now, plan, described, load_encoder, chosen, on_progress)
     _update_head(now, described)
-    return plan.report(load(now.root), corpora, time.monotonic() - start)
+    return plan.report(load(now.root), now.texts, corpora, time.monotonic() - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,8 @@ class _Plan:
 
     @classmethod
     def of(cls, texts: Texts, manifest: Manifest, corpora: Sequence[Corpus], key: str) -> "_Plan":
-        wanted: npt.NDArray[np.bool_] = np.zeros(len(texts), dtype=bool)
-        for corpus in corpora:
-            wanted[corpus.positions()] = True
+        of_rows = [corpus.positions() for corpus in corpora]
+        wanted = mask_of(np.concatenate([np.empty(0, dtype=np.int64), *of_rows]), len(texts))
         held = manifest.spaces[key].segments if key in manifest.spaces else {}
         left, missing, used = 0, [], {}
         for start, segment in zip(texts.starts, texts.segments, strict=False):
@@ -182,18 +181,19 @@ class _Plan:
         """Number of texts to encode; segments are encoded whole."""
         return sum(segment.count for segment in self.missing)
 
-    def report(self, manifest: Manifest, corpora: Sequence[Corpus], seconds: float) -> EncodeReport:
+    def report(self, manifest: Manifest, texts: Texts, corpora: Sequence[Corpus], seconds: float) -> EncodeReport:
         """Return the report of the run, from the manifest after it."""
         segments = manifest.spaces[self.key].segments
         cut = {text: segments[text].truncated for text in self.used if text in segments}
+        told = sum(int(np.count_nonzero(texts.answerable(corpus.positions()))) for corpus in corpora)
         return EncodeReport(
-            rows=sum(len(corpus) for corpus in corpora),
+            rows=sum(map(len, corpora)),
             distinct_texts=self.distinct,
             cached=self.distinct - self.left,
             encoded=self.total,
             truncated=sum(min(count, self.used[text][0]) for text, count in cut.items()),
             truncated_exact=not any(count and self.used[text][0] < self.used[text][1] for text, count in cut.items()),
-            empty=sum(part.empty for corpus in corpora for part in corpus.record.parts),
+            empty=sum(map(len, corpora)) - told,
             seconds=seconds,
             space=self.key,
         )

@@ -8,7 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.masks import mask_of
 from embedstore.core.unit import unit_rows
+from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import Corpus, id_array
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.tables.result import TableResult
@@ -46,6 +49,7 @@ def search(
     corpus: str | None = None,
     space: str | None = None,
     exact: bool = False,
+    blank: Blank = "skip",
     no_encode: bool = False,
 ) -> Matches:
     """Find the rows nearest to a text, to several texts, or to a row.
@@ -67,6 +71,8 @@ def search(
     exact : bool
         Scan all vectors even if an index would be faster. An hnsw or ivf index is opened only after some tens of
         queries, because scans are faster before that.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or can be asked for and found like others.
     no_encode : bool
         Raise an error instead of loading a model.
 
@@ -88,21 +94,33 @@ def search(
         asker, number = _owner(corpora, row)
         exclude = (asker.name, number)
         position = asker.positions()[number : number + 1]
+        if not now.texts.answerable(position, blank).all():
+            raise UsageError(
+                f"expected a row with a text to search for, found none in row {value_text(row)!r}: name another row, "
+                "or take rows without a text in with --blank answer"
+            )
         asked = unit_rows(vectors.at(position, asker.name))
         texts = now.texts.at(position)
     else:
         texts = [query] if isinstance(query, str) else list(query or ())
-        if not texts or any(not text.strip() for text in texts):
+        if not texts or any(map(is_blank, texts)):
             raise UsageError("expected a text to search for, found none or a blank one")
         asked = now.queries(vectors, no_encode=no_encode)(texts, prompt=vectors.record.query_prompt)
-    rows = sum(len(one) for one in corpora) - (row is not None)
+    there = [now.texts.answerable(one.positions(), blank) for one in corpora]
+    told = sum(int(np.count_nonzero(mask)) for mask in there)
+    all_rows = sum(map(len, corpora))
+    rows = told - (row is not None)
     if not rows:
-        raise UsageError("expected rows to search in, found none but the row itself: add rows first")
+        with_text = "rows with a text" if told < all_rows else "rows"
+        found = "none" if row is None else "none but the row itself"
+        raise UsageError(f"expected {with_text} to search in, found {found}: add rows first")
     record = None if exact else now.manifest.indexes.get(vectors.key)
     index = now.indexes.of(vectors, record, len(asked))
-    answers = nearest(vectors, corpora, asked, min(k or 10, rows), index=index, exclude=exclude)
+    answers = nearest(vectors, corpora, asked, min(k or 10, rows), index=index, exclude=exclude, blank=blank)
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
-    notes = (f"{k:,} rows were asked for; there are {rows:,} to be found",) if k and k > rows else ()
+    notes = blank_notes(all_rows - told, all_rows)
+    if k and k > rows:
+        notes += (f"{k:,} rows were asked for; there are {rows:,} to be found",)
     return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
 
 
@@ -114,6 +132,7 @@ def nearest(
     *,
     index: OpenIndex | None = None,
     exclude: tuple[str, int] | None = None,
+    blank: Blank = "skip",
 ) -> list[list[Neighbour]]:
     """Return the `k` nearest rows of each query, best first; ties are in the order of corpora and rows.
 
@@ -131,12 +150,15 @@ def nearest(
         Index that proposes candidates; by default all vectors are scanned.
     exclude : (str, int), optional
         Corpus name and row number of a row to leave out.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out, or found like others.
     """
     wanted = np.zeros(len(space.texts), dtype=bool)
     for corpus in corpora:
-        positions = corpus.positions()
-        space.require(positions, corpus.name)
-        wanted[positions] = True
+        space.require(corpus.positions(), corpus.name)
+        wanted |= mask_of(corpus.positions(), len(wanted))
+    if blank == "skip":
+        wanted[space.texts.blank] = False
     candidates = _candidates(space, queries, k + (exclude is not None), wanted, index)
     places = _Places.of(space, corpora, np.unique(np.concatenate(candidates)))
     asker = (-1, -1) if exclude is None else ([c.name for c in corpora].index(exclude[0]), exclude[1])

@@ -64,6 +64,11 @@ MUTANTS = [
     ("vectors that say nothing", "vectors/canaries.py", "        if wrong.any():", "        if False:", "tests/test_encode.py"),
     ("canaries", "vectors/canaries.py", "    if not lowest >= _LOWEST_COSINE:", "    if False:", "tests/test_encode.py"),
     ("apostrophes before formulas", "tables/write.py", 'pc.replace_substring_regex(column, _FORMULA, r"\'\\1")', "column", "tests/test_strange.py"),
+    ("leaving blank texts out of hits", "vectors/neighbours.py", "        wanted[space.texts.blank] = False", "        pass", "tests/test_blank.py"),
+    ("leaving blank rows out of tags", "tagging/pipeline.py", "table.positions() if answered.all() else table.positions()[answered]",
+     "table.positions()", "tests/test_blank.py"),
+    ("leaving blank rows out of training", "learning/targets.py", "said[codes] & target.answerable", "said[codes]", "tests/test_blank.py"),
+    ("bounds of blank rows in the manifest", "storage/records.py", "or not before < row < count:", "or False:", "tests/test_blank.py"),
 ]  # fmt: skip
 
 

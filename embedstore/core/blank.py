@@ -1,0 +1,59 @@
+"""What becomes of rows whose text says nothing: the choice, and the note about them.
+
+`embedstore.core.values.is_blank` says which texts these are.
+"""
+
+from typing import Literal, get_args
+
+from embedstore.errors import InputError, UsageError
+
+__all__ = ["Blank", "blank_notes", "check_blank", "no_text"]
+
+Blank = Literal["skip", "answer"]
+"""What a question does with rows that have a blank text: give them no answer, or answer them like other rows."""
+
+
+def check_blank(blank: str) -> None:
+    """Raise a `UsageError` unless `blank` is one of the choices of `Blank`."""
+    if blank not in get_args(Blank):
+        raise UsageError(f"expected blank to be {' or '.join(get_args(Blank))}, found {blank!r}")
+
+
+def blank_notes(blank_rows: int, rows: int, *, labelled: bool = False, corpus: str = "") -> tuple[str, ...]:
+    """Return a note about the rows that have a blank text; no note if there are none.
+
+    Parameters
+    ----------
+    blank_rows, rows : int
+        Number of rows with a blank text, and of all rows.
+    labelled : bool
+        Whether the question labels rows; otherwise it leaves rows out.
+    corpus : str
+        Name of the corpus, where a question has two.
+
+    Examples
+    --------
+    >>> blank_notes(1, 200)
+    ('1 of 200 rows has no text and is left out (--blank answer takes it in)',)
+    >>> blank_notes(40, 200, labelled=True)
+    ('40 of 200 rows have no text and get no label (--blank answer labels them)',)
+    """
+    if not blank_rows:
+        return ()
+    has, gets, is_, them = ("has", "gets", "is", "it") if blank_rows == 1 else ("have", "get", "are", "them")
+    fate = (
+        f"{gets} no label (--blank answer labels {them})"
+        if labelled
+        else f"{is_} left out (--blank answer takes {them} in)"
+    )
+    of = f" of corpus {corpus!r}" if corpus else ""
+    return (f"{blank_rows:,} of {rows:,} {'row' if rows == 1 else 'rows'}{of} {has} no text and {fate}",)
+
+
+def no_text(corpus: str, rows: int) -> InputError:
+    """Return the error of a question that needs a text, about a corpus whose texts are all blank."""
+    there = "its one row" if rows == 1 else f"its {rows:,} rows"
+    return InputError(
+        f"expected rows with a text in corpus {corpus!r}, found none in {there}: add rows, or take rows without a "
+        "text in with --blank answer"
+    )
