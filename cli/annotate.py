@@ -23,6 +23,7 @@ from embedstore.cli.options import (
 )
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
 
@@ -79,7 +80,10 @@ def annotate(
         label_set, corpus=corpus, space=space, order=order, who=who, seed=seed, no_encode=no_encode
     )
     if session.total > len(session):
-        note(f"note: {len(session):,} of {session.total:,} texts, drawn by chance, are asked about")
+        note(
+            f"note: {len(session):,} of {counted(session.total, 'text')}, drawn by chance, "
+            f"{form(len(session), 'is', 'are')} asked about"
+        )
     with _keys_at_once():
         _ask(session, count)
     note(f"answers kept: {session.given:,}; texts with a label: {len(session.answers):,}, left: {session.left:,}")

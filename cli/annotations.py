@@ -18,6 +18,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_json, write_rows
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted
 from embedstore.errors import UsageError
 
 __all__ = ["annotations"]
@@ -71,6 +72,6 @@ def annotations(
     table = book.export_table(corpus=corpus, who=who or None, disagreements=disagreements)
     write_rows(table, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        note(f"{len(table):,} rows written to {output}")
+        note(f"{counted(len(table), 'row')} written to {output}")
     if as_json:
         print_json(table.summary())

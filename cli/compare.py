@@ -20,6 +20,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_json, print_table
 from embedstore.cli.terminal import encode_progress, note, notes_of
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def compare(
     notes_of(found.notes)
     _print(found)
     if output:
-        note(f"{len(found)} lines written to {output}")
+        note(f"{counted(len(found), 'line')} written to {output}")
 
 
 def _print(found: "Comparison") -> None:

@@ -7,6 +7,8 @@ from embedstore.cli.options import json_option, open_named, output_options, spac
 from embedstore.cli.printing import check_outputs, print_result
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted, form
+
 __all__ = ["duplicates"]
 
 
@@ -36,5 +38,8 @@ def duplicates(
     found = open_named(store).duplicates(threshold, corpora=corpora, space=space, leaks=leaks)
     if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
         return
-    spanning = f"; {found.spanning:,} of them span corpora" if found.spanning else ""
-    note(f"{len(found.groups):,} groups of {len(found):,} rows at a cosine of {threshold:g} or more{spanning}")
+    spanning = f"; {found.spanning:,} of them {form(found.spanning, 'spans', 'span')} corpora" if found.spanning else ""
+    note(
+        f"{counted(len(found.groups), 'group')} of {counted(len(found), 'row')} at a cosine of "
+        f"{threshold:g} or more{spanning}"
+    )

@@ -18,6 +18,8 @@ from embedstore.cli.options import (
 )
 from embedstore.cli.terminal import encode_progress, note
 
+from embedstore.core.counts import counted
+
 __all__ = ["encode"]
 
 
@@ -58,7 +60,10 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
         opened = EmbeddingStore(store_path(store))
         added = add_files(opened, files, options)
         if added.rows > added.rows_read > 0:
-            note(f"corpus {options['corpus']!r} now has {added.rows:,} rows, {added.rows_read:,} of them read now")
+            note(
+                f"corpus {options['corpus']!r} now has {counted(added.rows, 'row')}, "
+                f"{added.rows_read:,} of them read now"
+            )
     else:
         opened = open_named(store)
     corpus = options["corpus"] if files else None

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 from embedstore.cli.options import json_option, open_named, rows_options, store_argument
 
+from embedstore.core.counts import counted
+
 __all__ = ["export"]
 
 
@@ -25,5 +27,7 @@ def export(store: str, output: Path, corpus: str | None, space: str | None, as_j
     """Write the vectors and ids of a corpus to a file."""
     rows = open_named(store).export(output, corpus=corpus, space=space)
     click.echo(
-        json.dumps({"rows": rows, "output": str(output)}) if as_json else f"{rows:,} vectors written to {output}"
+        json.dumps({"rows": rows, "output": str(output)})
+        if as_json
+        else f"{counted(rows, 'vector')} written to {output}"
     )

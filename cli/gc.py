@@ -7,6 +7,8 @@ import click
 from embedstore.cli.options import json_option, open_named, store_argument
 from embedstore.cli.printing import shown_bytes
 
+from embedstore.core.counts import counted
+
 __all__ = ["gc"]
 
 
@@ -27,4 +29,6 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
         click.echo(path)
     did = "would be removed" if dry_run else "removed"
     size = shown_bytes(report.size)
-    click.echo(f"{len(report.removed):,} files, {size} {did}; {report.merged} query segments merged")
+    click.echo(
+        f"{counted(len(report.removed), 'file')}, {size} {did}; {counted(report.merged, 'query segment')} merged"
+    )

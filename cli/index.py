@@ -9,6 +9,8 @@ from embedstore.cli.options import json_option, open_named, space_option, store_
 if TYPE_CHECKING:
     from embedstore.vectors import IndexKind
 
+from embedstore.core.counts import counted
+
 __all__ = ["index"]
 
 
@@ -24,5 +26,5 @@ def index(store: str, kind: "IndexKind", space: str | None, as_json: bool) -> No
     click.echo(
         json.dumps(summary)
         if as_json
-        else f"{record.kind} index over {record.count:,} texts, {record.file.size:,} bytes"
+        else f"{record.kind} index over {counted(record.count, 'text')}, {counted(record.file.size, 'byte')}"
     )

@@ -7,6 +7,7 @@ import click
 from embedstore.cli.options import json_option, open_named, rows_options, store_argument
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean
 from embedstore.errors import OutputError
 
@@ -62,4 +63,7 @@ def init(store: str, file: Path, target: str, count: int, force: bool, corpus: s
         temp.write_text(label_set.to_yaml(), encoding="utf-8")
     few, many = (take(map(len, label_set.texts)) for take in (min, max))
     examples = f"{few} to {many}" if few < many else f"{many}"
-    note(f"{len(label_set.names)} labels, examples of each: {examples}, written to {clean(str(file))}: edit, then tag")
+    note(
+        f"{counted(len(label_set.names), 'label')}, examples of each: {examples}, written to "
+        f"{clean(str(file))}: edit, then tag"
+    )

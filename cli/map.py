@@ -16,6 +16,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted, form
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,5 +77,5 @@ def map_(
         no_encode=no_encode,
     )
     found.plot(output)
-    without = f"; {found.empty:,} without a text are left out" if found.empty else ""
-    note(f"{len(found):,} of {found.total:,} rows drawn to {output}{without}")
+    without = f"; {found.empty:,} without a text {form(found.empty, 'is', 'are')} left out" if found.empty else ""
+    note(f"{len(found):,} of {counted(found.total, 'row')} drawn to {output}{without}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def print_result(result: "Result", output: Path | None, *, as_json: bool, spread
     """Print a result's rows and notes, and its summary as JSON if `as_json`; return `as_json`."""
     write_rows(result, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        note(f"{len(result):,} rows written to {output}")
+        note(f"{counted(len(result), 'row')} written to {output}")
     notes_of(result.notes)
     if as_json:
         print_json(result.summary(), output=str(output) if output else None)
@@ -105,13 +106,17 @@ def print_predictions(found: "Predictions", output: Path | None, *, as_json: boo
     notes_of(found.notes)
     if found.report:
         report = found.report
-        left_out = f"\n{report.left_out:,} rows without a given label are left out" if report.left_out else ""
+        left_out = (
+            f"\n{counted(report.left_out, 'row')} without a given label {form(report.left_out, 'is', 'are')} left out"
+            if report.left_out
+            else ""
+        )
         ordinal = f"\n{report.ordinal}" if report.ordinal else ""
         doubt = f"\nexpected calibration error {found.reliability.error:.4f}" if found.reliability else ""
         # If rows go to a file, the report goes to stdout; if rows go to stdout, it goes to stderr.
         click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}{ordinal}{doubt}", err=output is None)
     if output:
-        note(f"{len(found):,} rows written to {output}")
+        note(f"{counted(len(found), 'row')} written to {output}")
 
 
 def _print_shares(shares: dict[str, float]) -> None:
@@ -157,4 +162,4 @@ def print_table(rows: list[tuple[str, ...]], *, left: int) -> None:
 def shown_bytes(count: int) -> str:
     """Return a number of bytes with a unit, such as 1.5 MB."""
     power = min(4, (len(str(count)) - 1) // 3)
-    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else f"{count} bytes"
+    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else counted(count, "byte")

@@ -18,6 +18,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, write_rows
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clip
 from embedstore.errors import UsageError
 
@@ -64,7 +65,7 @@ def search(
     else:
         write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        note(f"{len(found):,} rows written to {output}")
+        note(f"{counted(len(found), 'row')} written to {output}")
     notes_of(found.notes)
     if as_json:
         click.echo(json.dumps(found.table.to_pylist(), ensure_ascii=False))

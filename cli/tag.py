@@ -28,6 +28,7 @@ from embedstore.cli.printing import (
 )
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
 
@@ -152,4 +153,4 @@ def _print_flow(flow: "Flow", output: Path | None, *, as_json: bool) -> None:
         print_json(flow.summary())
         return
     print_matrix("before \\ after", flow.before, flow.after, flow.counts.tolist())
-    note(f"{len(flow):,} of {len(flow.changed):,} rows moved" + (f", written to {output}" if output else ""))
+    note(f"{len(flow):,} of {counted(len(flow.changed), 'row')} moved" + (f", written to {output}" if output else ""))

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import with_annotations
+from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.labels.label_set import Labels, LabelSet
@@ -37,7 +38,7 @@ class Map(TableResult):
     def __init__(
         self, table: pa.Table, *, total: int, empty: int, order: tuple[str, ...], title: str, details: str
     ) -> None:
-        notes = (f"{empty:,} rows without a text are left out",) if empty else ()
+        notes = (f"{counted(empty, 'row')} without a text {form(empty, 'is', 'are')} left out",) if empty else ()
         super().__init__(table, notes)
         self.total = total
         self.empty = empty
@@ -128,7 +129,7 @@ def map_corpus(
         empty=len(table) - len(filled),
         order=order,
         title=f"{now.name}: {table.name}{coloured}",
-        details=f"{len(rows):,} of {len(table):,} rows, {method.upper()} of {vectors.record.model}",
+        details=f"{len(rows):,} of {counted(len(table), 'row')}, {method.upper()} of {vectors.record.model}",
     )
 
 

@@ -130,7 +130,7 @@ def test_encode_ends_with_a_line_that_adds_up_and_resumes(cli, table):
     again = cli("encode", "new", table, "--text", "review", "--id", "id")
     assert "3 already cached, 0 encoded now" in again.stdout
     piped = cli("encode", "new", "-", "--no-encode", "--corpus", "test", "--text", "t", stdin='{"t": "bad tea"}\n')
-    assert "1 rows, 1 distinct texts: 1 already cached, 0 encoded now" in piped.stdout
+    assert "1 row, 1 distinct text: 1 already cached, 0 encoded now" in piped.stdout
     summary = json.loads(cli("encode", "new", "--json").stdout)
     assert (summary["rows"], summary["encoded"]) == (5, 0)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from embedstore.core.counts import counted, form
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
@@ -43,7 +44,10 @@ class AddReport:
     new_texts: int
 
     def __str__(self) -> str:
-        return f"{self.rows_read:,} rows read now, {self.rows:,} in all; {self.new_texts:,} texts are new"
+        return (
+            f"{counted(self.rows_read, 'row')} read now, {self.rows:,} in all; "
+            f"{counted(self.new_texts, 'text')} {form(self.new_texts, 'is', 'are')} new"
+        )
 
 
 def add(
@@ -220,7 +224,9 @@ class _Request:
         picked = np.arange(total)
         if self.sample is not None:
             if self.sample > total:
-                raise InputError(f"expected a sample of at most the {total:,} rows there are, found {self.sample:,}")
+                raise InputError(
+                    f"expected a sample of at most {counted(total, 'row')}, as there are no more, found {self.sample:,}"
+                )
             # The same rows as pandas' DataFrame.sample(n, random_state=seed), in the table's order.
             picked = np.sort(np.random.RandomState(self.seed).choice(total, size=self.sample, replace=False))
         ends = np.cumsum(rows)
@@ -252,7 +258,9 @@ def _continued(existing: CorpusRecord, new: CorpusRecord, sources: Sequence[Sour
 def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> None:
     for number, old in enumerate(parts):
         if part.origin and old.origin == part.origin:
-            logger.warning("%s: its %s rows take the place of the %s read from it before", name, part.rows, old.rows)
+            logger.warning(
+                "%s: rows read now: %s; they take the place of those read from it before: %s", name, part.rows, old.rows
+            )
             parts[number] = part
             return
     parts.append(part)
@@ -285,7 +293,9 @@ def _write_part(
                 rows += raw.num_rows
                 empty += texts.count("")
         if rows and empty == rows:
-            raise InputError(f"{source.name}: all {rows:,} texts are empty; is it the right column ({template})?")
+            raise InputError(
+                f"{source.name}: found no text in {counted(rows, 'row')}; is it the right column ({template})?"
+            )
         file = files.publish(temp, root, ".parquet")
     return CorpusPart(file, rows, empty, source.origin, fingerprint)
 
@@ -298,7 +308,7 @@ def _check_ids(corpus: Corpus) -> None:
     if ids.null_count:
         row = pc.index(pc.is_null(ids), True).as_py()
         raise InputError(
-            f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, "
+            f"expected an id in every row, found none in {counted(ids.null_count, 'row')} of column {column!r}, "
             f"first in data row {row + 1}"
         )
     if len(pc.unique(ids)) < len(ids):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from embedstore.core.counts import counted
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
@@ -61,7 +62,7 @@ class Corpus:
         return self.record.rows
 
     def __repr__(self) -> str:
-        return f"<Corpus {self.name!r}: {len(self):,} rows, text {self.record.template}>"
+        return f"<Corpus {self.name!r}: {counted(len(self), 'row')}, text {self.record.template}>"
 
     @property
     def schema(self) -> pa.Schema:

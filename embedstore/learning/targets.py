@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import is_annotations, with_annotations
+from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
@@ -158,9 +159,12 @@ def read_target(target: Target) -> LabelledRows:
     if missing and not target.drop_missing:
         raise InputError(
             f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "
-            f"{missing:,} of {len(column):,} without: leave those rows out with --drop-missing"
+            f"{missing:,} of {counted(len(column), 'row')} without: leave such rows out with --drop-missing"
         )
-    left_out = f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left out"
+    left_out = (
+        f"{missing:,} of {counted(len(column), 'row')} of corpus {corpus.name!r} {form(missing, 'has', 'have')} no "
+        f"{target.name!r} and {form(missing, 'is', 'are')} left out"
+    )
     return LabelledRows(rows, codes[rows], values, (left_out,) if missing else ())
 
 
@@ -174,7 +178,8 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
     fractional = any(isinstance(value, float) and not value.is_integer() for value in distinct)
     if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > rows / 2)):
         raise InputError(
-            f"{target!r} has {len(distinct):,} distinct values in {rows:,} rows: that is no column of classes"
+            f"{target!r} has {counted(len(distinct), 'distinct value')} in {counted(rows, 'row')}: that "
+            "is no column of classes"
         )
     numeric = all(isinstance(value, (int, float)) for value in distinct)
     return tuple(sorted(distinct, key=None if numeric else str))
@@ -194,5 +199,7 @@ def _split(
     try:
         parts = train_test_split(rows, y, test_size=test_size, stratify=y, random_state=random_state)
     except ValueError as error:
-        raise InputError(f"{len(rows)} rows can't be split with a test size of {test_size}: {error}") from error
+        raise InputError(
+            f"{counted(len(rows), 'row')} can't be split with a test size of {test_size}: {error}"
+        ) from error
     return list(parts)

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from embedstore.core.counts import counted
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
 
@@ -117,7 +118,8 @@ class DelimitedSource(TextSource):
                     if not row:
                         continue
                     raise InputError(
-                        f"{self.name}, line {start}: expected {len(names)} fields as in the header, found {len(row)}; "
+                        f"{self.name}, line {start}: expected {counted(len(names), 'field')} as in the "
+                        f"header, found {len(row)}; "
                         "mend that line, or give --delimiter or --no-quoting if the file is of that kind"
                     )
                 if reader.line_num > start:

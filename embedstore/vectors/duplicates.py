@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.counts import counted, form
 from embedstore.corpora.rows import Corpus, id_array
 from embedstore.errors import UsageError
 from embedstore.tables.result import TableResult
@@ -147,7 +148,7 @@ def _rows(space: Space, corpora: Sequence[Corpus]) -> tuple[_Rows, tuple[str, ..
     positions = [corpus.positions()[rows] for corpus, rows in zip(corpora, kept, strict=True)]
     none = [np.empty(0, dtype=np.int64)]
     left_out = sum(map(len, corpora)) - sum(map(len, kept))
-    notes = (f"{left_out:,} rows without a text are left out",) if left_out else ()
+    notes = (f"{counted(left_out, 'row')} without a text {form(left_out, 'is', 'are')} left out",) if left_out else ()
     return _Rows(*(np.concatenate(none + parts) for parts in (numbers, kept, positions))), notes
 
 

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted, form
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import BACKENDS, Described, Encoder, EncoderOptions, Precision
@@ -58,7 +59,8 @@ class EncodeReport:
     def __str__(self) -> str:
         truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
         return (
-            f"{self.rows:,} rows, {self.distinct_texts:,} distinct texts: {self.cached:,} already cached, "
+            f"{counted(self.rows, 'row')}, {counted(self.distinct_texts, 'distinct text')}: "
+            f"{self.cached:,} already cached, "
             f"{self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
         )
 
@@ -133,8 +135,9 @@ def encode(
     plan = _Plan.of(now.texts, now.manifest, corpora, described.spec.key)
     if no_encode and plan.left:
         raise ModelRequiredError(
-            f"{plan.left:,} texts have no vector in this space, and --no-encode forbids to load the model: "
-            "run again without it"
+            f"{counted(plan.left, 'text')} {form(plan.left, 'has', 'have')} no vector in this space, "
+            "and --no-encode forbids to "
+            "load the model: run again without it"
         )
 
     def load_encoder(sample: Sequence[str]) -> Encoder:

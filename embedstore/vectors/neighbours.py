@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.corpora.rows import Corpus, id_array
 from embedstore.errors import NotFoundError, UsageError
@@ -102,7 +103,11 @@ def search(
     index = now.indexes.of(vectors, record, len(asked))
     answers = nearest(vectors, corpora, asked, min(k or 10, rows), index=index, exclude=exclude)
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
-    notes = (f"{k:,} rows were asked for; there are {rows:,} to be found",) if k and k > rows else ()
+    notes = (
+        (f"{counted(k, 'row')} were asked for; there {form(rows, 'is', 'are')} {rows:,} to be found",)
+        if k and k > rows
+        else ()
+    )
     return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
 
 
