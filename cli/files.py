@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from embedstore.cli.options import Decorator, one_of, seed_option, together
 
-from embedstore.errors import InputError, NotFoundError, UsageError
+from embedstore.core.system import explained
+from embedstore.errors import InputError, NotFoundError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from embedstore.corpora import AddReport
@@ -65,8 +66,7 @@ def opened(
         for file in files:
             if file == "-":
                 spooled = Path(folder) / "stdin"
-                with spooled.open("wb") as out:
-                    shutil.copyfileobj(sys.stdin.buffer, out)
+                _spool(spooled)
                 if not spooled.stat().st_size:
                     raise InputError("standard input is empty: expected a table")
                 sources.append(file_source(spooled, read_options, name="standard input", origin=""))
@@ -74,6 +74,16 @@ def opened(
                 path = Path(file)
                 sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))
         yield sources, read_options
+
+
+def _spool(path: Path) -> None:
+    """Copy standard input to a file."""
+    try:
+        with path.open("wb") as out:
+            shutil.copyfileobj(sys.stdin.buffer, out)
+    except OSError as error:
+        action = "can't keep standard input (TMPDIR says where) in"
+        raise OutputError(explained(OSError(error.errno, error.strerror), path.parent.parent, action=action)) from error
 
 
 def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str, Any]) -> "AddReport":

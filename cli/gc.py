@@ -5,9 +5,8 @@ from dataclasses import asdict
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
-from embedstore.cli.printing import shown_bytes
 
-from embedstore.core.counts import counted
+from embedstore.core.counts import counted, shown_bytes
 
 __all__ = ["gc"]
 

@@ -26,7 +26,6 @@ __all__ = [
     "print_predictions",
     "print_result",
     "print_table",
-    "shown_bytes",
     "warn_of_one_label",
     "write_rows",
 ]
@@ -157,9 +156,3 @@ def print_table(rows: list[tuple[str, ...]], *, left: int) -> None:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(cells))
-
-
-def shown_bytes(count: int) -> str:
-    """Return a number of bytes with a unit, such as 1.5 MB."""
-    power = min(4, (len(str(count)) - 1) // 3)
-    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else counted(count, "byte")

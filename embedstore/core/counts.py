@@ -1,6 +1,6 @@
 """Numbers in messages, with the words that go with them."""
 
-__all__ = ["counted", "form"]
+__all__ = ["counted", "form", "shown_bytes"]
 
 _HISSING = ("s", "x", "ch", "sh")
 
@@ -33,6 +33,18 @@ def form(count: int, singular: str, plural: str) -> str:
     ('has', 'have')
     """
     return singular if count == 1 else plural
+
+
+def shown_bytes(count: int) -> str:
+    """Return a number of bytes with a unit.
+
+    Examples
+    --------
+    >>> shown_bytes(1), shown_bytes(1_500_000)
+    ('1 byte', '1.5 MB')
+    """
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else counted(count, "byte")
 
 
 def _plural(noun: str) -> str:
