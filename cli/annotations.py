@@ -1,6 +1,5 @@
 """`annotations`: print, export or import the labels that people gave to rows."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,10 @@ def annotations(
             raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
         with opened([imported], reading, missing=False) as (sources, _):
             count = book.import_table(sources, optional_label_set(labels, label_file), corpus=corpus, who=who)
-        click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
+        if as_json:
+            print_json({"imported": count})
+        else:
+            click.echo(f"annotations imported: {count:,}")
         return
     if labels or label_file:
         raise UsageError("labels say what imported annotations may hold: give --import FILE too")

@@ -1,6 +1,5 @@
 """`encode`: add rows to a store and encode their texts."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +15,7 @@ from embedstore.cli.options import (
     store_argument,
     store_path,
 )
+from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import encode_progress, note
 
 from embedstore.core.counts import counted
@@ -77,7 +77,10 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             no_encode=no_encode,
             on_progress=on_progress,
         )
-    click.echo(json.dumps(asdict(report)) if as_json else str(report))
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(str(report))
 
 
 def _encoder_options(options: dict[str, Any]) -> Any:

@@ -1,10 +1,10 @@
 """`gc`: remove files that a store no longer refers to."""
 
-import json
 from dataclasses import asdict
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.printing import print_json
 
 from embedstore.core.counts import counted, shown_bytes
 
@@ -22,7 +22,7 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
     """
     report = open_named(store).gc(dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(report)))
+        print_json(asdict(report))
         return
     for path in report.removed:
         click.echo(path)

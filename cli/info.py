@@ -1,10 +1,10 @@
 """`info`: show the contents of a store."""
 
-import json
 from typing import Any
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.printing import print_json
 
 from embedstore.core.counts import counted, shown_bytes
 from embedstore.core.values import clean
@@ -22,7 +22,7 @@ def info(store: str, as_json: bool) -> None:
     """
     found = open_named(store).info()
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        print_json(found)
         return
     lines = [
         f"{found['path']}: {counted(found['texts'], 'distinct text')}, {shown_bytes(found['bytes'])}, "

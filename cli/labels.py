@@ -1,10 +1,10 @@
 """`labels`: list and show the shipped label sets, and make a new one from a column."""
 
-import json
 from pathlib import Path
 
 import click
 from embedstore.cli.options import json_option, open_named, rows_options, store_argument
+from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import note
 
 from embedstore.core.counts import counted
@@ -25,7 +25,7 @@ def labels(context: click.Context, as_json: bool) -> None:
         return
     sets = [LabelSet.shipped(name) for name in SHIPPED]
     if as_json:
-        click.echo(json.dumps({one.name: dict(zip(one.names, one.texts, strict=True)) for one in sets}))
+        print_json({one.name: dict(zip(one.names, one.texts, strict=True)) for one in sets})
         return
     for one in sets:
         click.echo(f"{one.name:<10} {one.description}: {', '.join(one.names)}")

@@ -1,6 +1,7 @@
 """Print results or write them to files: rows, summaries, reports, shares."""
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Iterable
@@ -60,7 +61,7 @@ def print_result(result: "Result", output: Path | None, *, as_json: bool, spread
         note(f"{counted(len(result), 'row')} written to {output}")
     notes_of(result.notes)
     if as_json:
-        print_json(result.summary(), output=str(output) if output else None)
+        print_json({**result.summary(), "output": str(output) if output else None})
     return as_json
 
 
@@ -90,16 +91,25 @@ def _cleaned(table: "pa.Table") -> "pa.Table":
     return table
 
 
-def print_json(summary: dict[str, Any], **more: Any) -> None:
-    """Print a summary as one line of JSON."""
-    click.echo(json.dumps({**summary, **more}))
+def print_json(summary: Any) -> None:
+    """Print a summary as one line of JSON (RFC 8259): numbers that are not finite are null, dates are texts."""
+    click.echo(json.dumps(_without_nan(summary), ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _without_nan(value: Any) -> Any:
+    """Return lists and mappings with null for each number that JSON has no form for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    return [_without_nan(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def print_predictions(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
     """Print rows or write them to `output`; then print shares, notes and report, or a summary as JSON."""
     write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if as_json:
-        print_json(found.summary(), **({"output": str(output)} if output else {}))
+        print_json(found.summary() | ({"output": str(output)} if output else {}))
         return
     _print_shares(found.shares)
     notes_of(found.notes)

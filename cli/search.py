@@ -1,6 +1,5 @@
 """`search`: find the rows nearest to a text or a row."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from embedstore.cli.options import (
     space_option,
     store_argument,
 )
-from embedstore.cli.printing import check_outputs, write_rows
+from embedstore.cli.printing import check_outputs, print_json, write_rows
 from embedstore.cli.terminal import note, notes_of
 
 from embedstore.core.counts import counted
@@ -68,7 +67,7 @@ def search(
         note(f"{counted(len(found), 'row')} written to {output}")
     notes_of(found.notes)
     if as_json:
-        click.echo(json.dumps(found.table.to_pylist(), ensure_ascii=False))
+        print_json(found.table.to_pylist())
 
 
 def _lines() -> list[str]:

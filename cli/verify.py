@@ -1,10 +1,10 @@
 """`verify`: check every byte of a store."""
 
-import json
 from dataclasses import asdict
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import note
 
 from embedstore.core.counts import counted, shown_bytes
@@ -28,7 +28,7 @@ def verify(store: str, repair: bool, as_json: bool) -> None:
         note(f"forgotten: {path}; `embedstore encode STORE`, `index` or `train` makes it again")
     report = opened.verify()
     if as_json:
-        click.echo(json.dumps(asdict(report)))
+        print_json(asdict(report))
     for fault in report.faults:
         click.echo(clean(fault), err=True)
     if report.faults:
