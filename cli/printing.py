@@ -17,6 +17,7 @@ from embedstore.core.values import clean, clip
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from embedstore.labels import LabelSet
     from embedstore.reports import Predictions
     from embedstore.tables.result import Result
 
@@ -138,15 +139,28 @@ def _print_shares(shares: dict[str, float]) -> None:
         note(f"  {clip(name, width):<{width}} {share:6.1%} {'█' * round(share * bar)}")
 
 
-def warn_of_one_label(shares: dict[str, float], *, best: bool) -> None:
-    """Warn if one label has nearly all rows; `best` says whether the method was "best"."""
-    top = max(shares, key=lambda name: shares[name])
-    if shares[top] > _SHARE_WARNED:
-        note(
-            f"warning: {shares[top]:.0%} of the rows got {top!r}: {'' if best else '--method best, '}labels that read "
-            "like the reviews themselves, or several descriptions a label (--labels FILE.yaml; `embedstore labels` "
-            "lists shipped sets) tell rows apart better"
-        )
+def warn_of_one_label(found: dict[str, float], labels: "LabelSet", *, best: bool, shares_known: bool) -> None:
+    """Warn if one label has nearly all rows, and name what helps.
+
+    Parameters
+    ----------
+    found : dict of str to float
+        Share of the rows that got each label.
+    labels : LabelSet
+        The labels.
+    best, shares_known : bool
+        Whether the method was "best", and whether the shares were given to it.
+    """
+    top = max(found, key=lambda name: found[name])
+    if found[top] <= _SHARE_WARNED:
+        return
+    method = [] if best else ["--method best"]
+    shares = [] if shares_known else [f"--share LABEL=SHARE{'' if best else ' with it'}, if you know the shares"]
+    scale = "`ordinal: true` in the label file, if the labels are steps of a scale"
+    described = "several descriptions a label (--labels FILE.yaml; `embedstore labels` lists shipped sets)"
+    texts = [described] if labels.bare else [] if labels.ordinal else [scale]
+    advice = [*method, *shares, *texts, "labels that read like the texts themselves"]
+    note(f"warning: {found[top]:.0%} of the rows got {top!r}; what helps: {'; '.join(advice)}")
 
 
 def print_matrix(head: str, rows: tuple[str, ...], columns: tuple[str, ...], counts: list[list[int]]) -> None:

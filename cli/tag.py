@@ -113,7 +113,8 @@ def tag(
         tagged.plot(plot)
         note(f"picture written to {plot}")
     if not as_json:
-        warn_of_one_label(tagged.shares, best=options["method"] == "best")
+        best = options["method"] == "best"
+        warn_of_one_label(tagged.shares, label_set, best=best, shares_known=bool(shares))
 
 
 def _shares(pairs: tuple[str, ...]) -> dict[str, float] | None:

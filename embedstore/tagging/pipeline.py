@@ -14,6 +14,7 @@ from embedstore.annotations.column import answered_rows, with_annotations
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.labels.likeness import alike_notes
 from embedstore.reports.gold import parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
@@ -102,10 +103,11 @@ def tag(
 
     prototypes = asked.labels.prototypes(asked.queries)
     tags = score(asked.space, prototypes, asked.table.positions(), all_scores=scores or doubtful or examples)
-    notes: tuple[str, ...] = ()
+    notes = alike_notes(asked.labels, prototypes)
     curve = tagged = report = None
     if asked.method.refines or examples:
-        tags, notes = _refined(now, asked, prototypes, tags, answers, examples=examples)
+        tags, more = _refined(now, asked, prototypes, tags, answers, examples=examples)
+        notes += more
     if doubtful:
         given = answers if asked.gold is None else asked.gold
         tags, curve, more = with_confidence(tags, asked.method.sharpness, names, given, asked.gold_map)
