@@ -41,11 +41,12 @@ bench: $(ALL)
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-# A failed or interrupted installation leaves no stamp, so the next call starts again.
+# A failed or interrupted installation leaves no stamp, so the next call starts again. Python compiles the modules that
+# are used when they are first used: to compile all takes as long as the demo, and a fifth of the disk.
 define install
 	$(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(PIP) install --quiet --disable-pip-version-check "setuptools>=77" torch -c constraints.txt
-	$(PIP) install --quiet --disable-pip-version-check -e ".[$(1)]" -c constraints.txt
+	$(PIP) install --quiet --no-compile --disable-pip-version-check "setuptools>=77" torch -c constraints.txt
+	$(PIP) install --quiet --no-compile --disable-pip-version-check -e ".[$(1)]" -c constraints.txt
 	touch $@
 endef
 
