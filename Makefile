@@ -1,24 +1,28 @@
 # Every target makes what it needs: a virtual environment in .venv, filled from pyproject.toml and constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip
+# What a user needs, and what developers need too. With the latter the former is there.
+ALL := .venv/.installed
+BASE := $(firstword $(wildcard $(ALL)) .venv/.base)
 
 SHELL := /bin/bash
+comma := ,
 
 .PHONY: demo test torture check format bench clean
 
-demo: $(STAMP)
+demo: $(BASE)
 	$(BIN)/embedstore demo
 
-test: $(STAMP)
+test: $(ALL)
 	$(BIN)/python -m pytest
 
 # The long version of tests/faults: half an hour. Its figures stand in docs/reliability.md.
-torture: $(STAMP)
+torture: $(ALL)
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults
 	$(BIN)/python tests/faults/table.py
 
-check: $(STAMP)
+check: $(ALL)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	# mypy does not follow setuptools' package-dir: it gets the package as it is installed, by links.
@@ -26,20 +30,28 @@ check: $(STAMP)
 	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache embedstore
 
-format: $(STAMP)
+format: $(ALL)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
-bench: $(STAMP)
+bench: $(ALL)
 	BENCH_CORPUS="$(CORPUS)" BENCH_TEXT="$(TEXT)" $(BIN)/python benchmarks/run.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-# A failed installation leaves no stamp, so the next call starts again.
-$(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools>=77" torch -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bundled,tensorflow,dev]" -c constraints.txt
+# A failed or interrupted installation leaves no stamp, so the next call starts again. Python compiles the modules that
+# are used when they are first used: to compile all takes as long as the demo, and a fifth of the disk.
+define install
+	$(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(PIP) install --quiet --no-compile --disable-pip-version-check "setuptools>=77" torch -c constraints.txt
+	$(PIP) install --quiet --no-compile --disable-pip-version-check -e ".[$(1)]" -c constraints.txt
 	touch $@
+endef
+
+.venv/.base: pyproject.toml constraints.txt
+	$(call install,bundled)
+
+$(ALL): pyproject.toml constraints.txt
+	$(call install,bundled$(comma)tensorflow$(comma)dev)

@@ -1,12 +1,12 @@
 """`add`: add rows to a store."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
 from embedstore.cli.files import add_files, row_options
 from embedstore.cli.options import hide_pandas, json_option, store_argument, store_path
+from embedstore.cli.printing import print_json
 
 __all__ = ["add"]
 
@@ -26,4 +26,7 @@ def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> No
 
     hide_pandas()
     report = add_files(EmbeddingStore(store_path(store)), files, options)
-    click.echo(json.dumps(asdict(report)) if as_json else str(report))
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(str(report))

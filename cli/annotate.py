@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli.interrupts import EndedError, ending_signals
 from embedstore.cli.options import (
     blank_option,
     label_options,
@@ -24,6 +25,7 @@ from embedstore.cli.options import (
 )
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
 
@@ -84,9 +86,19 @@ def annotate(
     )
     notes_of(session.notes)
     if session.total > len(session):
-        note(f"note: {len(session):,} of {session.total:,} texts, drawn by chance, are asked about")
-    with _keys_at_once():
-        _ask(session, count)
+        note(
+            f"note: {len(session):,} of {counted(session.total, 'text')}, drawn by chance, "
+            f"{form(len(session), 'is', 'are')} asked about"
+        )
+    try:
+        with ending_signals(), _keys_at_once():
+            _ask(session, count)
+    finally:
+        with suppress(OSError):  # the terminal may be closed
+            _say_what_is_kept(session)
+
+
+def _say_what_is_kept(session: "AnnotationSession") -> None:
     note(f"answers kept: {session.given:,}; texts with a label: {len(session.answers):,}, left: {session.left:,}")
 
 
@@ -94,8 +106,7 @@ def annotate(
 def _keys_at_once() -> Iterator[None]:
     """Make the terminal deliver each key press at once, from before the first question so that no key is lost.
 
-    The terminal is restored when the command ends, also by a signal. After a stop and continue (SIGCONT) the mode is
-    set again.
+    The terminal is restored when the block ends. After a stop and continue (SIGCONT) the mode is set again.
     """
     if not sys.stdin.isatty():
         yield
@@ -103,23 +114,19 @@ def _keys_at_once() -> Iterator[None]:
     import termios
     import tty
 
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
     def go_on(*_: object) -> None:
-        tty.setcbreak(sys.stdin, termios.TCSANOW)
+        with suppress(termios.error):  # the terminal is closed: SIGCONT comes with SIGHUP
+            tty.setcbreak(sys.stdin, termios.TCSANOW)
 
     before = termios.tcgetattr(sys.stdin)
-    handlers = dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT), leave) | {signal.SIGCONT: go_on}
-    held = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    held = signal.signal(signal.SIGCONT, go_on)
     tty.setcbreak(sys.stdin, termios.TCSANOW)
     try:
         yield
     finally:
         with suppress(termios.error):  # the terminal is closed
             termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
-        for number, handler in held.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGCONT, held)
 
 
 def _keys_of(names: Sequence[str]) -> dict[str, str]:
@@ -211,7 +218,10 @@ def _line() -> str | None:
 
 def _key() -> str | None:
     """Return the character of a key press, "a special key" for an escape sequence, or None at the end of input."""
-    said = os.read(sys.stdin.fileno(), 1)
+    try:
+        said = os.read(sys.stdin.fileno(), 1)
+    except OSError as error:  # the terminal is closed
+        raise EndedError(signal.SIGHUP) from error
     if said in (b"", b"\x04"):
         return None
     while (_BEGUN.fullmatch(said) or not _is_text(said)) and select.select([sys.stdin], [], [], _WAIT)[0]:

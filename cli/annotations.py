@@ -1,6 +1,5 @@
 """`annotations`: print, export or import the labels that people gave to rows."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_json, write_rows
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted
 from embedstore.errors import UsageError
 
 __all__ = ["annotations"]
@@ -64,13 +64,16 @@ def annotations(
             raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
         sources, _ = opened([imported], reading, missing=())
         count = book.import_table(sources, optional_label_set(labels, label_file), corpus=corpus, who=who)
-        click.echo(json.dumps({"imported": count}) if as_json else f"annotations imported: {count:,}")
+        if as_json:
+            print_json({"imported": count})
+        else:
+            click.echo(f"annotations imported: {count:,}")
         return
     if labels or label_file:
         raise UsageError("labels say what imported annotations may hold: give --import FILE too")
     table = book.export_table(corpus=corpus, who=who or None, disagreements=disagreements)
     write_rows(table, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        note(f"{len(table):,} rows written to {output}")
+        note(f"{counted(len(table), 'row')} written to {output}")
     if as_json:
         print_json(table.summary())

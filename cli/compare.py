@@ -21,6 +21,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_json, print_table
 from embedstore.cli.terminal import encode_progress, note, notes_of
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def compare(
 ) -> None:
     """Compare methods that predict a column, in one table.
 
-    The methods are majority class, TF-IDF, cosine labels, class centroids and LogReg on every space of the store, and
-    finetuned checkpoints. The figures are accuracy and macro-F1 with 95% bootstrap intervals, seconds, and texts
-    encoded.
+    The methods are majority class, TF-IDF, labels (by cosine, by the method "best", and with people's answers to other
+    rows), class centroids and LogReg on every space of the store, and finetuned checkpoints. The figures are accuracy
+    and macro-F1 with 95% bootstrap intervals, seconds, and texts encoded.
     """
     check_outputs(output, plot)
     label_set = optional_label_set(labels, label_file)
@@ -85,7 +86,7 @@ def compare(
     notes_of(found.notes)
     _print(found)
     if output:
-        note(f"{len(found)} lines written to {output}")
+        note(f"{counted(len(found), 'line')} written to {output}")
 
 
 def _print(found: "Comparison") -> None:

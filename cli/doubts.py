@@ -17,6 +17,8 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_result
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted, form
+
 if TYPE_CHECKING:
     from embedstore.core.blank import Blank
 
@@ -67,6 +69,7 @@ def doubts(
     if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
         return
     note(
-        f"{len(found):,} of {found.checked:,} labels are doubtful, and about {found.noise:.1%} are likely wrong; "
+        f"{len(found):,} of {counted(found.checked, 'label')} {form(len(found), 'is', 'are')} doubtful, "
+        f"and about {found.noise:.1%} are likely wrong; "
         f"models of the other rows find {found.accuracy:.1%} of the {found.checked:,} as they are given"
     )

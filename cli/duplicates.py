@@ -15,6 +15,8 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_result
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted, form
+
 if TYPE_CHECKING:
     from embedstore.core.blank import Blank
 
@@ -49,5 +51,8 @@ def duplicates(
     found = open_named(store).duplicates(threshold, corpora=corpora, space=space, leaks=leaks, blank=blank)
     if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
         return
-    spanning = f"; {found.spanning:,} of them span corpora" if found.spanning else ""
-    note(f"{len(found.groups):,} groups of {len(found):,} rows at a cosine of {threshold:g} or more{spanning}")
+    spanning = f"; {found.spanning:,} of them {form(found.spanning, 'spans', 'span')} corpora" if found.spanning else ""
+    note(
+        f"{counted(len(found.groups), 'group')} of {counted(len(found), 'row')} at a cosine of "
+        f"{threshold:g} or more{spanning}"
+    )

@@ -1,6 +1,5 @@
 """`encode`: add rows to a store and encode their texts."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +15,10 @@ from embedstore.cli.options import (
     store_argument,
     store_path,
 )
+from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import encode_progress, note
+
+from embedstore.core.counts import counted
 
 __all__ = ["encode"]
 
@@ -58,7 +60,10 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
         opened = EmbeddingStore(store_path(store))
         added = add_files(opened, files, options)
         if added.rows > added.rows_read > 0:
-            note(f"corpus {options['corpus']!r} now has {added.rows:,} rows, {added.rows_read:,} of them read now")
+            note(
+                f"corpus {options['corpus']!r} now has {counted(added.rows, 'row')}, "
+                f"{added.rows_read:,} of them read now"
+            )
     else:
         opened = open_named(store)
     corpus = options["corpus"] if files else None
@@ -72,7 +77,10 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             no_encode=no_encode,
             on_progress=on_progress,
         )
-    click.echo(json.dumps(asdict(report)) if as_json else str(report))
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(str(report))
 
 
 def _encoder_options(options: dict[str, Any]) -> Any:

@@ -1,10 +1,12 @@
 """`export`: write the vectors of a corpus to a file for other programs."""
 
-import json
 from pathlib import Path
 
 import click
 from embedstore.cli.options import json_option, open_named, rows_options, store_argument
+from embedstore.cli.printing import print_json
+
+from embedstore.core.counts import counted
 
 __all__ = ["export"]
 
@@ -24,6 +26,7 @@ __all__ = ["export"]
 def export(store: str, output: Path, corpus: str | None, space: str | None, as_json: bool) -> None:
     """Write the vectors and ids of a corpus to a file."""
     rows = open_named(store).export(output, corpus=corpus, space=space)
-    click.echo(
-        json.dumps({"rows": rows, "output": str(output)}) if as_json else f"{rows:,} vectors written to {output}"
-    )
+    if as_json:
+        print_json({"rows": rows, "output": str(output)})
+    else:
+        click.echo(f"{counted(rows, 'vector')} written to {output}")

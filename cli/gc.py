@@ -1,11 +1,12 @@
 """`gc`: remove files that a store no longer refers to."""
 
-import json
 from dataclasses import asdict
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
-from embedstore.cli.printing import shown_bytes
+from embedstore.cli.printing import print_json
+
+from embedstore.core.counts import counted, shown_bytes
 
 __all__ = ["gc"]
 
@@ -21,10 +22,12 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
     """
     report = open_named(store).gc(dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(report)))
+        print_json(asdict(report))
         return
     for path in report.removed:
         click.echo(path)
     did = "would be removed" if dry_run else "removed"
     size = shown_bytes(report.size)
-    click.echo(f"{len(report.removed):,} files, {size} {did}; {report.merged} query segments merged")
+    click.echo(
+        f"{counted(len(report.removed), 'file')}, {size} {did}; {counted(report.merged, 'query segment')} merged"
+    )

@@ -1,13 +1,15 @@
 """`index`: build the FAISS index of a space."""
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import json_option, open_named, space_option, store_argument
+from embedstore.cli.printing import print_json
 
 if TYPE_CHECKING:
     from embedstore.vectors import IndexKind
+
+from embedstore.core.counts import counted
 
 __all__ = ["index"]
 
@@ -20,9 +22,7 @@ __all__ = ["index"]
 def index(store: str, kind: "IndexKind", space: str | None, as_json: bool) -> None:
     """Build the FAISS index of a space."""
     record = open_named(store).index(kind, space=space)
-    summary = {"kind": record.kind, "texts": record.count, "bytes": record.file.size}
-    click.echo(
-        json.dumps(summary)
-        if as_json
-        else f"{record.kind} index over {record.count:,} texts, {record.file.size:,} bytes"
-    )
+    if as_json:
+        print_json({"kind": record.kind, "texts": record.count, "bytes": record.file.size})
+    else:
+        click.echo(f"{record.kind} index over {counted(record.count, 'text')}, {counted(record.file.size, 'byte')}")

@@ -1,12 +1,12 @@
 """`info`: show the contents of a store."""
 
-import json
 from typing import Any
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
-from embedstore.cli.printing import shown_bytes
+from embedstore.cli.printing import print_json
 
+from embedstore.core.counts import counted, shown_bytes
 from embedstore.core.values import clean
 
 __all__ = ["info"]
@@ -22,22 +22,23 @@ def info(store: str, as_json: bool) -> None:
     """
     found = open_named(store).info()
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        print_json(found)
         return
     lines = [
-        f"{found['path']}: {found['texts']:,} distinct texts, {shown_bytes(found['bytes'])}, "
+        f"{found['path']}: {counted(found['texts'], 'distinct text')}, {shown_bytes(found['bytes'])}, "
         f"manifest {found['sequence']}"
     ]
     for corpus in found["corpora"]:
         lines.append(
-            f"corpus {corpus['name']}: {corpus['rows']:,} rows, {corpus['distinct_texts']:,} distinct texts, "
+            f"corpus {corpus['name']}: {counted(corpus['rows'], 'row')}, "
+            f"{counted(corpus['distinct_texts'], 'distinct text')}, "
             f"{corpus['empty']:,} empty; text {corpus['text']}, id {corpus['id'] or 'row number'}"
         )
         lines.append(f"    columns {', '.join(corpus['columns'])}")
     for space in found["spaces"]:
         lines += _space_lines(space, found["texts"])
     lines += [
-        f"index of space {i['space'][:12]}: {i['kind']} over {i['texts']:,} texts, {shown_bytes(i['bytes'])}"
+        f"index of space {i['space'][:12]}: {i['kind']} over {counted(i['texts'], 'text')}, {shown_bytes(i['bytes'])}"
         for i in found["indexes"]
     ]
     lines += [f"probe {probe['name']} in space {probe['space'][:12]}" for probe in found["probes"]]
@@ -48,9 +49,9 @@ def _space_lines(space: dict[str, Any], texts: int) -> list[str]:
     spec = space["spec"]
     lines = [
         f"space {space['key'][:12]}: {space['model']}{'@' + space['revision'] if space['revision'] else ''}, "
-        f"{space['dimension']} dimensions, {spec['dtype']}, {shown_bytes(space['bytes'])}",
-        f"    covers {space['texts']:,} of {texts:,} texts, {space['truncated']:,} truncated; "
-        f"{space['queries']:,} labels and queries",
+        f"{counted(space['dimension'], 'dimension')}, {spec['dtype']}, {shown_bytes(space['bytes'])}",
+        f"    covers {space['texts']:,} of {counted(texts, 'text')}, {space['truncated']:,} truncated; "
+        f"labels and queries {space['queries']:,}",
         f"    key {space['key']}",
         "    spec " + ", ".join(f"{name} {value!r}" for name, value in spec.items()),
     ]

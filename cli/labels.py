@@ -1,19 +1,14 @@
 """`labels`: list and show the shipped label sets, and make a new one from a column."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import (
-    blank_option,
-    json_option,
-    open_named,
-    rows_options,
-    store_argument,
-)
+from embedstore.cli.options import blank_option, json_option, open_named, rows_options, store_argument
+from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean
 from embedstore.errors import OutputError
 
@@ -34,7 +29,7 @@ def labels(context: click.Context, as_json: bool) -> None:
         return
     sets = [LabelSet.shipped(name) for name in SHIPPED]
     if as_json:
-        click.echo(json.dumps({one.name: dict(zip(one.names, one.texts, strict=True)) for one in sets}))
+        print_json({one.name: dict(zip(one.names, one.texts, strict=True)) for one in sets})
         return
     for one in sets:
         click.echo(f"{one.name:<10} {one.description}: {', '.join(one.names)}")
@@ -82,4 +77,7 @@ def init(
         temp.write_text(label_set.to_yaml(), encoding="utf-8")
     few, many = (take(map(len, label_set.texts)) for take in (min, max))
     examples = f"{few} to {many}" if few < many else f"{many}"
-    note(f"{len(label_set.names)} labels, examples of each: {examples}, written to {clean(str(file))}: edit, then tag")
+    note(
+        f"{counted(len(label_set.names), 'label')}, examples of each: {examples}, written to "
+        f"{clean(str(file))}: edit, then tag"
+    )

@@ -1,25 +1,19 @@
-"""The command group, and the only place where an error becomes one line and an exit code."""
+"""The command group and the entry point."""
 
 import logging
-import os
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import click
+from embedstore.cli import interrupts
+from embedstore.cli.failures import PipeClosedError, report
 
 from embedstore import __version__
-from embedstore.core.values import clean
-from embedstore.errors import EmbedstoreError
 
 __all__ = ["group", "main"]
-
-
-class _PipeClosedError(Exception):
-    """The reader of standard output has closed the pipe."""
 
 
 _MODULES = {
@@ -83,9 +77,10 @@ class _Group(click.Group):
         """Run the command and flush its output."""
         try:
             result = super().invoke(context)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # it was closed by the caller
+                sys.stdout.flush()
         except BrokenPipeError as error:
-            raise _PipeClosedError from error
+            raise PipeClosedError from error
         return result
 
 
@@ -112,41 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its exit code."""
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
+        interrupts.raise_errors()
         code = group.main(args=arguments, prog_name="embedstore", standalone_mode=False) or 0
-    except click.exceptions.Abort:
-        code = _say("interrupted: what was finished is kept; the same command goes on from there", 130)
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "embedstore"
-        code = _say(f"{error.format_message()} (see `{path} --help`)", 2)
-    except click.ClickException as error:
-        code = _say(error.format_message(), error.exit_code)
-    except _PipeClosedError:
-        # The reader needs no more (`| head`); the interpreter must not flush into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except EmbedstoreError as error:
-        code = _say(str(error), error.exit_code)
-        _trace(debug)
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        code = _say(f"{place}{error.strerror or error}", 1)
-        _trace(debug)
-    except MemoryError:
-        code = _say("out of memory: free some, or work on fewer rows (--limit)", 1)
-    except Exception as error:
-        code = _say(
-            f"unexpected {type(error).__name__}: {error} (run with --debug for the traceback, and report it)",
-            1,
-        )
-        _trace(debug)
+    except (Exception, KeyboardInterrupt, interrupts.EndedError) as error:
+        code = report(error, debug=debug)
     sys.exit(code)
-
-
-def _say(message: str, code: int) -> int:
-    click.echo(f"Error: {clean(message)}", err=True)
-    return code
-
-
-def _trace(debug: bool) -> None:
-    if debug:
-        traceback.print_exc()

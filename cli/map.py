@@ -17,6 +17,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,4 +83,4 @@ def map_(
     )
     found.plot(output)
     notes_of(found.notes)
-    note(f"{len(found):,} of {found.total:,} rows drawn to {output}")
+    note(f"{len(found):,} of {counted(found.total, 'row')} drawn to {output}")

@@ -1,6 +1,7 @@
 """Print results or write them to files: rows, summaries, reports, shares."""
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Iterable
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from embedstore.labels import LabelSet
     from embedstore.reports import Predictions
     from embedstore.tables.result import Result
 
@@ -25,7 +28,6 @@ __all__ = [
     "print_predictions",
     "print_result",
     "print_table",
-    "shown_bytes",
     "warn_of_one_label",
     "write_rows",
 ]
@@ -57,10 +59,10 @@ def print_result(result: "Result", output: Path | None, *, as_json: bool, spread
     """Print a result's rows and notes, and its summary as JSON if `as_json`; return `as_json`."""
     write_rows(result, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        note(f"{len(result):,} rows written to {output}")
+        note(f"{counted(len(result), 'row')} written to {output}")
     notes_of(result.notes)
     if as_json:
-        print_json(result.summary(), output=str(output) if output else None)
+        print_json({**result.summary(), "output": str(output) if output else None})
     return as_json
 
 
@@ -90,28 +92,41 @@ def _cleaned(table: "pa.Table") -> "pa.Table":
     return table
 
 
-def print_json(summary: dict[str, Any], **more: Any) -> None:
-    """Print a summary as one line of JSON."""
-    click.echo(json.dumps({**summary, **more}))
+def print_json(summary: Any) -> None:
+    """Print a summary as one line of JSON (RFC 8259): numbers that are not finite are null, dates are texts."""
+    click.echo(json.dumps(_without_nan(summary), ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _without_nan(value: Any) -> Any:
+    """Return lists and mappings with null for each number that JSON has no form for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    return [_without_nan(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def print_predictions(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
     """Print rows or write them to `output`; then print shares, notes and report, or a summary as JSON."""
     write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if as_json:
-        print_json(found.summary(), **({"output": str(output)} if output else {}))
+        print_json(found.summary() | ({"output": str(output)} if output else {}))
         return
     _print_shares(found.shares)
     notes_of(found.notes)
     if found.report:
         report = found.report
-        left_out = f"\n{report.left_out:,} rows without a given label are left out" if report.left_out else ""
+        left_out = (
+            f"\n{counted(report.left_out, 'row')} without a given label {form(report.left_out, 'is', 'are')} left out"
+            if report.left_out
+            else ""
+        )
         ordinal = f"\n{report.ordinal}" if report.ordinal else ""
         doubt = f"\nexpected calibration error {found.reliability.error:.4f}" if found.reliability else ""
         # If rows go to a file, the report goes to stdout; if rows go to stdout, it goes to stderr.
         click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}{ordinal}{doubt}", err=output is None)
     if output:
-        note(f"{len(found):,} rows written to {output}")
+        note(f"{counted(len(found), 'row')} written to {output}")
 
 
 def _print_shares(shares: dict[str, float]) -> None:
@@ -124,15 +139,28 @@ def _print_shares(shares: dict[str, float]) -> None:
         note(f"  {clip(name, width):<{width}} {share:6.1%} {'█' * round(share * bar)}")
 
 
-def warn_of_one_label(shares: dict[str, float], *, best: bool) -> None:
-    """Warn if one label has nearly all rows; `best` says whether the method was "best"."""
-    top = max(shares, key=lambda name: shares[name])
-    if shares[top] > _SHARE_WARNED:
-        note(
-            f"warning: {shares[top]:.0%} of the rows got {top!r}: {'' if best else '--method best, '}labels that read "
-            "like the reviews themselves, or several descriptions a label (--labels FILE.yaml; `embedstore labels` "
-            "lists shipped sets) tell rows apart better"
-        )
+def warn_of_one_label(found: dict[str, float], labels: "LabelSet", *, best: bool, shares_known: bool) -> None:
+    """Warn if one label has nearly all rows, and name what helps.
+
+    Parameters
+    ----------
+    found : dict of str to float
+        Share of the rows that got each label.
+    labels : LabelSet
+        The labels.
+    best, shares_known : bool
+        Whether the method was "best", and whether the shares were given to it.
+    """
+    top = max(found, key=lambda name: found[name])
+    if found[top] <= _SHARE_WARNED:
+        return
+    method = [] if best else ["--method best"]
+    shares = [] if shares_known else [f"--share LABEL=SHARE{'' if best else ' with it'}, if you know the shares"]
+    scale = "`ordinal: true` in the label file, if the labels are steps of a scale"
+    described = "several descriptions a label (--labels FILE.yaml; `embedstore labels` lists shipped sets)"
+    texts = [described] if labels.bare else [] if labels.ordinal else [scale]
+    advice = [*method, *shares, *texts, "labels that read like the texts themselves"]
+    note(f"warning: {found[top]:.0%} of the rows got {top!r}; what helps: {'; '.join(advice)}")
 
 
 def print_matrix(head: str, rows: tuple[str, ...], columns: tuple[str, ...], counts: list[list[int]]) -> None:
@@ -152,9 +180,3 @@ def print_table(rows: list[tuple[str, ...]], *, left: int) -> None:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.echo("  ".join(cells))
-
-
-def shown_bytes(count: int) -> str:
-    """Return a number of bytes with a unit, such as 1.5 MB."""
-    power = min(4, (len(str(count)) - 1) // 3)
-    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}" if power else f"{count} bytes"

@@ -1,6 +1,5 @@
 """`search`: find the rows nearest to a text or a row."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -16,9 +15,10 @@ from embedstore.cli.options import (
     space_option,
     store_argument,
 )
-from embedstore.cli.printing import check_outputs, write_rows
+from embedstore.cli.printing import check_outputs, print_json, write_rows
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clip, is_blank
 from embedstore.errors import UsageError
 
@@ -70,10 +70,10 @@ def search(
     else:
         write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:
-        note(f"{len(found):,} rows written to {output}")
+        note(f"{counted(len(found), 'row')} written to {output}")
     notes_of(found.notes)
     if as_json:
-        click.echo(json.dumps(found.table.to_pylist(), ensure_ascii=False))
+        print_json(found.table.to_pylist())
 
 
 def _lines() -> list[str]:

@@ -29,6 +29,7 @@ from embedstore.cli.printing import (
 )
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean, clip
 from embedstore.errors import UsageError
 
@@ -114,7 +115,8 @@ def tag(
         tagged.plot(plot)
         note(f"picture written to {plot}")
     if not as_json:
-        warn_of_one_label(tagged.shares, best=options["method"] == "best")
+        best = options["method"] == "best"
+        warn_of_one_label(tagged.shares, label_set, best=best, shares_known=bool(shares))
 
 
 def _shares(pairs: tuple[str, ...]) -> dict[str, float] | None:
@@ -155,4 +157,5 @@ def _print_flow(flow: "Flow", output: Path | None, *, as_json: bool) -> None:
         return
     notes_of(flow.notes)
     print_matrix("before \\ after", flow.before, flow.after, flow.counts.tolist())
-    note(f"{len(flow):,} of {int(flow.counts.sum()):,} rows moved" + (f", written to {output}" if output else ""))
+    moved = f"{len(flow):,} of {counted(int(flow.counts.sum()), 'row')} moved"
+    note(moved + (f", written to {output}" if output else ""))

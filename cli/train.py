@@ -17,6 +17,8 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_outputs, print_json
 from embedstore.cli.terminal import note, notes_of
 
+from embedstore.core.counts import counted
+
 if TYPE_CHECKING:
     from embedstore.core.blank import Blank
 
@@ -67,7 +69,7 @@ def train(
         print_json(trained.summary())
         return
     said, found = trained.probe.description, trained.report
-    click.echo(f"{said['rows']:,} rows of corpus {said['corpus']!r}; tested on {said['tested_on']}\n")
+    click.echo(f"{counted(said['rows'], 'row')} of corpus {said['corpus']!r}; tested on {said['tested_on']}\n")
     click.echo(f"{found.text}\n\n{found.confusion_text()}")
     if trained.cv_scores:
         mean = sum(trained.cv_scores) / len(trained.cv_scores)

@@ -1,13 +1,13 @@
 """`verify`: check every byte of a store."""
 
-import json
 from dataclasses import asdict
 
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
-from embedstore.cli.printing import shown_bytes
+from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import note
 
+from embedstore.core.counts import counted, shown_bytes
 from embedstore.core.values import clean
 from embedstore.errors import DamagedStoreError
 
@@ -28,14 +28,15 @@ def verify(store: str, repair: bool, as_json: bool) -> None:
         note(f"forgotten: {path}; `embedstore encode STORE`, `index` or `train` makes it again")
     report = opened.verify()
     if as_json:
-        click.echo(json.dumps(asdict(report)))
+        print_json(asdict(report))
     for fault in report.faults:
         click.echo(clean(fault), err=True)
     if report.faults:
         raise DamagedStoreError(
-            f"{len(report.faults)} faults in {report.files:,} files: restore texts, tables and annotations from a "
+            f"{counted(len(report.faults), 'fault')} in {counted(report.files, 'file')}: restore texts, "
+            "tables and annotations from a "
             "backup; `embedstore verify STORE --repair` forgets damaged vectors, indexes and probes, which can be made "
             "again"
         )
     if not as_json:
-        click.echo(f"{report.files:,} files, {shown_bytes(report.size)}: all as written")
+        click.echo(f"{counted(report.files, 'file')}, {shown_bytes(report.size)}: all as written")

@@ -5,8 +5,7 @@
 >>> store.tag(["Negative", "Positive"])  # doctest: +SKIP
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as typing's, without the time of that import: `import embedstore` loads nothing
 
 if TYPE_CHECKING:
     from embedstore.core.settings import Settings
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
         NotFoundError,
         OutputError,
         SpaceMismatchError,
+        StorageError,
         StoreBusyError,
         StoreFormatError,
         UsageError,
@@ -51,6 +51,7 @@ __all__ = [
     "ReadOptions",
     "Settings",
     "SpaceMismatchError",
+    "StorageError",
     "StoreBusyError",
     "StoreFormatError",
     "TrainOptions",
@@ -74,8 +75,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name at its first use (PEP 562), so that `import embedstore` loads nothing."""
+    from importlib import import_module
+
     if name not in __all__:
         raise AttributeError(f"module 'embedstore' has no attribute {name!r}")
     module = import_module(f"embedstore.{_HOMES.get(name, 'errors')}")

@@ -12,6 +12,7 @@
     ├── StoreBusyError          (RuntimeError) another process holds the store         exit code 1
     ├── StoreFormatError        (ValueError)   written by a newer release              exit code 1
     ├── OutputError             (OSError)      a result can't be written               exit code 1
+    ├── StorageError            (OSError)      a store can't be written or locked      exit code 1
     ├── ModelRequiredError      (RuntimeError) a vector is missing                     exit code 3
     └── DamagedStoreError       (RuntimeError) a file is missing, short or altered     exit code 4
 
@@ -30,6 +31,7 @@ __all__ = [
     "NotFoundError",
     "OutputError",
     "SpaceMismatchError",
+    "StorageError",
     "StoreBusyError",
     "StoreFormatError",
     "UsageError",
@@ -78,6 +80,13 @@ class StoreFormatError(EmbedstoreError, ValueError):
 
 class OutputError(EmbedstoreError, OSError):
     """A result can't be written to the given path."""
+
+
+class StorageError(EmbedstoreError, OSError):
+    """A file of the store can't be written or locked; `errno` and `filename` are those of the cause."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ModelRequiredError(EmbedstoreError, RuntimeError):

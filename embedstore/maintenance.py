@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.log import read_part
+from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
 from embedstore.core.settings import Home
 from embedstore.corpora.rows import Corpus
@@ -198,7 +199,7 @@ def _vector_fault(root: Path, segment: VectorSegment, space: SpaceRecord, expect
 def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
     positions = corpus.positions()
     if len(positions) != rows:
-        return f"holds {len(positions)} rows, expected {rows}"
+        return f"holds {counted(len(positions), 'row')}, expected {rows:,}"
     return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from embedstore.annotations.column import with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
+from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.labels.label_set import Labels, LabelSet
@@ -133,7 +134,7 @@ def map_corpus(
         empty=len(table) - len(filled),
         order=order,
         title=f"{now.name}: {table.name}{coloured}",
-        details=f"{len(rows):,} of {len(table):,} rows, {method.upper()} of {vectors.record.model}",
+        details=f"{len(rows):,} of {counted(len(table), 'row')}, {method.upper()} of {vectors.record.model}",
     )
 
 

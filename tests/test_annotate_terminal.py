@@ -1,5 +1,6 @@
 """`embedstore annotate` driven through a real pseudo-terminal."""
 
+import fcntl
 import os
 import pty
 import select
@@ -25,7 +26,13 @@ class Terminal:
     def __init__(self, words: list[str], environment: dict[str, str]) -> None:
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            words, stdin=slave, stdout=slave, stderr=slave, env={**environment, "TERM": "xterm"}, start_new_session=True
+            words,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**environment, "TERM": "xterm"},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # its closing sends SIGHUP
         )
         os.close(slave)
         self.seen = ""
@@ -42,6 +49,10 @@ class Terminal:
 
     def press(self, key: str) -> None:
         os.write(self._master, key.encode())
+
+    def hang_up(self) -> None:
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDONLY)
 
     def echoes(self) -> bool:
         return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
@@ -117,12 +128,42 @@ def test_undo_takes_a_skip_back_and_then_the_answer_before(terminal, store):
     terminal.wait_for("nothing to undo")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_a_signal_leaves_the_terminal_as_it_was(terminal, number):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_says_what_is_kept_and_leaves_the_terminal_as_it_was(terminal, store, number):
+    terminal.press("2")
+    terminal.wait_for("[q] quit", 2)
     assert not terminal.echoes()
     os.kill(terminal.process.pid, number)
+    terminal.wait_for("answers kept: 1; texts with a label: 1, left: 8")
+    terminal.wait_for(f"Error: ended by {number.name}: what was finished is kept; the same command goes on from there")
     assert terminal.process.wait(timeout=60) == 128 + number
     assert terminal.echoes()
+    assert labels(store) == ["Tea"]
+
+
+def test_a_terminal_that_is_closed_ends_the_session_and_loses_nothing(terminal, store):
+    terminal.press("2")
+    terminal.wait_for("[q] quit", 2)
+    terminal.hang_up()
+    assert terminal.process.wait(timeout=60) == 128 + signal.SIGHUP
+    assert labels(store) == ["Tea"]
+
+
+def test_a_signal_ends_a_session_without_a_terminal_in_good_order(cli, store):
+    words = cli.command("annotate", "small", *CHOICES)
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=cli.environment, text=True
+    )
+    process.stdin.write("2\n")
+    process.stdin.flush()
+    while "Tea\n" not in (line := process.stdout.readline()) or "[" in line:
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 143
+    assert errors.splitlines()[-1].startswith("Error: ended by SIGTERM: what was finished is kept")
+    assert "answers kept: 1;" in errors
+    assert labels(store) == ["Tea"]
 
 
 def test_a_session_killed_in_the_middle_loses_nothing(terminal, store, cli):
@@ -141,6 +182,7 @@ def test_ctrl_c_leaves_what_was_answered(terminal, store):
     terminal.press("2")
     terminal.wait_for("[q] quit", 2)
     os.kill(terminal.process.pid, signal.SIGINT)
+    terminal.wait_for("answers kept: 1")
     assert terminal.close() == 130
     assert labels(store) == ["Tea"]
 

@@ -245,7 +245,7 @@ def test_import_keeps_all_or_nothing(store, tmp_path):
         ([{"id": "k4", "label": "Perfect"}], "the label 'Perfect', which is none of Negative, Positive"),
         (
             [*good, {"id": "gone", "label": "Positive"}],
-            "1 of 3 annotations are of rows that are not there, 'gone' first",
+            "1 of 3 annotations is of a row that is not in the store, 'gone' first",
         ),
         ([*good, {"id": "k4", "label": "Negative", "who": "ann"}], "row 'k4' 'Positive' and 'Negative', by the same"),
         ([{"id": "k4", "label": "Positive", "when": "yesterday"}], "a time such as .* found 'yesterday'"),

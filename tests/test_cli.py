@@ -105,6 +105,30 @@ def test_labels_that_take_nearly_every_row_are_warned_of(store, cli):
     assert cli("-q", "tag", "small", "--corpus", "one", "-l", "good tea", "-l", "zzz").stderr == ""
 
 
+def refuse_constant(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def test_json_has_null_where_a_figure_is_not_a_number(store, cli, tmp_path):
+    (tmp_path / "scale.yaml").write_text("ordinal: true\nlabels: [Low, Middle, High]\n")
+    store.tag(["Low", "Middle", "High"])
+    middle = ["--gold", "stars", "--map", "1=Middle", "--map", "2=Middle"]  # so no row is in a half of the scale
+    done = cli("tag", "small", "--labels", tmp_path / "scale.yaml", *middle, "--json", "-o", tmp_path / "o.csv")
+    ordinal = json.loads(done.stdout, parse_constant=refuse_constant)["report"]["ordinal"]
+    assert None in ordinal.values()
+    assert ordinal == {name: value for name, value in ordinal.items() if value is None or value >= 0}
+
+
+def test_json_has_dates_as_texts(store, cli, tmp_path):
+    days = pd.DataFrame({"day": pd.to_datetime(["2026-01-31", "2026-02-28"]), "t": ["good tea", "bad tea"]})
+    days.to_parquet(tmp_path / "days.parquet")
+    store.add(tmp_path / "days.parquet", text="t", id="day", corpus="days")
+    store.encode()
+    store.search("tea", k=1)
+    found = json.loads(cli("search", "small", "tea", "--corpus", "days", "-k", "1", "--json").stdout)
+    assert found[0]["id"].startswith("2026-0")
+
+
 def test_search_by_row_and_by_lines_of_standard_input(store, cli):
     done = cli("search", "small", "--row", "k0", "-k", "2")
     lines = done.stdout.splitlines()
@@ -133,7 +157,7 @@ def test_encode_ends_with_a_line_that_adds_up_and_resumes(cli, table):
     again = cli("encode", "new", table, "--text", "review", "--id", "id")
     assert "3 already cached, 0 encoded now" in again.stdout
     piped = cli("encode", "new", "-", "--no-encode", "--corpus", "test", "--text", "t", stdin='{"t": "bad tea"}\n')
-    assert "1 rows, 1 distinct texts: 1 already cached, 0 encoded now" in piped.stdout
+    assert "1 row, 1 distinct text: 1 already cached, 0 encoded now" in piped.stdout
     summary = json.loads(cli("encode", "new", "--json").stdout)
     assert (summary["rows"], summary["encoded"]) == (5, 0)
 

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 
 import embedstore
 from embedstore.errors import InputError, ModelRequiredError
+from embedstore.labels.zeroshot import refine
 from embedstore.reports.metrics import intervals, report
 
 
@@ -52,10 +53,14 @@ def oracle(store, train_rows, test_rows, test_corpus="train"):
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     labels = np.stack([HashEncoder().vector(name) for name in ("bad", "good")])
     names = np.array(["bad", "good"])
+    every = {text: vector for side in (0, 1) for text, vector in zip(review[side], texts[side], strict=True)}
+    refined = refine(np.stack(list(every.values())) @ labels.T, list(every)).scores
+    best = dict(zip(every, names[refined.argmax(axis=1)], strict=True))
     return {
         "majority class": figures(yt, DummyClassifier().fit(x, y).predict(xt)),
         "TF-IDF + LogReg": figures(yt, LogisticRegression(max_iter=1000).fit(sparse[0], y).predict(sparse[1])),
         "cosine labels": figures(yt, names[(xt @ labels.T).argmax(axis=1)]),
+        "best labels": figures(yt, [best[text] for text in review[1][test_rows]]),
         "class centroids": figures(yt, names[(xt @ centres.T).argmax(axis=1)]),
         "LogReg": figures(yt, LogisticRegression(max_iter=1000).fit(x, y).predict(xt)),
     }
@@ -69,7 +74,8 @@ def test_every_line_equals_plain_scikit_learn(named):
         assert (score.accuracy, score.macro_f1) == pytest.approx(expected[score.method])
         assert score.accuracy_low <= score.accuracy <= score.accuracy_high
         assert score.rows == 20
-    assert found.scores[2].encoded == 2
+    assert [score.encoded for score in found.scores] == [0, 0, 2, 0, 0, 0]
+    assert "best labels: 60 texts are too few to learn from the tags (400 would do): scores are centred" in found.notes
     assert named.compare("mood", test_corpus="test").scores[2].encoded == 0
 
 
@@ -88,8 +94,50 @@ def test_answers_of_people_are_compared_with(named):
     mood = named.corpus("train").column("mood").to_pylist()
     named.annotations.import_table([{"id": i, "label": mood[i]} for i in range(30)], ["bad", "good"], corpus="train")
     found = named.compare("annotations", corpus="train")
-    assert found.scores[0].rows == 6
+    assert [score.rows for score in found.scores] == [6] * 7
+    assert [score.method for score in found.scores][3:5] == ["best labels", "best labels + answers"]
+    assert (
+        "best labels + answers: learnt from 24 answered texts; 6 more are of test rows and are left out" in found.notes
+    )
     assert "10 of 40 rows of corpus 'train' have no 'annotations' and are left out" in found.notes
+
+
+def test_answers_are_blended_in_but_those_to_test_rows(named):
+    y = named.corpus("train").column("mood").to_pylist()
+    train_rows, test_rows = train_test_split(np.arange(40), test_size=0.2, stratify=y, random_state=42)
+    answers = [{"id": int(i), "label": y[i]} for i in train_rows[:12]]
+    named.annotations.import_table(answers, ["bad", "good"], corpus="train")
+    learnt = named.compare("mood", corpus="train").scores[4]
+    tagged = named.tag(["bad", "good"], method="best", examples=True, corpus="train").to_pandas()["Predicted_Labels"]
+    assert learnt.method == "best labels + answers"
+    assert (learnt.accuracy, learnt.macro_f1) == pytest.approx(figures(np.array(y)[test_rows], tagged[test_rows]))
+    wrong = [{"id": int(i), "label": "good" if y[i] == "bad" else "bad"} for i in test_rows]
+    named.annotations.import_table(wrong, ["bad", "good"], corpus="train")
+    again = named.compare("mood", corpus="train")
+    assert again.scores[4].accuracy == learnt.accuracy
+    assert (
+        "best labels + answers: learnt from 12 answered texts; 8 more are of test rows and are left out" in again.notes
+    )
+
+
+def test_answers_in_the_training_corpus_count_for_a_test_corpus(named):
+    y = named.corpus("train").column("mood").to_pylist()
+    named.annotations.import_table([{"id": i, "label": y[i]} for i in range(20)], ["bad", "good"], corpus="train")
+    found = named.compare("mood", corpus="train", test_corpus="test")
+    assert [score.rows for score in found.scores] == [20] * 7
+    without = named.compare("mood", corpus="test", test_corpus="train").scores
+    assert "best labels + answers" not in [score.method for score in without]
+
+
+def test_the_best_method_is_left_out_where_it_would_need_the_model(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"t": f"text {i}", "mood": "Positive" if i % 2 else "Negative"} for i in range(20)], text="t")
+    store.encode()
+    store.tag(["Negative", "Positive"])  # their descriptions have no vectors
+    found = store.compare("mood", no_encode=True)
+    assert "best labels" not in [score.method for score in found.scores]
+    assert any(note.startswith("best labels of hash are left out: ") for note in found.notes)
+    assert "best labels" in [score.method for score in store.compare("mood").scores]
 
 
 def test_classes_without_names_are_tagged_through_a_mapping(named):
@@ -101,7 +149,7 @@ def test_classes_without_names_are_tagged_through_a_mapping(named):
     expected = oracle(named, np.arange(40), np.arange(20), "test")
     assert found.scores[2].accuracy == pytest.approx(expected["cosine labels"][0])
     left = named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad", "2="])
-    assert [score.rows for score in left.scores] == [20, 20, 6, 20, 20]
+    assert [score.rows for score in left.scores] == [20, 20, 6, 6, 20, 20]
     with pytest.raises(InputError, match="which is none of the labels bad, good"):
         named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad"])
     with pytest.raises(InputError, match="with a label of bad, good, found '1=ugly'"):
@@ -127,7 +175,7 @@ def test_a_checkpoint_beside_the_others_is_encoded_once(cli, checkpoint, tmp_pat
     assert done.returncode == 0, done.stderr
     scores = json.loads(done.stdout)["scores"]
     assert [(score["method"], score["encoded"]) for score in scores[2:]] == [
-        ("cosine labels", 2), ("class centroids", 0), ("LogReg", 0), ("finetuned checkpoint", 24)
+        ("cosine labels", 2), ("best labels", 0), ("class centroids", 0), ("LogReg", 0), ("finetuned checkpoint", 24)
     ]  # fmt: skip
     frame = store.classify(str(folder)).to_pandas()
     _, test_rows = train_test_split(np.arange(24), test_size=0.2, stratify=frame["mood"], random_state=42)
@@ -190,7 +238,7 @@ def test_the_table_lines_up_and_bad_calls_say_so(cli, named):
     assert "and --no-encode forbids" in done.stderr
     named.tag(["bad", "good"])
     done = cli("compare", "named", "--target", "mood", "--test-corpus", "test", "--no-encode")
-    table = done.stdout.splitlines()[2:8]
+    table = done.stdout.splitlines()[2:9]
     assert len({len(line) for line in table}) == 1
     assert table[0].split() == ["method", "vectors", "of", "rows", "accuracy", "macro-F1", "seconds", "encoded"]
     assert "there are" in cli.fails(1, "compare", "named", "--target", "nothing")

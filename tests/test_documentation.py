@@ -15,7 +15,7 @@ from embedstore.cli.main import group
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 
-from embedstore.demo import TEST, TRAIN
+from embedstore.demo import ANSWERS, TEST, TRAIN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -71,6 +71,38 @@ def test_the_readme_shows_what_its_commands_print(cli, place):
     done = run(cli, place, [sys.executable, "-c", block])
     assert done.returncode == 0, done.stderr
     assert "macro avg" in done.stdout
+
+
+def method_lines(text):
+    """Return the accuracy and the rows of each method in a printed comparison."""
+    line = r"^(\w[\w +-]*?)  .*?(\d+)  (\d\.\d{3}) \[[\d., ]+\]  \d"
+    return {name: (int(rows), float(accuracy)) for name, rows, accuracy in re.findall(line, text, re.MULTILINE)}
+
+
+def test_the_readme_shows_how_the_demo_ends(cli, place):
+    done = run(cli, place, cli.command("demo"))
+    assert done.returncode == 0, done.stdout
+    (shown,) = re.findall(r"```text\n(method .*?)```", README, re.DOTALL)
+    shown, found = method_lines(shown), method_lines(done.stdout)
+    assert list(found) == list(shown)
+    assert len(found) == 7
+    for name, (rows, accuracy) in found.items():
+        # Another processor rounds otherwise, which can move a few of the 119 reviews.
+        assert rows == shown[name][0] == 119
+        assert accuracy == pytest.approx(shown[name][1], abs=4 / 119)
+    commands = [line.split()[2] for line in done.stdout.splitlines() if line.startswith("$ embedstore ")]
+    assert commands == ["add", "add", "encode", "search", "tag", "annotations", "tag", "train", "compare"]
+
+
+def test_the_shipped_answers_are_right_and_of_no_test_review():
+    train, test, answers = pd.read_csv(TRAIN), pd.read_csv(TEST), pd.read_csv(ANSWERS)
+    answered = answers.merge(train, on="id", validate="one_to_one")
+    assert answers["label"].value_counts().to_dict() == {"Negative": 10, "Positive": 10}
+    assert (answered["class_index"].map({1: "Negative", 2: "Positive"}) == answered["label"]).all()
+    assert not answered["review"].isin(test["review"]).any()
+    could = train.dropna(subset=["review", "class_index"]).query("review not in @test.review")
+    drawn = could.groupby("class_index").sample(10, random_state=42)
+    assert sorted(drawn["id"]) == sorted(answers["id"])
 
 
 def test_the_guide_runs(cli, place):

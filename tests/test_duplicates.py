@@ -196,5 +196,5 @@ def test_leaks_need_two_corpora(store):
 
 def test_rows_without_vectors_are_refused(store):
     store.add([{"t": "new"}], text="t", corpus="later")
-    with pytest.raises(ModelRequiredError, match="1 of 1 rows of corpus 'later'"):
+    with pytest.raises(ModelRequiredError, match="1 of 1 row of corpus 'later' has no vector"):
         store.duplicates()

@@ -93,7 +93,7 @@ def test_an_interrupted_run_keeps_finished_segments_and_resumes(tmp_path):
 def test_no_encode_raises_and_loads_nothing(store, encoder):
     store.add([{"t": "unseen"}], text="t", corpus="more")
     encoder.encoded.clear()
-    with pytest.raises(ModelRequiredError, match="1 texts have no vector"):
+    with pytest.raises(ModelRequiredError, match="1 text has no vector"):
         store.encode(corpus="more", no_encode=True)
     with pytest.raises(ModelRequiredError, match="'Brand new label' first"):
         store.tag([*LABELS, "Brand new label"], no_encode=True)
@@ -103,7 +103,7 @@ def test_no_encode_raises_and_loads_nothing(store, encoder):
 
 def test_a_row_without_a_vector_says_what_to_run(store):
     store.add([{"t": "unseen"}], text="t", corpus="more")
-    with pytest.raises(ModelRequiredError, match=r"1 of 1 rows of corpus 'more' .* `embedstore encode STORE`"):
+    with pytest.raises(ModelRequiredError, match=r"1 of 1 row of corpus 'more' has .* `embedstore encode STORE`"):
         store.tag(LABELS, corpus="more")
 
 

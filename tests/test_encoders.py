@@ -274,7 +274,7 @@ def test_half_a_download_is_refused(checkpoint, tmp_path):
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (short / "model.safetensors.index.json").write_text(json.dumps(index))
     (short / "model-00001-of-00002.safetensors").write_bytes(weights)
-    assert "1 of 2 weight files are missing, model-00002-of-00002.safetensors first" in refusal(short)
+    assert "1 of 2 weight files is missing, model-00002-of-00002.safetensors first" in refusal(short)
     dumb = damaged(whole, tmp_path / "dumb")
     (dumb / "tokenizer.json").unlink()
     assert "expected a tokenizer" in refusal(dumb)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import itertools
 import pkgutil
 import re
 from pathlib import Path
@@ -48,7 +49,7 @@ def is_own(node: ast.Attribute) -> bool:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_module_takes_the_private_name_of_another(path):
     tree = ast.parse(path.read_text())
-    known = private_names(tree) | {"_flatten_layers"}  # of Keras, which has no public one
+    known = private_names(tree) | {"_flatten_layers", "_exit"}  # of Keras and os, which have no public ones
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             taken = [alias.name for alias in node.names if alias.name.startswith("_") and alias.name != "__version__"]
@@ -113,3 +114,19 @@ def test_every_method_of_a_store_has_its_own_signature_and_documentation(name):
 def test_a_method_refuses_a_word_it_does_not_know(store):
     with pytest.raises(TypeError, match="lables"):
         store.tag(["a", "b"], lables=1)
+
+
+NOUNS = "annotations|answers|bytes|classes|columns|dimensions|faults|fields|files|labels|lines|rows|searches|segments"
+PLURAL = re.compile(rf"( (?!where)\w+)? ({NOUNS}|texts|vectors|weights)\b")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_message_puts_a_plural_after_a_number_that_can_be_one(path):
+    """`counted` does that; a module's own constants and options with a least value of 2 may stand as they are."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for number, word in itertools.pairwise(node.values):
+            if isinstance(number, ast.FormattedValue) and isinstance(word, ast.Constant) and PLURAL.match(word.value):
+                shown = ast.unparse(number.value)
+                assert shown.isupper() or shown in ("folds", "options.cv", "len(_KEYS)"), ast.unparse(node)

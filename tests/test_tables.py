@@ -105,7 +105,7 @@ def test_every_format_gives_the_same_rows(tmp_path, target, name):
         ("a.csv.gz", gzip.compress(b"id,text\n1,x\n" * 1000, mtime=0)[:60], "can't be read"),
         ("a.txt", "whatever", "can't tell the format"),
         ("a.csv", "id,text\n1,2\n2,3\n", "expected texts in column 'text', found int64"),
-        ("a.csv", "id,text\n1,\n2,\n", "all 2 texts are empty"),
+        ("a.csv", "id,text\n1,\n2,\n", "found no text in 2 rows"),
         ("a.csv", "id,Text\n1,a\n", "did you mean 'Text'"),
     ],
 )

@@ -1,7 +1,10 @@
+import click
 import numpy as np
 import pyarrow.csv
 import pytest
+from click.testing import CliRunner
 from conftest import LABELS, HashEncoder
+from embedstore.cli.printing import warn_of_one_label
 
 import embedstore
 from embedstore.errors import InputError, UsageError
@@ -240,3 +243,59 @@ MAPS = ["--map", "1=Negative", "--map", "2=Positive"]
 )
 def test_wrong_words_for_tag_are_one_line(cli, store, code, words, says):
     assert says in cli.fails(code, "tag", "small", *words)
+
+
+def test_labels_that_differ_in_case_or_outer_spaces_are_named(store):
+    (note,) = store.tag(["Good", "Bad", " good"]).notes
+    assert note.startswith("the labels 'Good' and ' good' differ in capital letters or outer spaces alone")
+    assert store.tag(["Good", "Bad", "Goods"]).notes == ()
+
+
+def test_labels_with_equal_vectors_are_named_once(store):
+    twins = LabelSet(("Good", "Bad", "GOOD"), (("nice", "fine"), ("poor",), ("fine", "nice")))
+    (note,) = store.tag(twins).notes
+    assert note.startswith("the labels 'Good' and 'GOOD' have equal vectors")
+
+
+ONE_SIDED = {
+    "names": ("- first\n- other\n", ("--method best", "--share", "several descriptions"), ("ordinal",)),
+    "described": ("first: [good tea]\nother: [far, away]\n", ("--method best", "--share", "ordinal"), ("several",)),
+    "scale": (
+        "ordinal: true\nlabels:\n  first: [good tea]\n  other: [far, away]\n",
+        ("--method best", "--share"),
+        ("ordinal", "several"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_SIDED)
+def test_the_warning_of_one_label_names_what_applies(cli, tmp_path, encoder, kind):
+    content, helps, does_not = ONE_SIDED[kind]
+    path = tmp_path / "labels.yaml"
+    path.write_text(content)
+    store = embedstore.create(cli.home / "same", encoder=encoder)
+    store.add([{"t": "good tea"}] * 20, text="t")
+    encoder.vector = lambda text, prompt="": np.eye(16, dtype=np.float32)[0 if text in ("good tea", "first") else 1]
+    store.encode()
+    store.tag(LabelSet.read(path))
+    store.tag(LabelSet.read(path), method="best")
+    (line,) = [one for one in cli("tag", "same", "--labels", path).stderr.splitlines() if "warning" in one]
+    assert line.startswith("warning: 100% of the rows got 'first'; what helps: ")
+    assert all(word in line for word in helps), line
+    assert not any(word in line for word in does_not), line
+
+
+def test_the_warning_of_one_label_leaves_out_what_was_given():
+    labels = LabelSet.shipped("polarity")
+    warned = warn_lines(labels, best=True, shares_known=True)
+    assert "--method best" not in warned
+    assert "--share" not in warned
+    assert "--share LABEL=SHARE, if" in warn_lines(labels, best=True, shares_known=False)
+
+
+def warn_lines(labels, **options):
+    @click.command()
+    def warn():
+        warn_of_one_label({"Negative": 0.95, "Positive": 0.05}, labels, **options)
+
+    return CliRunner().invoke(warn, obj={}).stderr

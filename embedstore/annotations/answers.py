@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from embedstore.annotations.log import Action, Annotation
+from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, NotFoundError, UsageError
@@ -64,8 +65,10 @@ def answers_in(
         answers.append(replace(made, when=row["when"]))
     if gone:
         raise InputError(
-            f"{len(gone):,} of {len(rows):,} annotations are of rows that are not there, {gone[0]!r} first: take "
-            "them out of the file, or add the rows; nothing was kept"
+            f"{len(gone):,} of {counted(len(rows), 'annotation')} "
+            f"{form(len(gone), 'is of a row that is', 'are of rows that are')} "
+            f"not in the store, {gone[0]!r} first: take {form(len(gone), 'it', 'them')} out of the file, or add the "
+            f"{form(len(gone), 'row', 'rows')}; nothing was kept"
         )
     return answers
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from embedstore.core.counts import counted
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, UsageError
 from embedstore.labels.choice import Choice
@@ -160,7 +161,7 @@ def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
     if len(listed) != part.count:
-        raise DamagedStoreError(f"{path} holds {len(listed)} annotations, expected {part.count}")
+        raise DamagedStoreError(f"{path} holds {counted(len(listed), 'annotation')}, expected {part.count}")
     return listed
 
 

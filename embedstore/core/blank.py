@@ -5,6 +5,7 @@
 
 from typing import Literal, get_args
 
+from embedstore.core.counts import counted, form
 from embedstore.errors import InputError, UsageError
 
 __all__ = ["Blank", "blank_notes", "check_blank", "no_text"]
@@ -40,20 +41,19 @@ def blank_notes(blank_rows: int, rows: int, *, labelled: bool = False, corpus: s
     """
     if not blank_rows:
         return ()
-    has, gets, is_, them = ("has", "gets", "is", "it") if blank_rows == 1 else ("have", "get", "are", "them")
+    them = form(blank_rows, "it", "them")
     fate = (
-        f"{gets} no label (--blank answer labels {them})"
+        f"{form(blank_rows, 'gets', 'get')} no label (--blank answer labels {them})"
         if labelled
-        else f"{is_} left out (--blank answer takes {them} in)"
+        else f"{form(blank_rows, 'is', 'are')} left out (--blank answer takes {them} in)"
     )
     of = f" of corpus {corpus!r}" if corpus else ""
-    return (f"{blank_rows:,} of {rows:,} {'row' if rows == 1 else 'rows'}{of} {has} no text and {fate}",)
+    return (f"{blank_rows:,} of {counted(rows, 'row')}{of} {form(blank_rows, 'has', 'have')} no text and {fate}",)
 
 
 def no_text(corpus: str, rows: int) -> InputError:
     """Return the error of a question that needs a text, about a corpus whose texts are all blank."""
-    there = "its one row" if rows == 1 else f"its {rows:,} rows"
     return InputError(
-        f"expected rows with a text in corpus {corpus!r}, found none in {there}: add rows, or take rows without a "
-        "text in with --blank answer"
+        f"expected rows with a text in corpus {corpus!r}, found none in {counted(rows, 'row')}: add rows, or "
+        "take rows without a text in with --blank answer"
     )

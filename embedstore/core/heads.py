@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.errors import CheckpointError, DamagedStoreError
 
 __all__ = ["Head"]
@@ -58,7 +59,7 @@ class Head:
         if activation == "softmax" and len(labels) == 1:
             raise CheckpointError("the checkpoint chooses one of a single label: there is nothing to classify")
         if activation == "identity" and len(labels) > 1:
-            raise CheckpointError(f"the checkpoint predicts {len(labels)} numbers: only one is handled")
+            raise CheckpointError(f"the checkpoint predicts {counted(len(labels), 'number')}: only one is handled")
         return cls(labels, activation)
 
     @property

@@ -1,25 +1,22 @@
 """Add rows to a store: read sources, give each text a position, store the user's columns, commit once."""
 
 import hashlib
-import json
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import parquet
 
+from embedstore.core.counts import counted, form
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
-from embedstore.core.values import is_blank, value_text
-from embedstore.corpora.rows import LARGE, POSITION, Corpus
+from embedstore.core.values import value_text
+from embedstore.corpora.part import Chosen, write_part
+from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import TextWriter
 from embedstore.errors import InputError, StoreBusyError, UsageError
@@ -28,14 +25,10 @@ from embedstore.storage.manifest import commit, exists, load, unknown_names
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.tables import ReadOptions, Source, Survey, sources_of
-from embedstore.tables.columns import notes_on
-from embedstore.tables.widening import large_integers
 
 __all__ = ["AddReport", "add"]
 
 logger = logging.getLogger(__name__)
-
-_Chosen = npt.NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +40,10 @@ class AddReport:
     new_texts: int
 
     def __str__(self) -> str:
-        return f"{self.rows_read:,} rows read now, {self.rows:,} in all; {self.new_texts:,} texts are new"
+        return (
+            f"{counted(self.rows_read, 'row')} read now, {self.rows:,} in all; "
+            f"{counted(self.new_texts, 'text')} {form(self.new_texts, 'is', 'are')} new"
+        )
 
 
 def add(
@@ -140,7 +136,7 @@ def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus:
         for source, schema, chosen, fingerprint in zip(sources, plan.schemas, plan.chosen, fingerprints, strict=True):
             if fingerprint in known:
                 continue
-            part = _write_part(root, source, schema, chosen, plan.template, writer, fingerprint)
+            part = write_part(root, source, schema, chosen, plan.template, writer, fingerprint)
             rows_read += part.rows
             _place(parts, part, source.name)
         record = replace(record, parts=tuple(parts))
@@ -161,7 +157,7 @@ def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus:
 class _Plan:
     template: Template
     schemas: list[pa.Schema]
-    chosen: list[_Chosen]
+    chosen: list[Chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +215,7 @@ class _Request:
                 f"{'columns of text are ' + ', '.join(texts) if texts else 'no column holds text'}"
             )
 
-    def _choose(self, rows: Sequence[int]) -> list[_Chosen]:
+    def _choose(self, rows: Sequence[int]) -> list[Chosen]:
         total = sum(rows)
         if self.limit is None and self.sample is None:
             return [None] * len(rows)
@@ -227,7 +223,9 @@ class _Request:
         picked = np.arange(total)
         if self.sample is not None:
             if self.sample > total:
-                raise InputError(f"expected a sample of at most the {total:,} rows there are, found {self.sample:,}")
+                raise InputError(
+                    f"expected a sample of at most {counted(total, 'row')}, as there are no more, found {self.sample:,}"
+                )
             # The same rows as pandas' DataFrame.sample(n, random_state=seed), in the table's order.
             picked = np.sort(np.random.RandomState(self.seed).choice(total, size=self.sample, replace=False))
         ends = np.cumsum(rows)
@@ -259,68 +257,12 @@ def _continued(existing: CorpusRecord, new: CorpusRecord, sources: Sequence[Sour
 def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> None:
     for number, old in enumerate(parts):
         if part.origin and old.origin == part.origin:
-            logger.warning("%s: its %s rows take the place of the %s read from it before", name, part.rows, old.rows)
+            logger.warning(
+                "%s: rows read now: %s; they take the place of those read from it before: %s", name, part.rows, old.rows
+            )
             parts[number] = part
             return
     parts.append(part)
-
-
-def _write_part(
-    root: Path,
-    source: Source,
-    schema: pa.Schema,
-    chosen: _Chosen,
-    template: Template,
-    writer: TextWriter,
-    fingerprint: str,
-) -> CorpusPart:
-    rows = empty = seen = 0
-    words: Counter[str] = Counter()
-    large: set[str] = set()
-    stored = schema.append(pa.field(POSITION, pa.int64()))
-    with files.staged(root / "corpora", ".parquet") as temp:
-        with parquet.ParquetWriter(temp, stored, compression="zstd", write_page_checksum=True) as out:
-            for raw, typed in source.batches(schema):
-                if chosen is not None:
-                    low, high = np.searchsorted(chosen, [seen, seen + raw.num_rows])
-                    here = pa.array(chosen[low:high] - seen)
-                    seen += raw.num_rows
-                    raw, typed = raw.take(here), typed.take(here)
-                if not raw.num_rows:
-                    continue
-                texts = template.fill(raw)
-                positions = pa.array(writer.positions(texts))
-                out.write_table(pa.table([*typed.columns, positions], schema=stored))
-                rows += raw.num_rows
-                empty += sum(map(is_blank, texts))
-                words += _missing_words(typed, template)
-                large |= large_integers(typed)
-            if large:
-                out.add_key_value_metadata({LARGE: json.dumps(sorted(large))})
-        if rows and empty == rows:
-            raise InputError(f"{source.name}: all {rows:,} texts are empty; is it the right column ({template.text})?")
-        file = files.publish(temp, root, ".parquet")
-    if words:
-        logger.warning(
-            "%s: words that mean a missing value are no texts: %s; --keep-missing-words takes them as texts, --missing "
-            "WORD names others",
-            source.name,
-            ", ".join(f"{word} ({count:,})" for word, count in words.most_common(5)),
-        )
-    return CorpusPart(file, rows, empty, source.origin, fingerprint)
-
-
-def _missing_words(table: pa.Table, template: Template) -> Counter[str]:
-    """Return how often each word that means a missing value is in the columns of a template."""
-    import pyarrow.compute as pc
-
-    found: Counter[str] = Counter()
-    for name in set(template.columns):
-        words = notes_on(table.schema.field(name)).missing
-        if words:
-            held = table.column(name).filter(pc.is_in(table.column(name), value_set=pa.array(words)))
-            found.update(held.to_pylist())
-    return found
 
 
 def _check_ids(corpus: Corpus) -> None:
@@ -331,8 +273,8 @@ def _check_ids(corpus: Corpus) -> None:
     if ids.null_count:
         row = pc.index(pc.is_null(ids), True).as_py()
         raise InputError(
-            f"expected an id in every row, found none in {ids.null_count:,} of column {column!r}, first in data row "
-            f"{row + 1}; if words such as NA are ids, give --keep-missing-words"
+            f"expected an id in every row, found none in {counted(ids.null_count, 'row')} of column {column!r}, first "
+            f"in data row {row + 1}; if words such as NA are ids, give --keep-missing-words"
         )
     if len(pc.unique(ids)) < len(ids):
         counts = pc.value_counts(ids)

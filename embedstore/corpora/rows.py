@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from embedstore.core.cells import plain_values, spelled
+from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import same_value, value_text
@@ -70,7 +71,7 @@ class Corpus:
         return self.record.rows
 
     def __repr__(self) -> str:
-        return f"<Corpus {self.name!r}: {len(self):,} rows, text {self.record.template}>"
+        return f"<Corpus {self.name!r}: {counted(len(self), 'row')}, text {self.record.template}>"
 
     @property
     def schema(self) -> pa.Schema:

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Pooling, Precision, finish
 from embedstore.encoders.loading import reason
 from embedstore.encoders.quiet import quiet_stderr
@@ -207,7 +208,9 @@ def _device(tensorflow: Any, asked: str | None) -> str:
     name, _, number = (asked or ("cuda" if gpus else "cpu")).partition(":")
     known = {"cpu": 1, "cuda": len(gpus), "gpu": len(gpus)}
     if name not in known or not (number or "0").isdecimal() or int(number or 0) >= known[name]:
-        raise CheckpointError(f"the device {asked!r} can't be used: TensorFlow finds the CPU and {len(gpus)} GPUs")
+        raise CheckpointError(
+            f"the device {asked!r} can't be used: TensorFlow finds the CPU and {counted(len(gpus), 'GPU')}"
+        )
     return f"/{'CPU' if name == 'cpu' else 'GPU'}:{number or 0}"
 
 
@@ -228,7 +231,8 @@ def _load_weights(described: Described, config: dict[str, Any]) -> Arrays:
     expected = config.get("n_layers") or config["num_hidden_layers"]
     if layers != set(range(expected)):
         raise CheckpointError(
-            f"{described.model} does not fit: config.json describes {expected} layers, its weights have {len(layers)}"
+            f"{described.model} does not fit: config.json describes {counted(expected, 'layer')}, its "
+            f"weights have {len(layers)}"
         )
     return arrays
 
@@ -294,5 +298,5 @@ def _head(tensorflow: Any, described: Described, config: dict[str, Any], weights
     logits = weights[f"{last}.bias"].shape[0]
     labels = len(described.head.labels) if described.head else 0
     if logits != labels:
-        raise CheckpointError(f"{described.model} has {logits} logits and {labels} labels")
+        raise CheckpointError(f"{described.model} has {counted(logits, 'logit')} and {counted(labels, 'label')}")
     return lambda states: outer(between(inner(states[:, 0])))

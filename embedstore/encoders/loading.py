@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from embedstore.core.counts import counted, form
 from embedstore.encoders.quiet import quiet_logs
 from embedstore.errors import CheckpointError
 
@@ -76,12 +77,13 @@ def load_checked(auto: Any, folder: Path) -> Any:
         if key.removeprefix(prefix).split(".")[0] in parts and not key.endswith(("position_ids", "token_type_ids"))
     )
     mismatched = sorted(str(key[0]) for key in found["mismatched_keys"])
-    for keys, fault in (
-        (mismatched, "have another shape than config.json says"),
-        (missing, "are missing, and random ones are never used"),
-        (other, "are not part of the model that config.json describes"),
+    for keys, one, several, fault in (
+        (mismatched, "has", "have", "another shape than config.json says"),
+        (missing, "is", "are", "missing, and random ones are never used"),
+        (other, "is", "are", "not part of the model that config.json describes"),
     ):
         if keys:
             shown = ", ".join(keys[:_SHOWN]) + (", …" if len(keys) > _SHOWN else "")
-            raise CheckpointError(f"the checkpoint in {folder} does not fit: {len(keys)} weights {fault} ({shown})")
+            found_wrong = f"{counted(len(keys), 'weight')} {form(len(keys), one, several)} {fault} ({shown})"
+            raise CheckpointError(f"the checkpoint in {folder} does not fit: {found_wrong}")
     return model

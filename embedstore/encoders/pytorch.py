@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Precision, finish
 from embedstore.encoders.loading import load_checked, reason
@@ -94,7 +95,9 @@ class TorchEncoder(BatchEncoder):
         self._model = self._loaded()
         config = self._model.config
         if head and config.num_labels != len(head.labels):
-            raise CheckpointError(f"{described.model} has {config.num_labels} logits and {len(head.labels)} labels")
+            raise CheckpointError(
+                f"{described.model} has {counted(config.num_labels, 'logit')} and {counted(len(head.labels), 'label')}"
+            )
         full = len(head.labels) if head else int(config.hidden_size)
         self.dimension = min(full, self.spec.truncate_dim or full)
         self._batch_size = batch_size

@@ -4,6 +4,7 @@ import json
 import struct
 from pathlib import Path
 
+from embedstore.core.counts import counted, form
 from embedstore.errors import CheckpointError
 
 __all__ = ["check_weights", "weight_files"]
@@ -31,7 +32,9 @@ def weight_files(folder: Path, name: str) -> list[Path]:
         missing = [part for part in listed if Path(part).name != part or not (folder / part).is_file()]
         if missing:
             raise CheckpointError(
-                f"{name}: {len(missing)} of {len(listed)} weight files are missing, {missing[0]} first: the download "
+                f"{name}: {len(missing)} of {counted(len(listed), 'weight file')} "
+                f"{form(len(missing), 'is', 'are')} missing, "
+                f"{missing[0]} first: the download "
                 "is not complete, run it again"
             )
         return [folder / part for part in listed]
@@ -62,13 +65,15 @@ def check_weights(folder: Path, name: str) -> set[str]:
                     raise CheckpointError(f"{path} is a pointer of Git LFS, not the weights: run `git lfs pull` there")
                 (length,) = struct.unpack("<Q", start)
                 if length > _LONGEST_HEADER:
-                    raise ValueError(f"a header of {length} bytes")
+                    raise ValueError(f"its header claims {counted(length, 'byte')}")
                 header = json.loads(stream.read(length))
             header.pop("__metadata__", None)
             end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
         except (ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} is no safetensors file ({error}): download the checkpoint again") from error
         if size < end:
-            raise CheckpointError(f"{path} is cut off: expected {end:,} bytes, found {size:,}; download it again")
+            raise CheckpointError(
+                f"{path} is cut off: expected {counted(end, 'byte')}, found {size:,}; download it again"
+            )
         names.update(header)
     return names

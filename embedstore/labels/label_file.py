@@ -132,12 +132,29 @@ def _unrepeated(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return dict(pairs)
 
 
+def _short_tag(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!", 1)
+
+
 def _yaml(content: str) -> Any:
-    """Parse YAML with every scalar as text, because a label can be called Yes, No or 1."""
+    """Parse YAML with every scalar as text, because a label can be called Yes, No or 1.
+
+    Tags, anchors and aliases are refused: they would be read as if they were not there, or stand for any number of
+    texts.
+    """
     import yaml
 
     class Loader(yaml.BaseLoader):  # type: ignore[misc]
-        """A YAML loader that refuses repeated keys."""
+        """A YAML loader that refuses repeated keys, tags, anchors and aliases."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            event = self.peek_event()
+            tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
+            if tag or anchor:
+                shown = f"the tag {_short_tag(tag)!r}" if tag else f"the anchor or alias {anchor!r}"
+                line = event.start_mark.line + 1
+                raise ValueError(f"expected texts, lists and mappings alone, found {shown} in line {line}: take it out")
+            return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             keys = [getattr(key, "value", None) for key, _ in node.value]

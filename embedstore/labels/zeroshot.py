@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.labels.label_set import LabelSet
 
@@ -192,7 +193,10 @@ def refine(
     if "words" not in steps:
         return Refined(first, wanted, ())
     if len(texts) < _LEAST:
-        note = f"{len(texts):,} texts are too few to learn from their tags ({_LEAST} would do): they are centred"
+        note = (
+            f"{counted(len(texts), 'text')} {form(len(texts), 'is', 'are')} too few to learn from "
+            f"the tags ({_LEAST} would do): scores are centred"
+        )
         return Refined(first, wanted, (note,))
     if wanted.max() > _ONE_LABEL:
         note = f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags"

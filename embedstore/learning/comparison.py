@@ -90,6 +90,9 @@ def compare(
 ) -> Comparison:
     """Compare methods that predict a column, all on the same test rows.
 
+    "cosine labels" and "best labels" learn from no class: they are the tags of the two methods of `tag`. "best labels +
+    answers" blends in what people said of other texts than the test rows.
+
     Parameters
     ----------
     now : Snapshot
@@ -122,7 +125,8 @@ def compare(
     options = options or TrainOptions()
     learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
     split = split_rows(learnt, tested, options)
-    table = (tested or learnt).table
+    tables = [one.table for one in (learnt, tested) if one]
+    table = tables[-1]
     asked: dict[str, EncodeReport | None] = {}
     for model in classify:
         if max_seq_length is None and (held := _held_logits(now, model, table)):
@@ -142,7 +146,8 @@ def compare(
         )
         asked.setdefault(encoded.space, encoded)  # the first report counts what was encoded
         now = now.reload()
-    return _compared(now, target, split, asked, labels, as_pairs(mapping), options, no_encode=no_encode)
+    pairs = as_pairs(mapping)
+    return _compared(now, target, split, tables, asked, labels, pairs, options, no_encode=no_encode)
 
 
 def _held_logits(now: Snapshot, model: str, table: Corpus) -> list[str]:
@@ -155,6 +160,7 @@ def _compared(
     now: Snapshot,
     target: str,
     split: Split,
+    tables: Sequence[Corpus],
     asked: dict[str, EncodeReport | None],
     labels: Labels | None,
     mapping: Sequence[str],
@@ -182,7 +188,9 @@ def _compared(
             run.notes += (f"{space.record.model} ({space.key[:12]}) is left out: {error}",)
             continue
         if label_set:
-            run.score_tags(space, test, label_set, now.queries(space, no_encode=no_encode), asked=labels is not None)
+            queries = now.queries(space, no_encode=no_encode)
+            run.score_tags(space, test, label_set, queries, asked=labels is not None)
+            run.score_best(now, space, tables, label_set, queries)
         run.score("class centroids", space, partial(run.centroids, train, y, test))
         run.score("LogReg", space, partial(run.logreg, train, y, test))
     for space in classifiers:

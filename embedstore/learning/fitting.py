@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.core.memory import available_memory
 from embedstore.errors import UsageError
 
@@ -112,4 +113,4 @@ def rows_that_fit(rows: int, dimension: int, options: TrainOptions) -> tuple[npt
     if rows <= most:
         return np.arange(rows), ()
     chosen = np.sort(np.random.default_rng(options.random_state).choice(rows, most, replace=False))
-    return chosen, (f"trained on a random sample of {most:,} of {rows:,} rows: more do not fit in memory",)
+    return chosen, (f"trained on a random sample of {most:,} of {counted(rows, 'row')}: more do not fit in memory",)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.spec import canonical_json
@@ -174,7 +175,7 @@ def load_probe(root: Path, record: ProbeRecord, space: Space) -> Probe:
             claimed = sum(member.file_size for member in members.infolist())
         most = 8 * len(description["classes"]) * (space.dimension + 1) + _HEADERS
         if claimed > most:
-            raise ValueError(f"its arrays claim {claimed:,} bytes, expected at most {most:,}")
+            raise ValueError(f"its arrays claim {counted(claimed, 'byte')}, expected at most {most:,}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             coef, intercept = arrays["coef"], arrays["intercept"]
         classes = tuple(description.pop("classes"))

@@ -1,18 +1,22 @@
 """Score and time methods on the rows of one split."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import value_text
+from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import InputError, ModelRequiredError
 from embedstore.labels.label_set import LabelSet
+from embedstore.learning.best_labels import BestLabels, answers_of
 from embedstore.learning.checkpoints import predicted_names
 from embedstore.learning.fitting import TrainOptions, fit
 from embedstore.learning.targets import Split
@@ -20,6 +24,7 @@ from embedstore.reports.gold import map_gold, parse_map
 from embedstore.reports.metrics import Report, intervals, paired_interval, report
 from embedstore.vectors.encoding import EncodeReport
 from embedstore.vectors.queries import QueryEncoder
+from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
 __all__ = ["Score", "Scoring"]
@@ -181,6 +186,38 @@ class Scoring:
 
         self._score_or_note("cosine labels", space, predict, asked=asked, **cost)
 
+    def score_best(
+        self, now: Snapshot, space: Space, tables: Sequence[Corpus], labels: LabelSet, queries: QueryEncoder
+    ) -> None:
+        """Score the tags of "--method best"; and, if there are any, those after the answers of people.
+
+        The method sees all texts of `tables` and none of their classes. Answers to test texts are not blended in, so
+        that every method is tested on the same rows, and on none that it has learnt from.
+        """
+        start, before = time.monotonic(), queries.encoded
+        try:
+            found = BestLabels.of(now, space, tables, labels, queries)
+        except ModelRequiredError as error:
+            self.notes += (f"best labels of {space.record.model} are left out: {error}",)
+            return
+        self.notes += tuple(f"best labels: {note}" for note in found.notes)
+        seconds = time.monotonic() - start
+        predict = partial(self._labelled, found)
+        self._score_or_note(
+            "best labels", space, predict, asked=False, seconds=seconds, encoded=queries.encoded - before
+        )
+        given = answers_of(now, tables, labels)
+        tested = set(self._split.test_positions.tolist())
+        kept = {position: label for position, label in given.items() if position not in tested}
+        if kept:
+            self.notes += (_told(kept=len(kept), left_out=len(given) - len(kept)),)
+            learnt = partial(self._labelled, found, kept)
+            self._score_or_note("best labels + answers", space, learnt, asked=False, seconds=seconds)
+
+    def _labelled(self, found: BestLabels, answers: Mapping[int, str] | None = None) -> Report:
+        learnt = found.with_answers(answers) if answers else found
+        return self._mapped(learnt.at(self._split.test_positions), found.names)
+
     def score_checkpoint(self, space: Space, made: EncodeReport | None, *, asked: bool) -> None:
         """Score the labels of a checkpoint; `made` is the report of encoding its logits, None if they were stored."""
         head = space.record.head
@@ -208,3 +245,8 @@ class Scoring:
     def _mapped(self, predicted: list[str], names: Sequence[str]) -> Report:
         pairs = [pair for pair in self._mapping if pair.partition("=")[2] in ("", *names)]
         return map_gold(self._split.given, predicted, names, parse_map(pairs, names))
+
+
+def _told(*, kept: int, left_out: int) -> str:
+    rest = f"; {left_out:,} more {form(left_out, 'is of a test row and is', 'are of test rows and are')} left out"
+    return f"best labels + answers: learnt from {counted(kept, 'answered text')}" + (rest if left_out else "")

@@ -11,6 +11,7 @@ import pyarrow as pa
 from embedstore.annotations.column import is_annotations, with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.cells import plain_values
+from embedstore.core.counts import counted, form
 from embedstore.core.values import same_value, value_key, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
@@ -204,13 +205,13 @@ def read_target(target: Target) -> LabelledRows:
     if missing and not target.drop_missing:
         raise InputError(
             f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "
-            f"{missing:,} of {len(column):,} without{meant}: leave those rows out with --drop-missing"
+            f"{missing:,} of {counted(len(column), 'row')} without{meant}: leave such rows out with --drop-missing"
         )
     notes = blank_notes(len(corpus) - answerable, len(corpus), corpus=corpus.name)
     if missing:
         notes += (
-            f"{missing:,} of {len(column):,} rows of corpus {corpus.name!r} have no {target.name!r} and are left "
-            f"out{meant}",
+            f"{missing:,} of {counted(len(column), 'row')} of corpus {corpus.name!r} {form(missing, 'has', 'have')} no "
+            f"{target.name!r} and {form(missing, 'is', 'are')} left out{meant}",
         )
     merged, more = _same_classes(values, said)
     return LabelledRows(rows, merged[codes[rows]], values, notes + more)
@@ -254,7 +255,8 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
     fractional = numeric and not all(float(number or 0).is_integer() for number in numbers.values())
     if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > rows / 2)):
         raise InputError(
-            f"{target!r} has {len(distinct):,} distinct values in {rows:,} rows: that is no column of classes"
+            f"{target!r} has {counted(len(distinct), 'distinct value')} in {counted(rows, 'row')}: that "
+            "is no column of classes"
         )
     return tuple(sorted(distinct, key=lambda value: ((numbers[value] or 0) if numeric else 0, str(value))))
 
@@ -281,5 +283,7 @@ def _split(
     try:
         parts = train_test_split(rows, y, test_size=test_size, stratify=y, random_state=random_state)
     except ValueError as error:
-        raise InputError(f"{len(rows)} rows can't be split with a test size of {test_size}: {error}") from error
+        raise InputError(
+            f"{counted(len(rows), 'row')} can't be split with a test size of {test_size}: {error}"
+        ) from error
     return list(parts)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.errors import MissingExtraError, OutputError
 from embedstore.reports.calibration import Reliability
 from embedstore.tables.write import check_place, published
@@ -187,7 +188,7 @@ def _shares(panel: Shares, ax: Any) -> None:
     ranked = sorted(panel.shares.items(), key=lambda one: -one[1])
     shown = dict(panel.shares) if len(ranked) <= _MOST else dict(ranked[: _MOST - 1])
     if len(ranked) > _MOST:
-        shown[f"{len(ranked) - _MOST + 1} others"] = sum(share for _, share in ranked[_MOST - 1 :])
+        shown[counted(len(ranked) - _MOST + 1, "other")] = sum(share for _, share in ranked[_MOST - 1 :])
     names, values = list(shown), list(shown.values())
     ax.barh(range(len(names)), values, color=COLOURS[0])
     ax.set_yticks(range(len(names)), [plain(name) for name in names])

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from embedstore.errors import StoreBusyError
+from embedstore.core.system import explained
+from embedstore.errors import EmbedstoreError, StorageError, StoreBusyError
 from embedstore.storage.records import FileRecord
 
 __all__ = ["TEMP_PREFIX", "denied", "file_sha256", "link_new", "lock", "publish", "read_lock", "replace", "staged"]
@@ -41,11 +42,21 @@ def denied(error: OSError) -> bool:
 
 @contextmanager
 def staged(folder: Path, suffix: str = "") -> Iterator[Path]:
-    """Yield the path for a temp file in `folder`; if the file is still there at the end, remove it."""
-    _make_folder(folder)
+    """Yield the path for a temp file in `folder`; if the file is still there at the end, remove it.
+
+    Raises
+    ------
+    StorageError
+        If the operating system refuses a step: the disk is full, writing is not allowed, …
+    """
     temp = folder / f"{TEMP_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
     try:
+        _make_folder(folder)
         yield temp
+    except EmbedstoreError:
+        raise
+    except OSError as error:
+        raise _refused(error, folder) from error
     finally:
         with suppress(OSError):  # it was renamed, or can't be removed now: the result is valid, and gc removes it later
             temp.unlink()
@@ -115,13 +126,18 @@ def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
 
     Raises
     ------
+    StorageError
+        If the lock file can't be opened.
     StoreBusyError
         If `wait` is false and another process holds the lock; or if an exclusive lock would wait for ever, for a
         `read_lock` of this thread.
     """
     if exclusive and _reading.locks[path.resolve()]:
         raise StoreBusyError(f"this thread has an open snapshot of {path.parent}: close it first")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise _refused(error, path.parent) from error
     try:
         operation = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB)
         try:
@@ -157,6 +173,15 @@ def read_lock(root: Path) -> Iterator[None]:
     finally:
         locks[name] -= 1
         os.close(descriptor)
+
+
+def _refused(error: OSError, folder: Path) -> StorageError:
+    """Return an error of the operating system as our own; it names the folder, as a temp file is not known to users."""
+    if error.filename is not None and Path(os.fsdecode(error.filename)).name.startswith((TEMP_PREFIX, ".")):
+        error = OSError(error.errno, error.strerror)
+    found = StorageError(explained(error, folder, action="can't write to"))
+    found.errno, found.filename = error.errno, error.filename or str(folder)
+    return found
 
 
 def _make_folder(folder: Path) -> None:

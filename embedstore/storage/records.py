@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from embedstore.core.counts import counted
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.errors import DamagedStoreError
@@ -108,7 +109,7 @@ class TextSegment:
         """Build the record from its JSON form."""
         file = FileRecord.from_json(value[0])
         if len(value) not in (4, 5):
-            raise DamagedStoreError(f"the manifest gives {file.path} {len(value) - 1} datasets")
+            raise DamagedStoreError(f"the manifest gives {file.path} {counted(len(value) - 1, 'dataset')}")
         text, offset, key = [DatasetRecord.from_json(v, file) for v in value[1:4]]
         if len(key.shape) != 2 or key.shape[1] != 16 or offset.shape != (key.shape[0] + 1,):
             raise DamagedStoreError(f"the manifest gives {file.path} shapes that do not fit each other")
@@ -183,7 +184,7 @@ class SpaceRecord:
             if segment.vectors.shape[1:] != (value["dimension"],):
                 raise DamagedStoreError(
                     f"the manifest gives {segment.file.path} the shape {segment.vectors.shape} in a space of "
-                    f"{value['dimension']} dimensions"
+                    f"{counted(value['dimension'], 'dimension')}"
                 )
         return cls(
             spec=EncoderSpec.from_json(value["spec"]),

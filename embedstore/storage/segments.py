@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.core.values import BLANK_RANGES, is_blank
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import files
@@ -154,7 +155,7 @@ def _checked(root: Path, file: FileRecord) -> tuple[str, os.stat_result]:
         raise DamagedStoreError(_LINK.format(path=path))
     if status.st_size != file.size:
         raise DamagedStoreError(
-            f"{path} has {status.st_size:,} bytes and was written with {file.size:,}. " + _advice(file)
+            f"{path} has {counted(status.st_size, 'byte')} and was written with {file.size:,}. " + _advice(file)
         )
     return path, status
 

@@ -11,6 +11,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from embedstore.core.cells import shortest, spelled
+from embedstore.core.counts import counted
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
 from embedstore.tables.columns import notes_on
@@ -96,8 +97,8 @@ class DelimitedSource(TextSource):
         for row in reader:
             if row and len(row) != width:
                 raise InputError(
-                    f"{self.name}, line {lines.start}: expected {width} fields as in the header, found {len(row)}; "
-                    "mend that line, or give --delimiter or --no-quoting if the file is of that kind"
+                    f"{self.name}, line {lines.start}: expected {counted(width, 'field')} as in the header, found "
+                    f"{len(row)}; mend that line, or give --delimiter or --no-quoting if the file is of that kind"
                 )
             if lines.number > lines.start:
                 spans += any("\n" in field and self._delimiter in field for field in row)
@@ -177,6 +178,20 @@ class _Lines:
         self.ended = True
 
 
+class _Rows:
+    """A stream that ends rows with a line feed alone.
+
+    The csv module quotes a cell with a carriage return only if rows end with one too.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        """Write a row that ends with a carriage return and a line feed."""
+        return self._stream.write(row[:-2] + "\n")
+
+
 class _Delimited:
     """CSV or TSV as a `FileFormat`."""
 
@@ -194,7 +209,7 @@ class _Delimited:
 
     def write_stream(self, tables: Iterable[pa.Table], schema: pa.Schema, stream: IO[str]) -> None:
         """Write tables of one schema to a text stream, under one header line."""
-        writer = csv.writer(stream, delimiter=self._delimiter, lineterminator="\n")
+        writer = csv.writer(_Rows(stream), delimiter=self._delimiter, lineterminator="\r\n")
         writer.writerow(schema.names)
         nulls = [notes_on(field).null or "" for field in schema]
         for table in tables:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from embedstore.core.counts import counted
 from embedstore.errors import InputError, MissingExtraError, OutputError
 from embedstore.tables.base import BATCH_ROWS, FileSource, ReadOptions, Survey, first_line
 from embedstore.tables.values import ValueTypes
@@ -51,7 +52,7 @@ class ExcelSource(FileSource):
             names = [f"Unnamed: {number}" if name is None else str(name) for number, name in enumerate(head)]
         rows = [row for row in rows if any(value is not None for value in row)]
         if rows and len(rows[0]) != len(names):
-            raise InputError(f"{self.name}: expected {len(names)} columns as named, found {len(rows[0])}")
+            raise InputError(f"{self.name}: expected {counted(len(names), 'column')} as named, found {len(rows[0])}")
         return names, rows
 
     def _sheet(self) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from embedstore.core.counts import counted
 from embedstore.errors import InputError
 from embedstore.tables.arrow import kept, kept_schema
 from embedstore.tables.base import BATCH_ROWS, FileSource, ReadOptions, Survey, first_line
@@ -47,7 +48,8 @@ class ParquetSource(FileSource):
             expanded = max(expanded, first.nbytes * file.metadata.num_rows // max(1, first.num_rows))
         if expanded > most:
             raise InputError(
-                f"{self.name} has {size:,} bytes and becomes about {expanded:,} in memory, more than {_MOST_EXPANSION} "
+                f"{self.name} has {counted(size, 'byte')} and becomes about {expanded:,} in memory, "
+                f"more than {_MOST_EXPANSION} "
                 "times as many: it is refused; write it anew as CSV if its rows are meant"
             )
 

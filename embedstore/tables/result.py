@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clip
 
 if TYPE_CHECKING:
@@ -115,7 +116,10 @@ class Result(ABC):
         return [clip(name, _WIDTH) for name in self.schema.names], rows
 
     def _foot(self) -> list[str]:
-        return [f"[{len(self):,} rows, {len(self.schema)} columns]", *(f"note: {line}" for line in self.notes)]
+        return [
+            f"[{counted(len(self), 'row')}, {counted(len(self.schema), 'column')}]",
+            *(f"note: {line}" for line in self.notes),
+        ]
 
 
 class TableResult(Result):

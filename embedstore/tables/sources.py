@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from embedstore.errors import InputError
+from embedstore.core.system import explained
+from embedstore.errors import InputError, OutputError
 from embedstore.tables.arrow import ArrowSource
 from embedstore.tables.base import ReadOptions, Source, encoding_of, find_format, open_bytes
 from embedstore.tables.formats import FORMATS
@@ -45,10 +46,17 @@ def piped_source(stream: IO[bytes], options: ReadOptions, *, name: str) -> Sourc
     ------
     InputError
         If the stream is empty.
+    OutputError
+        If there is no room for the copy.
     """
-    copy = tempfile.NamedTemporaryFile(prefix="embedstore-", suffix=_suffix(name))  # noqa: SIM115 (closed by its owner)
-    shutil.copyfileobj(stream, copy)
-    copy.flush()
+    try:
+        copy = tempfile.NamedTemporaryFile(prefix="embedstore-", suffix=_suffix(name))  # noqa: SIM115 (see finalize)
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+    except OSError as error:
+        action = f"can't keep {name} (TMPDIR says where) in"
+        plain = OSError(error.errno, error.strerror)
+        raise OutputError(explained(plain, tempfile.gettempdir(), action=action)) from error
     if not copy.tell():
         raise InputError(f"{name} is empty: expected a table")
     source = _source(Path(copy.name), options, name, "")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from embedstore.errors import OutputError
+from embedstore.core.system import explained
+from embedstore.errors import OutputError, StorageError
 from embedstore.storage import files
 from embedstore.tables.base import find_format
 from embedstore.tables.formats import FORMATS
@@ -49,8 +50,10 @@ def published(path: Path) -> Iterator[Path]:
         with files.staged(path.parent, path.suffix) as temp:
             yield temp
             files.replace(temp, path)
-    except PermissionError as error:
-        raise OutputError(f"can't write {path}: {error.strerror}") from error
+    except StorageError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        told = OSError(cause.errno, cause.strerror)
+        raise OutputError(explained(told, path, action="can't write")) from error
 
 
 def write_table(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:

@@ -17,6 +17,7 @@ from embedstore.core.cells import plain_values
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.labels.likeness import alike_notes
 from embedstore.reports.gold import GoldMap, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
@@ -108,6 +109,7 @@ def tag(
     prototypes = asked.labels.prototypes(asked.queries)
     tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), labelled=True)
+    notes += alike_notes(asked.labels, prototypes)
     curve = tagged = report = None
     if asked.method.refines or examples:
         tags, more = _refined(now, asked, prototypes, tags, answers, examples=examples)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.core.values import same_value, value_text
 from embedstore.labels.fewshot import blend
@@ -103,7 +104,9 @@ def blend_examples(
     given = {int(text): label for text, label in zip(text_of_row, answers, strict=True) if label in names}
     texts = np.array(sorted(given), dtype=np.int64)
     labels = np.array([names.index(given[text] or "") for text in texts.tolist()], dtype=np.int64)
-    return blend(scores, vectors, texts, labels), (f"{len(texts):,} annotated texts are blended in",)
+    return blend(scores, vectors, texts, labels), (
+        f"{counted(len(texts), 'annotated text')} {form(len(texts), 'is', 'are')} blended in",
+    )
 
 
 def with_confidence(
@@ -144,7 +147,7 @@ def with_confidence(
         right = allowed[np.arange(len(allowed)), tags.label]
         curve = reliability(confidence[known], right[known]) if known.any() else None
     note = (
-        f"confidence is calibrated on {fitted:,} rows whose label is known"
+        f"confidence is calibrated on {counted(fitted, 'row')} whose label is known"
         if fitted
         else "confidence is uncalibrated: give labels to fit it on (--gold COL, or annotations)"
     )
@@ -158,7 +161,10 @@ def confident_rows(confidence: npt.NDArray[np.float32], least: float) -> tuple[n
     if not left:
         return tagged, (f"every row has a confidence of {least:g} or more",)
     rest = "shares and report are those of the others" if left < len(tagged) else "there is nothing to report on"
-    note = f"{left:,} of {len(tagged):,} rows have less confidence than {least:g}: they are untagged, and {rest}"
+    note = (
+        f"{left:,} of {counted(len(tagged), 'row')} {form(left, 'has', 'have')} less confidence than {least:g}: "
+        f"{form(left, 'it is', 'they are')} untagged, and {rest}"
+    )
     return tagged, (note,)
 
 

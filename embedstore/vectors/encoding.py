@@ -1,16 +1,20 @@
 """Encode texts that have no vector yet: plan the missing segments, run an executor, commit each receipt."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
+from embedstore.core.counts import counted, form
+from embedstore.core.language import other_language
 from embedstore.core.masks import mask_of
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
-from embedstore.encoders import BACKENDS, Described, Encoder, EncoderOptions, Precision
+from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, Encoder, EncoderOptions, Precision
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
@@ -25,6 +29,10 @@ from embedstore.vectors.snapshot import Snapshot
 __all__ = ["EncodeProgress", "EncodeReport", "encode"]
 
 _MANY = 256  # fewest texts for which measuring the precision pays off
+_SAMPLED_TEXTS, _SAMPLED_SEGMENTS, _SAMPLED_LETTERS = 500, 10, 2_000  # at most, to see the language; letters a text
+_MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class EncodeReport:
     def __str__(self) -> str:
         truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
         return (
-            f"{self.rows:,} rows, {self.distinct_texts:,} distinct texts: {self.cached:,} already cached, "
+            f"{counted(self.rows, 'row')}, {counted(self.distinct_texts, 'distinct text')}: "
+            f"{self.cached:,} already cached, "
             f"{self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
         )
 
@@ -133,14 +142,17 @@ def encode(
     plan = _Plan.of(now.texts, now.manifest, corpora, described.spec.key)
     if no_encode and plan.left:
         raise ModelRequiredError(
-            f"{plan.left:,} texts have no vector in this space, and --no-encode forbids to load the model: "
-            "run again without it"
+            f"{counted(plan.left, 'text')} {form(plan.left, 'has', 'have')} no vector in this space, "
+            "and --no-encode forbids to "
+            "load the model: run again without it"
         )
 
     def load_encoder(sample: Sequence[str]) -> Encoder:
         computation = {"backend": backend, "device": device, "batch_size": batch_size, "precision": precision}
         return now.models.load(described, sample, **computation)
 
+    if model is None and described.model == DEFAULT_MODEL and plan.key not in now.manifest.spaces:
+        _warn_of_other_language(now.root, plan.missing)
     if plan.missing:
         chosen = find_executor(executor) if isinstance(executor, str) else executor
         _run(now, plan, described, load_encoder, chosen, on_progress)
@@ -233,6 +245,23 @@ def _run(
         )
         for receipt in executor.run(job, on_texts):
             commit_one(receipt)
+
+
+def _warn_of_other_language(root: Path, segments: Sequence[TextSegment]) -> None:
+    """Warn, before the first text is encoded, if a sample of the texts is not in the default model's language."""
+    some = segments[:: len(segments) // _SAMPLED_SEGMENTS + 1]
+    sample: list[str] = []
+    for segment in some:
+        rows = np.linspace(0, segment.count - 1, min(segment.count, _SAMPLED_TEXTS // len(some)), dtype=np.int64)
+        sample += read_texts(root, segment, rows)
+    if found := other_language(text[:_SAMPLED_LETTERS] for text in sample):
+        logger.warning(
+            "the texts are mostly %s, and the default model %s has learnt English: vectors of a multilingual model "
+            "tell more, such as -m %s (model=... in Python)",
+            found,
+            DEFAULT_MODEL.split("/")[1],
+            _MULTILINGUAL,
+        )
 
 
 def _update_head(now: Snapshot, described: Described) -> None:

@@ -75,7 +75,7 @@ def _empty(faiss: Any, kind: str, space: Space, count: int) -> Any:
         index.hnsw.efConstruction = 200
         return index
     if count < 40:
-        raise UsageError(f"an IVF index needs at least 40 texts, found {count}: use --kind flat")
+        raise UsageError(f"an IVF index needs at least 40 texts, found {count:,}: use --kind flat")
     # FAISS' guidelines: 4 sqrt(n) lists, trained on 39 to 256 vectors per list.
     lists = max(1, min(int(4 * count**0.5), count // 39))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(space.dimension), space.dimension, lists, faiss.METRIC_INNER_PRODUCT)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
@@ -120,7 +121,7 @@ def search(
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
     notes = blank_notes(all_rows - told, all_rows)
     if k and k > rows:
-        notes += (f"{k:,} rows were asked for; there are {rows:,} to be found",)
+        notes += (f"{counted(k, 'row')} were asked for; there {form(rows, 'is', 'are')} {rows:,} to be found",)
     return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.core.parallel import map_in_threads
 
 __all__ = ["PairSearch", "joined_groups", "pair_cosines"]
@@ -65,7 +66,7 @@ def joined_groups(
     if count <= how.exact_up_to:
         return _components(_all(vectors, threshold, how), count), ()
     note = (
-        f"{count:,} distinct texts: the {_NEIGHBOURS} nearest of each were searched approximately (FAISS), "
+        f"{counted(count, 'distinct text')}: the {_NEIGHBOURS} nearest of each were searched approximately (FAISS), "
         "so some pairs may be missing"
     )
     return _components(_near(vectors, threshold, how), count), (note,)

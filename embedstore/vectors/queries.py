@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.corpora.writer import keys_of
 from embedstore.encoders import Described, Encoder
@@ -88,8 +89,9 @@ class QueryEncoder:
         new = {text: None for text in new if (spec.key, text) not in self._fresh}
         if new and self._no_encode:
             raise ModelRequiredError(
-                f"{len(new)} texts have no vector yet, {next(iter(new))!r} first, and --no-encode forbids to load the "
-                "model: run again without it, once"
+                f"{counted(len(new), 'text')} {form(len(new), 'has', 'have')} no vector yet, "
+                f"{next(iter(new))!r} first, and "
+                "--no-encode forbids to load the model: run again without it, once"
             )
         if new:
             vectors = _encode_and_keep(self._root, self._record, spec.prompt, list(new), self._load_encoder)
@@ -156,7 +158,8 @@ def _encode_and_keep(
     except OSError as error:
         if not files.denied(error):
             raise
-        logger.warning("%s can't be written to: %d new vectors are used and not kept", root, len(texts))
+        new = counted(len(texts), "new vector")
+        logger.warning("%s can't be written to: %s %s used and not kept", root, new, form(len(texts), "is", "are"))
     return vectors.astype(described.spec.dtype).astype(np.float32)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted, form
 from embedstore.core.parallel import map_in_threads
 from embedstore.core.spec import EncoderSpec
 from embedstore.core.unit import unit_rows
@@ -50,7 +51,10 @@ class Space:
         self._corpus_of = corpus_of
 
     def __repr__(self) -> str:
-        return f"<Space {self.key[:12]}: {self.record.model}, {self.count:,} texts, {self.dimension} dimensions>"
+        return (
+            f"<Space {self.key[:12]}: {self.record.model}, {counted(self.count, 'text')}, "
+            f"{counted(self.dimension, 'dimension')}>"
+        )
 
     @property
     def spec(self) -> EncoderSpec:
@@ -179,6 +183,7 @@ class Space:
 def missing_vectors(lacking: int, rows: int, corpus: str) -> ModelRequiredError:
     """Return an error with the number of rows without a vector, and the command to run."""
     return ModelRequiredError(
-        f"{lacking:,} of {rows:,} rows of corpus {corpus!r} have no vector in this space: "
+        f"{lacking:,} of {counted(rows, 'row')} of corpus {corpus!r} {form(lacking, 'has', 'have')} no "
+        "vector in this space: "
         "run `embedstore encode STORE` to encode what is missing"
     )

@@ -1,0 +1,71 @@
+"""The only place where an error becomes one line and an exit code."""
+
+import errno
+import os
+import sys
+import traceback
+from contextlib import suppress
+
+import click
+from embedstore.cli import interrupts
+
+from embedstore.core.system import FULL, explained
+from embedstore.core.values import clean
+from embedstore.errors import EmbedstoreError
+
+__all__ = ["PipeClosedError", "report"]
+
+_KEPT = "what was finished is kept; the same command goes on from there"
+
+_OUTPUT = FULL | {errno.EIO, errno.EBADF}
+
+
+class PipeClosedError(Exception):
+    """The reader of standard output has closed the pipe."""
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Print an error as one line on stderr, with its traceback if `debug`; return the exit code."""
+    if isinstance(error, PipeClosedError):
+        _drop_output()  # the reader needs no more (`| head`): that is no error
+        return 0
+    message, code = _told(error)
+    with suppress(OSError):  # stderr itself may be full or closed
+        click.echo(f"Error: {clean(message)}", err=True)
+        if debug and not isinstance(error, click.ClickException | click.exceptions.Abort):
+            traceback.print_exception(error)
+    return code
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """Return the line and the exit code of an error."""
+    if interrupts.seen() or isinstance(error, KeyboardInterrupt | click.exceptions.Abort):
+        return f"interrupted: {_KEPT}", interrupts.EXIT_CODE
+    if isinstance(error, interrupts.EndedError):
+        return f"{error}: {_KEPT}", error.exit_code
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "embedstore"
+        return f"{error.format_message()} (see `{path} --help`)", 2
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, EmbedstoreError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return _refusal(error), 1
+    if isinstance(error, MemoryError):
+        return "out of memory: free some, or work on fewer rows (--limit)", 1
+    told = f"unexpected {type(error).__name__}: {error} (run with --debug for the traceback, and report it)"
+    return told, 1
+
+
+def _refusal(error: OSError) -> str:
+    if error.filename is None and error.errno in _OUTPUT:  # files of ours are named: this is the output
+        _drop_output()
+        return explained(error, "standard output", action="can't write to")
+    return explained(error)
+
+
+def _drop_output() -> None:
+    """Send standard output nowhere, so that the interpreter does not fail once more when it flushes it at the end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

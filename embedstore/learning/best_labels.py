@@ -1,0 +1,97 @@
+"""The labels that `tag --method best` gives to the texts of some corpora, with or without the answers of people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.annotations.column import answered_rows
+from embedstore.corpora.rows import Corpus
+from embedstore.labels.label_set import LabelSet
+from embedstore.tagging.methods import find_method
+from embedstore.tagging.scored import Scored
+from embedstore.tagging.steps import blend_examples, score
+from embedstore.vectors.queries import QueryEncoder
+from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
+
+__all__ = ["BestLabels", "answers_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class BestLabels:
+    """Refined scores of the distinct texts of some corpora.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The labels.
+    positions : ndarray of shape (texts,), int64
+        Positions of the texts, sorted.
+    scores : ndarray of shape (texts, labels), float64
+        Standardised scores; higher is better.
+    vectors : ndarray of shape (texts, dim), float32
+        Unit vectors of the texts.
+    notes : tuple of str
+        Steps that were skipped, with reasons.
+    """
+
+    names: tuple[str, ...]
+    positions: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    vectors: npt.NDArray[np.float32]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, now: Snapshot, space: Space, tables: Sequence[Corpus], labels: LabelSet, queries: QueryEncoder
+    ) -> "BestLabels":
+        """Refine the similarities of all texts of `tables` to the labels; missing label texts are encoded.
+
+        Raises
+        ------
+        ModelRequiredError
+            If a label text has no vector and `queries` must not load a model.
+        """
+        method = find_method("best")
+        described = method.describe(labels)
+        prototypes = described.prototypes(queries)
+        positions = np.unique(np.concatenate([table.positions() for table in tables]))
+        cosines = score(space, prototypes, positions, all_scores=True).scores
+        if cosines is None:
+            raise ValueError("expected the scores of all labels")
+        vectors = space.unit_at(positions)
+        scored = Scored(
+            labels=described,
+            prototypes=prototypes,
+            cosines=cosines,
+            vectors=vectors,
+            texts=lambda: now.texts.at(positions),
+            vectors_of=queries,
+        )
+        found = method.refine(scored)
+        return cls(described.names, positions, found.scores, vectors, found.notes)
+
+    def with_answers(self, answers: Mapping[int, str]) -> "BestLabels":
+        """Return the labels after `answers`, the label of each answered text by its position, are blended in."""
+        given = [answers.get(position) for position in self.positions.tolist()]
+        texts = np.arange(len(self.positions))
+        scores, _ = blend_examples(self.scores, self.vectors, texts, given, self.names)
+        return replace(self, scores=scores)
+
+    def at(self, positions: npt.NDArray[np.int64]) -> list[str]:
+        """Return the label of each text at `positions`, shape (n,)."""
+        best = self.scores[np.searchsorted(self.positions, positions)].argmax(axis=1)
+        return [self.names[number] for number in best.tolist()]
+
+
+def answers_of(now: Snapshot, tables: Sequence[Corpus], labels: LabelSet) -> dict[int, str]:
+    """Return the label that people gave to each text of some corpora, by its position; others are left out."""
+    found: dict[int, str] = {}
+    for table in tables:
+        column = answered_rows(now, table, labels)
+        if column is not None:
+            pairs = zip(table.positions().tolist(), column.to_pylist(), strict=True)
+            found |= {position: label for position, label in pairs if label in labels.names}
+    return found
