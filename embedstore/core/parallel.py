@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, TypeVar
+
+from embedstore.core.guards import CountedGuard
 
 __all__ = ["map_in_threads", "one_thread"]
 
@@ -38,14 +39,18 @@ def map_in_threads(
     if threads < 2 or size < least:
         return [work(iter(pieces))]
     shared = iter(pieces)
-    with one_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_thread, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [shared] * threads))
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Limit each matrix product to one thread while the context is open; this suits many small products."""
-    found: AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
-    return found
+def _limit_blas() -> Callable[[], object]:
+    limiter = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
+    restore: Callable[[], object] = limiter.restore_original_limits
+    return restore
+
+
+one_thread = CountedGuard(_limit_blas)
+"""A context in which each matrix product of the process has one thread; this suits many small products."""
 
 
 @lru_cache(maxsize=1)

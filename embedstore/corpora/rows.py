@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from embedstore.core.guards import Lock
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
@@ -49,6 +50,7 @@ class Corpus:
         self._positions: npt.NDArray[np.int64] | None = None
         self._ids: pa.ChunkedArray | None = None
         self._asked = 0
+        self._lock = Lock()  # one thread reads a column; the others wait for it
         self._added: dict[str, pa.ChunkedArray] = {}
 
     def with_column(self, name: str, values: pa.ChunkedArray) -> "Corpus":
@@ -66,15 +68,19 @@ class Corpus:
     @property
     def schema(self) -> pa.Schema:
         """The user's columns and their types, in order."""
-        if self._schema is None:
-            schemas = [file.schema_arrow for file in self._parts]
-            fields: dict[str, pa.DataType] = {}
-            for schema in schemas:
-                for field in schema:
-                    fields[field.name] = _common_type(fields.get(field.name), field.type)
-            del fields[POSITION]
-            self._schema = pa.schema(list(fields.items()))
-        return self._schema
+        with self._lock.held():
+            if self._schema is None:
+                self._schema = self._read_schema()
+            return self._schema
+
+    def _read_schema(self) -> pa.Schema:
+        schemas = [file.schema_arrow for file in self._parts]
+        fields: dict[str, pa.DataType] = {}
+        for schema in schemas:
+            for field in schema:
+                fields[field.name] = _common_type(fields.get(field.name), field.type)
+        del fields[POSITION]
+        return pa.schema(list(fields.items()))
 
     def require(self, *columns: str) -> None:
         """Raise an `InputError`, which lists the existing columns, unless all of `columns` exist."""
@@ -118,19 +124,22 @@ class Corpus:
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each row's text: shape (rows,), read-only."""
-        if self._positions is None:
-            parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
-            self._positions = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-            self._positions.setflags(write=False)
-        return self._positions
+        with self._lock.held():
+            if self._positions is None:
+                parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
+                positions = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+                positions.setflags(write=False)
+                self._positions = positions
+            return self._positions
 
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its value in the id column, or its number from 0."""
         if not self.record.id_column:
             return pa.chunked_array([pa.array(np.arange(len(self)))])
-        if self._ids is None:
-            self._ids = self.column(self.record.id_column)
-        return self._ids
+        with self._lock.held():
+            if self._ids is None:
+                self._ids = self.column(self.record.id_column)
+            return self._ids
 
     def row_of(self, id_: object) -> int:
         """Return the number (from 0) of the row with the given id; ids are compared as text.
@@ -178,7 +187,8 @@ class Corpus:
         """Return the ids of a few rows, in the order of `rows`; only the row groups that hold them are read."""
         if not self.record.id_column:
             return list(rows.tolist())
-        self._asked += 1
+        with self._lock.held():
+            self._asked += 1
         if self._ids is not None or self._asked > _ASKED:
             return [self.ids()[row].as_py() for row in rows.tolist()]
         type_ = self.schema.field(self.record.id_column).type

@@ -34,7 +34,7 @@ class EncoderOptions:
     max_seq_length : int or None
         The maximum number of tokens; a longer text is cut off.
     truncate_dim : int or None
-        The number of leading dimensions to keep.
+        The number of leading dimensions to keep; None uses the number saved with a sentence-transformers model.
     normalize : bool or None
         Whether to scale vectors to unit length if the model does not. None does so for sentence-transformers
         models, and not for pooled features.
@@ -88,6 +88,8 @@ class Described:
         Whether the model's own modules make unit vectors.
     pooled_only : bool
         Whether a sentence-transformers model is only a transformer, a pooling and at most a normalisation.
+    full_dimension : int or None
+        The length of the model's vectors before they are truncated; None if its files do not tell.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Described:
     head: Head | None = None
     normalizes: bool = False
     pooled_only: bool = True
+    full_dimension: int | None = None
 
     @property
     def plain(self) -> bool:

@@ -1,12 +1,12 @@
 """Fit a logistic regression in the available memory."""
 
-import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.guards import unwarned
 from embedstore.core.memory import available_memory
 from embedstore.errors import UsageError
 
@@ -86,8 +86,7 @@ def fit(vectors: Any, y: npt.NDArray[np.int64], options: TrainOptions) -> Fitted
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # reported in a note instead
+    with unwarned(ConvergenceWarning):  # reported in a note instead
         model.fit(vectors, y)
     if max(model.n_iter_) < options.max_iter:
         return Fitted(model, ())

@@ -3,12 +3,13 @@
 import csv
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 
+from embedstore.core.guards import CountedGuard
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
 
@@ -44,6 +45,14 @@ MISSING = frozenset(
 _INTEGER = r"^(?:0|-?[1-9][0-9]{0,17})$"  # canonical only: 007 and +1 stay text and are written back unchanged
 _FLOAT = r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?inf$"
 _BOOLEAN = r"^(?:True|False)$"
+
+
+def _allow_long_fields() -> Callable[[], object]:
+    before = csv.field_size_limit(sys.maxsize)
+    return lambda: csv.field_size_limit(before)
+
+
+_LONG_FIELDS = CountedGuard(_allow_long_fields)
 
 
 class DelimitedSource(TextSource):
@@ -97,8 +106,7 @@ class DelimitedSource(TextSource):
 
     def _raw(self) -> Iterator[pa.Table]:
         # The csv module, not Arrow's reader: it gives the line of an error and reads a row of any size.
-        csv.field_size_limit(sys.maxsize)
-        with self._open() as stream:
+        with _LONG_FIELDS, self._open() as stream:
             lines = _Lines(stream)
             quoting = {} if self._options.quoting else {"quoting": csv.QUOTE_NONE}
             reader: Any = csv.reader(lines, delimiter=self._delimiter, **quoting)  # type: ignore[arg-type]
