@@ -11,6 +11,7 @@ from embedstore.core.guards import CountedGuard
 
 __all__ = ["map_in_threads", "one_thread"]
 
+_OPENMP_USERS = {"faiss", "sklearn", "torch"}
 _LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have started
 
 Piece = TypeVar("Piece")
@@ -51,6 +52,15 @@ def _limit_blas() -> Callable[[], object]:
 
 one_thread = CountedGuard(_limit_blas)
 """A context in which each matrix product of the process has one thread; this suits many small products."""
+
+
+def _forget_openmp_threads() -> None:
+    # In the child of a fork, OpenMP waits for ever for the threads that its parent had; with one thread it has none.
+    if _OPENMP_USERS.intersection(sys.modules):
+        _controller(len(sys.modules)).limit(limits=1, user_api="openmp")
+
+
+os.register_at_fork(after_in_child=_forget_openmp_threads)
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,8 @@ little padding, and the output of a layer stays in the cache for the next layer.
 """
 
 import inspect
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +41,15 @@ def load(
     from embedstore.encoders.sentence import SentenceEncoder
 
     return SentenceEncoder(described, device=device, batch_size=batch_size, precision=precision)
+
+
+def _forget_threads() -> None:
+    # In the child of a fork, the threads that torch had are gone; see `embedstore.core.parallel`.
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 class TorchEncoder(BatchEncoder):
