@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import with_annotations
+from embedstore.core.checks import at_least
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.labels.label_set import Labels, LabelSet
@@ -105,6 +106,8 @@ def map_corpus(
     no_encode : bool
         Raise an error instead of loading a model.
     """
+    at_least("sample", sample, 1)
+    at_least("seed", seed, 0)
     table = with_annotations(now, now.corpus(corpus), by)
     vectors = now.embeddings(space, [table])
     filled = np.flatnonzero(table.positions() != now.texts.empty)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import at_least, check_fields
 from embedstore.core.guards import unwarned
 from embedstore.core.memory import available_memory
 from embedstore.errors import UsageError
@@ -50,6 +51,12 @@ class TrainOptions:
     max_memory: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        at_least("max_iter", self.max_iter, 1)
+        if self.max_memory is not None:
+            at_least("max_memory", self.max_memory, 1)
+        if not 0 <= self.random_state < 2**32:
+            raise UsageError(f"expected a random_state from 0 to {2**32 - 1}, found {self.random_state}")
         if not self.C > 0:
             raise UsageError(f"expected a C above 0, found {self.C}")
         if self.cv is not None and self.cv < 2:

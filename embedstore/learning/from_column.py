@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import at_least
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import value_text
 from embedstore.labels.label_set import LabelSet
@@ -33,6 +34,7 @@ def label_set_from_column(
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
     """
+    at_least("count", count, 1)
     labelled = Target.of(now, target, corpus, drop_missing=True)
     table = labelled.table
     space_used = now.embeddings(space, [table])

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import at_least
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import BACKENDS, Described, Encoder, EncoderOptions, Precision
@@ -65,7 +67,7 @@ class EncodeReport:
 
 def encode(
     now: Snapshot,
-    model: str | None = None,
+    model: str | Path | None = None,
     *,
     corpus: str | None = None,
     options: EncoderOptions | None = None,
@@ -84,7 +86,7 @@ def encode(
     ----------
     now : Snapshot
         The state of the store.
-    model : str, optional
+    model : str or Path, optional
         Folder or Hugging Face name; by default the model of the store's first space, else the default model.
     corpus : str, optional
         Encode the texts of this corpus; by default of all corpora.
@@ -118,8 +120,8 @@ def encode(
         If the encoder on this machine does not reproduce stored vectors of the space.
     """
     start = time.monotonic()
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"expected a batch size of at least 1, found {batch_size}")
+    if batch_size is not None:
+        at_least("batch_size", batch_size, 1)
     if backend not in BACKENDS:
         raise UsageError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
     if precision not in get_args(Precision):
@@ -129,7 +131,7 @@ def encode(
         raise NotFoundError(
             f"{now.root} has no rows to encode yet: add some with `embedstore encode STORE FILE --text COLUMN`"
         )
-    described = now.models.describe(now.manifest, model, options, revision)
+    described = now.models.describe(now.manifest, None if model is None else str(model), options, revision)
     plan = _Plan.of(now.texts, now.manifest, corpora, described.spec.key)
     if no_encode and plan.left:
         raise ModelRequiredError(
