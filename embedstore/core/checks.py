@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import numbers
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import wraps
 from os import PathLike
 from pathlib import Path
@@ -62,13 +62,13 @@ def column_values(name: str, values: object) -> list[Any]:
     Raises
     ------
     UsageError
-        If `values` is a single text, bytes, a mapping, a table, or no collection at all.
+        If `values` is a single text, bytes, a mapping, a set, a table, or no collection at all.
     """
     if isinstance(values, str):
         raise UsageError(f"expected a list of texts for {name}, found one text {shown(values)}: put it in a list")
     dimensions = getattr(values, "ndim", 1)
     is_table = dimensions != 1 or hasattr(values, "columns") or hasattr(values, "column_names")
-    if isinstance(values, (bytes, bytearray, Mapping)) or not isinstance(values, Iterable) or is_table:
+    if isinstance(values, (bytes, bytearray, Mapping, Set)) or not isinstance(values, Iterable) or is_table:
         found = f"{dimensions} dimensions" if dimensions != 1 else shown(values)
         raise UsageError(
             f"expected a list of texts for {name}, found {found}: give a list, a series or an array of str"

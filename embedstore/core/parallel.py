@@ -16,6 +16,7 @@ _LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+Argument = TypeVar("Argument")
 
 
 def map_in_threads(
@@ -45,9 +46,22 @@ def map_in_threads(
 
 
 def _limit_blas() -> Callable[[], object]:
-    limiter = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
-    restore: Callable[[], object] = limiter.restore_original_limits
-    return restore
+    # Only what is changed is restored: a library that has one thread now may have been limited by somebody else.
+    found = [(library, library.num_threads) for library in _controller(len(sys.modules)).lib_controllers]
+    limited = [(library, before) for library, before in found if library.user_api == "blas" and before > 1]
+
+    def set_threads(threads: Sequence[int]) -> None:
+        for (library, _), count in zip(limited, threads, strict=True):
+            library.set_num_threads(count)
+
+    # threadpoolctl lets only the thread that set a limit change it again, until that thread has ended.
+    _in_its_own_thread(set_threads, [1] * len(limited))
+    return lambda: _in_its_own_thread(set_threads, [before for _, before in limited])
+
+
+def _in_its_own_thread(work: Callable[[Argument], None], argument: Argument) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work, argument).result()
 
 
 one_thread = CountedGuard(_limit_blas)
