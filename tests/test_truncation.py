@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import embedstore
 from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.encoders.light import LightEncoder
+from embedstore.encoders.sentence import SentenceEncoder
 from embedstore.errors import CheckpointError, UsageError
 
 TEXTS = ["good tea", "", "a lamp that is too bright"]
@@ -53,8 +55,6 @@ def test_a_store_gives_the_vectors_of_sentence_transformers(matryoshka, rows_in_
 
 
 def test_every_encoder_truncates(matryoshka):
-    from embedstore.encoders.sentence import SentenceEncoder
-
     expected = unit(as_sentence_transformers(matryoshka))
     described = describe(str(matryoshka), EncoderOptions())
     made = [load(described), LightEncoder(described), SentenceEncoder(described, device="cpu", batch_size=None)]
@@ -111,6 +111,9 @@ def test_a_space_with_all_dimensions_of_an_earlier_release_can_still_be_asked(ma
     with again.snapshot() as now:
         vectors = now.queries(now.space())([long, "good tea"])
     assert vectors.shape == (2, 32)
+    described = describe(str(folder), EncoderOptions(truncate_dim=32))
+    whole = replace(described, spec=replace(described.spec, truncate_dim=None))
+    assert SentenceEncoder(whole, device="cpu", batch_size=None).encode(TEXTS).shape == (3, 32)
     assert again.encode().encoded == 0
     assert again.encode(folder).encoded == 3
     assert sorted(space.dimension for space in again.manifest.spaces.values()) == [SAVED, 32]
