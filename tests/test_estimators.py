@@ -139,6 +139,7 @@ def test_a_missing_text_counts_as_an_empty_one(store, column):
         ({"a"}, "found a set"),
         (np.array("a"), "found 0 dimensions"),
         (None, "found None"),
+        (iter(["a"]), "found a list_iterator: put it in a list"),
     ],
     ids=str,
 )

@@ -180,23 +180,27 @@ def test_the_child_of_a_fork_restores_what_threads_of_its_parent_changed():
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_does_not_hold_the_locks_of_its_parents_threads(store):
     reading, writing = os.pipe()
+    runs, tells = os.pipe()
 
     def fork():
         child = os.fork()
         if child == 0:
             os.close(writing)
+            os.write(tells, b"x")
             os.read(reading, 1)  # until the parent closes its end
             os._exit(0)
         return child
 
     child = while_a_thread_holds(store.snapshot(), fork)
     try:
+        os.read(runs, 1)
         with files.lock(store.path / ".lock", exclusive=True, wait=False):
             pass
     finally:
         os.close(writing)
         os.waitpid(child, 0)
-        os.close(reading)
+        for descriptor in (reading, runs, tells):
+            os.close(descriptor)
 
 
 def together(count, work):

@@ -1,6 +1,7 @@
 """A column of texts, in any of the forms in which Python's libraries hold one."""
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from embedstore.core.checks import column_values, shown
@@ -53,6 +54,8 @@ def texts_of(column: Any) -> list[str]:
     >>> texts_of(["a", None])
     ['a', '']
     """
+    if isinstance(column, Iterator):  # `fit` would use it up, and `transform` find nothing
+        raise InputError(f"expected a list of texts for X, found {shown(column)}: put it in a list")
     try:
         values = column_values("X", _only_column(column))
     except UsageError as error:

@@ -89,9 +89,14 @@ class CountedGuard:
 
     def __enter__(self) -> Self:
         with self._lock:
-            if not self._inside:
-                self._restore = self._change()
+            # Counted first: a generator that is collected meanwhile may leave the same guard.
             self._inside.append(threading.get_ident())
+            if self._restore is None:
+                try:
+                    self._restore = self._change()
+                except BaseException:
+                    self._inside.pop()
+                    raise
         return self
 
     def __exit__(self, *_error: object) -> None:

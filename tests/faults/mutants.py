@@ -65,7 +65,7 @@ MUTANTS = [
     ("canaries", "vectors/canaries.py", "    if not lowest >= _LOWEST_COSINE:", "    if False:", "tests/test_encode.py"),
     ("apostrophes before formulas", "tables/write.py", 'pc.replace_substring_regex(column, _FORMULA, r"\'\\1")', "column", "tests/test_strange.py"),
     ('the count of a guard (edges)', 'core/guards.py',
-     '            if not self._inside:\n                self._restore', '            if True:\n                self._restore', 'tests/test_guards.py'),
+     '            if self._restore is None:\n                try', '            if True:\n                try', 'tests/test_guards.py'),
     ('the last thread of a guard (edges)', 'core/guards.py',
      '        if not self._inside and self._restore', '        if self._restore', 'tests/test_guards.py'),
     ('the own thread of a warning filter (edges)', 'core/guards.py',
