@@ -1,6 +1,5 @@
-"""Options shared by several commands, and the only place where STORE becomes a folder."""
+"""Options shared by several commands."""
 
-import os
 import sys
 from collections.abc import Callable
 from functools import reduce
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from embedstore.core import names
 from embedstore.core.blank import Blank
-from embedstore.core.names import check_name
-from embedstore.errors import NotFoundError, UsageError
+from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -231,20 +230,16 @@ def optional_label_set(labels: tuple[str, ...], label_file: str | None) -> "Labe
 
 
 def store_path(store: str) -> Path:
-    """Return the folder of a store: a name under $EMBEDSTORE_HOME, or a path with a slash.
+    """Return the folder of the store that the user named; see `embedstore.core.names.store_path`.
 
     Raises
     ------
     UsageError
         If `store` is not a valid name or path, or contains '..'.
     """
-    path = Path(store).expanduser() if store.startswith("~") else Path(store)
-    if ".." in path.parts or "\x00" in store:
+    if ".." in Path(store).parts:
         raise UsageError(f"expected a store name or a path without '..', found {store!r}: give its full path")
-    if "/" in store:
-        return path
-    check_name("store", store, longest=100, advice=f"; a path needs a slash (./{store})")
-    return Path(os.environ.get("EMBEDSTORE_HOME") or "indexes") / store
+    return names.store_path(store)
 
 
 def hide_pandas() -> None:
@@ -283,11 +278,6 @@ def open_named(store: str) -> "EmbeddingStore":
     """
     from embedstore.store import open_store
 
-    path = store_path(store)
+    store_path(store)
     hide_pandas()
-    try:
-        return open_store(path)
-    except NotFoundError as error:
-        others = sorted(p.parent.name for p in path.parent.glob("*/manifest-*.json"))
-        there = f"; there are {', '.join(dict.fromkeys(others))}" if others else ""
-        raise NotFoundError(f"{error}{there}") from error
+    return open_store(store)

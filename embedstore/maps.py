@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from embedstore.annotations.column import with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
+from embedstore.core.checks import at_least
 from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
@@ -109,6 +110,8 @@ def map_corpus(
     no_encode : bool
         Raise an error instead of loading a model.
     """
+    at_least("sample", sample, 1)
+    at_least("seed", seed, 0)
     table = with_annotations(now, now.corpus(corpus), by)
     vectors = now.embeddings(space, [table])
     filled = np.flatnonzero(now.texts.answerable(table.positions(), blank))

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from embedstore import corpora, learning, maintenance, maps, tagging, vectors
+from embedstore.core.checks import check_arguments, shown
+from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
-from embedstore.errors import UsageError
+from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import manifest as manifests
 from embedstore.vectors.snapshot import Cache, Snapshot, open_snapshot
 
@@ -22,17 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingStore", "create", "open_store"]
 
+_OF_AN_ENCODER = ("spec", "dimension", "provenance", "encode")
+
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
 
-def create(path: str | Path, *, encoder: "Encoder | None" = None, settings: Settings | None = None) -> "EmbeddingStore":
+def create(
+    store: str | Path, *, encoder: "Encoder | None" = None, settings: Settings | None = None
+) -> "EmbeddingStore":
     """Make an empty store.
 
     Parameters
     ----------
-    path : str or Path
-        A folder that does not exist yet or is empty.
+    store : str or Path
+        A name, or the path of a folder that does not exist yet or is empty; see `open_store`.
     encoder, settings
         As in `EmbeddingStore`.
 
@@ -41,7 +47,7 @@ def create(path: str | Path, *, encoder: "Encoder | None" = None, settings: Sett
     UsageError
         If the path is a file, or the folder holds a store or other files.
     """
-    root = Path(path)
+    root = store_path(store)
     if root.exists() and (not root.is_dir() or manifests.exists(root) or manifests.unknown_names(root)):
         raise UsageError(f"expected a new or empty folder for a store, found something at {root}")
     root.mkdir(parents=True, exist_ok=True)
@@ -50,26 +56,41 @@ def create(path: str | Path, *, encoder: "Encoder | None" = None, settings: Sett
 
 
 def open_store(
-    path: str | Path, *, encoder: "Encoder | None" = None, settings: Settings | None = None
+    store: str | Path, *, encoder: "Encoder | None" = None, settings: Settings | None = None
 ) -> "EmbeddingStore":
     """Open an existing store.
 
     Parameters
     ----------
-    path : str or Path
-        The folder of the store.
+    store : str or Path
+        A name, as in the shell: a folder under ``$EMBEDSTORE_HOME``, or under ``./indexes`` if that is not set. A
+        `Path`, or a text with a slash such as ``"./reviews"``, is the folder itself.
     encoder, settings
         As in `EmbeddingStore`.
 
     Raises
     ------
+    UsageError
+        If `store` is neither a name nor a path.
     NotFoundError
-        If the folder has no store.
+        If the folder has no store; the message lists the stores beside it.
     DamagedStoreError
         If the newest manifest was altered.
     """
-    manifests.load(Path(path))
-    return EmbeddingStore(Path(path), encoder=encoder, settings=settings)
+    root = store_path(store)
+    try:
+        manifests.load(root)
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}{_stores_elsewhere(store, root)}") from error
+    return EmbeddingStore(root, encoder=encoder, settings=settings)
+
+
+def _stores_elsewhere(store: str | Path, root: Path) -> str:
+    """Return the end of an error message: the stores beside `root`, and the folder of this name if it has one."""
+    others = sorted({path.parent.name for path in root.parent.glob("*/manifest-*.json")})
+    there = f"; there are {', '.join(others)}" if others else ""
+    here = isinstance(store, str) and "/" not in store and manifests.exists(Path(store))
+    return there + (f"; there is one at ./{store}: give './{store}'" if here else "")
 
 
 def _question(
@@ -78,44 +99,56 @@ def _question(
     """Return a method that calls a function with a snapshot of the store's newest state.
 
     `of` returns the function. It is called at the first use of the method, so that nothing is imported before. The
-    method has the function's signature and documentation.
+    method has the function's signature and documentation, and checks its arguments against the annotations.
     """
-    method: Any = _Method(of, lambda store: store.snapshot())
+    method: Any = _Method(of, lambda store: store.snapshot(), check=True)
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
 def _action(
-    of: Callable[[], Callable[Concatenate[Home, Parameters], Answer]],
+    of: Callable[[], Callable[Concatenate[Home, Parameters], Answer]], *, check: bool = True
 ) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
-    """Return a method that calls a function with the store's home, for changes; see `_question`."""
-    method: Any = _Method(of, lambda store: nullcontext(store.home))
+    """Return a method that calls a function with the store's home, for changes; see `_question`.
+
+    Without `check`, the function checks its arguments itself.
+    """
+    method: Any = _Method(of, lambda store: nullcontext(store.home), check=check)
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
 class _Method:
     """A descriptor that replaces itself with the method at its first use; see `_question`."""
 
-    def __init__(self, of: Callable[[], Callable[..., Any]], first: Callable[["EmbeddingStore"], Any]) -> None:
+    def __init__(
+        self, of: Callable[[], Callable[..., Any]], first: Callable[["EmbeddingStore"], Any], *, check: bool
+    ) -> None:
         self._of = of
         self._first = first
+        self._check = check
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, store: "EmbeddingStore | None", owner: type) -> Any:
-        method = _method_of(self._of(), self._first, self._name)
+        method = _method_of(self._of(), self._first, self._name, check=self._check)
         setattr(owner, self._name, method)
         return method.__get__(store, owner)
 
 
-def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str) -> Callable[..., Any]:
+def _method_of(
+    function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str, *, check: bool
+) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+    _, *others = signature.parameters.values()
+    own_arguments = signature.replace(parameters=others)
+
     @wraps(function)
     def method(self: "EmbeddingStore", *arguments: Any, **options: Any) -> Any:
+        if check:
+            arguments, options = check_arguments(own_arguments, arguments, options)
         with first(self) as given:
             return function(given, *arguments, **options)
 
-    signature = inspect.signature(function)
-    _, *others = signature.parameters.values()
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     method.__signature__ = signature.replace(parameters=[own, *others])  # type: ignore[attr-defined]
     method.__name__, method.__qualname__ = name, f"EmbeddingStore.{name}"
@@ -148,8 +181,12 @@ class EmbeddingStore:
     """
 
     def __init__(self, path: Path, *, encoder: "Encoder | None" = None, settings: Settings | None = None) -> None:
-        self.path = path
-        self.home = Home(path, settings or Settings())
+        if encoder is not None and not all(hasattr(encoder, name) for name in _OF_AN_ENCODER):
+            raise UsageError(f"expected an encoder with {', '.join(_OF_AN_ENCODER)}, found {shown(encoder)}")
+        if not isinstance(settings, Settings | None):
+            raise UsageError(f"expected an object of Settings for settings, found {shown(settings)}")
+        self.path = Path(path)
+        self.home = Home(self.path, settings or Settings())
         self._cache = Cache(encoder, self.home.settings)
 
     def __repr__(self) -> str:
@@ -181,7 +218,7 @@ class EmbeddingStore:
 
     # Add rows, encode texts, build an index
 
-    add = _action(lambda: corpora.add)
+    add = _action(lambda: corpora.add, check=False)
     encode = _question(lambda: vectors.encode)
     index = _question(lambda: vectors.build_index)
 

@@ -18,6 +18,7 @@ from embedstore.annotations.log import answers_to, current_answers, keep, majori
 from embedstore.annotations.order import Order, Questions
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.blank import Blank, blank_notes, no_text
+from embedstore.core.checks import at_least, checked
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import Labels, LabelSet
@@ -38,6 +39,7 @@ class AnnotationBook:
     def __init__(self, snapshot: Callable[[], AbstractContextManager[Snapshot]]) -> None:
         self._snapshot = snapshot
 
+    @checked
     def add(self, position: int, label: str, labels: Labels, *, who: str = "", corpus: str | None = None) -> None:
         """Store an answer to the text at a position; it is on disk when this returns.
 
@@ -62,11 +64,13 @@ class AnnotationBook:
         with self._snapshot() as now:
             keep(now.root, [answer_at(now, position, label, Choice.of(LabelSet.of(labels)), who, corpus)])
 
+    @checked
     def undo(self, position: int, labels: Labels, *, who: str = "") -> None:
         """Take back a person's last answer or skip on the text at a position; see `add`."""
         with self._snapshot() as now:
             keep(now.root, [undo_at(now, position, Choice.of(LabelSet.of(labels)), who)])
 
+    @checked
     def export_table(
         self, *, corpus: str | None = None, who: str | None = None, disagreements: bool = False
     ) -> AnswerTable:
@@ -82,6 +86,7 @@ class AnnotationBook:
         with self._snapshot() as now:
             return answer_table(now, corpus=corpus, who=who, disagreements=disagreements)
 
+    @checked
     def import_table(
         self, table: Any, labels: Labels | None = None, *, corpus: str | None = None, who: str = ""
     ) -> int:
@@ -121,6 +126,7 @@ class AnnotationBook:
             keep(now.root, answers)
         return len(answers)
 
+    @checked
     def session(
         self,
         labels: Labels,
@@ -152,6 +158,7 @@ class AnnotationBook:
         no_encode : bool
             Raise an error instead of loading a model.
         """
+        at_least("seed", seed, 0)
         asked = LabelSet.of(labels)
         described = asked.described()
         with self._snapshot() as now:

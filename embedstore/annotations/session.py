@@ -9,6 +9,7 @@ import numpy as np
 from embedstore.annotations.answers import answer_at, undo_at
 from embedstore.annotations.log import keep
 from embedstore.annotations.order import Questions
+from embedstore.core.checks import checked
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
@@ -109,6 +110,7 @@ class AnnotationSession:
         """Return the out-of-fold accuracy of the answers, and their number; None below ten answers."""
         return self._questions.accuracy()
 
+    @checked
     def answer(self, label: str) -> None:
         """Store an answer to the question, and go to the next question.
 

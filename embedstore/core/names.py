@@ -1,12 +1,14 @@
-"""Checks and hints for names that users type."""
+"""Names that users type: checks, hints, and the folder that a store's name means."""
 
+import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from embedstore.errors import UsageError
 
-__all__ = ["check_name", "nearest_hint"]
+__all__ = ["check_name", "nearest_hint", "store_path"]
 
 _SHOWN = 20
 
@@ -39,6 +41,34 @@ def check_name(what: str, name: str, *, longest: int = 64, advice: str = "") -> 
     if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{longest - 1}}}", name):
         raise UsageError(f"expected a {what} name of letters, digits, '.', '_' and '-', found {name!r}{advice}")
     return name
+
+
+def store_path(store: str | os.PathLike[str]) -> Path:
+    """Return the folder of a store: a name means a folder under ``$EMBEDSTORE_HOME``, or else under ``./indexes``.
+
+    Parameters
+    ----------
+    store : str or Path
+        A name; or a path, which is a `Path` or a text with a slash. A leading ``~`` of a text is the home directory.
+
+    Raises
+    ------
+    UsageError
+        If `store` is neither.
+
+    Examples
+    --------
+    >>> store_path("./reviews").as_posix(), store_path(Path("reviews")).as_posix()
+    ('reviews', 'reviews')
+    """
+    if isinstance(store, os.PathLike):
+        return Path(store)
+    if not isinstance(store, str) or "\x00" in store:
+        raise UsageError(f"expected the name of a store or a path, found {store!r}")
+    if "/" in store:
+        return Path(store).expanduser()
+    check_name("store", store, longest=100, advice=f"; a path needs a slash (./{store})")
+    return Path(os.environ.get("EMBEDSTORE_HOME") or "indexes") / store
 
 
 def nearest_hint(name: str, known: Sequence[str]) -> str:

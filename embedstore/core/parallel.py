@@ -4,16 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from embedstore.core.guards import CountedGuard
+
 __all__ = ["map_in_threads", "one_thread"]
 
+_OPENMP_USERS = {"faiss", "sklearn", "torch"}
 _LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have started
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+Argument = TypeVar("Argument")
 
 
 def map_in_threads(
@@ -38,14 +41,40 @@ def map_in_threads(
     if threads < 2 or size < least:
         return [work(iter(pieces))]
     shared = iter(pieces)
-    with one_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_thread, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [shared] * threads))
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Limit each matrix product to one thread while the context is open; this suits many small products."""
-    found: AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=1, user_api="blas")
-    return found
+def _limit_blas() -> Callable[[], object]:
+    # Only what is changed is restored: a library that has one thread now may have been limited by somebody else.
+    found = [(library, library.num_threads) for library in _controller(len(sys.modules)).lib_controllers]
+    limited = [(library, before) for library, before in found if library.user_api == "blas" and before > 1]
+
+    def set_threads(threads: Sequence[int]) -> None:
+        for (library, _), count in zip(limited, threads, strict=True):
+            library.set_num_threads(count)
+
+    # threadpoolctl lets only the thread that set a limit change it again, until that thread has ended.
+    _in_its_own_thread(set_threads, [1] * len(limited))
+    return lambda: _in_its_own_thread(set_threads, [before for _, before in limited])
+
+
+def _in_its_own_thread(work: Callable[[Argument], None], argument: Argument) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work, argument).result()
+
+
+one_thread = CountedGuard(_limit_blas)
+"""A context in which each matrix product of the process has one thread; this suits many small products."""
+
+
+def _forget_openmp_threads() -> None:
+    # In the child of a fork, OpenMP waits for ever for the threads that its parent had; with one thread it has none.
+    if _OPENMP_USERS.intersection(sys.modules):
+        _controller(len(sys.modules)).limit(limits=1, user_api="openmp")
+
+
+os.register_at_fork(after_in_child=_forget_openmp_threads)
 
 
 @lru_cache(maxsize=1)

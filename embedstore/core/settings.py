@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedstore.core.checks import at_least, check_fields
+
 __all__ = ["Home", "Settings"]
 
 
@@ -24,6 +26,12 @@ class Settings:
     smallest_segment: int = 1024
     largest_segment: int = 16_384
     index_after: int = 32
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        at_least("smallest_segment", self.smallest_segment, 1)
+        at_least("largest_segment", self.largest_segment, 1)
+        at_least("index_after", self.index_after, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from embedstore.errors import DamagedStoreError, UsageError
 
-__all__ = ["EncoderSpec", "Output", "Provenance", "canonical_json"]
+__all__ = ["EncoderSpec", "Output", "Provenance", "StoredDtype", "canonical_json"]
 
 Output = Literal["embedding", "logits"]
 StoredDtype = Literal["float32", "float16"]

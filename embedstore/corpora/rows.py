@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 from embedstore.core.cells import plain_values, spelled
 from embedstore.core.counts import counted
+from embedstore.core.guards import Lock
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import same_value, value_text
@@ -59,6 +60,7 @@ class Corpus:
         self._positions: npt.NDArray[np.int64] | None = None
         self._ids: pa.ChunkedArray | None = None
         self._asked = 0
+        self._lock = Lock()  # one thread reads a column; the others wait for it
         self._added: dict[str, pa.ChunkedArray] = {}
 
     def with_column(self, name: str, values: pa.ChunkedArray) -> "Corpus":
@@ -76,16 +78,20 @@ class Corpus:
     @property
     def schema(self) -> pa.Schema:
         """The user's columns and their types, in order."""
-        if self._schema is None:
-            found: dict[str, pa.Field] = {}
-            for file in self._parts:
-                large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
-                for field in file.schema_arrow:
-                    own = with_large(field) if field.name in large else field
-                    found[field.name] = common_field(found.get(field.name), own)
-            del found[POSITION]
-            self._schema = pa.schema(list(found.values()))
-        return self._schema
+        with self._lock.held():
+            if self._schema is None:
+                self._schema = self._read_schema()
+            return self._schema
+
+    def _read_schema(self) -> pa.Schema:
+        found: dict[str, pa.Field] = {}
+        for file in self._parts:
+            large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
+            for field in file.schema_arrow:
+                own = with_large(field) if field.name in large else field
+                found[field.name] = common_field(found.get(field.name), own)
+        del found[POSITION]
+        return pa.schema(list(found.values()))
 
     def require(self, *columns: str) -> None:
         """Raise an `InputError`, which lists the existing columns, unless all of `columns` exist."""
@@ -141,20 +147,23 @@ class Corpus:
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each row's text: shape (rows,), read-only."""
-        if self._positions is None:
-            parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
-            self._positions = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-            self._positions.setflags(write=False)
-        return self._positions
+        with self._lock.held():
+            if self._positions is None:
+                parts = [batch.column(POSITION).to_numpy() for batch in self.batches([])]
+                positions = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+                positions.setflags(write=False)
+                self._positions = positions
+            return self._positions
 
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its value in the id column, or its number from 0."""
         if not self.record.id_column:
             return pa.chunked_array([pa.array(np.arange(len(self)))])
-        if self._ids is None:
-            ids = self.column(self.record.id_column)
-            self._ids = ids if _is_plain(ids.type) else pa.chunked_array([spelled(ids)])
-        return self._ids
+        with self._lock.held():
+            if self._ids is None:
+                ids = self.column(self.record.id_column)
+                self._ids = ids if _is_plain(ids.type) else pa.chunked_array([spelled(ids)])
+            return self._ids
 
     def row_of(self, id_: object) -> int:
         """Return the number (from 0) of the row with the given id; see `same_value` for when ids are the same.
@@ -200,7 +209,8 @@ class Corpus:
         """Return the ids of a few rows, in the order of `rows`; only the row groups that hold them are read."""
         if not self.record.id_column:
             return list(rows.tolist())
-        self._asked += 1
+        with self._lock.held():
+            self._asked += 1
         if self._ids is not None or self._asked > _ASKED:
             return [self.ids()[row].as_py() for row in rows.tolist()]
         field = self.schema.field(self.record.id_column)

@@ -6,6 +6,7 @@ To add one: a module with a function like `load`, and a line in `BACKENDS`.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from embedstore.core.guards import Lock
 from embedstore.core.registry import look_up
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ __all__ = ["BACKENDS", "load"]
 
 BACKENDS = {"torch": "embedstore.encoders.pytorch:load", "tensorflow": "embedstore.encoders.keras:load"}
 """Maps the name of each backend to the function that loads a model with it."""
+
+
+_LOADING = Lock()  # transformers changes settings of the process while it loads a model
 
 
 def load(
@@ -51,6 +55,8 @@ def load(
     MissingExtraError
         If the backend is not installed.
     """
-    load_with = look_up(BACKENDS, backend, "a backend")
-    encoder: Encoder = load_with(described, device=device, batch_size=batch_size, precision=precision, sample=sample)
+    with _LOADING.held():
+        load_with = look_up(BACKENDS, backend, "a backend")
+        options = {"device": device, "batch_size": batch_size, "precision": precision, "sample": sample}
+        encoder: Encoder = load_with(described, **options)
     return encoder

@@ -9,8 +9,9 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import at_least, check_fields
 from embedstore.core.heads import Head
-from embedstore.core.spec import EncoderSpec, Output, Provenance
+from embedstore.core.spec import EncoderSpec, Output, Provenance, StoredDtype
 from embedstore.core.unit import unit_rows
 from embedstore.errors import UsageError
 
@@ -34,7 +35,7 @@ class EncoderOptions:
     max_seq_length : int or None
         The maximum number of tokens; a longer text is cut off.
     truncate_dim : int or None
-        The number of leading dimensions to keep.
+        The number of leading dimensions to keep; None uses the number saved with a sentence-transformers model.
     normalize : bool or None
         Whether to scale vectors to unit length if the model does not. None does so for sentence-transformers
         models, and not for pooled features.
@@ -49,7 +50,7 @@ class EncoderOptions:
     Raises
     ------
     UsageError
-        If the pooling is unknown.
+        If a value is unknown or out of range.
     """
 
     prompt: str | None = None
@@ -57,13 +58,22 @@ class EncoderOptions:
     max_seq_length: int | None = None
     truncate_dim: int | None = None
     normalize: bool | None = None
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: StoredDtype = "float32"
     pooling: Pooling | None = None
     output: Output = "embedding"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.pooling not in (None, *get_args(Pooling)):
             raise UsageError(f"expected a pooling of {', '.join(get_args(Pooling))}, found {self.pooling!r}")
+        if self.output not in get_args(Output):
+            raise UsageError(f"expected an output of {', '.join(get_args(Output))}, found {self.output!r}")
+        if self.dtype not in get_args(StoredDtype):
+            raise UsageError(f"expected a dtype of {', '.join(get_args(StoredDtype))}, found {self.dtype!r}")
+        if self.truncate_dim is not None:
+            at_least("truncate_dim", self.truncate_dim, 1)
+        if self.max_seq_length is not None:
+            at_least("max_seq_length", self.max_seq_length, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +98,8 @@ class Described:
         Whether the model's own modules make unit vectors.
     pooled_only : bool
         Whether a sentence-transformers model is only a transformer, a pooling and at most a normalisation.
+    full_dimension : int or None
+        The length of the model's vectors before they are truncated; None if its files do not tell.
     """
 
     model: str
@@ -100,6 +112,7 @@ class Described:
     head: Head | None = None
     normalizes: bool = False
     pooled_only: bool = True
+    full_dimension: int | None = None
 
     @property
     def plain(self) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _TOKENIZER_FILES = re.compile(
     r"(.*/)?(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)"
     r"|merges\.txt|.*\.model|.*\.bpe\.codes)"
 )
+_HIDDEN_SIZES = ("hidden_size", "dim", "d_model", "n_embd")  # the names that families give it in config.json
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.codes")
 # These fields (where and by which library the model was saved, names of labels) change no vector.
 _IGNORED_CONFIG = {
@@ -94,18 +96,22 @@ def _describe(name: str, folder: Path, revision: str, options: EncoderOptions) -
         return _sentence(folder, modules, options, found)
     spec = _spec(folder, modules[:1], options, pooling=options.pooling or "mean", normalized=bool(options.normalize))
     query = spec.prompt if options.query_prompt is None else options.query_prompt
-    return Described(**found, kind="features", spec=spec, query_prompt=query)
+    full = _full_dimension(folder, modules[:1])
+    return Described(**found, kind="features", spec=spec, query_prompt=query, full_dimension=full)
 
 
 def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: dict[str, Any]) -> Described:
-    prompts = _read_json(folder / "config_sentence_transformers.json", {})
-    named = prompts.get("prompts") or {}
-    default = named.get(prompts.get("default_prompt_name") or "", "")
+    saved = _read_json(folder / "config_sentence_transformers.json", {})
+    named = saved.get("prompts") or {}
+    default = named.get(saved.get("default_prompt_name") or "", "")
     document = next((named[key] for key in ("document", "passage", "corpus") if named.get(key)), default)
     query = options.query_prompt
     if query is None:
         query = (named.get("query") or default) if options.prompt is None else options.prompt
     normalizes = any(_class_name(module) == "Normalize" for module in modules)
+    full = _full_dimension(folder, modules)
+    if options.truncate_dim is None:
+        options = replace(options, truncate_dim=_saved_truncate_dim(saved.get("truncate_dim"), full))
     spec = _spec(
         folder,
         modules,
@@ -122,6 +128,7 @@ def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: di
         query_prompt=query,
         normalizes=normalizes,
         pooled_only=_pooled_only(folder, modules) and not lowers,
+        full_dimension=full,
     )
 
 
@@ -219,6 +226,30 @@ def _pooling(folder: Path, modules: Modules) -> str:
             ]
             return "+".join(sorted(short)) or "mean"
     return "none"
+
+
+def _full_dimension(folder: Path, modules: Modules) -> int | None:
+    """Return the length of the model's vectors before they are truncated, or None if its files do not tell."""
+    config = _read_json(folder / modules[0]["path"] / "config.json", {})
+    length = next((int(config[name]) for name in _HIDDEN_SIZES if config.get(name)), None)
+    for module in modules[1:]:
+        if _class_name(module) == "Pooling" and length is not None:
+            length *= 1 + _pooling(folder, modules).count("+")
+        elif _class_name(module) == "Dense":
+            length = _read_json(folder / module["path"] / "config.json", {}).get("out_features")
+    return length
+
+
+def _saved_truncate_dim(saved: Any, full: int | None) -> int | None:
+    """Return the number of dimensions that a model was saved to be cut to, or None if that cuts nothing."""
+    if saved is None or (isinstance(saved, int) and full is not None and saved >= full):
+        return None
+    if not isinstance(saved, int) or isinstance(saved, bool) or saved < 1:
+        raise CheckpointError(
+            f"expected a truncate_dim of at least 1 in config_sentence_transformers.json, found {saved!r}: mend that "
+            "file, or give --truncate-dim"
+        )
+    return saved
 
 
 def _max_seq_length(folder: Path, modules: Modules, asked: int | None) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted
+from embedstore.core.guards import Lock
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Pooling, Precision, finish
 from embedstore.encoders.loading import reason
 from embedstore.encoders.quiet import quiet_stderr
@@ -74,7 +75,7 @@ class TensorFlowEncoder(BatchEncoder):
 
     def __init__(self, described: Described, *, device: str | None, batch_size: int | None) -> None:
         config = _checked_config(described)
-        with quiet_stderr():
+        with quiet_stderr:
             tensorflow, keras_hub = _import()
             self._tf = tensorflow
             self._device = _device(tensorflow, device)
@@ -82,6 +83,7 @@ class TensorFlowEncoder(BatchEncoder):
 
         self.spec = described.spec
         self._described = described
+        self._lock = Lock()  # TensorFlow uses all cores for one batch, and traces a shape in one thread
         self._batch_size = batch_size or _BATCH_SIZE
         self._tokenizer = Tokenizer(described.transformer, self.spec.max_seq_length)
         weights = _load_weights(described, config)
@@ -118,7 +120,7 @@ class TensorFlowEncoder(BatchEncoder):
             length_of=self._length,
             batch_size=self._batch_size,
         ):
-            with self._tf.device(self._device):
+            with self._lock.held(), self._tf.device(self._device):
                 pooled = self._run(*self._inputs(batch)).numpy()[: len(batch.rows)]
             yield batch.rows, finish(pooled, self._described), batch.truncated
 

@@ -6,6 +6,9 @@ little padding, and the output of a layer stays in the cache for the next layer.
 """
 
 import inspect
+import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted
+from embedstore.core.guards import Lock
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Precision, finish
 from embedstore.encoders.loading import load_checked, reason
@@ -25,6 +29,7 @@ from embedstore.errors import CheckpointError
 __all__ = ["TorchEncoder", "computes_bfloat16", "load"]
 
 _TOKENS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}  # per batch, by device type
+_STARTING = Lock()
 _LOWEST_COSINE = 0.9995  # of bfloat16 to float32 vectors, for "auto" to use bfloat16
 
 
@@ -37,6 +42,15 @@ def load(
     from embedstore.encoders.sentence import SentenceEncoder
 
     return SentenceEncoder(described, device=device, batch_size=batch_size, precision=precision)
+
+
+def _forget_threads() -> None:
+    # In the child of a fork, the threads that torch had are gone; see `embedstore.core.parallel`.
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 class TorchEncoder(BatchEncoder):
@@ -132,15 +146,13 @@ class TorchEncoder(BatchEncoder):
 
     def _computed(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, npt.NDArray[np.float32]]]:
         """Yield each batch with its pooled vectors; this thread tokenises while the workers compute."""
-        import torch
-
         before = list(islice(batches := iter(batches), 2))
         if self._workers == 1 or len(before) < 2:
             yield from ((batch, self._forward(batch)) for batch in chain(before, batches))
             return
-        threads = torch.get_num_threads()
-        pool = ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(1,))
+        pool = ThreadPoolExecutor(self._workers)
         try:
+            _limit_to_one_thread(pool, self._workers)
             waiting: deque[Any] = deque()
             for batch in chain(before, batches):
                 waiting.append((batch, pool.submit(self._forward, batch)))
@@ -151,7 +163,6 @@ class TorchEncoder(BatchEncoder):
                 yield done, pooled.result()
         finally:
             pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)  # some libraries keep one setting for all threads
 
     def _loaded(self) -> Any:
         import transformers
@@ -203,6 +214,33 @@ class TorchEncoder(BatchEncoder):
             states = output.last_hidden_state.float()
             mask = tensors["attention_mask"].unsqueeze(-1)
             return np.asarray(_pool(states, mask, self.spec.pooling).cpu().numpy())
+
+
+def _limit_to_one_thread(pool: ThreadPoolExecutor, workers: int) -> None:
+    """Start all threads of a pool, each with one thread of torch, and leave torch's other threads as they are.
+
+    `torch.set_num_threads` sets the number of the calling thread, and that of all threads that use torch later. So
+    the second one is set back when all workers have started, and other encoders wait until then.
+    """
+    import torch
+
+    all_here = threading.Barrier(workers + 1)
+
+    def limit() -> None:
+        torch.set_num_threads(1)
+        all_here.wait()
+
+    with _STARTING.held():
+        threads = torch.get_num_threads()
+        try:
+            for _ in range(workers):
+                pool.submit(limit)
+            all_here.wait()
+        except BaseException:
+            all_here.abort()  # not all could start: those that did stop waiting
+            raise
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _pool(states: Any, mask: Any, pooling: str) -> Any:

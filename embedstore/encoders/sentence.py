@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.guards import Lock
 from embedstore.encoders.base import BatchEncoder, Described, Precision
 from embedstore.encoders.loading import load_checked, reason
 from embedstore.encoders.quiet import quiet_logs
@@ -43,6 +44,7 @@ class SentenceEncoder(BatchEncoder):
 
         self.spec = described.spec
         self._batch_size = batch_size or _BATCH_SIZE
+        self._lock = Lock()  # its tokenizer fails if another thread uses it
         try:
             with quiet_logs():
                 self._model = sentence_transformers.SentenceTransformer(
@@ -60,6 +62,7 @@ class SentenceEncoder(BatchEncoder):
             self._model.to(torch.bfloat16)
         self._model.eval()
         self._model.max_seq_length = self.spec.max_seq_length
+        self._model.truncate_dim = self.spec.truncate_dim  # None would leave the one that was saved with the model
         # Dimensions are cut after the model's own normalisation, so the shorter vectors are normalised again.
         cut = self.spec.truncate_dim is not None
         self._normalize = self.spec.normalized and (cut or not _normalizes(self._model))
@@ -86,15 +89,17 @@ class SentenceEncoder(BatchEncoder):
         for start in starts:
             rows = by_length[start : start + _RUN]
             run = [texts[row] for row in rows]
-            vectors = self._model.encode(
-                run,
-                prompt=prompt,
-                batch_size=self._batch_size,
-                normalize_embeddings=self._normalize,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
-            yield rows, vectors, self._truncated(run)
+            with self._lock.held():
+                vectors = self._model.encode(
+                    run,
+                    prompt=prompt,
+                    batch_size=self._batch_size,
+                    normalize_embeddings=self._normalize,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                )
+                truncated = self._truncated(run)
+            yield rows, vectors, truncated
 
     def _truncated(self, texts: Sequence[str]) -> int:
         counted = self._model.tokenizer(

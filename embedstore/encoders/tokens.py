@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.guards import Lock
 from embedstore.encoders.loading import load_tokenizer
 from embedstore.errors import CheckpointError
 
@@ -58,6 +59,7 @@ class Tokenizer:
     def __init__(self, folder: Path, max_seq_length: int) -> None:
         self._longest = max_seq_length
         self._tokenizer = load_tokenizer(folder)
+        self._lock = Lock()  # a call changes the tokenizer's own settings, and fails if another thread uses it
         if self._tokenizer.pad_token_id is None:
             # Padding is masked out, so any token will do.
             self._pad = self._tokenizer.eos_token_id or 0
@@ -147,7 +149,8 @@ class Tokenizer:
     def _tokenize(self, texts: list[str], **options: Any) -> Any:
         if not texts:
             return {"input_ids": []}
-        return self._tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)
+        with self._lock.held():
+            return self._tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)
 
 
 def _pieces(lengths: list[int], batch_size: int | None, tokens: int) -> Iterator[tuple[int, int]]:

@@ -117,7 +117,7 @@ def fit_blend(
     count = scores.shape[1]
     given = np.eye(count)[labels]
     # The weights lie in the span of the labelled vectors: at most one unknown per labelled text and label.
-    with one_thread():
+    with one_thread:
         left, spread, axes = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
     features = left * spread
 
@@ -135,6 +135,6 @@ def fit_blend(
 
     start = np.zeros(1 + count + features.shape[1] * count)
     start[0] = _SLOPE
-    with one_thread():
+    with one_thread:
         at = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
     return BlendModel(float(at[0]), axes.T @ at[1 + count :].reshape(-1, count), at[1 : 1 + count])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import column_values
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank
 from embedstore.errors import InputError, UsageError
@@ -98,7 +99,7 @@ class LabelSet:
             raise UsageError(f"expected a list of labels, found one text {labels!r}: {advice}")
         if not isinstance(labels, Iterable):
             raise UsageError(f"expected a list of labels, found a {type(labels).__name__}")
-        names = tuple(labels)
+        names = tuple(column_values("labels", labels))
         return cls(names, tuple((name,) for name in names))
 
     @classmethod

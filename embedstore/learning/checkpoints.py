@@ -1,6 +1,7 @@
 """Label rows with finetuned checkpoints, from cached logits."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ def predicted_names(space: Space, head: Head, positions: npt.NDArray[np.int64]) 
 
 def classify(
     now: Snapshot,
-    model: str | None = None,
+    model: str | Path | None = None,
     *,
     corpus: str | None = None,
     space: str | None = None,
@@ -51,7 +52,7 @@ def classify(
     ----------
     now : Snapshot
         The state of the store.
-    model : str, optional
+    model : str or Path, optional
         A folder or a Hugging Face name; by default the store's only space of logits is used.
     corpus : str, optional
         Name of the corpus; by default the only corpus, or ``train``.

@@ -1,13 +1,14 @@
 """Fit a logistic regression in the available memory."""
 
-import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import at_least, check_fields
 from embedstore.core.counts import counted
+from embedstore.core.guards import unwarned
 from embedstore.core.memory import available_memory
 from embedstore.errors import UsageError
 
@@ -51,6 +52,12 @@ class TrainOptions:
     max_memory: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        at_least("max_iter", self.max_iter, 1)
+        if self.max_memory is not None:
+            at_least("max_memory", self.max_memory, 1)
+        if not 0 <= self.random_state < 2**32:
+            raise UsageError(f"expected a random_state from 0 to {2**32 - 1}, found {self.random_state}")
         if not self.C > 0:
             raise UsageError(f"expected a C above 0, found {self.C}")
         if self.cv is not None and self.cv < 2:
@@ -87,8 +94,7 @@ def fit(vectors: Any, y: npt.NDArray[np.int64], options: TrainOptions) -> Fitted
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # reported in a note instead
+    with unwarned(ConvergenceWarning):  # reported in a note instead
         model.fit(vectors, y)
     if max(model.n_iter_) < options.max_iter:
         return Fitted(model, ())

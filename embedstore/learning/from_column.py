@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.blank import Blank
+from embedstore.core.checks import at_least
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
 from embedstore.labels.label_set import LabelSet
@@ -42,6 +43,7 @@ def label_set_from_column(
     blank : {"skip", "answer"}
         Whether rows with a blank text are left out, or count in the means like others; a blank text describes no label.
     """
+    at_least("count", count, 1)
     labelled = Target.of(now, target, corpus, drop_missing=True, blank=blank)
     table = labelled.table
     space_used = now.embeddings(space, [table])

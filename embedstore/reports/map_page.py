@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.cells import plain_values
+from embedstore.core.parallel import one_thread
 from embedstore.core.values import value_text
 from embedstore.errors import MissingExtraError, UsageError
 from embedstore.reports.pictures import COLOURS, figure, plain, save
@@ -69,7 +70,9 @@ def project(
         from sklearn.manifold import TSNE
 
         perplexity = min(30.0, (len(vectors) - 1) / 3)
-        made = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=-1).fit_transform(vectors)
+        model = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=-1)
+        with one_thread:  # scikit-learn limits BLAS in it too, and could leave that limit if threads overlap
+            made = model.fit_transform(vectors)
         return np.asarray(made, dtype=np.float32)
     try:
         from umap import UMAP

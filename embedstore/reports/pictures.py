@@ -4,8 +4,8 @@ import html
 import io
 import logging
 import unicodedata
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted
+from embedstore.core.guards import Lock, unwarned
 from embedstore.errors import MissingExtraError, OutputError
 from embedstore.reports.calibration import Reliability
 from embedstore.tables.write import check_place, published
@@ -39,6 +40,7 @@ _SUFFIXES = (".png", ".svg", ".html")
 _WIDEST = 28  # longest name, in characters
 _MOST = 30  # most bars, and most classes of a confusion matrix
 _SALT = "embedstore"  # for identifiers in SVG files, so equal pictures have equal bytes
+_DRAWING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +138,30 @@ def draw(path: Path, panels: Sequence[Panel], title: str) -> None:
     save(whole, path, title)
 
 
+@contextmanager
+def _missing_glyphs() -> Iterator[None]:
+    """Ignore what matplotlib says about characters that no font has."""
+    fonts = logging.getLogger("matplotlib.font_manager")
+    before = fonts.level
+    fonts.setLevel(logging.ERROR)
+    try:
+        with unwarned(UserWarning):
+            yield
+    finally:
+        fonts.setLevel(before)
+
+
 def save(whole: Any, path: Path, title: str) -> None:
     """Write a figure to `path`; the file appears whole or not at all."""
     import matplotlib as mpl
 
-    fonts = logging.getLogger("matplotlib.font_manager")
-    before = fonts.level
     content = io.BytesIO()
     kind = "png" if path.suffix.lower() == ".png" else "svg"
     unsaid = dict.fromkeys(["Software"] if kind == "png" else ["Creator", "Date", "Format", "Type"])
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about glyphs that no font has
-        fonts.setLevel(logging.ERROR)
-        try:
-            _settle(whole)
-            whole.savefig(content, format=kind, dpi=150, metadata=unsaid)
-        finally:
-            fonts.setLevel(before)
+    # One picture at a time, because matplotlib's settings belong to the process.
+    with _DRAWING.held(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}), _missing_glyphs():
+        _settle(whole)
+        whole.savefig(content, format=kind, dpi=150, metadata=unsaid)
     data = content.getvalue()
     if path.suffix.lower() == ".html":
         svg = data.decode()

@@ -33,6 +33,19 @@ class _Reading(threading.local):
 
 
 _reading = _Reading()
+_held: dict[int, int] = {}  # the open descriptor of each lock, and the thread that holds it
+
+
+def _close_locks_of_others() -> None:
+    # A child of a fork shares the locks of all threads, and would keep `gc` out after its parent has let go.
+    own = threading.get_ident()
+    for descriptor in [one for one, thread in _held.items() if thread != own]:
+        del _held[descriptor]
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+os.register_at_fork(after_in_child=_close_locks_of_others)
 
 
 def denied(error: OSError) -> bool:
@@ -135,7 +148,7 @@ def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
     if exclusive and _reading.locks[path.resolve()]:
         raise StoreBusyError(f"this thread has an open snapshot of {path.parent}: close it first")
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _open_lock(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise _refused(error, path.parent) from error
     try:
@@ -149,7 +162,7 @@ def lock(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[None]:
                 raise
         yield
     finally:
-        os.close(descriptor)
+        _close_lock(descriptor)
 
 
 @contextmanager
@@ -160,7 +173,7 @@ def read_lock(root: Path) -> Iterator[None]:
     """
     path = root / ".lock"
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = _open_lock(path, os.O_RDONLY)
     except OSError:
         yield
         return
@@ -172,6 +185,17 @@ def read_lock(root: Path) -> Iterator[None]:
         yield
     finally:
         locks[name] -= 1
+        _close_lock(descriptor)
+
+
+def _open_lock(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    _held[descriptor] = threading.get_ident()
+    return descriptor
+
+
+def _close_lock(descriptor: int) -> None:
+    if _held.pop(descriptor, None) is not None:
         os.close(descriptor)
 
 

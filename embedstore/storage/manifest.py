@@ -14,11 +14,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from embedstore.core.guards import CountedGuard, Lock
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
 from embedstore.storage import files
@@ -36,6 +37,7 @@ _REMEMBERED = 64  # commits in the lineage of a manifest
 _ATTEMPTS = 1000
 # The newest manifest is read for each query, and parsing takes most of the time. Maps a content's hash to its manifest.
 _PARSED: dict[bytes, Manifest] = {}
+_PARSED_LOCK = Lock()
 
 
 def manifest_files(root: Path) -> list[tuple[int, Path]]:
@@ -92,7 +94,7 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
             "Restore that file from a backup; `embedstore verify` checks the rest"
         )
     _refuse_newer(content, path)
-    with _no_collections():
+    with _no_collections:
         return _remembered(content, _read(body, number, path))
 
 
@@ -102,9 +104,10 @@ def forget_parsed() -> None:
 
 
 def _remembered(content: bytes, manifest: Manifest) -> Manifest:
-    while len(_PARSED) > 1:
-        _PARSED.pop(next(iter(_PARSED)), None)
-    _PARSED[hashlib.sha256(content).digest()] = manifest
+    with _PARSED_LOCK.held():
+        while len(_PARSED) > 1:
+            _PARSED.pop(next(iter(_PARSED)))
+        _PARSED[hashlib.sha256(content).digest()] = manifest
     return manifest
 
 
@@ -119,16 +122,14 @@ def _read(body: bytes, number: int, path: Path) -> Manifest:
     return manifest
 
 
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    # A hundred thousand new objects, all kept, trigger garbage collections that take longer than the reading.
+def _stop_collections() -> Callable[[], object]:
     enabled = gc.isenabled()
     gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    return gc.enable if enabled else gc.disable
+
+
+# A hundred thousand new objects, all kept, trigger garbage collections that take longer than the reading.
+_no_collections = CountedGuard(_stop_collections)
 
 
 def _refuse_newer(content: bytes, path: Path) -> None:
@@ -142,7 +143,7 @@ def _refuse_newer(content: bytes, path: Path) -> None:
 
 
 def _render(manifest: Manifest) -> bytes:
-    with _no_collections():
+    with _no_collections:
         body = canonical_json({"format_version": FORMAT_VERSION, **manifest.to_json()})
     return _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from embedstore.core.cells import shortest, spelled
 from embedstore.core.counts import counted
+from embedstore.core.guards import CountedGuard
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource
 from embedstore.tables.columns import notes_on
@@ -22,6 +23,14 @@ __all__ = ["CSV", "TSV", "DelimitedSource"]
 logger = logging.getLogger(__name__)
 
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # the first line of some files written for Excel
+
+
+def _allow_long_fields() -> Callable[[], object]:
+    before = csv.field_size_limit(sys.maxsize)
+    return lambda: csv.field_size_limit(before)
+
+
+_LONG_FIELDS = CountedGuard(_allow_long_fields)
 
 
 class DelimitedSource(TextSource):
@@ -60,8 +69,7 @@ class DelimitedSource(TextSource):
 
     def _raw(self) -> Iterator[pa.Table]:
         # The csv module, not Arrow's reader: it gives the line of an error and reads a row of any size.
-        csv.field_size_limit(sys.maxsize)
-        with self._open() as stream:
+        with _LONG_FIELDS, self._open() as stream:
             lines = _Lines(stream)
             self._delimiter = self._options.delimiter or lines.delimiter or self._likely(lines.first)
             quoting: dict[str, Any] = {} if self._options.quoting else {"quoting": csv.QUOTE_NONE}

@@ -14,6 +14,7 @@ import pyarrow as pa
 from embedstore.annotations.column import answered_rows, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.cells import plain_values
+from embedstore.core.checks import as_number
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_set import Labels, LabelSet
@@ -213,7 +214,7 @@ def _in_order(shares: Mapping[str, float], names: Sequence[str]) -> list[float]:
             f"expected a share for each of {', '.join(names)}, found "
             + (f"the unknown {unknown[0]!r}" if unknown else f"none for {missing[0]!r}")
         )
-    found = [float(shares[name]) for name in names]
+    found = [as_number(f"the share of {name!r}", shares[name]) for name in names]
     if not (min(found) > 0 and abs(sum(found) - 1) <= 0.02):  # NaN fails both tests
         raise UsageError(
             f"expected shares above 0 that add up to 1, such as 0.2 and 0.8, found {', '.join(map(str, found))}"

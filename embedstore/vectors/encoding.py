@@ -9,6 +9,7 @@ from typing import get_args
 
 import numpy as np
 
+from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
 from embedstore.core.language import other_language
 from embedstore.core.masks import mask_of
@@ -74,7 +75,7 @@ class EncodeReport:
 
 def encode(
     now: Snapshot,
-    model: str | None = None,
+    model: str | Path | None = None,
     *,
     corpus: str | None = None,
     options: EncoderOptions | None = None,
@@ -93,7 +94,7 @@ def encode(
     ----------
     now : Snapshot
         The state of the store.
-    model : str, optional
+    model : str or Path, optional
         Folder or Hugging Face name; by default the model of the store's first space, else the default model.
     corpus : str, optional
         Encode the texts of this corpus; by default of all corpora.
@@ -127,8 +128,8 @@ def encode(
         If the encoder on this machine does not reproduce stored vectors of the space.
     """
     start = time.monotonic()
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"expected a batch size of at least 1, found {batch_size}")
+    if batch_size is not None:
+        at_least("batch_size", batch_size, 1)
     if backend not in BACKENDS:
         raise UsageError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
     if precision not in get_args(Precision):
@@ -138,7 +139,7 @@ def encode(
         raise NotFoundError(
             f"{now.root} has no rows to encode yet: add some with `embedstore encode STORE FILE --text COLUMN`"
         )
-    described = now.models.describe(now.manifest, model, options, revision)
+    described = now.models.describe(now.manifest, None if model is None else str(model), options, revision)
     plan = _Plan.of(now.texts, now.manifest, corpora, described.spec.key)
     if no_encode and plan.left:
         raise ModelRequiredError(

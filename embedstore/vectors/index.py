@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.guards import Lock
 from embedstore.core.unit import as_unit
 from embedstore.errors import DamagedStoreError
 from embedstore.storage.records import IndexRecord
@@ -80,9 +81,13 @@ class OpenIndex:
         effort : int, optional
             Candidates that an HNSW index keeps during the search (efSearch); by default 128, or twice `k` if larger.
         """
+        import faiss
+
+        # Given with the search, and not set on the index, because other threads use the same index.
+        how = None
         if self.record.kind == "hnsw":
-            self._index.hnsw.efSearch = effort or max(128, 2 * k)
-        _, ids = self._index.search(np.ascontiguousarray(queries), min(k, self.record.count))
+            how = faiss.SearchParametersHNSW(efSearch=effort or max(128, 2 * k))  # type: ignore[attr-defined]
+        _, ids = self._index.search(np.ascontiguousarray(queries), min(k, self.record.count), params=how)
         positions, there = self._positions(ids), ids >= 0
         if there.all():
             return list(positions)
@@ -106,6 +111,7 @@ class Indexes:
 
     def __init__(self, after: int) -> None:
         self._after = after
+        self._lock = Lock()
         self._asked: dict[str, int] = {}
         self._open: dict[str, OpenIndex] = {}
 
@@ -131,12 +137,13 @@ class Indexes:
         if record is None or record.kind == "flat":
             return None
         name = record.file.sha256
-        self._asked[name] = self._asked.get(name, 0) + queries
-        if self._asked[name] < self._after:
-            return None
-        if name not in self._open:
-            self._open[name] = OpenIndex(record, space)
-        return self._open[name]
+        with self._lock.held():
+            self._asked[name] = self._asked.get(name, 0) + queries
+            if self._asked[name] < self._after:
+                return None
+            if name not in self._open:
+                self._open[name] = OpenIndex(record, space)
+            return self._open[name]
 
 
 _REBUILD = "rebuild it with `embedstore index STORE`, or search with --exact"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from embedstore import encoders
+from embedstore.core.guards import Lock
 from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling, light
 from embedstore.errors import CheckpointError, UsageError
 from embedstore.storage.records import SpaceRecord
@@ -25,6 +26,7 @@ class Models:
 
     def __init__(self, own: Encoder | None) -> None:
         self._own = own
+        self._lock = Lock()  # one thread loads a model; the others wait for it
         self._light: dict[str, tuple[Described, Encoder]] = {}
         self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
 
@@ -47,16 +49,24 @@ class Models:
             if options == EncoderOptions():
                 return _redescribe(filled[0])
             model = filled[0].model
-        return encoders.describe(model, options, revision=revision)
+        described = encoders.describe(model, options, revision=revision)
+        most = described.full_dimension
+        if most is not None and options.truncate_dim is not None and options.truncate_dim > most:
+            raise UsageError(
+                f"expected a truncate_dim of at most {most}, the dimensions of {described.model}, found "
+                f"{options.truncate_dim}"
+            )
+        return described
 
     def load(self, described: Described, sample: Sequence[str] = (), **options: Any) -> Encoder:
         """Return the loaded model of a checkpoint; each combination of options is loaded once."""
         if self._own is not None:
             return self._own
         key = (described.spec.key, (bool(sample), *sorted(options.items())))
-        if key not in self._loaded:
-            self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
-        return self._loaded[key][1]
+        with self._lock.held():
+            if key not in self._loaded:
+                self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
+            return self._loaded[key][1]
 
     def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> tuple[Described, Encoder]:
         """Return the checkpoint of a space, and an encoder for some texts.
@@ -66,14 +76,15 @@ class Models:
         """
         if self._own is not None:
             return _described(self._own), self._own
-        for (key, _), loaded in self._loaded.items():
-            if key == record.spec.key:
-                return loaded
-        known = self._light.get(record.spec.key)
-        described = known[0] if known else _redescribe(record)
-        if not light.is_light_work(texts) or not light.supports(described):
-            return described, self.load(described)
-        return self._light.setdefault(record.spec.key, known or (described, light.LightEncoder(described)))
+        with self._lock.held():
+            for (key, _), loaded in self._loaded.items():
+                if key == record.spec.key:
+                    return loaded
+            known = self._light.get(record.spec.key)
+            described = known[0] if known else _redescribe(record)
+            if not light.is_light_work(texts) or not light.supports(described):
+                return described, self.load(described)
+            return self._light.setdefault(record.spec.key, known or (described, light.LightEncoder(described)))
 
 
 def _redescribe(record: SpaceRecord) -> Described:
@@ -99,6 +110,11 @@ def _redescribe(record: SpaceRecord) -> Described:
         # A sentence-transformers folder that was encoded with another pooling than its own.
         named = replace(options, pooling=cast(Pooling, spec.pooling))
         described = encoders.describe(record.model, named, revision=record.revision or None)
+    if described.spec != spec and spec.truncate_dim is None:
+        # A space with all dimensions of a model that was saved with a truncate_dim, which earlier releases ignored.
+        whole = replace(options, truncate_dim=record.dimension)
+        described = encoders.describe(record.model, whole, revision=record.revision or None)
+        described = replace(described, spec=replace(described.spec, truncate_dim=None))
     if described.spec != spec:
         raise CheckpointError(
             f"the checkpoint {record.model!r} is not the one that made this space (digest "

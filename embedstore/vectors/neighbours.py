@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.core.unit import unit_rows
@@ -60,7 +61,7 @@ def search(
     now : Snapshot
         The state of the store.
     query : str or sequence of str, optional
-        Text or texts to search for.
+        Text or texts to search for; several can be a list, a series or an array.
     row : object, optional
         Id of a row to search for, instead of a text. The row itself is left out of the result.
     k : int, optional
@@ -86,8 +87,8 @@ def search(
     """
     if (query is None) == (row is None):
         raise UsageError("expected a text or a row to search for, found both or neither")
-    if k is not None and k < 1:
-        raise UsageError(f"expected a k of 1 or more, found {k}")
+    if k is not None:
+        at_least("k", k, 1)
     corpora = [now.corpus(corpus)] if corpus else now.corpora
     vectors = now.embeddings(space, corpora)
     exclude = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import at_least, check_fields
 from embedstore.core.counts import counted
 from embedstore.core.parallel import map_in_threads
 
@@ -39,6 +40,13 @@ class PairSearch:
     block: int = 2048
     pairs: int = 1 << 22
     threads_from: int = 1 << 25
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        at_least("exact_up_to", self.exact_up_to, 0)
+        at_least("block", self.block, 1)
+        at_least("pairs", self.pairs, 1)
+        at_least("threads_from", self.threads_from, 0)
 
 
 def joined_groups(

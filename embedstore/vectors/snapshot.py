@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.guards import Lock
 from embedstore.core.names import nearest_hint
 from embedstore.core.settings import Settings
 from embedstore.corpora.rows import Corpus
@@ -17,6 +18,7 @@ from embedstore.encoders import Encoder
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import files
 from embedstore.storage.manifest import load
+from embedstore.storage.records import CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.vectors.index import Indexes
 from embedstore.vectors.models import Models
@@ -42,7 +44,16 @@ class Cache:
     def __init__(self, encoder: Encoder | None = None, settings: Settings | None = None) -> None:
         self.models = Models(encoder)
         self.indexes = Indexes((settings or Settings()).index_after)
-        self.corpora: dict[str, Corpus] = {}
+        self._corpora: dict[str, Corpus] = {}
+        self._lock = Lock()
+
+    def corpus(self, root: Path, name: str, record: CorpusRecord) -> Corpus:
+        """Return the corpus of a record: the kept one, with the positions that it has read, if its record is equal."""
+        with self._lock.held():
+            held = self._corpora.get(name)
+            if held is None or held.record != record:
+                held = self._corpora[name] = Corpus(root, name, record)
+            return held
 
 
 class Snapshot:
@@ -111,13 +122,8 @@ class Snapshot:
         return self._corpus(wanted)
 
     def _corpus(self, name: str) -> Corpus:
-        # A corpus caches its rows' positions: the next snapshot uses it again if its record is the same.
         if name not in self._corpora:
-            record = self.manifest.corpora[name]
-            held = self._cache.corpora.get(name)
-            if held is None or held.record != record:
-                held = self._cache.corpora[name] = Corpus(self.root, name, record)
-            self._corpora[name] = held
+            self._corpora[name] = self._cache.corpus(self.root, name, self.manifest.corpora[name])
         return self._corpora[name]
 
     @cached_property
