@@ -101,51 +101,42 @@ def _question(
     `of` returns the function. It is called at the first use of the method, so that nothing is imported before. The
     method has the function's signature and documentation, and checks its arguments against the annotations.
     """
-    method: Any = _Method(of, lambda store: store.snapshot(), check=True)
+    method: Any = _Method(of, lambda store: store.snapshot())
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
 def _action(
-    of: Callable[[], Callable[Concatenate[Home, Parameters], Answer]], *, check: bool = True
+    of: Callable[[], Callable[Concatenate[Home, Parameters], Answer]],
 ) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
-    """Return a method that calls a function with the store's home, for changes; see `_question`.
-
-    Without `check`, the function checks its arguments itself.
-    """
-    method: Any = _Method(of, lambda store: nullcontext(store.home), check=check)
+    """Return a method that calls a function with the store's home, for changes; see `_question`."""
+    method: Any = _Method(of, lambda store: nullcontext(store.home))
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
 class _Method:
     """A descriptor that replaces itself with the method at its first use; see `_question`."""
 
-    def __init__(
-        self, of: Callable[[], Callable[..., Any]], first: Callable[["EmbeddingStore"], Any], *, check: bool
-    ) -> None:
+    def __init__(self, of: Callable[[], Callable[..., Any]], first: Callable[["EmbeddingStore"], Any]) -> None:
         self._of = of
         self._first = first
-        self._check = check
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, store: "EmbeddingStore | None", owner: type) -> Any:
-        method = _method_of(self._of(), self._first, self._name, check=self._check)
+        method = _method_of(self._of(), self._first, self._name)
         setattr(owner, self._name, method)
         return method.__get__(store, owner)
 
 
-def _method_of(
-    function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str, *, check: bool
-) -> Callable[..., Any]:
+def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str) -> Callable[..., Any]:
     signature = inspect.signature(function)
     _, *others = signature.parameters.values()
     own_arguments = signature.replace(parameters=others)
 
     @wraps(function)
     def method(self: "EmbeddingStore", *arguments: Any, **options: Any) -> Any:
-        if check:
-            arguments, options = check_arguments(own_arguments, arguments, options)
+        arguments, options = check_arguments(own_arguments, arguments, options)
         with first(self) as given:
             return function(given, *arguments, **options)
 
@@ -218,7 +209,7 @@ class EmbeddingStore:
 
     # Add rows, encode texts, build an index
 
-    add = _action(lambda: corpora.add, check=False)
+    add = _action(lambda: corpora.add)
     encode = _question(lambda: vectors.encode)
     index = _question(lambda: vectors.build_index)
 

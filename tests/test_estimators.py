@@ -141,7 +141,6 @@ def test_a_missing_text_counts_as_an_empty_one(store, column):
         (None, "found None"),
         (iter(["a"]), "found a list_iterator: put it in a list"),
     ],
-    ids=str,
 )
 def test_anything_else_is_refused_and_nothing_is_kept(store, column, said):
     before = store.manifest

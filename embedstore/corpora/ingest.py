@@ -50,9 +50,9 @@ def add(
     home: Home,
     table: Any,
     *,
-    text: str | Sequence[str],
+    text: str | int | Sequence[str],
     corpus: str = "train",
-    id: str | None = None,
+    id: str | int | None = None,
     template: str | None = None,
     limit: int | None = None,
     sample: int | None = None,
@@ -70,11 +70,12 @@ def add(
         The store; it is created if it does not exist.
     table : DataFrame, Table, path, sequence of paths, dict of columns, sequence of dict or of str
         Rows in memory (pandas, anything with Arrow's PyCapsule protocol, dicts, texts), or files.
-    text : str or sequence of str
-        The text column, several text columns (joined by a space), or a template such as ``"{title}: {text}"``.
+    text : str, int or sequence of str
+        The text column (frames can have numbers as names), several text columns (joined by a space), or a template
+        such as ``"{title}: {text}"``.
     corpus : str
         The name of the corpus.
-    id : str, optional
+    id : str or int, optional
         The column of unique ids; by default rows are numbered from 0.
     template : str, optional
         How several text columns become one text.
@@ -94,13 +95,22 @@ def add(
         If the table can't be read or does not fit; nothing is added then.
     """
     check_name("corpus", corpus)
+    text = str(text) if isinstance(text, int) else text
+    id_column = None if id is None else str(id)
     for name, value in (("limit", limit), ("sample", sample)):
         if value is not None and value < 1:
             raise UsageError(f"expected a {name} of at least 1, found {value}")
     options = read_options or ReadOptions()
     column = text if isinstance(text, str) and "{" not in text else "text"
     request = _Request(
-        sources_of(table, options, column=column), text, template, id, limit, sample, seed, options.describe()
+        sources_of(table, options, column=column),
+        text,
+        template,
+        None if id is None else str(id),
+        limit,
+        sample,
+        seed,
+        options.describe(),
     )
     root = home.root
     if root.is_dir() and not exists(root) and (found := unknown_names(root)):

@@ -44,7 +44,7 @@ class SentenceEncoder(BatchEncoder):
 
         self.spec = described.spec
         self._batch_size = batch_size or _BATCH_SIZE
-        self._lock = Lock()  # its tokenizer fails if another thread uses it
+        self._lock = Lock()  # a call can change its settings while another thread uses it
         try:
             with quiet_logs():
                 self._model = sentence_transformers.SentenceTransformer(

@@ -59,7 +59,7 @@ class Tokenizer:
     def __init__(self, folder: Path, max_seq_length: int) -> None:
         self._longest = max_seq_length
         self._tokenizer = load_tokenizer(folder)
-        self._lock = Lock()  # a call changes the tokenizer's own settings, and fails if another thread uses it
+        self._lock = Lock()  # a call can change the tokenizer's own settings while another thread uses it
         if self._tokenizer.pad_token_id is None:
             # Padding is masked out, so any token will do.
             self._pad = self._tokenizer.eos_token_id or 0
