@@ -106,7 +106,7 @@ def add(
         sources_of(table, options, column=column),
         text,
         template,
-        None if id is None else str(id),
+        id_column,
         limit,
         sample,
         seed,
