@@ -107,16 +107,18 @@ class Corpus:
         Columns of text have missing words as they were written.
         """
         names = self.schema.names if columns is None else list(columns)
-        schema = pa.schema([*[self.schema.field(name) for name in names], pa.field(POSITION, pa.int64())])
+        fields = list(self.schema) if columns is None else [self.schema.field(name) for name in names]
+        schema = pa.schema([*fields, pa.field(POSITION, pa.int64())])
         for file in self._parts:
-            there = set(file.schema_arrow.names)
-            present = [name for name in names if name in there]
+            own = {field.name: field for field in file.schema_arrow}  # each look at the schema parses it
+            present = [name for name in names if name in own]
             for batch in self._parts.batches(file, [*present, POSITION]):
+                held = dict(zip(batch.schema.names, batch.columns, strict=True))
                 arrays = [
-                    widened(batch.column(name), file.schema_arrow.field(name), self.schema.field(name))
-                    if name in there
-                    else pa.nulls(batch.num_rows, self.schema.field(name).type)
-                    for name in names
+                    widened(held[field.name], own[field.name], field)
+                    if field.name in own
+                    else pa.nulls(batch.num_rows, field.type)
+                    for field in fields
                 ]
                 yield pa.table([*arrays, batch.column(POSITION)], schema=schema)
 
