@@ -30,7 +30,7 @@ def demo() -> None:
         code = subprocess.run(command, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
         if code:
             raise click.ClickException(f"the demo stopped: `embedstore {words[0]}` left with exit code {code}")
-    click.echo("\nOn 119 reviews a few points are chance: docs/labels.md measures these methods on 52,000.")
+    click.echo("\nOn 117 reviews a few points are chance: docs/labels.md measures these methods on 52,000.")
     click.echo(f"The store is in {store_path(_STORE)}, the tagged table in {tagged}.")
     click.echo("The same on your own table: embedstore encode STORE FILE --text COLUMN")
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from embedstore.core.checks import column_values, shown
 from embedstore.core.columns import column_names, is_missing, texts_of
+from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.core.names import store_path
 from embedstore.core.unit import unit_rows
@@ -112,7 +113,9 @@ def _distinct_labels(labels: Any) -> npt.NDArray[Any]:
         raise InputError("expected a name for every label, found a missing one")
     found = np.asarray(values)
     if found.ndim != 1:
-        raise InputError(f"expected labels in one list, found {found.ndim} dimensions: give one label for each vector")
+        raise InputError(
+            f"expected labels in one list, found {counted(found.ndim, 'dimension')}: give one label for each vector"
+        )
     if len(found) < 2 or len(np.unique(found)) < len(found):
         raise InputError(f"expected two or more labels, each once, found {shown(', '.join(map(str, values)))}")
     return found

@@ -134,7 +134,7 @@ def test_a_signal_says_what_is_kept_and_leaves_the_terminal_as_it_was(terminal, 
     terminal.wait_for("[q] quit", 2)
     assert not terminal.echoes()
     os.kill(terminal.process.pid, number)
-    terminal.wait_for("answers kept: 1; texts with a label: 1, left: 8")
+    terminal.wait_for("answers kept: 1; texts with a label: 1, left: 7")
     terminal.wait_for(f"Error: ended by {number.name}: what was finished is kept; the same command goes on from there")
     assert terminal.process.wait(timeout=60) == 128 + number
     assert terminal.echoes()

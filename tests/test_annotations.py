@@ -71,7 +71,7 @@ def test_answers_count_for_the_choices_that_they_were_between():
     [
         ((1, "Bogus", SET), "expected one of Negative, Positive, found 'Bogus'"),
         ((99, "Positive", SET), "from 0 to 8, found 99"),
-        ((1, "Positive", SET, None), "expected who of an annotation to be a text, found None"),
+        ((1, "Positive", SET, None), "expected a text for who, found None"),
         ((1, "Positive", SET, "\udcff"), "expected who of an annotation to be a text"),
     ],
 )
@@ -286,7 +286,7 @@ def test_imported_answers_go_to_their_texts_and_not_to_rows(store, tmp_path, enc
     other.annotations.import_table(said)
     found = other.annotations.export_table().to_pandas().iloc[0]
     assert (found["text"], found["id"]) == ("a lamp", "k5")
-    with pytest.raises(InputError, match="of rows that are not there, 'k4' first"):
+    with pytest.raises(InputError, match="of a row that is not in the store, 'k4' first"):
         other.annotations.import_table([{**said[0], "text": "a text of another store"}])
     with pytest.raises(UsageError, match="expected labels"):
         other.annotations.import_table([{"id": "k4", "label": "Positive"}])

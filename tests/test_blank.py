@@ -20,7 +20,7 @@ import embedstore
 from embedstore.core.settings import Settings
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import BLANK_RANGES, is_blank
-from embedstore.corpora import ingest
+from embedstore.corpora import part
 from embedstore.errors import EmbedstoreError, InputError, UsageError
 from embedstore.learning import TrainOptions
 from embedstore.storage import manifest
@@ -192,7 +192,6 @@ def test_blank_rows_change_no_answer_about_the_others_and_get_none(corpus):
                 assert all(row[name] is None for name in new) == row["id"].startswith("b")
             assert found.notes[0].startswith(f"{note} get")
         for found in (
-            store.search("lovely", corpus="holed"),
             store.duplicates(corpora=["holed"]),
             store.map(corpus="holed"),
             store.annotations.session(LABELS, corpus="holed"),
@@ -265,7 +264,7 @@ def test_the_neighbours_of_a_blank_row_are_refused_unless_it_is_answered(store):
 @pytest.fixture
 def silent(tmp_path, encoder, monkeypatch):
     """A store of three rows that say nothing, as an earlier release took them."""
-    monkeypatch.setattr(ingest, "is_blank", lambda text: text == "")
+    monkeypatch.setattr(part, "is_blank", lambda text: text == "")
     store = embedstore.create(tmp_path / "home" / "silent", encoder=encoder)
     store.add([{"id": i, "t": " " * (i + 1), "is": LABELS[i % 2]} for i in range(3)], text="t", id="id")
     store.encode()
@@ -303,7 +302,7 @@ def test_a_corpus_that_says_nothing_is_one_clear_error(silent, ask):
 
 
 def test_a_table_whose_texts_are_all_white_space_is_refused(store):
-    with pytest.raises(InputError, match="all 2 texts are empty"):
+    with pytest.raises(InputError, match="found no text in 2 rows"):
         store.add([{"t": " "}, {"t": "\u200b"}], text="t", corpus="none")
 
 

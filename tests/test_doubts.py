@@ -124,11 +124,11 @@ def test_numbers_are_classes_under_the_text_that_a_user_would_type(library):
     by_number = library.doubts("grade")
     by_name = library.doubts("label")
     assert by_number.rows.tolist() == by_name.rows.tolist()
-    assert by_number.suggested == [str(KINDS.index(name) + 1) for name in by_name.suggested]
+    assert by_number.suggested == [str(KINDS.index(name) + 1.0) for name in by_name.suggested]
 
 
 def test_rows_without_a_label_are_left_out_and_row_numbers_stay_those_of_the_corpus(library):
-    with pytest.raises(InputError, match="found 14 of 140 without"):
+    with pytest.raises(InputError, match="found 14 of 140 rows without"):
         library.doubts("gap")
     found = library.doubts("gap", drop_missing=True)
     kept = np.flatnonzero(np.arange(140) % 10)

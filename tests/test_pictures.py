@@ -203,7 +203,7 @@ def test_pictures_from_the_shell(cli, store, tmp_path):
 def test_doubts_and_duplicates_from_the_shell(cli, store, rows, tmp_path):
     store.add([{"key": "t0", "review": "good tea", "stars": 1}], text="review", id="key", corpus="test")
     done = cli("duplicates", "small", "--leaks", "-o", tmp_path / "d.csv")
-    assert "1 groups of 3 rows" in done.stderr
+    assert "1 group of 3 rows" in done.stderr
     assert (tmp_path / "d.csv").read_text().splitlines()[1].startswith("1,3,train,k0,1")
     assert json.loads(cli("duplicates", "small", "--corpus", "train", "--json").stdout)["groups"] == 1
     assert "threshold" in cli.fails(2, "duplicates", "small", "--threshold", "2")

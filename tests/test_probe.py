@@ -63,7 +63,7 @@ def test_without_a_test_corpus_a_stratified_share_is_held_out(library):
 
 
 def test_rows_without_a_target_are_refused_or_left_out(library):
-    with pytest.raises(InputError, match="found 12 of 120 without: leave those rows out with --drop-missing"):
+    with pytest.raises(InputError, match="found 12 of 120 rows without: leave such rows out with --drop-missing"):
         library.train("gap")
     trained = library.train("gap", options=TrainOptions(drop_missing=True))
     assert trained.probe.description["rows"] + trained.report.rows == 108

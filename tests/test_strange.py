@@ -76,7 +76,7 @@ def test_cells_are_kept_as_they_are_unless_spreadsheet_safe(strange, cli, tmp_pa
     cli("tag", "strange", "-l", "a", "-l", "b", "-o", tmp_path / "out.csv", "--spreadsheet-safe")
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as stream:
         found = list(csv.DictReader(stream))
-    expected = ["'" + text if text[0] in "=+-@\t" else text for text in STRANGE]
+    expected = ["'" + text if text[0] in "=+-@\t" and text not in ("-2", "+3") else text for text in STRANGE]
     assert [row["review"] for row in found] == expected
     assert {row["number"] for row in found} == {"-1.5"}  # a number is no formula
     piped = cli("search", "strange", "--row", "8", "-k", "12", "--spreadsheet-safe").stdout

@@ -153,7 +153,7 @@ def test_sample_draws_the_rows_that_pandas_draws(target):
     target.add(frame, text="t", limit=50, sample=7, seed=1, corpus="both")
     drawn = frame.head(50).sample(7, random_state=1).sort_index()
     assert target.corpus("both").column("n").to_pylist() == drawn["n"].tolist()
-    with pytest.raises(InputError, match="a sample of at most the 100 rows"):
+    with pytest.raises(InputError, match="a sample of at most 100 rows"):
         target.add(frame, text="t", sample=101, corpus="more")
 
 
@@ -238,7 +238,10 @@ def test_rows_that_make_their_texts_otherwise_are_refused(target):
 
 @pytest.mark.parametrize(
     ("ids", "says"),
-    [(["a", "b", "a"], "found 'a' twice"), (["a", None, "b"], "found none in 1 of column 'id', first in data row 2")],
+    [
+        (["a", "b", "a"], "found 'a' twice"),
+        (["a", None, "b"], "found none in 1 row of column 'id', first in data row 2"),
+    ],
 )
 def test_duplicate_and_null_ids_are_refused(target, ids, says):
     before = target.manifest

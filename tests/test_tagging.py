@@ -246,14 +246,14 @@ def test_wrong_words_for_tag_are_one_line(cli, store, code, words, says):
 
 
 def test_labels_that_differ_in_case_or_outer_spaces_are_named(store):
-    (note,) = store.tag(["Good", "Bad", " good"]).notes
+    _, note = store.tag(["Good", "Bad", " good"]).notes  # the first is of the blank row
     assert note.startswith("the labels 'Good' and ' good' differ in capital letters or outer spaces alone")
-    assert store.tag(["Good", "Bad", "Goods"]).notes == ()
+    assert len(store.tag(["Good", "Bad", "Goods"]).notes) == 1
 
 
 def test_labels_with_equal_vectors_are_named_once(store):
     twins = LabelSet(("Good", "Bad", "GOOD"), (("nice", "fine"), ("poor",), ("fine", "nice")))
-    (note,) = store.tag(twins).notes
+    _, note = store.tag(twins).notes
     assert note.startswith("the labels 'Good' and 'GOOD' have equal vectors")
 
 

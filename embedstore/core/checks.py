@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clip
 from embedstore.errors import UsageError
 
@@ -69,7 +70,7 @@ def column_values(name: str, values: object) -> list[Any]:
     dimensions = getattr(values, "ndim", 1)
     is_table = dimensions != 1 or hasattr(values, "columns") or hasattr(values, "column_names")
     if isinstance(values, (bytes, bytearray, Mapping, Set)) or not isinstance(values, Iterable) or is_table:
-        found = f"{dimensions} dimensions" if dimensions != 1 else shown(values)
+        found = counted(dimensions, "dimension") if dimensions != 1 else shown(values)
         raise UsageError(
             f"expected a list of texts for {name}, found {found}: give a list, a series or an array of str"
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from embedstore.core.checks import column_values, shown
+from embedstore.core.counts import counted
 from embedstore.errors import InputError, UsageError
 
 __all__ = ["column_names", "is_missing", "texts_of"]
@@ -80,7 +81,9 @@ def _only_column(table: Any) -> Any:
     if len(shape) != 2:
         return table
     if shape[1] != 1:
-        raise InputError(f"expected one column of texts, found {shape[1]} columns: choose one, such as frame['text']")
+        raise InputError(
+            f"expected one column of texts, found {counted(shape[1], 'column')}: choose one, such as frame['text']"
+        )
     if hasattr(table, "iloc"):  # pandas
         return table.iloc[:, 0]
     if hasattr(table, "column"):  # Arrow

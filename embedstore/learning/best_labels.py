@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.column import answered_rows
-from embedstore.corpora.rows import Corpus
 from embedstore.labels.label_set import LabelSet
+from embedstore.learning.targets import Target
 from embedstore.tagging.methods import find_method
 from embedstore.tagging.scored import Scored
 from embedstore.tagging.steps import blend_examples, score
@@ -45,9 +45,9 @@ class BestLabels:
 
     @classmethod
     def of(
-        cls, now: Snapshot, space: Space, tables: Sequence[Corpus], labels: LabelSet, queries: QueryEncoder
+        cls, now: Snapshot, space: Space, targets: Sequence[Target], labels: LabelSet, queries: QueryEncoder
     ) -> "BestLabels":
-        """Refine the similarities of all texts of `tables` to the labels; missing label texts are encoded.
+        """Refine the similarities of the answerable texts of `targets` to the labels; missing label texts are encoded.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class BestLabels:
         method = find_method("best")
         described = method.describe(labels)
         prototypes = described.prototypes(queries)
-        positions = np.unique(np.concatenate([table.positions() for table in tables]))
+        positions = np.unique(np.concatenate([one.table.positions()[one.answerable] for one in targets]))
         cosines = score(space, prototypes, positions, all_scores=True).scores
         if cosines is None:
             raise ValueError("expected the scores of all labels")
@@ -86,12 +86,12 @@ class BestLabels:
         return [self.names[number] for number in best.tolist()]
 
 
-def answers_of(now: Snapshot, tables: Sequence[Corpus], labels: LabelSet) -> dict[int, str]:
-    """Return the label that people gave to each text of some corpora, by its position; others are left out."""
+def answers_of(now: Snapshot, targets: Sequence[Target], labels: LabelSet) -> dict[int, str]:
+    """Return the label that people gave to each answerable text of some corpora, by its position."""
     found: dict[int, str] = {}
-    for table in tables:
-        column = answered_rows(now, table, labels)
+    for one in targets:
+        column = answered_rows(now, one.table, labels)
         if column is not None:
-            pairs = zip(table.positions().tolist(), column.to_pylist(), strict=True)
-            found |= {position: label for position, label in pairs if label in labels.names}
+            rows = zip(one.table.positions().tolist(), column.to_pylist(), one.answerable.tolist(), strict=True)
+            found |= {position: label for position, label, there in rows if there and label in labels.names}
     return found

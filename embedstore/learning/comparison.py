@@ -125,8 +125,8 @@ def compare(
     options = options or TrainOptions()
     learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
     split = split_rows(learnt, tested, options)
-    tables = [one.table for one in (learnt, tested) if one]
-    table = tables[-1]
+    targets = [one for one in (learnt, tested) if one]
+    table = targets[-1].table
     asked: dict[str, EncodeReport | None] = {}
     for model in classify:
         if max_seq_length is None and (held := _held_logits(now, model, table)):
@@ -147,7 +147,7 @@ def compare(
         asked.setdefault(encoded.space, encoded)  # the first report counts what was encoded
         now = now.reload()
     pairs = as_pairs(mapping)
-    return _compared(now, target, split, tables, asked, labels, pairs, options, no_encode=no_encode)
+    return _compared(now, target, split, targets, asked, labels, pairs, options, no_encode=no_encode)
 
 
 def _held_logits(now: Snapshot, model: str, table: Corpus) -> list[str]:
@@ -160,7 +160,7 @@ def _compared(
     now: Snapshot,
     target: str,
     split: Split,
-    tables: Sequence[Corpus],
+    targets: Sequence[Target],
     asked: dict[str, EncodeReport | None],
     labels: Labels | None,
     mapping: Sequence[str],
@@ -190,7 +190,7 @@ def _compared(
         if label_set:
             queries = now.queries(space, no_encode=no_encode)
             run.score_tags(space, test, label_set, queries, asked=labels is not None)
-            run.score_best(now, space, tables, label_set, queries)
+            run.score_best(now, space, targets, label_set, queries)
         run.score("class centroids", space, partial(run.centroids, train, y, test))
         run.score("LogReg", space, partial(run.logreg, train, y, test))
     for space in classifiers:

@@ -12,14 +12,13 @@ import numpy.typing as npt
 from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import value_text
-from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
-from embedstore.errors import InputError, ModelRequiredError
+from embedstore.errors import CheckpointError, InputError, ModelRequiredError
 from embedstore.labels.label_set import LabelSet
 from embedstore.learning.best_labels import BestLabels, answers_of
 from embedstore.learning.checkpoints import predicted_names
 from embedstore.learning.fitting import TrainOptions, fit
-from embedstore.learning.targets import Split
+from embedstore.learning.targets import Split, Target
 from embedstore.reports.gold import map_gold, parse_map
 from embedstore.reports.metrics import Report, intervals, paired_interval, report
 from embedstore.vectors.encoding import EncodeReport
@@ -187,17 +186,17 @@ class Scoring:
         self._score_or_note("cosine labels", space, predict, asked=asked, **cost)
 
     def score_best(
-        self, now: Snapshot, space: Space, tables: Sequence[Corpus], labels: LabelSet, queries: QueryEncoder
+        self, now: Snapshot, space: Space, targets: Sequence[Target], labels: LabelSet, queries: QueryEncoder
     ) -> None:
         """Score the tags of "--method best"; and, if there are any, those after the answers of people.
 
-        The method sees all texts of `tables` and none of their classes. Answers to test texts are not blended in, so
-        that every method is tested on the same rows, and on none that it has learnt from.
+        The method sees all answerable texts of `targets` and none of their classes. Answers to test texts are not
+        blended in, so that every method is tested on the same rows, and on none that it has learnt from.
         """
         start, before = time.monotonic(), queries.encoded
         try:
-            found = BestLabels.of(now, space, tables, labels, queries)
-        except ModelRequiredError as error:
+            found = BestLabels.of(now, space, targets, labels, queries)
+        except (ModelRequiredError, CheckpointError) as error:
             self.notes += (f"best labels of {space.record.model} are left out: {error}",)
             return
         self.notes += tuple(f"best labels: {note}" for note in found.notes)
@@ -206,7 +205,7 @@ class Scoring:
         self._score_or_note(
             "best labels", space, predict, asked=False, seconds=seconds, encoded=queries.encoded - before
         )
-        given = answers_of(now, tables, labels)
+        given = answers_of(now, targets, labels)
         tested = set(self._split.test_positions.tolist())
         kept = {position: label for position, label in given.items() if position not in tested}
         if kept:

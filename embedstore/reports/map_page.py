@@ -96,15 +96,16 @@ def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:
     if values is None:
         return [value_text(value) or _NONE for value in plain_values(column)], ()
     known = np.isfinite(values)
+    shown = (lambda value: str(int(value))) if pa.types.is_integer(column.type) else value_text
     distinct, place = np.unique(values[known], return_inverse=True)
     if len(distinct) > _MOST:
         edges = np.unique(np.quantile(values[known], np.linspace(0, 1, _RANGES + 1)[1:-1]))
         place = np.searchsorted(edges, values[known], side="left")
         _, place = np.unique(place, return_inverse=True)
         parts = [values[known][place == number] for number in range(place.max() + 1)]
-        names = [f"{value_text(part.min())} to {value_text(part.max())}" for part in parts]
+        names = [f"{shown(part.min())} to {shown(part.max())}" for part in parts]
     else:
-        names = [value_text(value) for value in distinct.tolist()]
+        names = [shown(value) for value in distinct.tolist()]
     groups = np.full(len(values), _NONE, dtype=object)
     groups[known] = np.array(names, dtype=object)[place]
     return groups.tolist(), tuple(names)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.blank import Blank
 from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
@@ -110,19 +110,17 @@ def search(
         asked = now.queries(vectors, no_encode=no_encode)(texts, prompt=vectors.record.query_prompt)
     there = [now.texts.answerable(one.positions(), blank) for one in corpora]
     told = sum(int(np.count_nonzero(mask)) for mask in there)
-    all_rows = sum(map(len, corpora))
     rows = told - (row is not None)
     if not rows:
-        with_text = "rows with a text" if told < all_rows else "rows"
+        with_text = "rows with a text" if told < sum(map(len, corpora)) else "rows"
         found = "none" if row is None else "none but the row itself"
         raise UsageError(f"expected {with_text} to search in, found {found}: add rows first")
     record = None if exact else now.manifest.indexes.get(vectors.key)
     index = now.indexes.of(vectors, record, len(asked))
     answers = nearest(vectors, corpora, asked, min(k or 10, rows), index=index, exclude=exclude, blank=blank)
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
-    notes = blank_notes(all_rows - told, all_rows)
-    if k and k > rows:
-        notes += (f"{counted(k, 'row')} were asked for; there {form(rows, 'is', 'are')} {rows:,} to be found",)
+    few = f"{counted(k or 0, 'row')} were asked for; there {form(rows, 'is', 'are')} {rows:,} to be found"
+    notes = (few,) if k and k > rows else ()
     return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
 
 
