@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import sys
 import tempfile
 import unicodedata
@@ -40,7 +41,7 @@ blanks = st.text(st.sampled_from(NOTHING), max_size=4) | st.sampled_from(
 )
 # Each example asks every question, which takes a second: there are few, and a failing one is not made smaller.
 once = settings(
-    max_examples=4,
+    max_examples=60 if os.environ.get("EMBEDSTORE_TORTURE") else 4,
     phases=[Phase.generate],
     deadline=None,
     derandomize=True,

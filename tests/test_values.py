@@ -288,6 +288,61 @@ def test_what_was_written_is_read_again_as_it_is(table, suffix):
         assert twice is None
 
 
+def typed_columns():
+    """Two values of every kind of type, as columns of twenty rows."""
+    ticks = [0, 1_500_000_001]
+    kinds = {
+        "bool": pa.array([True, False]),
+        "int8": pa.array([1, 2], pa.int8()),
+        "uint64": pa.array([2**63, 2**64 - 1], pa.uint64()),
+        "float16": pa.array([1.5, 0.1], pa.float16()),
+        "float32": pa.array([1.0, 0.1], pa.float32()),
+        "float64": pa.array([1.0, 2.0]),
+        "large_string": pa.array(["a", "b"], pa.large_string()),
+        "view": pa.array(["a", "b"], pa.string_view()),
+        "binary": pa.array([b"a", b"\xff"]),
+        "date": pa.array([0, 10**7], pa.date32()),
+        "time": pa.array(ticks, pa.time64("ns")),
+        "far": pa.array([0, 10**12], pa.timestamp("s")),
+        "zoned": pa.array(ticks, pa.timestamp("ns", "Europe/Berlin")),
+        "duration": pa.array(ticks, pa.duration("ns")),
+        "decimal": pa.array([decimal.Decimal("1.10"), decimal.Decimal("2.00")]),
+        "list": pa.array([[1, 2], [3]]),
+        "struct": pa.array([{"a": 1}, {"a": None}]),
+        "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+        "dictionary": pa.array(["a", "b"]).dictionary_encode(),
+        "uuid": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"0" * 16, b"1" * 16], pa.binary(16))),
+    }
+    return {name: pa.chunked_array([column] * 10) for name, column in kinds.items()}
+
+
+@pytest.mark.parametrize("name", typed_columns())
+def test_every_command_reads_every_type(tmp_path, encoder, name):
+    column = typed_columns()[name]
+    store = embedstore.create(tmp_path / "store", encoder=encoder)
+    ids = pa.chunked_array([column.chunk(0)])
+    store.add(pa.table({"text": [f"text {row}" for row in range(20)], "c": column}), text="text")
+    store.add(pa.table({"text": ["one", "two"], "id": ids}), text=["text", "id"], id="id", corpus="ids")
+    store.encode()
+    one, two = spelled(ids).to_pylist()
+    tagged = store.tag(LABELS, gold="c", mapping={one: "Negative", two: "Positive"}, corpus="train")
+    assert tagged.report.rows == 20
+    assert {value_text(value) for value in store.train("c", corpus="train").probe.classes} == {one, two}
+    assert store.predict("c", corpus="train").to_arrow().num_rows == 20
+    assert set(store.doubts("c", corpus="train").to_arrow().column("given").to_pylist()) <= {one, two}
+    assert set(store.label_set("c", corpus="train").names) == {one, two}
+    assert set(store.map(by="c", corpus="train").to_arrow().column("group").to_pylist()) <= {one, two, "1", "2"}
+    assert store.compare("c", corpus="train").scores
+    found = store.search(row=one, corpus="ids", k=1)
+    assert [value_text(value) for value in found.to_arrow().column("id").to_pylist()] == [two]
+    assert found.to_pandas().shape[0] == 1
+    rows = [{"id": one, "label": "Negative", "corpus": "ids"}]
+    assert store.annotations.import_table(rows, LABELS) == 1
+    assert store.annotations.export_table().to_arrow().column("id").to_pylist() == [one]
+    for suffix in (".npy", ".h5", ".parquet"):
+        assert store.export(tmp_path / f"v{suffix}", corpus="ids") == 2
+
+
 @pytest.mark.parametrize(
     ("column", "reason"),
     [

@@ -22,13 +22,13 @@ import base64
 import json
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["json_text", "json_values", "plain_values", "shortest", "spelled"]
+__all__ = ["array_of", "json_text", "json_values", "plain_values", "shortest", "spelled"]
 
 _SECONDS_OF = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _PLAIN_YEARS = 4_000_000_000  # seconds from 1970 to 2096 and back to 1843: Arrow's time zones are right there
@@ -74,6 +74,12 @@ def plain_values(column: Any) -> list[Any]:
     if pa.types.is_floating(type_) and not pa.types.is_float16(type_):
         return list(shortest(column).to_pylist())
     return list(spelled(column).to_pylist())
+
+
+def array_of(values: Sequence[Any]) -> pa.Array:
+    """Return values of one type of `plain_values` as a column; Arrow itself takes no integers above 63 bits."""
+    large = any(isinstance(value, int) and value >= 2**63 for value in values)
+    return pa.array(values, pa.uint64() if large else None)
 
 
 def shortest(column: Any) -> Any:

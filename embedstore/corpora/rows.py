@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
-from embedstore.core.cells import plain_values, spelled
+from embedstore.core.cells import array_of, plain_values, spelled
 from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.core.masks import mask_of
@@ -282,7 +282,7 @@ def id_array(ids: Sequence[Any]) -> pa.Array:
     ['1', 'b']
     """
     if len({type(value) for value in ids}) == 1:
-        return pa.array(ids, pa.uint64() if isinstance(ids[0], int) and max(ids) >= 2**63 else None)
+        return array_of(ids)
     return pa.array([value_text(value) for value in ids], pa.string())
 
 

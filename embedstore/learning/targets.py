@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from embedstore.annotations.column import is_annotations, with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
-from embedstore.core.cells import plain_values
+from embedstore.core.cells import plain_values, shortest, spelled
 from embedstore.core.counts import counted, form
 from embedstore.core.values import same_value, value_key, value_text
 from embedstore.corpora.rows import Corpus
@@ -193,7 +193,8 @@ def read_target(target: Target) -> LabelledRows:
         raise no_text(corpus.name, len(corpus))
     column = corpus.column(target.name)
     # Classes are stored as JSON, so dates, lists and other types become text.
-    typed = column if _is_plain(column.type) else pa.array(plain_values(column), pa.string())
+    typed = shortest(column)
+    typed = typed if _is_plain(typed.type) else spelled(typed)
     encoded = (typed.combine_chunks() if isinstance(typed, pa.ChunkedArray) else typed).dictionary_encode()
     values = plain_values(encoded.dictionary)
     said = np.array([*(value not in (None, "") and value == value for value in values), False])

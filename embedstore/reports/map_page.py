@@ -92,35 +92,32 @@ def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:
     column : ChunkedArray
         A column of any type.
     """
-    values = _numbers_in(column)
-    if values is None:
-        return [value_text(value) or _NONE for value in plain_values(column)], ()
-    known = np.isfinite(values)
-    shown = (lambda value: str(int(value))) if pa.types.is_integer(column.type) else value_text
-    distinct, place = np.unique(values[known], return_inverse=True)
-    if len(distinct) > _MOST:
-        edges = np.unique(np.quantile(values[known], np.linspace(0, 1, _RANGES + 1)[1:-1]))
-        place = np.searchsorted(edges, values[known], side="left")
-        _, place = np.unique(place, return_inverse=True)
-        parts = [values[known][place == number] for number in range(place.max() + 1)]
-        names = [f"{shown(part.min())} to {shown(part.max())}" for part in parts]
+    texts = [value_text(value) for value in plain_values(column)]
+    number_of = _numbers_of(column.type, set(texts))
+    if number_of is None:
+        return [text or _NONE for text in texts], ()
+    order = sorted(number_of, key=lambda text: number_of[text])
+    if len(order) > _MOST:
+        values = np.array([number_of[text] for text in texts if text in number_of])
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, _RANGES + 1)[1:-1]))
+        place = np.searchsorted(edges, [number_of[text] for text in order], side="left")
+        parts = [[text for text, at in zip(order, place, strict=True) if at == number] for number in np.unique(place)]
+        range_of = {text: f"{part[0]} to {part[-1]}" for part in parts for text in part}
     else:
-        names = [shown(value) for value in distinct.tolist()]
-    groups = np.full(len(values), _NONE, dtype=object)
-    groups[known] = np.array(names, dtype=object)[place]
-    return groups.tolist(), tuple(names)
+        range_of = {text: text for text in order}
+    return [range_of.get(text, _NONE) for text in texts], tuple(dict.fromkeys(range_of[text] for text in order))
 
 
-def _numbers_in(column: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
-    """Return a column as numbers, NaN where there is none; None if it holds other things, or few texts of numbers."""
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
-        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    if not pa.types.is_string(column.type) or len(column.unique()) <= _MOST:
+def _numbers_of(type_: pa.DataType, texts: set[str]) -> dict[str, float] | None:
+    """Return the number that each text is; None if some are none, or if few texts of a column of text are numbers."""
+    typed = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    if not typed and (not pa.types.is_string(type_) or len(texts) <= _MOST):
         return None
     try:
-        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    except pa.ArrowException:
+        numbers = {text: float(text) for text in texts if text}
+    except ValueError:
         return None
+    return {text: number for text, number in numbers.items() if np.isfinite(number)}
 
 
 def draw_map(

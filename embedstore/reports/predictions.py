@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.cells import array_of
 from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.reports.calibration import Reliability
 from embedstore.reports.metrics import Report
@@ -24,7 +25,7 @@ def coded(
 ) -> pa.Array:
     """Return `values[numbers]` as a column of 4 bytes per row, null where `chosen` is False."""
     mask = None if chosen is None else ~chosen
-    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False), mask=mask), pa.array(values))
+    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False), mask=mask), array_of(values))
 
 
 def shares_of(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> dict[str, float]:
