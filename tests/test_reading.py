@@ -113,14 +113,25 @@ def test_the_shell_reads_a_substituted_process(tmp_path, cli):
 
 
 def test_a_sheet_has_typed_columns(tmp_path, target):
-    path = write_sheet(tmp_path / "a.xlsx", [["id", "text", "n", "yes"], [1, "tea", 1.5, True], [2, "NA", 2, False]])
+    rows = [[1, "tea", 1.5, True, 7], [2, "NA", 2, False, "NA"], [3, None, 3, True, 8]]
+    path = write_sheet(tmp_path / "a.xlsx", [["id", "text", "n", "yes", "gap"], *rows])
     target.add(path, text="text", id="id")
     assert target.corpus().table().to_pydict() == {
-        "id": [1, 2],
-        "text": ["tea", None],
-        "n": [1.5, 2.0],
-        "yes": [True, False],
+        "id": [1, 2, 3],
+        "text": ["tea", "NA", None],
+        "n": [1.5, 2.0, 3.0],
+        "yes": [True, False, True],
+        "gap": [7, None, 8],
     }
+    assert target.corpus().column("text").to_pylist() == ["tea", None, None]
+    assert texts_of(target) == ["tea", "", ""]
+    target.encode()
+    target.tag(["a", "b"]).save(tmp_path / "out.csv")
+    assert [line.split(",")[:5] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]] == [
+        ["1", "tea", "1.5", "True", "7"],
+        ["2", "NA", "2.0", "False", "NA"],
+        ["3", "", "3.0", "True", "8"],
+    ]
 
 
 def test_another_sheet_is_read_by_its_name(tmp_path, target):
