@@ -142,6 +142,16 @@ def test_a_column_has_a_type_only_where_all_cells_are_written_so(tmp_path, encod
     assert [row[1] for row in read_rows(tmp_path / "out.csv")[1:]] == cells
 
 
+@pytest.mark.parametrize("text", ["\r", "a\rb", "a\r\nb", '"', ",", "\n", " a ", "\x00"])
+def test_cells_with_odd_characters_are_read_back(tmp_path, encoder, text):
+    store = embedstore.create(tmp_path / "store", encoder=encoder)
+    store.add([{"text": "a", "c": text}], text="text")
+    store.encode()
+    for suffix, delimiter in ((".csv", ","), (".tsv", "\t")):
+        store.tag(LABELS).save(tmp_path / f"out{suffix}")
+        assert read_rows(tmp_path / f"out{suffix}", delimiter)[1][1] == text
+
+
 # Tables of Arrow
 
 
