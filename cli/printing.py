@@ -117,7 +117,8 @@ def print_predictions(found: "Predictions", output: Path | None, *, as_json: boo
     if found.report:
         report = found.report
         left_out = (
-            f"\n{counted(report.left_out, 'row')} without a given label {form(report.left_out, 'is', 'are')} left out"
+            f"\n{counted(report.left_out, 'row')} without a label to compare with "
+            f"{form(report.left_out, 'is', 'are')} left out"
             if report.left_out
             else ""
         )

@@ -13,6 +13,7 @@ from embedstore.core.checks import at_least
 from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
+from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.reports.map_page import Projection, draw_map, groups_of, project
 from embedstore.tables.result import TableResult
@@ -112,6 +113,8 @@ def map_corpus(
     """
     at_least("sample", sample, 1)
     at_least("seed", seed, 0)
+    if labels is not None and by is not None:
+        raise UsageError("expected labels or a column to colour by, found both: leave one of them out")
     table = with_annotations(now, now.corpus(corpus), by)
     vectors = now.embeddings(space, [table])
     filled = np.flatnonzero(now.texts.answerable(table.positions(), blank))

@@ -178,10 +178,17 @@ class EmbeddingStore:
             raise UsageError(f"expected an object of Settings for settings, found {shown(settings)}")
         self.path = Path(path)
         self.home = Home(self.path, settings or Settings())
+        self._encoder = encoder
         self._cache = Cache(encoder, self.home.settings)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "encoder": self._encoder, "settings": self.home.settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        EmbeddingStore.__init__(self, **state)  # nothing that is loaded goes into a pickle
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open a snapshot of the newest state.

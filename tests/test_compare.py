@@ -201,8 +201,8 @@ def test_logits_that_do_not_fit_the_classes_are_left_out_unless_asked_for(checkp
     store.classify(folder, max_seq_length=10)
     found = store.compare("mood")
     assert [score.method for score in found.scores] == ["majority class", "TF-IDF + LogReg"]
-    assert any("finetuned checkpoint" in note and "is none of the labels LABEL_0" in note for note in found.notes)
-    with pytest.raises(InputError, match="is none of the labels LABEL_0, LABEL_1"):
+    assert any("finetuned checkpoint" in note and "are none of the labels LABEL_0" in note for note in found.notes)
+    with pytest.raises(InputError, match="are none of the labels LABEL_0, LABEL_1"):
         store.compare("mood", classify=[folder], no_encode=True)  # the logits are there, if of another length
 
 

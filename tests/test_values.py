@@ -556,7 +556,7 @@ def test_a_partly_disjoint_test_corpus_is_named_in_a_note(tmp_path, encoder):
 
 def test_classes_that_differ_in_outer_spaces_are_named(tmp_path, encoder):
     store = pain(tmp_path, encoder, [["good", "good ", "bad"] * 9], ("train",))
-    assert any("outer spaces only: 'good' and 'good '" in note for note in store.train("c").notes)
+    assert any("letters or outer spaces only: 'good' and 'good '" in note for note in store.train("c").notes)
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=6, unique=True))
@@ -599,6 +599,9 @@ def test_integers_with_gaps_stay_integers_in_pandas(tmp_path, encoder):
     [
         ([1, "a", 2.5, None, True], ["1", "a", "2.5", None, "True"]),
         ([2**70, 1], [str(2**70), "1"]),
+        ([datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1, 5)], ["2020-01-01", "2020-01-01 05:00:00"]),
+        ([datetime.time(1, tzinfo=datetime.UTC), None], ["01:00:00+00:00", None]),
+        (["é", b"\xff"], ["é", "/w=="]),
         ([{"a": 1}, {"b": 2}], ['{"a": 1}', '{"b": 2}']),
         (pd.period_range("2020-01", periods=2, freq="M"), ["2020-01", "2020-02"]),
         (pd.Categorical([5, 6]), [5, 6]),
@@ -622,6 +625,31 @@ class Capsule:
 
     def __arrow_c_stream__(self, requested_schema=None):
         return self._table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_result_speaks_the_protocol_too(store, tmp_path, encoder):
+    tagged = store.tag(LABELS)
+    assert pa.table(tagged).equals(tagged.to_arrow())
+    other = embedstore.create(tmp_path / "other", encoder=encoder)
+    assert other.add(tagged, text="review").rows == len(tagged)
+
+
+def test_infinities_of_json_lines_are_numbers_again(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "store", encoder=encoder)
+    numbers = [0.5, math.inf, -math.inf, 2.0]
+    store.add(pa.table({"text": list("abcd"), "n": numbers}), text="text")
+    store.encode()
+    store.tag(LABELS).save(tmp_path / "out.jsonl")
+    store.add(tmp_path / "out.jsonl", text="text", corpus="again")
+    assert store.corpus("again").column("n").to_pylist() == numbers
+
+
+def test_parts_of_several_types_are_told(tmp_path, encoder, caplog):
+    store = embedstore.create(tmp_path / "store", encoder=encoder)
+    store.add([{"text": "a", "c": 1}], text="text")
+    assert not caplog.text
+    store.add([{"text": "b", "c": "x"}], text="text")
+    assert "columns that are of several types in the parts of the corpus become text: 'c'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -660,8 +688,8 @@ def test_texts_alone_are_a_table_of_one_column(tmp_path, encoder, texts):
         (None, "found NoneType"),
         (b"bytes", "found bytes"),
         ([], "an empty list"),
-        ([1, 2], "list of int"),
-        ([{"text": "a"}, "b"], "list of str"),
+        ([1, 2], "list with int as number 1"),
+        ([{"text": "a"}, "b"], "list with str as number 2"),
         ({"text": "a"}, "expected a list of values for column 'text', found str"),
         ({"text": ["a"], "n": [1, 2]}, "found 1 in 'text', 2 in 'n'"),
     ],

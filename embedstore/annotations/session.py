@@ -119,6 +119,8 @@ class AnnotationSession:
         UsageError
             If the label is not in the label set, or no question is left.
         """
+        if not label:
+            raise UsageError(f"expected one of {', '.join(self.labels.names)}, found a blank label: use skip() to skip")
         self._keep(label)
 
     def skip(self) -> None:

@@ -129,6 +129,8 @@ def json_values(column: Any) -> list[Any]:
 def _stored(array: Any) -> Any:
     """Return an array without dictionary, run-end encoding or extension type."""
     if isinstance(array, pa.DictionaryArray):
+        if pa.types.is_string_view(array.type.value_type):  # Arrow can't decode these
+            array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.string()))
         return _stored(array.dictionary_decode())
     if isinstance(array, pa.RunEndEncodedArray):
         import pyarrow.compute as pc

@@ -187,7 +187,7 @@ def _as(kind: Any, name: str, value: Any) -> Any:
     if kind is Path:
         return value if isinstance(value, (str, PathLike)) else _REFUSED
     if _is_texts(kind):
-        return texts(name, value)
+        return texts(name, value) if get_origin(kind) is Sequence else tuple(texts(name, value))
     if get_origin(kind) is Mapping or kind is Mapping:
         return value if isinstance(value, Mapping) else _REFUSED
     if get_origin(kind) is Callable:
@@ -198,7 +198,7 @@ def _as(kind: Any, name: str, value: Any) -> Any:
 
 
 def _is_texts(kind: Any) -> bool:
-    return get_origin(kind) is Sequence and get_args(kind) == (str,)
+    return (get_origin(kind), get_args(kind)) in ((Sequence, (str,)), (tuple, (str, ...)))
 
 
 def _description(kind: Any) -> str:

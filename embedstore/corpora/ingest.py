@@ -30,6 +30,8 @@ __all__ = ["AddReport", "add"]
 
 logger = logging.getLogger(__name__)
 
+_NAMED = 10  # columns that a message names
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddReport:
@@ -100,6 +102,8 @@ def add(
     for name, value in (("limit", limit), ("sample", sample)):
         if value is not None and value < 1:
             raise UsageError(f"expected a {name} of at least 1, found {value}")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"expected a seed from 0 to {2**32 - 1:,}, found {seed:,}")
     options = read_options or ReadOptions()
     column = text if isinstance(text, str) and "{" not in text else "text"
     request = _Request(
@@ -150,6 +154,8 @@ def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus:
             rows_read += part.rows
             _place(parts, part, source.name)
         record = replace(record, parts=tuple(parts))
+        before = [Corpus(root, corpus, existing).schema] if existing else []
+        _tell_of_texts(Corpus(root, corpus, record).schema, [*before, *plan.schemas])
         if id_column:
             _check_ids(Corpus(root, corpus, record))
         written = tuple(writer.finish())
@@ -275,6 +281,18 @@ def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> None:
     parts.append(part)
 
 
+def _tell_of_texts(schema: pa.Schema, read: Sequence[pa.Schema]) -> None:
+    """Warn of columns that are text because the parts of the corpus are of several types."""
+    typed = {field.name for one in read for field in one if not (_is_text(field.type) or pa.types.is_null(field.type))}
+    known = {field.name for field in read[0] if _is_text(field.type)} if len(read) > 1 else set()
+    names = [field.name for field in schema if field.name in typed - known and _is_text(field.type)]
+    if names:
+        logger.warning(
+            "columns that are of several types in the parts of the corpus become text: %s",
+            ", ".join(map(repr, names[:_NAMED])) + (f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""),
+        )
+
+
 def _check_ids(corpus: Corpus) -> None:
     import pyarrow.compute as pc
 
@@ -291,5 +309,6 @@ def _check_ids(corpus: Corpus) -> None:
         value = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
         raise InputError(
             f"expected ids to be unique, found {value_text(value.as_py())!r} twice in column {column!r} of corpus "
-            f"{corpus.name!r}: choose another column, or leave --id out to number the rows"
+            f"{corpus.name!r} (rows that were added before count too): choose another column, leave --id out to number "
+            "the rows, or give --replace to start the corpus anew"
         )

@@ -88,7 +88,8 @@ def write_part(
                 out.add_key_value_metadata({LARGE: json.dumps(sorted(large))})
         if rows and empty == rows:
             raise InputError(
-                f"{source.name}: found no text in {counted(rows, 'row')}; is it the right column ({template.text})?"
+                f"{source.name}: found no text in {counted(rows, 'row')}: is {', '.join(template.columns)} the right "
+                "column, or are its texts words such as NA (--keep-missing-words)?"
             )
         file = files.publish(temp, root, ".parquet")
     if words:
@@ -96,7 +97,7 @@ def write_part(
             "%s: words that mean a missing value are no texts: %s; --keep-missing-words takes them as texts, --missing "
             "WORD names others",
             source.name,
-            ", ".join(f"{word} ({count:,})" for word, count in words.most_common(5)),
+            ", ".join(f"{word} ({count:,})" for word, count in words.most_common()),
         )
     return CorpusPart(file, rows, empty, source.origin, fingerprint)
 

@@ -57,6 +57,9 @@ class LabelSet:
     description: str = ""
 
     def __post_init__(self) -> None:
+        parts = (self.names, self.texts, self.templates, *(self.texts if isinstance(self.texts, tuple) else ()))
+        if not all(isinstance(part, tuple) for part in parts) or len(self.texts) != len(self.names):
+            raise UsageError("expected tuples of names, texts (one tuple for each name) and templates: use LabelSet.of")
         count = sum(map(len, self.texts)) * len(self.templates)
         if count > _MOST_TEXTS:
             raise UsageError(
@@ -116,7 +119,7 @@ class LabelSet:
         return cls(**shipped_fields(name))
 
     @classmethod
-    def read(cls, path: Path) -> "LabelSet":
+    def read(cls, path: str | Path) -> "LabelSet":
         """Read a label set from a file.
 
         A text file has one label per line; blank lines and lines that begin with # are skipped. A YAML or JSON file
@@ -131,7 +134,7 @@ class LabelSet:
             If the file is missing or holds something else.
         """
         try:
-            return cls(**read_fields(path))
+            return cls(**read_fields(Path(path)))
         except UsageError as error:
             raise InputError(f"label file {path}: {error}") from error
 

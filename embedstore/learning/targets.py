@@ -226,7 +226,7 @@ def _is_plain(type_: pa.DataType) -> bool:
 def _same_classes(values: Sequence[Any], said: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Return the number of the value that each value stands for (1 and 1.0 are one class), and notes.
 
-    A note names the spellings of one class, another one the classes that differ in outer spaces only.
+    A note names the spellings of one class, another one classes that differ in capital letters or outer spaces only.
     """
     texts = [value_text(value) for value in values]
     first: dict[str, int] = {}
@@ -238,9 +238,9 @@ def _same_classes(values: Sequence[Any], said: npt.NDArray[np.bool_]) -> tuple[n
         notes += (f"spellings of one class: {'; '.join(spellings[:_NAMED])}",)
     stripped: dict[str, str] = {}
     for text in (text for text, held in zip(texts, said, strict=False) if held):
-        other = stripped.setdefault(text.strip(), text)
-        if other != text:
-            notes += (f"classes that differ in outer spaces only: {other!r} and {text!r}",)
+        other = stripped.setdefault(text.strip().casefold(), text)
+        if value_key(other) != value_key(text):
+            notes += (f"two classes that differ in capital letters or outer spaces only: {other!r} and {text!r}",)
     return merged, notes
 
 

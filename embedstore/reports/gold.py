@@ -1,15 +1,19 @@
 """Score labels against a gold column; ``VALUE=LABEL`` pairs map the column's values to labels."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 
+from embedstore.core.counts import form
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.reports.metrics import Ordinal, Report, report
 
 __all__ = ["GoldMap", "as_pairs", "labels_of", "map_gold", "ordinal_report", "parse_map"]
+
+_NAMED = 6  # values that a message names
 
 GoldMap = Mapping[str, str | Sequence[str]] | Sequence[str]
 """The labels that values stand for: a dict, or ``VALUE=LABEL`` pairs."""
@@ -42,12 +46,20 @@ def parse_map(given: GoldMap, labels: Sequence[str]) -> dict[str, list[str]]:
     for members in mapping.values():
         for label in members:
             if groups.setdefault(label, members) != members:
-                raise InputError(f"--map puts the label {label!r} into two different groups of labels")
+                raise InputError(
+                    f"expected each label in one group of labels, found {label!r} in {' | '.join(groups[label])!r} and "
+                    f"in {' | '.join(members)!r}: values with several labels must have the same ones in --map"
+                )
     return mapping
 
 
 def _pairs(given: GoldMap) -> list[tuple[str, str]]:
+    if hasattr(given, "to_dict"):  # a Series of pandas
+        given = given.to_dict()
     if isinstance(given, Mapping):
+        for value, names in given.items():
+            if not (names is None or isinstance(names, str | list | tuple)):
+                raise InputError(f"expected a label, a list of labels or None for the value {value!r}, found {names!r}")
         members = {
             value_text(value): [names] if names is None or isinstance(names, str) else list(names)
             for value, names in given.items()
@@ -116,16 +128,20 @@ def map_gold(
         found = labels_of(shown, labels, mapping)
         return None if found is None else group[found[0]] if found else ""
 
+    unknown = sorted({shown for shown in map(value_text, gold) if shown and name_of(shown) is None})
+    if unknown:
+        more = f" and {len(unknown) - _NAMED:,} more" if unknown[_NAMED:] else ""
+        said = ", ".join(map(repr, unknown[:_NAMED])) + more
+        raise InputError(
+            f"the gold column holds {said}, which {form(len(unknown), 'is', 'are')} none of the labels "
+            f"{', '.join(labels)}: say what each stands for with --map {shlex.quote(unknown[0] + '=LABEL')}, or leave "
+            f"such rows out with --map {shlex.quote(unknown[0] + '=')}"
+        )
     given: list[str] = []
     kept: list[str] = []
     for value, label in zip(gold, predicted, strict=True):
         shown = value_text(value)
         name = name_of(shown) if shown else ""
-        if name is None:
-            raise InputError(
-                f"the gold column holds {shown!r}, which is none of the labels {', '.join(labels)}: say what it "
-                f"stands for with --map {shown}=LABEL, or leave such rows out with --map {shown}="
-            )
         if name:
             given.append(name)
             kept.append(group[label])

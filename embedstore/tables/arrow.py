@@ -67,7 +67,7 @@ def _kept_type(type_: pa.DataType, column: str, name: str) -> pa.DataType:
     if types.is_run_end_encoded(type_):
         return of(type_.value_type)
     if types.is_dictionary(type_):
-        text = types.is_string(type_.value_type) or types.is_large_string(type_.value_type)
+        text = any(test(type_.value_type) for test in (types.is_string, types.is_large_string, types.is_string_view))
         return pa.dictionary(pa.int32(), pa.string(), type_.ordered) if text else of(type_.value_type)
     if isinstance(type_, pa.BaseExtensionType):
         return type_ if type_.extension_name.startswith("arrow.") else of(type_.storage_type)
@@ -120,11 +120,18 @@ def _converted(column: Any, type_: pa.DataType) -> Any:
         import pyarrow.compute as pc
 
         return pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks], column.type.value_type)
-    if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(type_):
-        return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks]).cast(type_)
+    if pa.types.is_dictionary(column.type):
+        return pa.chunked_array([_dictionary_of(chunk, type_) for chunk in column.chunks], type_)
     if pa.types.is_list_view(column.type) or pa.types.is_large_list_view(column.type):
         return pa.chunked_array([_list_of(chunk) for chunk in column.chunks]).cast(type_)
     return column.cast(type_)
+
+
+def _dictionary_of(array: Any, type_: pa.DataType) -> pa.Array:
+    if not pa.types.is_dictionary(type_):
+        return array.dictionary_decode().cast(type_)
+    values, indices = array.dictionary.cast(type_.value_type), array.indices.cast(type_.index_type)
+    return pa.DictionaryArray.from_arrays(indices, values, ordered=type_.ordered)
 
 
 def _list_of(array: Any) -> pa.Array:

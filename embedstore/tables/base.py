@@ -12,6 +12,7 @@ from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
+from embedstore.core.checks import check_fields
 from embedstore.core.registry import look_up
 from embedstore.errors import InputError
 from embedstore.tables.formats import FORMATS
@@ -86,6 +87,7 @@ class ReadOptions:
     sheet: str | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.format is not None and self.format not in FORMATS:
             raise InputError(f"expected a format of {', '.join(FORMATS)}, found {self.format!r}")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):

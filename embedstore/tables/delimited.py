@@ -41,6 +41,7 @@ class DelimitedSource(TextSource):
         self._usual = delimiter
         self._delimiter = options.delimiter or delimiter
         self._swallowed = 0
+        self._renamed: list[str] = []
 
     def survey(self) -> Survey:
         """Read all rows once; return the row count and the column types."""
@@ -59,6 +60,8 @@ class DelimitedSource(TextSource):
             )
         if types is None:
             raise InputError(f"{self.name} has no rows: expected a header line and at least one row")
+        if self._renamed:
+            logger.warning("%s: columns without a name of their own are called %s", self.name, ", ".join(self._renamed))
         return Survey(rows, types.schema())
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
@@ -144,6 +147,7 @@ class DelimitedSource(TextSource):
                 repeat += 1
                 candidate = f"{base}.{repeat}"
             names.append(candidate)
+        self._renamed = [given for given, name in zip(names, header, strict=True) if given != name]
         return names
 
 

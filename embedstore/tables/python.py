@@ -1,11 +1,15 @@
 """Tables in memory: what speaks Arrow, pandas frames, and rows or columns of Python values."""
 
+import datetime
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from embedstore.core.columns import is_missing
+from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
 from embedstore.tables.base import first_line
@@ -42,6 +46,8 @@ def table_of(table: Any, column: str = "text") -> pa.Table:
     """
     if isinstance(table, pa.Table):
         return table
+    if isinstance(table, np.ndarray) and table.ndim != 1:
+        raise InputError(f"expected {ACCEPTED}, found an array of {counted(table.ndim, 'dimension')}")
     if isinstance(table, pa.Array | pa.ChunkedArray):
         return pa.table({column: table})
     if hasattr(table, "to_frame") and not hasattr(table, "columns"):  # a Series of pandas or of Polars
@@ -73,10 +79,12 @@ def _from_rows(rows: list[Any], found: str, column: str) -> pa.Table:
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = dict.fromkeys(name for row in rows for name in row)
         return _from_columns({name: [row.get(name) for row in rows] for name in names})
-    if rows and all(row is None or row != row or isinstance(row, str) for row in rows):
-        return _from_columns({column: rows})
-    odd = next((type(row).__name__ for row in rows if not isinstance(row, Mapping)), "")
-    raise InputError(f"expected {ACCEPTED}, found " + (f"{found} of {odd}" if rows else f"an empty {found}"))
+    if rows and all(isinstance(row, str) or is_missing(row) for row in rows):
+        return _from_columns({column: [None if is_missing(row) else row for row in rows]})
+    wanted = Mapping if rows and isinstance(rows[0], Mapping) else str
+    number, odd = next(((n, row) for n, row in enumerate(rows) if not isinstance(row, wanted)), (0, None))
+    said = f"{found} with {type(odd).__name__} as number {number + 1}" if rows else f"an empty {found}"
+    raise InputError(f"expected {ACCEPTED}, found {said}")
 
 
 def _from_columns(columns: Mapping[Any, Any]) -> pa.Table:
@@ -95,7 +103,7 @@ def _from_columns(columns: Mapping[Any, Any]) -> pa.Table:
 
 def _column(name: str, values: list[Any]) -> tuple[pa.Field, pa.Array]:
     """Return a column of Python values: in a type of Arrow's if JSON lacks it (dates, decimals), else as from JSON."""
-    if not all(isinstance(value, _JSON_TYPES) for value in values):
+    if not all(isinstance(value, _JSON_TYPES) for value in values) and _of_one_kind(values):
         try:
             array = pa.array(values, from_pandas=True)
         except _REFUSED:
@@ -104,6 +112,21 @@ def _column(name: str, values: list[Any]) -> tuple[pa.Field, pa.Array]:
             if not pa.types.is_nested(array.type):
                 return pa.field(name, array.type), array
     return _as_json(name, values)
+
+
+def _of_one_kind(values: Iterable[Any]) -> bool:
+    """Return whether no value becomes another in a column of Arrow: dates beside times would, and so would zones."""
+    kinds = {_kind(value) for value in values if not is_missing(value)}
+    zoned = any(isinstance(kind, tuple) and kind[0] is datetime.time and kind[1] for kind in kinds)
+    return not zoned and (len(kinds) < 2 or kinds <= {int, float})
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, datetime.datetime):
+        return datetime.datetime, str(value.tzinfo)
+    if isinstance(value, datetime.time):
+        return datetime.time, str(value.tzinfo) if value.tzinfo else ""
+    return type(value.item()) if isinstance(value, np.generic) else type(value)
 
 
 def _as_json(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
@@ -121,15 +144,23 @@ def _from_pandas(frame: Any) -> pa.Table:
 def _from_series(name: str, series: Any) -> tuple[pa.Field, Any]:
     if str(series.dtype).startswith(("period", "interval")):  # Arrow has only their numbers
         series = series.astype(object).map(str, na_action="ignore")
+    mixed = series.dtype == object and not _of_one_kind(series)
     try:
-        array = pa.Array.from_pandas(series)
+        array = None if mixed else pa.Array.from_pandas(series)
     except _REFUSED:
-        logger.warning("column %r holds values of several types: they are kept as text", name)
-        texts = [value if isinstance(value, str) else _printed(value) for value in series]
-        return _as_json(name, texts)
-    if pa.types.is_nested(array.type) and not _same(array.to_pylist(), series.tolist()):
+        array = None
+    if array is None:
+        logger.warning("column %r holds values of several types, or of one that tables lack: they become text", name)
+        return _as_json(name, [value if isinstance(value, str) else _printed(value) for value in series])
+    if series.dtype == object and _has_structs(array.type) and not _same(array.to_pylist(), series.tolist()):
         return _as_json(name, series.tolist())  # dicts with other keys: Arrow would give all of them all keys
     return pa.field(name, array.type), array
+
+
+def _has_structs(type_: pa.DataType) -> bool:
+    if pa.types.is_nested(type_) and not pa.types.is_struct(type_):
+        return any(_has_structs(type_.field(number).type) for number in range(type_.num_fields))
+    return bool(pa.types.is_struct(type_))
 
 
 def _same(one: list[Any], other: list[Any]) -> bool:
@@ -140,7 +171,4 @@ def _same(one: list[Any], other: list[Any]) -> bool:
 
 
 def _printed(value: Any) -> str | None:
-    import pandas as pd
-
-    missing = pd.isna(value)
-    return None if isinstance(missing, bool) and missing else value_text(value)
+    return None if is_missing(value) else value_text(value)

@@ -52,7 +52,12 @@ class Result(ABC):
 
     def to_arrow(self) -> pa.Table:
         """Return all rows as one Arrow table."""
-        return pa.concat_tables([self.schema.empty_table(), *self.batches()])
+        tables = list(self.batches())
+        return pa.concat_tables(tables) if tables else self.schema.empty_table()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return all rows through Arrow's PyCapsule protocol: for Polars, DuckDB, pyarrow, `store.add` and others."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return all rows as a pandas DataFrame.

@@ -2,6 +2,7 @@
 
 import decimal
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,8 @@ class ValueTypes:
             If a text is no Unicode text.
         """
         values = [_plain(value) for value in values]
+        if pa.types.is_floating(field.type):
+            values = [float(value) if isinstance(value, str) else value for value in values]
         if pa.types.is_string(field.type):
             documents = notes_on(field).json
             values = [
@@ -84,6 +87,13 @@ class ValueTypes:
             ) from error
 
 
+class _Infinite:
+    """The kind of a number that JSON has no way to write but as text."""
+
+
+_INFINITIES = ("Infinity", "-Infinity")
+
+
 class _Kinds:
     """The kinds of the values of one column."""
 
@@ -96,15 +106,15 @@ class _Kinds:
         value = _plain(value)
         if value is None:
             return
-        kind = type(value)
+        kind = _Infinite if isinstance(value, str) and value in _INFINITIES else type(value)
         self._found.add(kind)
         if kind is int:
             self._low, self._high = min(self._low, value), max(self._high, value)
 
     def field(self, name: str) -> pa.Field:
         """Return the field that keeps all values."""
-        found = self._found
-        if found == {int}:
+        found = self._found - ({_Infinite} if self._found <= {int, float, _Infinite} else set())
+        if found == {int} == self._found:
             return pa.field(name, self._integer())
         if found and found <= {int, float} and self._low >= -_EXACT and self._high <= _EXACT:
             return pa.field(name, pa.float64())
@@ -149,6 +159,8 @@ def _is_missing(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
     try:
         return json_text(value)
     except (TypeError, ValueError, RecursionError):

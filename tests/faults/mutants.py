@@ -70,7 +70,7 @@ MUTANTS = [
      "columns.append(self._valid(column))", "tests/test_values.py"),
     ("the word of a missing value", "tables/delimited.py", "nulls = [notes_on(field).null or \"\" for field in schema]",
      "nulls = [\"\" for field in schema]", "tests/test_values.py"),
-    ("widening to text", "tables/widening.py", "fixed=large or \"csv\" in (mine.written, theirs.written)", "fixed=False", "tests/test_values.py"),
+    ("widening to text", "tables/widening.py", "fixed=mine.large or theirs.large or \"csv\" in (mine.written, theirs.written)", "fixed=False", "tests/test_values.py"),
     ("characters after a closing quote", "tables/delimited.py", "strict=True, **quoting", "strict=False, **quoting", "tests/test_reading.py"),
     ("the byte order mark", "tables/base.py", "if head.startswith(mark)), \"utf-8-sig\")", "if False), \"utf-8-sig\")", "tests/test_reading.py"),
     ("a class in both corpora", "learning/targets.py", "if tested.isdisjoint(learnt):", "if False:", "tests/test_values.py"),
