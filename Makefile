@@ -42,8 +42,9 @@ bench: $(ALL)
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
-# A failed or interrupted installation leaves no stamp, so the next call starts again. Python compiles the modules that
-# are used when they are first used: to compile all takes as long as the demo, and a fifth of the disk.
+# A failed or interrupted installation leaves no stamp, so the next call starts again. For the demo, Python compiles
+# the modules that are used when they are used: to compile all takes as long as the demo, and a fifth of the disk. The
+# tests start hundreds of processes, so for them all modules are compiled once.
 define install
 	$(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(PIP) install --quiet --no-compile --disable-pip-version-check "setuptools>=77" torch -c constraints.txt
@@ -56,3 +57,4 @@ endef
 
 $(ALL): pyproject.toml constraints.txt
 	$(call install,bundled$(comma)tensorflow$(comma)dev)
+	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1

@@ -78,7 +78,8 @@ def tag(
     gold : str, optional
         Column to compare with, or "annotations".
     mapping : mapping, or sequence of str
-        The label that a value of the column stands for: a dict, or ``VALUE=LABEL`` pairs.
+        The label that a value of the column stands for: a dict, or ``VALUE=LABEL`` pairs. In a dict, a list gives a
+        value several labels, and "" or None leaves its rows out.
     blank : {"skip", "answer"}
         Whether rows with a blank text get null in the new columns and count nowhere, or are tagged like others.
     no_encode : bool
