@@ -136,10 +136,10 @@ def test_a_gold_value_may_stand_for_several_labels_or_none(store, rows):
 @pytest.mark.parametrize(
     ("gold", "mapping", "says"),
     [
-        ("stars", [], "holds '1', which is none of the labels"),
+        ("stars", [], "holds '1', '2', which are none of the labels"),
         ("stars", ["1=Bad"], "'Bad' is none of the labels"),
         ("stars", ["1"], "expected --map VALUE=LABEL"),
-        ("stars", ["1=Negative", "1=Positive", "2=Negative"], "two different groups"),
+        ("stars", ["1=Negative", "1=Positive", "2=Negative"], "each label in one group"),
         ("star", [], "did you mean 'stars'"),
     ],
 )
