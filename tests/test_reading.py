@@ -5,12 +5,16 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import threading
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import texts_of
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 from sheets import write_sheet, write_sheets
 
 import embedstore
@@ -145,6 +149,33 @@ def test_another_sheet_is_read_by_its_name(tmp_path, target):
 def test_a_file_that_is_no_sheet_is_one_clear_line(tmp_path, target):
     with pytest.raises(InputError, match="is no sheet of Excel or LibreOffice"):
         target.add(write(tmp_path, "a.xlsx", "whatever"), text="text")
+
+
+def test_any_byte_of_a_parquet_file_can_be_wrong(tmp_path, target):
+    """What a child can't survive is a signal; everything else is one clear line or a table."""
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"caffè {row}" for row in range(9)], "n": pa.array(range(9)), "l": [[1]] * 9})
+    parquet.write_table(table, path, row_group_size=3)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(7)
+    damaged = []
+    for number in range(150):
+        content = bytearray(whole)
+        content[int(rng.integers(len(whole) // 2, len(whole)))] = int(rng.integers(256))
+        damaged.append(tmp_path / f"{number}.parquet")
+        damaged[-1].write_bytes(content)
+    code = (
+        "import sys; from pathlib import Path; from embedstore.errors import InputError\n"
+        "from embedstore.tables import ReadOptions, file_source\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n"
+        "        source = file_source(Path(name), ReadOptions(), name=name, origin='')\n"
+        "        sum(typed.num_rows for _, typed in source.batches(source.survey().schema))\n"
+        "    except InputError as error:\n"
+        "        assert '\\n' not in str(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *map(str, damaged)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 NAMES = st.lists(st.text("ab{}: ", min_size=1, max_size=4), min_size=1, max_size=3, unique=True)

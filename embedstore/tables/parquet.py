@@ -68,7 +68,7 @@ class ParquetSource(FileSource):
 
         try:
             return parquet.ParquetFile(self._path)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self.name} is not a Parquet file: {first_line(error)}") from error
 
 
