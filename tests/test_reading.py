@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import texts_of
@@ -151,30 +150,33 @@ def test_a_file_that_is_no_sheet_is_one_clear_line(tmp_path, target):
         target.add(write(tmp_path, "a.xlsx", "whatever"), text="text")
 
 
-def test_any_byte_of_a_parquet_file_can_be_wrong(tmp_path, target):
-    """What a child can't survive is a signal; everything else is one clear line or a table."""
-    path = tmp_path / "a.parquet"
+SWEEP = """
+import struct, sys
+from pathlib import Path
+from embedstore.errors import InputError
+from embedstore.tables import ReadOptions, file_source
+
+path = Path(sys.argv[1])
+whole = path.read_bytes()
+footer = len(whole) - 8 - struct.unpack("<I", whole[-8:-4])[0]
+for place in range(footer, len(whole)):
+    content = bytearray(whole)
+    content[place] ^= 1
+    path.write_bytes(content)
+    try:
+        source = file_source(path, ReadOptions(), name="a.parquet", origin="")
+        for _, typed in source.batches(source.survey().schema):
+            typed.validate(full=True)
+    except InputError as error:
+        assert str(error).startswith("a.parquet") and "\\n" not in str(error), error
+"""
+
+
+def test_any_byte_of_a_parquet_footer_can_be_wrong_and_the_interpreter_goes_on(tmp_path):
     table = pa.table({"text": [f"caffè {row}" for row in range(9)], "n": pa.array(range(9)), "l": [[1]] * 9})
-    parquet.write_table(table, path, row_group_size=3)
-    whole = path.read_bytes()
-    rng = np.random.default_rng(7)
-    damaged = []
-    for number in range(150):
-        content = bytearray(whole)
-        content[int(rng.integers(len(whole) // 2, len(whole)))] = int(rng.integers(256))
-        damaged.append(tmp_path / f"{number}.parquet")
-        damaged[-1].write_bytes(content)
-    code = (
-        "import sys; from pathlib import Path; from embedstore.errors import InputError\n"
-        "from embedstore.tables import ReadOptions, file_source\n"
-        "for name in sys.argv[1:]:\n"
-        "    try:\n"
-        "        source = file_source(Path(name), ReadOptions(), name=name, origin='')\n"
-        "        sum(typed.num_rows for _, typed in source.batches(source.survey().schema))\n"
-        "    except InputError as error:\n"
-        "        assert '\\n' not in str(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *map(str, damaged)], capture_output=True, text=True, check=False)
+    parquet.write_table(table, tmp_path / "a.parquet", row_group_size=3)
+    command = [sys.executable, "-c", SWEEP, str(tmp_path / "a.parquet")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
