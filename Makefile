@@ -40,7 +40,7 @@ bench: $(ALL)
 	BENCH_CORPUS="$(CORPUS)" BENCH_TEXT="$(TEXT)" $(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # A failed or interrupted installation leaves no stamp, so the next call starts again. For the demo, Python compiles
 # the modules that are used when they are used: to compile all takes as long as the demo, and a fifth of the disk. The
