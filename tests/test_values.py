@@ -485,15 +485,29 @@ def test_the_words_for_missing_values_can_be_chosen(tmp_path, encoder, missing, 
     assert [text for text in found if text] == texts
 
 
+def test_a_missing_word_among_numbers_is_named(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "store", encoder=encoder)
+    rows = [(f"text {n}", ["NA", "1", "2"][n % 3]) for n in range(30)]
+    store.add(write_rows(tmp_path / "a.csv", ["text", "stars"], rows), text="text")
+    store.encode()
+    with pytest.raises(InputError, match="NA means a missing value"):
+        store.train("stars")
+
+
 def test_a_class_that_is_a_missing_word_is_named(tmp_path, encoder):
     store = embedstore.create(tmp_path / "store", encoder=encoder)
     rows = [(f"text {n}", ["None", "mild", "bad"][n % 3]) for n in range(30)]
     store.add(write_rows(tmp_path / "a.csv", ["text", "pain"], rows), text="text")
     store.encode()
-    with pytest.raises(InputError, match=r"None mean a missing value: `add --keep-missing-words`"):
+    with pytest.raises(InputError, match=r"None means a missing value: `add --keep-missing-words`"):
         store.train("pain")
     trained = store.train("pain", options=embedstore.TrainOptions(drop_missing=True))
-    assert "None mean a missing value" in trained.notes[0]
+    assert "None means a missing value" in trained.notes[0]
+    gold = store.tag(["mild", "bad"], gold="pain")
+    assert (
+        "words of 'pain' that mean a missing value: None (10); `add --keep-missing-words` takes them as values"
+        in gold.notes
+    )
     kept = ReadOptions(missing=())
     store.add(tmp_path / "a.csv", text="text", replace=True, read_options=kept)
     assert store.train("pain").probe.classes == ("None", "bad", "mild")

@@ -22,7 +22,7 @@ from embedstore.core.values import same_value, value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.segments import check_size
-from embedstore.tables.columns import notes_on, with_large
+from embedstore.tables.columns import Notes, notes_on, with_large
 from embedstore.tables.widening import common_field, widened, without_missing
 
 __all__ = ["LARGE", "POSITION", "Corpus", "id_array"]
@@ -141,11 +141,14 @@ class Corpus:
 
     def missing_words(self, name: str) -> dict[str, int]:
         """Return how often each word that means a missing value is in a column."""
-        words = notes_on(self.schema.field(name)).missing if name in self.schema.names else ()
-        if not words:
+        notes = notes_on(self.schema.field(name)) if name in self.schema.names else Notes()
+        if notes.null:
+            gone = self.table([name]).column(name).null_count
+            return {notes.null: gone} if gone else {}
+        if not notes.missing:
             return {}
         counts = Counter(self.table([name]).column(name).to_pylist())
-        return {word: counts[word] for word in words if counts[word]}
+        return {word: counts[word] for word in notes.missing if counts[word]}
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each row's text: shape (rows,), read-only."""

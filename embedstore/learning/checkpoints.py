@@ -12,7 +12,7 @@ from embedstore.core.cells import plain_values
 from embedstore.core.heads import Head
 from embedstore.encoders import EncoderOptions, Precision
 from embedstore.errors import InputError, NotFoundError, UsageError
-from embedstore.reports.gold import GoldMap, map_gold, parse_map
+from embedstore.reports.gold import GoldMap, map_gold, missing_notes, parse_map
 from embedstore.reports.predictions import Predictions, coded, shares_of
 from embedstore.vectors.encoding import EncodeProgress, encode
 from embedstore.vectors.snapshot import Snapshot
@@ -125,6 +125,7 @@ def classify(
     if gold_values and best is not None:
         report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map)
     notes = blank_notes(len(table) - len(row_of), len(table), labelled=True)
+    notes += missing_notes(table.missing_words(gold), gold) if gold else ()
     title = f"{now.name}: {table.name} by {vectors.record.model}"
     return Predictions(table, columns, share, report, notes=notes, title=title, answered=answered)
 

@@ -201,8 +201,9 @@ def read_target(target: Target) -> LabelledRows:
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
     rows = np.flatnonzero(said[codes] & target.answerable)
     missing = answerable - len(rows)
-    words = ", ".join(corpus.missing_words(target.name)) if missing else ""
-    meant = f" ({words} mean a missing value: `add --keep-missing-words` takes them as classes)" if words else ""
+    words = list(corpus.missing_words(target.name)) if missing else []
+    them = f"{', '.join(words)} {form(len(words), 'means', 'mean')} a missing value"
+    meant = f" ({them}: `add --keep-missing-words` takes such words as classes)" if words else ""
     if missing and not target.drop_missing:
         raise InputError(
             f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "

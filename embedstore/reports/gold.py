@@ -11,7 +11,7 @@ from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.reports.metrics import Ordinal, Report, report
 
-__all__ = ["GoldMap", "as_pairs", "labels_of", "map_gold", "ordinal_report", "parse_map"]
+__all__ = ["GoldMap", "as_pairs", "labels_of", "map_gold", "missing_notes", "ordinal_report", "parse_map"]
 
 _NAMED = 6  # values that a message names
 
@@ -95,6 +95,20 @@ def labels_of(shown: str, labels: Sequence[str], mapping: Mapping[str, list[str]
         return mapping[mapped]
     label = same_value(shown, labels)
     return None if label is None else [label]
+
+
+def missing_notes(words: Mapping[str, int], column: str) -> tuple[str, ...]:
+    """Return a note on the words of a gold column that mean a missing value; no note if there are none.
+
+    Examples
+    --------
+    >>> missing_notes({"None": 3}, "pain")
+    ("words of 'pain' that mean a missing value: None (3); `add --keep-missing-words` takes them as values",)
+    """
+    said = ", ".join(f"{word} ({count:,})" for word, count in words.items())
+    if not said:
+        return ()
+    return (f"words of {column!r} that mean a missing value: {said}; `add --keep-missing-words` takes them as values",)
 
 
 def map_gold(

@@ -19,7 +19,7 @@ from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.likeness import alike_notes
-from embedstore.reports.gold import GoldMap, parse_map
+from embedstore.reports.gold import GoldMap, missing_notes, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
 from embedstore.tagging.scored import Scored
@@ -124,6 +124,7 @@ def tag(
         tagged, more = confident_rows(tags.confidence, min_confidence)
         notes += more
     if gold and asked.gold is not None:
+        notes += missing_notes(asked.table.missing_words(gold), gold)
         report, more = report_on(tags.label, tagged, asked.gold, asked.labels, asked.gold_map, column=gold)
         notes += more
     return Predictions(
