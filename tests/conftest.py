@@ -71,6 +71,19 @@ def store(tmp_path: Path, encoder: HashEncoder, rows: list[dict[str, object]]) -
     return made
 
 
+@pytest.fixture
+def target(tmp_path: Path, encoder: HashEncoder) -> embedstore.EmbeddingStore:
+    """A store without rows."""
+    return embedstore.create(tmp_path / "target", encoder=encoder)
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    """Write a file and return its path."""
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
 def query_vectors(store, texts, *, prompt=None, no_encode=False) -> np.ndarray:
     """Return unit vectors of labels or search texts in the store's default space."""
     with store.snapshot() as now:

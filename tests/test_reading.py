@@ -10,7 +10,7 @@ import threading
 
 import pyarrow as pa
 import pytest
-from conftest import texts_of
+from conftest import texts_of, write
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -21,17 +21,6 @@ from embedstore.corpora.templates import Template
 from embedstore.errors import InputError, UsageError
 from embedstore.tables import ReadOptions
 from embedstore.tables.write import spreadsheet_unsafe
-
-
-@pytest.fixture
-def target(tmp_path, encoder):
-    return embedstore.create(tmp_path / "target", encoder=encoder)
-
-
-def write(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 @pytest.mark.parametrize(

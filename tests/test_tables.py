@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import texts_of
+from conftest import texts_of, write
 from pyarrow import parquet
 
 import embedstore
@@ -23,17 +23,6 @@ MESSY = (
     "4,NA,1,-0.25,,5,\n"
     "5,5'8\" tall,2,10,True,,\n"
 )
-
-
-@pytest.fixture
-def target(tmp_path, encoder):
-    return embedstore.create(tmp_path / "target", encoder=encoder)
-
-
-def write(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def test_a_csv_comes_out_as_pandas_reads_it(tmp_path, target):

@@ -288,14 +288,13 @@ def test_what_was_written_is_read_again_as_it_is(table, suffix):
         again.add(folder / f"one{suffix}", text="text")
         again.encode()
         again.tag(["a", "b"]).save(folder / f"two{suffix}")
-        once, twice = embedstore.create(folder / "s1", encoder=HashEncoder()), None
+        once = embedstore.create(folder / "s1", encoder=HashEncoder())
         once.add(folder / f"one{suffix}", text="text")
         once.add(folder / f"two{suffix}", text="text", corpus="two")
         one, two = (once.corpus(name).table(table.column_names) for name in ("train", "two"))
         assert [spelled(column).to_pylist() for column in one.columns] == [
             spelled(column).to_pylist() for column in two.columns
         ]
-        assert twice is None
 
 
 def typed_columns():

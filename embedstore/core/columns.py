@@ -1,5 +1,6 @@
 """A column of texts, in any of the forms in which Python's libraries hold one."""
 
+import decimal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +34,7 @@ def is_missing(value: Any) -> bool:
     pandas = sys.modules.get("pandas")  # NA and NaT exist only if it is loaded
     if pandas is not None and pandas.api.types.is_scalar(value):
         return bool(pandas.isna(value))
-    return isinstance(value, float) and value != value
+    return isinstance(value, float | decimal.Decimal) and value != value
 
 
 def texts_of(column: Any) -> list[str]:

@@ -1,6 +1,8 @@
 """Numbers in messages, with the words that go with them."""
 
-__all__ = ["counted", "form", "shown_bytes"]
+from collections.abc import Sequence
+
+__all__ = ["counted", "form", "listed", "shown_bytes"]
 
 _HISSING = ("s", "x", "ch", "sh")
 
@@ -33,6 +35,18 @@ def form(count: int, singular: str, plural: str) -> str:
     ('has', 'have')
     """
     return singular if count == 1 else plural
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Return the first few names in quotes, and the number of the others.
+
+    Examples
+    --------
+    >>> listed(["a", "b"]), listed(["a", "b", "c"], 2)
+    ("'a', 'b'", "'a', 'b' and 1 more")
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
 
 
 def shown_bytes(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embedstore.core.counts import counted, form
+from embedstore.core.counts import counted, form, listed
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
@@ -25,12 +25,11 @@ from embedstore.storage.manifest import commit, exists, load, unknown_names
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.tables import ReadOptions, Source, Survey, sources_of
+from embedstore.tables.columns import is_text
 
 __all__ = ["AddReport", "add"]
 
 logger = logging.getLogger(__name__)
-
-_NAMED = 10  # columns that a message names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +154,10 @@ def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus:
             _place(parts, part, source.name)
         record = replace(record, parts=tuple(parts))
         before = [Corpus(root, corpus, existing).schema] if existing else []
-        _tell_of_texts(Corpus(root, corpus, record).schema, [*before, *plan.schemas])
+        rows = Corpus(root, corpus, record)
+        _tell_of_texts(rows.schema, [*before, *plan.schemas])
         if id_column:
-            _check_ids(Corpus(root, corpus, record))
+            _check_ids(rows)
         written = tuple(writer.finish())
 
         def change(manifest: Manifest) -> Manifest:
@@ -224,8 +224,8 @@ class _Request:
             if name not in names:
                 raise InputError(f"{source.name} has no column {name!r}: {nearest_hint(name, names)}")
         types = [survey.schema.field(name).type for name in template.columns]
-        if not any(_is_text(type_) for type_ in types):
-            texts = [field.name for field in survey.schema if _is_text(field.type)]
+        if not any(is_text(type_) for type_ in types):
+            texts = [field.name for field in survey.schema if is_text(field.type)]
             raise InputError(
                 f"{source.name}: expected texts in column {template.columns[0]!r}, found {types[0]} values; "
                 f"{'columns of text are ' + ', '.join(texts) if texts else 'no column holds text'}"
@@ -246,12 +246,6 @@ class _Request:
             picked = np.sort(np.random.RandomState(self.seed).choice(total, size=self.sample, replace=False))
         ends = np.cumsum(rows)
         return [picked[(picked >= end - n) & (picked < end)] - (end - n) for n, end in zip(rows, ends, strict=True)]
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    if pa.types.is_dictionary(type_):
-        return _is_text(type_.value_type)
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
 
 
 def _continued(existing: CorpusRecord, new: CorpusRecord, sources: Sequence[Source], corpus: str) -> CorpusRecord:
@@ -283,13 +277,13 @@ def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> None:
 
 def _tell_of_texts(schema: pa.Schema, read: Sequence[pa.Schema]) -> None:
     """Warn of columns that are text because the parts of the corpus are of several types."""
-    typed = {field.name for one in read for field in one if not (_is_text(field.type) or pa.types.is_null(field.type))}
-    known = {field.name for field in read[0] if _is_text(field.type)} if len(read) > 1 else set()
-    names = [field.name for field in schema if field.name in typed - known and _is_text(field.type)]
+    typed = {field.name for one in read for field in one if not (is_text(field.type) or pa.types.is_null(field.type))}
+    known = {field.name for field in read[0] if is_text(field.type)} if len(read) > 1 else set()
+    names = [field.name for field in schema if field.name in typed - known and is_text(field.type)]
     if names:
         logger.warning(
             "columns that are of several types in the parts of the corpus become text: %s",
-            ", ".join(map(repr, names[:_NAMED])) + (f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""),
+            listed(names),
         )
 
 

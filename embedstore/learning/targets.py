@@ -11,7 +11,7 @@ import pyarrow as pa
 from embedstore.annotations.column import is_annotations, with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.cells import plain_values, shortest, spelled
-from embedstore.core.counts import counted, form
+from embedstore.core.counts import counted, form, listed
 from embedstore.core.values import same_value, value_key, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
@@ -21,7 +21,7 @@ from embedstore.vectors.snapshot import Snapshot
 __all__ = ["LabelledRows", "Split", "Target", "as_number", "classes_of", "read_target", "split_rows"]
 
 _MOST_CLASSES = 1000
-_NAMED = 10  # classes that a message names
+_NAMED = 10  # spellings that a note names
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +165,13 @@ def _names_of_test(
     if tested.isdisjoint(learnt):
         raise InputError(
             f"expected classes of {target.name!r} that corpora {target.table.name!r} and {test.table.name!r} share, "
-            f"found {_listed(learnt)} in one and {_listed(sorted(tested))} in the other"
+            f"found {listed(learnt)} in one and {listed(sorted(tested))} in the other"
         )
     missing, unknown = sorted(set(learnt) - tested), sorted(tested - set(learnt))
-    notes = ((f"classes that corpus {test.table.name!r} lacks: {_listed(missing)}",) if missing else ()) + (
-        (f"classes that were not learnt, so that their rows count as wrong: {_listed(unknown)}",) if unknown else ()
+    notes = ((f"classes that corpus {test.table.name!r} lacks: {listed(missing)}",) if missing else ()) + (
+        (f"classes that were not learnt, so that their rows count as wrong: {listed(unknown)}",) if unknown else ()
     )
     return names, notes
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_NAMED])
-    return shown + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 def read_target(target: Target) -> LabelledRows:

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from embedstore.core.counts import form
+from embedstore.core.counts import form, listed
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.reports.metrics import Ordinal, Report, report
@@ -144,12 +144,10 @@ def map_gold(
 
     unknown = sorted({shown for shown in map(value_text, gold) if shown and name_of(shown) is None})
     if unknown:
-        more = f" and {len(unknown) - _NAMED:,} more" if unknown[_NAMED:] else ""
-        said = ", ".join(map(repr, unknown[:_NAMED])) + more
         raise InputError(
-            f"the gold column holds {said}, which {form(len(unknown), 'is', 'are')} none of the labels "
-            f"{', '.join(labels)}: say what each stands for with --map {shlex.quote(unknown[0] + '=LABEL')}, or leave "
-            f"such rows out with --map {shlex.quote(unknown[0] + '=')}"
+            f"the gold column holds {listed(unknown, _NAMED)}, which {form(len(unknown), 'is', 'are')} none of the "
+            f"labels {', '.join(labels)}: say what each stands for with --map {shlex.quote(unknown[0] + '=LABEL')}, or "
+            f"leave such rows out with --map {shlex.quote(unknown[0] + '=')}"
         )
     given: list[str] = []
     kept: list[str] = []

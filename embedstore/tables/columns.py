@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-__all__ = ["Notes", "noted", "notes_on", "with_large"]
+__all__ = ["Notes", "is_text", "noted", "notes_on", "with_large"]
 
 _KEY = b"embedstore"
 
@@ -36,6 +36,13 @@ class Notes:
     null: str | None = None
     json: bool = False
     large: bool = False
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Return whether a column of a type holds texts, encoded as a dictionary or not."""
+    if pa.types.is_dictionary(type_):
+        return is_text(type_.value_type)
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
 
 
 def noted(name: str, type_: pa.DataType, notes: Notes) -> pa.Field:

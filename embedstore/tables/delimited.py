@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from embedstore.core.cells import shortest, spelled
+from embedstore.core.cells import plain_values
 from embedstore.core.counts import counted
 from embedstore.core.guards import CountedGuard
 from embedstore.errors import InputError
@@ -231,17 +231,8 @@ class _Delimited:
 
 CSV, TSV = _Delimited(","), _Delimited("\t")
 
-_PLAIN: tuple[Callable[[pa.DataType], bool], ...] = (
-    pa.types.is_string,
-    pa.types.is_integer,
-    pa.types.is_boolean,
-    pa.types.is_float32,
-    pa.types.is_float64,
-)
-
 
 def _cells(column: pa.ChunkedArray, null: str) -> list[Any]:
     """Return what the csv module writes for a column; it spells plain values as `spelled` does, and faster."""
-    plain = any(test(column.type) for test in _PLAIN)
-    cells = (shortest(column) if plain else spelled(column)).to_pylist()
-    return [null if cell is None else cell for cell in cells] if null else list(cells)
+    cells = plain_values(column)
+    return [null if cell is None else cell for cell in cells] if null else cells

@@ -151,7 +151,7 @@ def _from_series(name: str, series: Any) -> tuple[pa.Field, Any]:
         array = None
     if array is None:
         logger.warning("column %r holds values of several types, or of one that tables lack: they become text", name)
-        return _as_json(name, [value if isinstance(value, str) else _printed(value) for value in series])
+        return _as_json(name, [None if is_missing(value) else value_text(value) for value in series])
     if series.dtype == object and _has_structs(array.type) and not _same(array.to_pylist(), series.tolist()):
         return _as_json(name, series.tolist())  # dicts with other keys: Arrow would give all of them all keys
     return pa.field(name, array.type), array
@@ -168,7 +168,3 @@ def _same(one: list[Any], other: list[Any]) -> bool:
         return bool(one == other)
     except ValueError:  # cells are arrays of NumPy, which have no ragged dicts
         return True
-
-
-def _printed(value: Any) -> str | None:
-    return None if is_missing(value) else value_text(value)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedstore.core.cells import json_text
+from embedstore.core.columns import is_missing
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
 from embedstore.tables.columns import Notes, noted, notes_on
@@ -18,7 +19,6 @@ __all__ = ["ValueTypes"]
 
 _EXACT = 2**53  # integers up to here are exact as float64
 _DIGITS = 38  # of the widest decimal that all programs read
-_MIXED = object()
 
 
 class ValueTypes:
@@ -73,7 +73,7 @@ class ValueTypes:
         if pa.types.is_string(field.type):
             documents = notes_on(field).json
             values = [
-                value if isinstance(value, str) and not documents else None if _is_missing(value) else _text(value)
+                value if isinstance(value, str) and not documents else None if is_missing(value) else _text(value)
                 for value in values
             ]
         elif pa.types.is_decimal(field.type):
@@ -147,15 +147,7 @@ def _plain(value: Any) -> Any:
     for kind in kinds:  # a subclass, such as an enum or a counter
         if isinstance(value, kind):
             return kind(value)
-    return None if _is_missing(value) else value_text(value)
-
-
-def _is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, or one of pandas' missing values."""
-    try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):  # pandas.NA, an array
-        return type(value).__name__ == "NAType"
+    return None if is_missing(value) else value_text(value)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from embedstore.core.cells import shortest, spelled
-from embedstore.tables.columns import Notes, noted, notes_on
+from embedstore.tables.columns import Notes, is_text, noted, notes_on
 
 __all__ = ["common_field", "large_integers", "widened", "without_missing"]
 
@@ -37,7 +37,7 @@ def common_field(one: pa.Field | None, other: pa.Field) -> pa.Field:
         return one
     mine, theirs = notes_on(one), notes_on(other)
     null = mine.null if theirs.null is None else theirs.null
-    if _are_text(one.type, other.type):
+    if is_text(one.type) and is_text(other.type):
         missing = tuple({*mine.missing, *theirs.missing})
         same = one.type == other.type
         return noted(
@@ -68,15 +68,6 @@ def _common_type(one: pa.DataType, other: pa.DataType, *, fixed: bool) -> pa.Dat
         return None if pa.uint64() in types else pa.int64()
     numbers = all(pa.types.is_integer(type_) or pa.types.is_floating(type_) for type_ in types)
     return pa.float64() if numbers and not fixed else None
-
-
-def _are_text(*types: pa.DataType) -> bool:
-    return all(
-        pa.types.is_string(type_)
-        or pa.types.is_large_string(type_)
-        or (pa.types.is_dictionary(type_) and pa.types.is_string(type_.value_type))
-        for type_ in types
-    )
 
 
 def widened(column: Any, own: pa.Field, field: pa.Field) -> Any:
