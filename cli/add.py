@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 from embedstore.cli.files import add_files, row_options
-from embedstore.cli.options import hide_pandas, json_option, store_argument, store_path
+from embedstore.cli.options import hide_pandas, json_option, settings, store_argument, store_path
 from embedstore.cli.printing import print_json
 
 __all__ = ["add"]
@@ -25,7 +25,7 @@ def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> No
     from embedstore.store import EmbeddingStore
 
     hide_pandas()
-    report = add_files(EmbeddingStore(store_path(store)), files, options)
+    report = add_files(EmbeddingStore(store_path(store), settings=settings()), files, options)
     if as_json:
         print_json(asdict(report))
     else:

@@ -12,6 +12,7 @@ from embedstore.cli.options import (
     max_seq_length_option,
     no_encode_option,
     open_named,
+    settings,
     store_argument,
     store_path,
 )
@@ -57,7 +58,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
 
     if files:
         hide_pandas()
-        opened = EmbeddingStore(store_path(store))
+        opened = EmbeddingStore(store_path(store), settings=settings())
         added = add_files(opened, files, options)
         if added.rows > added.rows_read > 0:
             note(

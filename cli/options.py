@@ -16,6 +16,7 @@ from embedstore.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from embedstore.core.settings import Settings
     from embedstore.labels import LabelSet
     from embedstore.learning import TrainOptions
     from embedstore.store import EmbeddingStore
@@ -40,6 +41,7 @@ __all__ = [
     "rows_options",
     "scores_option",
     "seed_option",
+    "settings",
     "space_option",
     "store_argument",
     "store_path",
@@ -86,7 +88,32 @@ def one_of(table: str) -> "click.ParamType[Any]":
     return _OneOf(table)
 
 
-store_argument: Decorator = click.argument("store")
+def _setting(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context.meta[f"embedstore.{parameter.name}"] = value
+
+
+store_argument: Decorator = together(
+    click.argument("store"),
+    click.option(
+        "--wait",
+        type=click.FloatRange(min=0),
+        default=600,
+        show_default=True,
+        metavar="SECONDS",
+        expose_value=False,
+        callback=_setting,
+        help="How long to wait for other processes that write to STORE.",
+    ),
+    click.option(
+        "--check",
+        is_flag=True,
+        expose_value=False,
+        callback=_setting,
+        help="Read every byte of STORE first, to find damage.",
+    ),
+)
+"""The name of a store, and how it is opened."""
+
 corpus_option: Decorator = click.option("--corpus", metavar="NAME", help="Corpus; by default the only one, or train.")
 space_option: Decorator = click.option(
     "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
@@ -268,6 +295,14 @@ class _Hidden:
             raise ImportError("hidden from pyarrow")
 
 
+def settings() -> "Settings":
+    """Return the settings of the running command."""
+    from embedstore.core.settings import Settings
+
+    meta = click.get_current_context().meta
+    return Settings(wait=meta["embedstore.wait"], check=meta["embedstore.check"])
+
+
 def open_named(store: str) -> "EmbeddingStore":
     """Open the store that the user named.
 
@@ -280,4 +315,4 @@ def open_named(store: str) -> "EmbeddingStore":
 
     store_path(store)
     hide_pandas()
-    return open_store(store)
+    return open_store(store, settings=settings())

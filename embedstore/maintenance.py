@@ -1,4 +1,4 @@
-"""Maintain a store: describe it, verify every byte, repair it, remove unlisted files."""
+"""Maintain a store: describe it, verify every byte, repair it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,28 +15,18 @@ from embedstore.core.settings import Home
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import DamagedStoreError
-from embedstore.storage import files
-from embedstore.storage.manifest import commit, load, manifest_files
+from embedstore.storage import locks
+from embedstore.storage.listed import map_dataset, open_file, same_hash
+from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
-from embedstore.storage.segments import (
-    check_size,
-    forget_maps,
-    map_dataset,
-    read_texts,
-    segment_keys,
-    text_key,
-    write_texts,
-    write_vectors,
-)
+from embedstore.storage.segments import read_texts, segment_keys, text_key
 from embedstore.storage.state import Manifest
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["GcReport", "VerifyReport", "describe", "gc", "repair", "verify"]
+__all__ = ["VerifyReport", "describe", "repair", "verify"]
 
-_FOLDERS = ("texts", "vectors", "corpora", "index", "probes", "annotations")
 _NORM_TOLERANCE = {"<f4": 1e-3, "<f2": 5e-3}
-_MERGED_BELOW = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +37,6 @@ class VerifyReport:
     size: int
     faults: tuple[str, ...]
     damaged: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GcReport:
-    """The result of `gc`: paths and bytes removed (or to be removed), and the number of merged query segments."""
-
-    removed: tuple[str, ...]
-    size: int
-    merged: int
 
 
 def verify(now: Snapshot, *, on_file: Callable[[FileRecord], None] | None = None) -> VerifyReport:
@@ -84,8 +65,9 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
             on_file(file)
         size += file.size
         try:
-            if files.file_sha256(check_size(root, file)) != file.sha256:
-                raise DamagedStoreError(f"{root / file.path} was altered: its hash does not fit")
+            with open_file(root, file) as stream:
+                if not same_hash(stream, file):
+                    raise DamagedStoreError(f"{root / file.path} was altered: its hash does not fit")
             sound.add(file.path)
         except (DamagedStoreError, OSError) as error:
             faults.append(str(error))
@@ -109,7 +91,7 @@ def repair(home: Home) -> tuple[str, ...]:
         The store.
     """
     root = home.root
-    with files.lock(root / ".lock", exclusive=True):
+    with locks.alone(root, home.settings.wait):
         damaged = set(_checked(root, load(root)).damaged)
 
         def change(base: Manifest) -> Manifest:
@@ -201,82 +183,6 @@ def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
     if len(positions) != rows:
         return f"holds {counted(len(positions), 'row')}, expected {rows:,}"
     return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"
-
-
-def gc(home: Home, *, dry_run: bool = False) -> GcReport:
-    """Merge small query segments, then remove the files that the newest manifest does not list.
-
-    Waits for running writers and readers, and blocks new ones (exclusive lock).
-
-    Parameters
-    ----------
-    home : Home
-        The store.
-    dry_run : bool
-        Only report the files; remove and merge nothing.
-    """
-    root = home.root
-    if dry_run:
-        return _sweep(root, load(root), merged=0, dry_run=True)
-    with files.lock(root / ".lock", exclusive=True):
-        merged = _merge_queries(root, load(root))
-        return _sweep(root, load(root), merged=merged, dry_run=False)
-
-
-def _sweep(root: Path, manifest: Manifest, *, merged: int, dry_run: bool) -> GcReport:
-    listed = {root / file.path for file in manifest.files()}
-    newest = manifest_files(root)[-1][1]
-    present = [path for folder in _FOLDERS for path in (root / folder).glob("*")]
-    present += [path for path in root.iterdir() if path.name.startswith((files.TEMP_PREFIX, "manifest-"))]
-    removed, size = [], 0
-    for path in sorted(present):
-        if path in listed or path == newest or path.is_dir():
-            continue
-        size += path.lstat().st_size
-        removed.append(path.relative_to(root).as_posix())
-        if not dry_run:
-            path.unlink()
-    forget_maps()
-    return GcReport(tuple(removed), size, merged)
-
-
-def _merge_queries(root: Path, manifest: Manifest) -> int:
-    """Merge small query segments covered by the same spaces; return the number of segments merged."""
-    covered_by: dict[tuple[str, ...], list[TextSegment]] = {}
-    for text in manifest.queries:
-        if text.count < _MERGED_BELOW:
-            keys = tuple(key for key, space in manifest.spaces.items() if text.file.sha256 in space.segments)
-            covered_by.setdefault(keys, []).append(text)
-    merged = 0
-    for keys, group in covered_by.items():
-        if len(group) > 1:
-            manifest = _merge_group(root, manifest, keys, group)
-            merged += len(group)
-    if merged:
-        commit(root, lambda base: replace(manifest, sequence=base.sequence))
-    return merged
-
-
-def _merge_group(root: Path, manifest: Manifest, keys: tuple[str, ...], group: list[TextSegment]) -> Manifest:
-    place: dict[str, tuple[int, int]] = {}
-    for number, text in enumerate(group):
-        for row, value in enumerate(read_texts(root, text)):
-            place.setdefault(value, (number, row))
-    whole = write_texts(root, list(place))
-    gone = {text.file.sha256 for text in group}
-    spaces = dict(manifest.spaces)
-    for key in keys:
-        space = spaces[key]
-        parts = [space.segments[text.file.sha256] for text in group]
-        vectors = np.concatenate(
-            [map_dataset(root, parts[n].file, parts[n].vectors)[row : row + 1] for n, row in place.values()]
-        )
-        file, dataset = write_vectors(root, vectors, encoder_key=key, texts=whole.file.sha256)
-        segments = {text: segment for text, segment in space.segments.items() if text not in gone}
-        segments[whole.file.sha256] = VectorSegment(file, dataset, 0, parts[0].provenance)
-        spaces[key] = replace(space, segments=segments)
-    queries = tuple(text for text in manifest.queries if text.file.sha256 not in gone)
-    return replace(manifest, queries=(*queries, whole), spaces=spaces)
 
 
 def describe(now: Snapshot) -> dict[str, Any]:

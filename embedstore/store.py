@@ -8,12 +8,13 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from embedstore import corpora, learning, maintenance, maps, tagging, vectors
+from embedstore import corpora, learning, maintenance, maps, sweeping, tagging, vectors
 from embedstore.core.checks import check_arguments, shown
 from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import manifest as manifests
+from embedstore.storage.adding import adding_rows
 from embedstore.vectors.snapshot import Cache, Snapshot, open_snapshot
 
 if TYPE_CHECKING:
@@ -48,10 +49,13 @@ def create(
         If the path is a file, or the folder holds a store or other files.
     """
     root = store_path(store)
+    taken = UsageError(f"expected a new or empty folder for a store, found something at {root}")
     if root.exists() and (not root.is_dir() or manifests.exists(root) or manifests.unknown_names(root)):
-        raise UsageError(f"expected a new or empty folder for a store, found something at {root}")
-    root.mkdir(parents=True, exist_ok=True)
-    manifests.commit(root, lambda base: base)
+        raise taken
+    with adding_rows(root, (settings or Settings()).wait):
+        if manifests.exists(root):
+            raise taken  # another process or thread was first
+        manifests.commit(root, lambda base: base)
     return EmbeddingStore(root, encoder=encoder, settings=settings)
 
 
@@ -193,7 +197,7 @@ class EmbeddingStore:
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open a snapshot of the newest state.
 
-        Until it is closed, `gc` and `repair` wait; in the same thread they raise a `StoreBusyError`.
+        Until it is closed, `gc` leaves the files of this state.
         """
         return open_snapshot(self.path, self._cache)
 
@@ -246,4 +250,4 @@ class EmbeddingStore:
     export = _question(lambda: vectors.export_vectors)
     verify = _question(lambda: maintenance.verify)
     repair = _action(lambda: maintenance.repair)
-    gc = _action(lambda: maintenance.gc)
+    gc = _action(lambda: sweeping.gc)

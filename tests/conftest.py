@@ -1,10 +1,12 @@
 """Fixtures: a small deterministic encoder, stores made with it, and the real command line."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +17,14 @@ import embedstore
 from embedstore.core.spec import EncoderSpec, Provenance
 
 LABELS = ["Negative", "Positive"]
+
+
+@contextmanager
+def locked_elsewhere(root: Path, name: str = ".lock", kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock file of a store as another process would: in an open file that the package does not know."""
+    with (root / name).open("w") as stream:
+        fcntl.flock(stream, kind)
+        yield
 
 
 class HashEncoder:

@@ -224,13 +224,13 @@ def test_altered_answers_are_an_error(store):
 def test_a_file_of_another_form_is_an_error(store, value):
     from dataclasses import replace
 
-    from embedstore.storage import files
+    from embedstore.storage.gate import staged
     from embedstore.storage.manifest import commit
     from embedstore.storage.records import AnnotationPart
 
-    with files.staged(store.path / "annotations", ".json") as temp:
-        temp.write_text(json.dumps(value))
-        part = AnnotationPart(files.publish(temp, store.path, ".json"), 1)
+    with staged(store.path, "annotations", ".json") as temp:
+        temp.stream.write(json.dumps(value).encode())
+        part = AnnotationPart(temp.publish(".json"), 1)
     commit(store.path, lambda base: replace(base, annotations=(part,)))
     with pytest.raises(DamagedStoreError, match="holds no annotations"):
         store.annotations.export_table().to_pandas()
@@ -316,9 +316,10 @@ def test_a_column_called_annotations_is_the_users(tmp_path, encoder):
 
 def test_two_writers_keep_both_answers(store):
     one, two = answer("aa", "x", "1"), answer("bb", "y", "2")
-    keep(store.path, [one])
-    keep(store.path, [two])
-    keep(store.path, [])
+    with store.snapshot() as now:
+        keep(now, [one])
+        keep(now, [two])
+        keep(now, [])
     assert [(a.text, a.who) for a in read_answers(store)] == [(one.text, "1"), (two.text, "2")]
 
 

@@ -1,3 +1,4 @@
+import fcntl
 import threading
 
 import h5py
@@ -5,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import LABELS, HashEncoder, query_vectors
+from conftest import LABELS, HashEncoder, locked_elsewhere, query_vectors
 from pyarrow import parquet
 
 import embedstore
-from embedstore.errors import DamagedStoreError, OutputError, StoreBusyError
-from embedstore.storage import files, manifest
+from embedstore.errors import DamagedStoreError, OutputError
+from embedstore.storage import manifest
 from embedstore.tables.write import write_table
 
 
@@ -79,7 +80,7 @@ def test_gc_and_repair_wait_for_writers(store, what):
     unlisted = store.path / "vectors" / "about-to-be-committed.h5"
     unlisted.write_bytes(b"vectors")
     collector = threading.Thread(target=getattr(store, what))
-    with files.lock(store.path / ".lock", exclusive=False):
+    with locked_elsewhere(store.path, kind=fcntl.LOCK_SH):
         collector.start()
         collector.join(0.5)
         assert collector.is_alive()
@@ -88,21 +89,39 @@ def test_gc_and_repair_wait_for_writers(store, what):
     assert unlisted.exists() == (what == "repair")
 
 
-def test_gc_waits_for_readers(store, encoder, monkeypatch):
-    encode = encoder.encode
-    waited = []
+def test_gc_leaves_the_files_of_readers_and_does_not_wait_for_them(store, encoder):
+    with store.snapshot() as now:
+        before = {file.path for file in now.manifest.files()}
+        store.add([{"key": "new", "review": "another text"}], text="review", id="key", replace=True)
+        store.index("flat")
+        report = embedstore.open(store.path, encoder=encoder).gc()  # in the thread of the reader
+        assert report.spared > 0
+        assert not before & set(report.removed)
+        assert len(now.corpus()) == 10
+        assert len(now.space().vectors(now.corpus())) == 10
+    gone = set(store.gc().removed)
+    assert gone & before
+    assert len(manifest.manifest_files(store.path)) == 1
+    assert store.verify().faults == ()
 
-    def slow(*words, **options):  # in the midst of a search: files were looked up, and are not open yet
-        collector.start()
-        collector.join(0.5)
-        waited.append(collector.is_alive())
-        return encode(*words, **options)
 
-    collector = threading.Thread(target=store.gc)
-    monkeypatch.setattr(encoder, "encode", slow)
-    assert len(store.search("something new", k=1)) == 1
-    collector.join()
-    assert waited == [True]
+def test_a_reader_that_opens_a_manifest_as_it_goes_takes_the_newer_one(store, monkeypatch):
+    """Between opening the newest manifest and marking it, commits replace it and `gc` removes it."""
+    opened = manifest._open_newest
+    calls = []
+
+    def overtaken(root):
+        found = opened(root)
+        calls.append(found[1])
+        if len(calls) == 1:
+            store.index("flat")
+            store.gc()
+        return found
+
+    monkeypatch.setattr(manifest, "_open_newest", overtaken)
+    with store.snapshot() as now:
+        assert now.manifest.sequence == calls[-1] > calls[0]
+        assert now.manifest.indexes
 
 
 def test_gc_merges_small_query_segments(store, encoder):
@@ -286,13 +305,6 @@ def test_the_advice_for_an_index_and_a_probe_repairs_them(store, encoder):
         path.unlink()
         again()
         assert len(ask())
-
-
-@pytest.mark.parametrize("change", ["gc", "repair"])
-def test_files_are_not_removed_under_a_snapshot_of_the_same_thread(store, change):
-    with store.snapshot(), pytest.raises(StoreBusyError, match="open snapshot of"):
-        getattr(embedstore.open(store.path), change)()
-    getattr(store, change)()
 
 
 def test_open_snapshots_keep_their_own_rows(store):

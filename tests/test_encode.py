@@ -1,3 +1,5 @@
+import errno
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,7 @@ import embedstore
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.errors import CheckpointError, ModelRequiredError, SpaceMismatchError
+from embedstore.storage.gate import refused
 
 
 def test_the_report_adds_up(tmp_path, encoder, rows):
@@ -189,7 +192,7 @@ def test_canaries_are_not_run_for_the_same_computation(store, encoder):
 
 def test_vectors_of_a_store_that_can_not_be_written_are_used_and_not_kept(store, encoder, monkeypatch, caplog):
     def refuse(*arguments, **options):
-        raise PermissionError(30, "Read-only file system")
+        raise refused(PermissionError(errno.EROFS, "Read-only file system"), store.path)
 
     monkeypatch.setattr("embedstore.vectors.queries.write_texts", refuse)
     before = store.manifest
@@ -197,6 +200,20 @@ def test_vectors_of_a_store_that_can_not_be_written_are_used_and_not_kept(store,
     assert len(tagged) == 10
     assert store.manifest == before
     assert "2 new vectors are used and not kept" in caplog.text
+
+
+def test_new_labels_are_used_and_not_kept_where_no_file_can_grow(store, caplog):
+    """As on a full disk: every write fails."""
+    before, limits = store.manifest, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        tagged = store.tag(["new one", "new two"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(tagged) == 10
+    assert store.manifest == before
+    assert "2 new vectors are used and not kept" in caplog.text
+    assert not list(store.path.rglob(".tmp-*"))
 
 
 def test_a_progress_callback_counts_to_the_end(tmp_path, encoder, rows):

@@ -16,7 +16,7 @@ from embedstore.core.guards import CountedGuard, Lock, unwarned
 from embedstore.core.parallel import one_thread
 from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.encoders.quiet import quiet_logs, quiet_stderr
-from embedstore.storage import files
+from embedstore.storage import locks
 from embedstore.tables import ReadOptions, file_source
 from embedstore.vectors.models import Models
 
@@ -191,10 +191,10 @@ def test_a_child_does_not_hold_the_locks_of_its_parents_threads(store):
             os._exit(0)
         return child
 
-    child = while_a_thread_holds(store.snapshot(), fork)
+    child = while_a_thread_holds(locks.writing(store.path, 0), fork)
     try:
         os.read(runs, 1)
-        with files.lock(store.path / ".lock", exclusive=True, wait=False):
+        with locks.alone(store.path, 0):
             pass
     finally:
         os.close(writing)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -6,11 +7,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from conftest import locked_elsewhere
 
 from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
-from embedstore.storage import files, manifest
+from embedstore.storage import locks, manifest
+from embedstore.storage.gate import Staged
+from embedstore.storage.listed import map_dataset
 from embedstore.storage.records import DatasetRecord, FileRecord, IndexRecord
-from embedstore.storage.segments import map_dataset, read_texts, segment_keys, text_key, write_texts, write_vectors
+from embedstore.storage.segments import read_texts, segment_keys, text_key, write_texts, write_vectors
 from embedstore.storage.state import Manifest
 
 INDEX = IndexRecord(FileRecord(f"index/{'0' * 64}.faiss", 1, "0" * 64), "flat", (), 0)
@@ -62,7 +66,7 @@ def test_maps_are_kept_and_follow_the_file(tmp_path):
 def test_a_file_is_named_by_its_content_and_no_temp_file_stays(tmp_path):
     segment = write_texts(tmp_path, ["a"])
     path = tmp_path / segment.file.path
-    assert files.file_sha256(path) == segment.file.sha256 == path.stem
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == segment.file.sha256 == path.stem
     assert write_texts(tmp_path, ["a"]) == segment
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -90,9 +94,9 @@ def test_a_failed_fsync_publishes_nothing(tmp_path, monkeypatch):
 
 def test_publishing_syncs_the_file_before_the_rename_and_the_folder_after(tmp_path, monkeypatch):
     calls = []
-    fsync, rename = os.fsync, type(tmp_path).replace
+    fsync, rename = os.fsync, os.rename
     monkeypatch.setattr(os, "fsync", lambda d: (calls.append(str(Path(f"/proc/self/fd/{d}").readlink())), fsync(d))[1])
-    monkeypatch.setattr(type(tmp_path), "replace", lambda s, t: (calls.append("rename"), rename(s, t))[1])
+    monkeypatch.setattr(os, "rename", lambda s, t, **f: (calls.append("rename"), rename(s, t, **f))[1])
     segment = write_texts(tmp_path, ["a"])
     assert calls[0] == str(tmp_path)  # where the folder of texts was made
     assert calls[1].endswith(".h5")
@@ -149,16 +153,16 @@ def test_a_writer_that_slept_through_pruned_numbers_does_not_win(tmp_path):
 
 def test_a_writer_that_is_overtaken_after_its_link_knows_that_it_won(tmp_path, monkeypatch):
     manifest.commit(tmp_path, lambda base: replace(base, indexes={"first": INDEX}))
-    link_new = files.link_new
+    link = Staged.link
 
     def overtaken(*words):
-        monkeypatch.setattr(files, "link_new", link_new)
-        linked = link_new(*words)
+        monkeypatch.setattr(Staged, "link", link)
+        linked = link(*words)
         for number in range(10):  # others build on it before it has looked
             manifest.commit(tmp_path, lambda other, n=number: replace(other, indexes={**other.indexes, f"{n}": INDEX}))
         return linked
 
-    monkeypatch.setattr(files, "link_new", overtaken)
+    monkeypatch.setattr(Staged, "link", overtaken)
     calls = []
     manifest.commit(tmp_path, lambda base: (calls.append(1), replace(base, indexes={**base.indexes, "won": INDEX}))[1])
     assert len(calls) == 1
@@ -217,8 +221,8 @@ def test_a_folder_without_a_manifest_is_no_store(tmp_path):
 
 def test_a_lock_held_elsewhere_is_waited_for_or_refused(tmp_path):
     with (
-        files.lock(tmp_path / ".lock", exclusive=True),
-        pytest.raises(StoreBusyError),
-        files.lock(tmp_path / ".lock", exclusive=False, wait=False),
+        locked_elsewhere(tmp_path, ".lock"),
+        pytest.raises(StoreBusyError, match=r"another process removes files from .* wait longer \(--wait SECONDS\)"),
+        locks.writing(tmp_path, 0),
     ):
         pass

@@ -62,13 +62,13 @@ class AnnotationBook:
             If there is no such text or label.
         """
         with self._snapshot() as now:
-            keep(now.root, [answer_at(now, position, label, Choice.of(LabelSet.of(labels)), who, corpus)])
+            keep(now, [answer_at(now, position, label, Choice.of(LabelSet.of(labels)), who, corpus)])
 
     @checked
     def undo(self, position: int, labels: Labels, *, who: str = "") -> None:
         """Take back a person's last answer or skip on the text at a position; see `add`."""
         with self._snapshot() as now:
-            keep(now.root, [undo_at(now, position, Choice.of(LabelSet.of(labels)), who)])
+            keep(now, [undo_at(now, position, Choice.of(LabelSet.of(labels)), who)])
 
     @checked
     def export_table(
@@ -123,7 +123,7 @@ class AnnotationBook:
             answers = answers_in(now, rows, label_set, corpus, who)
             check_contradictions(answers)
             answers = new_answers(answers, current_answers(now))
-            keep(now.root, answers)
+            keep(now, answers)
         return len(answers)
 
     @checked

@@ -17,10 +17,10 @@ from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
-from embedstore.storage import files
+from embedstore.storage.gate import staged
+from embedstore.storage.listed import read_file
 from embedstore.storage.manifest import commit
 from embedstore.storage.records import AnnotationPart
-from embedstore.storage.segments import check_hash
 from embedstore.storage.state import Manifest
 from embedstore.vectors.snapshot import Snapshot
 
@@ -111,13 +111,14 @@ class Annotation:
         return made
 
 
-def keep(root: Path, answers: Iterable[Annotation]) -> None:
+def keep(now: Snapshot, answers: Iterable[Annotation]) -> None:
     """Commit answers to a store; answers without a time get the current time."""
     present = datetime.now(UTC).isoformat(timespec="seconds")
     dated = [one if one.when else replace(one, when=present) for one in answers]
     if not dated:
         return
-    with files.lock(root / ".lock", exclusive=False):
+    root = now.root
+    with now.writing():
         part = _write(root, dated)
         manifest = commit(root, lambda base: replace(base, annotations=(*base.annotations, part)))
         if len(manifest.annotations) > MERGED_AFTER:
@@ -126,9 +127,9 @@ def keep(root: Path, answers: Iterable[Annotation]) -> None:
 
 def _write(root: Path, answers: Sequence[Annotation]) -> AnnotationPart:
     content = canonical_json({"format_version": 1, "annotations": [one.to_json() for one in answers]})
-    with files.staged(root / "annotations", ".json") as temp:
-        temp.write_bytes(content)
-        return AnnotationPart(files.publish(temp, root, ".json"), len(answers))
+    with staged(root, "annotations", ".json") as temp:
+        temp.stream.write(content)
+        return AnnotationPart(temp.publish(".json"), len(answers))
 
 
 def _merge(root: Path, manifest: Manifest) -> None:
@@ -155,9 +156,10 @@ def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
     DamagedStoreError
         If the file is missing or altered.
     """
-    path = check_hash(root, part.file, "restore it from a backup; people gave what it holds")
+    content = read_file(root, part.file, "restore it from a backup; people gave what it holds")
+    path = root / part.file.path
     try:
-        listed = [Annotation.from_json(value) for value in json.loads(path.read_bytes())["annotations"]]
+        listed = [Annotation.from_json(value) for value in json.loads(content)["annotations"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
     if len(listed) != part.count:

@@ -139,7 +139,7 @@ class AnnotationSession:
         if last is None:
             return False
         with self._snapshot() as now:
-            keep(now.root, [undo_at(now, last, self._choice, self.who)])
+            keep(now, [undo_at(now, last, self._choice, self.who)])
         self._questions.undo()
         self.given -= bool(self._kept and self._kept.pop())
         return True
@@ -149,7 +149,7 @@ class AnnotationSession:
         if position is None:
             raise UsageError("expected an answer to a question, found no question left: end the session")
         with self._snapshot() as now:
-            keep(now.root, [answer_at(now, position, label, self._choice, self.who, self._corpus)])
+            keep(now, [answer_at(now, position, label, self._choice, self.who, self._corpus)])
         self._questions.answer(position, self.labels.names.index(label) if label else None)
         self._kept.append(bool(label))
         self.given += bool(label)

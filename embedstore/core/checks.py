@@ -27,9 +27,9 @@ _SHOWN = 60  # characters of a value in a message
 _NUMBERS: dict[Any, tuple[str, Any]] = {int: ("a whole number", numbers.Integral), float: ("a number", numbers.Real)}
 
 
-def at_least(name: str, value: int, least: int) -> None:
-    """Raise a `UsageError` if an integer is below `least`."""
-    if value < least:
+def at_least(name: str, value: float, least: int) -> None:
+    """Raise a `UsageError` if a number is not `least` or more."""
+    if not value >= least:
         raise UsageError(f"expected a {name} of {least} or more, found {value}")
 
 

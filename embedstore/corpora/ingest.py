@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import TextWriter
 from embedstore.errors import InputError, StoreBusyError, UsageError
-from embedstore.storage import files
+from embedstore.storage.adding import Made, adding_rows
 from embedstore.storage.manifest import commit, exists, load, unknown_names
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.storage.state import Manifest
@@ -118,55 +117,50 @@ def add(
     root = home.root
     if root.is_dir() and not exists(root) and (found := unknown_names(root)):
         raise InputError(f"{root} is no store and holds {found[0]!r}: choose a new or empty folder for a store")
-    fresh = not root.exists()
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        return _add_locked(home, request, corpus, replace_corpus=replace)
-    except BaseException:
-        if fresh and not exists(root):
-            shutil.rmtree(root, ignore_errors=True)  # nothing was added: leave no partial store
-        raise
+    with adding_rows(root, home.settings.wait) as made:
+        return _add(home, request, corpus, made, replace_corpus=replace)
 
 
-def _add_locked(home: Home, request: "_Request", corpus: str, *, replace_corpus: bool) -> AddReport:
+def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_corpus: bool) -> AddReport:
     root, sources, id_column = home.root, request.sources, request.id_column
-    with files.lock(root / ".rows.lock", exclusive=True), files.lock(root / ".lock", exclusive=False):
-        base = load(root) if exists(root) else Manifest()
-        existing = None if replace_corpus else base.corpora.get(corpus)
-        fingerprints = request.fingerprints()
-        known = {part.fingerprint for part in existing.parts} if existing else set()
-        if existing and known.issuperset(fingerprints):
-            return AddReport(rows_read=0, rows=existing.rows, new_texts=0)
+    base = load(root) if exists(root) else Manifest()
+    existing = None if replace_corpus else base.corpora.get(corpus)
+    fingerprints = request.fingerprints()
+    known = {part.fingerprint for part in existing.parts} if existing else set()
+    if existing and known.issuperset(fingerprints):
+        return AddReport(rows_read=0, rows=existing.rows, new_texts=0)
 
-        surveys = [source.survey() for source in sources]
-        plan = request.plan(surveys)
-        record = CorpusRecord((), plan.template.text, id_column or "")
-        if existing:
-            record = _continued(existing, record, sources, corpus)
-        writer = TextWriter(home, base.texts)
-        parts = list(record.parts)
-        rows_read = 0
-        for source, schema, chosen, fingerprint in zip(sources, plan.schemas, plan.chosen, fingerprints, strict=True):
-            if fingerprint in known:
-                continue
-            part = write_part(root, source, schema, chosen, plan.template, writer, fingerprint)
-            rows_read += part.rows
-            _place(parts, part, source.name)
-        record = replace(record, parts=tuple(parts))
-        before = [Corpus(root, corpus, existing).schema] if existing else []
-        rows = Corpus(root, corpus, record)
-        _tell_of_texts(rows.schema, [*before, *plan.schemas])
-        if id_column:
-            _check_ids(rows)
-        written = tuple(writer.finish())
+    surveys = [source.survey() for source in sources]
+    plan = request.plan(surveys)
+    record = CorpusRecord((), plan.template.text, id_column or "")
+    if existing:
+        record = _continued(existing, record, sources, corpus)
+    writer = TextWriter(home, base.texts)
+    parts = list(record.parts)
+    made.texts, made.parts = writer.written, (written_parts := [])
+    rows_read = 0
+    for source, schema, chosen, fingerprint in zip(sources, plan.schemas, plan.chosen, fingerprints, strict=True):
+        if fingerprint in known:
+            continue
+        part = write_part(root, source, schema, chosen, plan.template, writer, fingerprint)
+        written_parts.append(part)
+        rows_read += part.rows
+        _place(parts, part, source.name)
+    record = replace(record, parts=tuple(parts))
+    before = [Corpus(root, corpus, existing).schema] if existing else []
+    rows = Corpus(root, corpus, record)
+    _tell_of_texts(rows.schema, [*before, *plan.schemas])
+    if id_column:
+        _check_ids(rows)
+    written = tuple(writer.finish())
 
-        def change(manifest: Manifest) -> Manifest:
-            if manifest.texts != base.texts or manifest.corpora != base.corpora:
-                raise StoreBusyError(f"another process added rows to {root} at the same time: run the command again")
-            return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
+    def change(manifest: Manifest) -> Manifest:
+        if manifest.texts != base.texts or manifest.corpora != base.corpora:
+            raise StoreBusyError(f"another process added rows to {root} at the same time: run the command again")
+        return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
 
-        commit(root, change)
-        return AddReport(rows_read=rows_read, rows=record.rows, new_texts=writer.added)
+    commit(root, change)
+    return AddReport(rows_read=rows_read, rows=record.rows, new_texts=writer.added)
 
 
 @dataclass(frozen=True, slots=True)

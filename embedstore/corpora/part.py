@@ -16,7 +16,7 @@ from embedstore.corpora.rows import LARGE, POSITION
 from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import TextWriter
 from embedstore.errors import InputError
-from embedstore.storage import files
+from embedstore.storage.gate import staged
 from embedstore.storage.records import CorpusPart
 from embedstore.tables import Source
 from embedstore.tables.columns import notes_on
@@ -67,8 +67,8 @@ def write_part(
     words: Counter[str] = Counter()
     large: set[str] = set()
     stored = schema.append(pa.field(POSITION, pa.int64()))
-    with files.staged(root / "corpora", ".parquet") as temp:
-        with parquet.ParquetWriter(temp, stored, compression="zstd", write_page_checksum=True) as out:
+    with staged(root, "corpora", ".parquet") as temp:
+        with parquet.ParquetWriter(temp.stream, stored, compression="zstd", write_page_checksum=True) as out:
             for raw, typed in source.batches(schema):
                 if chosen is not None:
                     low, high = np.searchsorted(chosen, [seen, seen + raw.num_rows])
@@ -91,7 +91,7 @@ def write_part(
                 f"{source.name}: found no text in {counted(rows, 'row')}: is {', '.join(template.columns)} the right "
                 "column, or are its texts words such as NA (--keep-missing-words)?"
             )
-        file = files.publish(temp, root, ".parquet")
+        file = temp.publish(".parquet")
     if words:
         logger.warning(
             "%s: words that mean a missing value are no texts: %s; --keep-missing-words takes them as texts, --missing "

@@ -20,8 +20,8 @@ from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import DamagedStoreError, InputError, NotFoundError
+from embedstore.storage.listed import open_file
 from embedstore.storage.records import CorpusRecord
-from embedstore.storage.segments import check_size
 from embedstore.tables.columns import Notes, notes_on, with_large
 from embedstore.tables.widening import common_field, widened, without_missing
 
@@ -247,12 +247,12 @@ class _Parts:
     def __iter__(self) -> Iterator[Any]:
         """Yield each file, open, in order."""
         for part in self._record.parts:
-            path = check_size(self._root, part.file)
-            try:
-                opened = parquet.ParquetFile(path, page_checksum_verification=True)
-            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise _altered(path) from error
-            with opened as file:
+            path = self._root / part.file.path
+            with open_file(self._root, part.file) as stream:
+                try:
+                    file = parquet.ParquetFile(stream, page_checksum_verification=True)
+                except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                    raise _altered(path) from error
                 if POSITION not in file.schema_arrow.names or file.metadata.num_rows != part.rows:
                     raise _altered(path)
                 yield file

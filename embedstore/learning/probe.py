@@ -18,10 +18,10 @@ from embedstore.core.names import nearest_hint
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, NotFoundError, SpaceMismatchError
 from embedstore.reports.predictions import Predictions, coded, shares_of
-from embedstore.storage import files
+from embedstore.storage.gate import staged
+from embedstore.storage.listed import read_file
 from embedstore.storage.manifest import commit
 from embedstore.storage.records import ProbeRecord
-from embedstore.storage.segments import check_hash
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
@@ -133,7 +133,7 @@ def _probabilities(probe: Probe, space: Space, positions: npt.NDArray[np.int64])
     return probabilities[positions]
 
 
-def save_probe(root: Path, name: str, probe: Probe) -> None:
+def save_probe(now: Snapshot, name: str, probe: Probe) -> None:
     """Save a probe in the store; a probe with the same name is replaced."""
     description = {
         "format_version": 1,
@@ -141,13 +141,14 @@ def save_probe(root: Path, name: str, probe: Probe) -> None:
         "space": probe.space,
         **probe.description,
     }
-    with files.lock(root / ".lock", exclusive=False):
-        with files.staged(root / "probes", ".npz") as temp:
-            np.savez(temp, coef=probe.coef, intercept=probe.intercept)
-            arrays = files.publish(temp, root, ".npz")
-        with files.staged(root / "probes", ".json") as temp:
-            temp.write_bytes(canonical_json(description))
-            described = files.publish(temp, root, ".json")
+    root = now.root
+    with now.writing():
+        with staged(root, "probes", ".npz") as temp:
+            np.savez(temp.stream, coef=probe.coef, intercept=probe.intercept)
+            arrays = temp.publish(".npz")
+        with staged(root, "probes", ".json") as temp:
+            temp.stream.write(canonical_json(description))
+            described = temp.publish(".json")
         record = ProbeRecord(arrays, described, probe.space)
         commit(root, lambda base: replace(base, probes={**base.probes, name: record}))
 
@@ -167,10 +168,10 @@ def load_probe(root: Path, record: ProbeRecord, space: Space) -> Probe:
             f"the probe was trained in space {record.space[:12]}, and this is space {space.key[:12]}: choose the space "
             f"with --space {record.space[:12]}, or train a probe here"
         )
-    path = check_hash(root, record.arrays, "train the probe again")
+    path = root / record.arrays.path
+    content = read_file(root, record.arrays, "train the probe again")
     try:
-        description = json.loads(check_hash(root, record.description, "train the probe again").read_bytes())
-        content = path.read_bytes()
+        description = json.loads(read_file(root, record.description, "train the probe again"))
         with zipfile.ZipFile(io.BytesIO(content)) as members:
             claimed = sum(member.file_size for member in members.infolist())
         most = 8 * len(description["classes"]) * (space.dimension + 1) + _HEADERS

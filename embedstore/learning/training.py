@@ -141,7 +141,7 @@ def train(
     description |= {"accuracy": found.accuracy, "macro_f1": found.macro_f1, "test_rows": found.rows}
     curve = _curve(vectors, y, split, test_vectors, found.accuracy, options) if options.curve else ()
     try:
-        save_probe(now.root, probe_name, probe)
+        save_probe(now, probe_name, probe)
     except OSError as error:
         if not files.denied(error):
             raise

@@ -14,27 +14,44 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
+from embedstore.core.counts import counted
 from embedstore.core.guards import CountedGuard, Lock
 from embedstore.core.spec import canonical_json
-from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
-from embedstore.storage import files
+from embedstore.errors import DamagedStoreError, EmbedstoreError, NotFoundError, StoreBusyError, StoreFormatError
+from embedstore.storage.gate import FOLDERS, TEMP_PREFIX, Folder, staged
+from embedstore.storage.locks import being_read, take_unread
 from embedstore.storage.state import Manifest
 
-__all__ = ["FORMAT_VERSION", "commit", "exists", "forget_parsed", "load", "manifest_files", "unknown_names"]
+__all__ = [
+    "FORMAT_VERSION",
+    "commit",
+    "exists",
+    "forget_parsed",
+    "load",
+    "manifest_files",
+    "parsed",
+    "reading",
+    "remove_unread",
+    "unknown_names",
+]
 
 FORMAT_VERSION = 2  # 2: text segments have the rows of their blank texts
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
-_OURS = {"texts", "vectors", "corpora", "index", "probes", "annotations", ".lock", ".rows.lock"}
+_OURS = {*FOLDERS, ".lock", ".rows.lock"}
 _KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
 _REMEMBERED = 64  # commits in the lineage of a manifest
 _ATTEMPTS = 1000
+_LARGEST = 1 << 30  # bytes; a million segments take less
+_TRIES, _PAUSE = 50, 0.02  # tries to mark a manifest as being read, and seconds between them
 # The newest manifest is read for each query, and parsing takes most of the time. Maps a content's hash to its manifest.
 _PARSED: dict[bytes, Manifest] = {}
 _PARSED_LOCK = Lock()
@@ -43,15 +60,17 @@ _PARSED_LOCK = Lock()
 def manifest_files(root: Path) -> list[tuple[int, Path]]:
     """Return the number and the path of each manifest file in `root`, oldest first."""
     try:
-        names = [(match, path) for path in root.iterdir() if (match := _NAME.fullmatch(path.name))]
+        with Folder(root) as folder:
+            names = [match for name in folder.names() if (match := _NAME.fullmatch(name))]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted((int(match[1]), path) for match, path in names)
+    return sorted((int(match[1]), root / match[0]) for match in names)
 
 
 def unknown_names(root: Path) -> list[str]:
     """Return the names in a folder that do not belong to a store, not even to an interrupted one."""
-    return sorted(p.name for p in root.iterdir() if p.name not in _OURS and not p.name.startswith(files.TEMP_PREFIX))
+    with Folder(root) as folder:
+        return sorted(name for name in folder.names() if name not in _OURS and not name.startswith(TEMP_PREFIX))
 
 
 def exists(root: Path) -> bool:
@@ -71,15 +90,47 @@ def load(root: Path) -> Manifest:
     StoreFormatError
         If a newer release wrote it.
     """
-    while True:
-        found = manifest_files(root)
-        if not found:
-            raise NotFoundError(f"no store at {root}: make one with `embedstore encode STORE FILE --text COLUMN`")
-        number, path = found[-1]
-        if path.is_symlink():
-            raise DamagedStoreError(f"{path} is a link: a store keeps its manifests in its own folder")
-        with suppress(FileNotFoundError):  # four commits since the listing removed it: list again
-            return _parse(path.read_bytes(), number, path)
+    descriptor, number, path = _open_newest(root)
+    try:
+        return _parse(_content(descriptor, path), number, path)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[Manifest]:
+    """Yield the newest manifest; until the end, `gc` leaves the files that it lists. See `load` for the errors."""
+    for attempt in count(1):
+        descriptor, number, path = _open_newest(root)
+        with being_read(descriptor) as marked:
+            # If it is not marked it is being removed, as it is not the newest any more; or a stranger holds its lock,
+            # which must not keep anybody from reading.
+            if marked or attempt == _TRIES:
+                yield _parse(_content(descriptor, path), number, path)
+                return
+        time.sleep(_PAUSE)
+
+
+def parsed(number: int, path: Path) -> Manifest:
+    """Read one manifest file; see `load` for the errors."""
+    with Folder(path.parent) as folder:
+        return _parse(folder.read(path.name), number, path)
+
+
+def _open_newest(root: Path) -> tuple[int, int, Path]:
+    """Return a descriptor of the newest manifest, its number and its path."""
+    while listed := manifest_files(root):
+        number, path = listed[-1]
+        with suppress(FileNotFoundError), Folder(root) as folder:  # else commits since the listing removed it
+            return folder.open(path.name), number, path
+    raise NotFoundError(f"no store at {root}: make one with `embedstore encode STORE FILE --text COLUMN`")
+
+
+def _content(descriptor: int, path: Path) -> bytes:
+    size = os.fstat(descriptor).st_size
+    if size > _LARGEST:
+        raise DamagedStoreError(f"{path} has {counted(size, 'byte')}: no manifest is larger than {_LARGEST:,}")
+    return os.pread(descriptor, size, 0)
 
 
 def _parse(content: bytes, number: int, path: Path) -> Manifest:
@@ -172,23 +223,39 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
         mark = os.urandom(8).hex()
         lineage = (*base.lineage, mark)[-_REMEMBERED:]
         following = replace(following, sequence=base.sequence + 1, lineage=lineage)
-        target = root / f"manifest-{following.sequence:08d}.json"
+        name = f"manifest-{following.sequence:08d}.json"
         content = _render(following)
-        if not files.link_new(content, target):
-            continue
+        with staged(root, "") as temp:
+            temp.stream.write(content)
+            if not temp.link(name):
+                continue
         _remembered(content, following)
-        listed = manifest_files(root)
-        if listed[-1][0] > following.sequence and mark not in load(root).lineage:
-            _withdraw(target)
-            continue
-        for _, old in listed[:-_KEPT]:
-            with suppress(OSError):
-                old.unlink()
+        # From here on it is done: if looking or tidying up fails, the commit has not failed.
+        with suppress(OSError, EmbedstoreError):
+            listed = manifest_files(root)
+            if listed[-1][0] > following.sequence and mark not in load(root).lineage:
+                _withdraw(root, name)
+                continue
+            for _, old in listed[:-_KEPT]:
+                remove_unread(old)
         return following
     raise StoreBusyError(f"other processes were first {_ATTEMPTS} times at {root}; try again")
 
 
-def _withdraw(target: Path) -> None:
+def _withdraw(root: Path, name: str) -> None:
     # This writer slept and linked a pruned number: newer manifests exist, and none includes its commit.
-    with suppress(FileNotFoundError):
-        target.unlink()
+    with suppress(FileNotFoundError), Folder(root) as folder:
+        folder.remove(name)
+
+
+def remove_unread(path: Path, *, dry_run: bool = False) -> bool:
+    """Remove a manifest file unless somebody reads it; return whether it is removed, or would be."""
+    with Folder(path.parent) as folder:
+        descriptor = folder.open(path.name)
+        try:
+            unread = take_unread(descriptor)
+            if unread and not dry_run:
+                folder.remove(path.name)
+        finally:
+            os.close(descriptor)
+    return unread

@@ -4,32 +4,24 @@ The writer records the place of each dataset in the file (contiguous, unfiltered
 """
 
 import hashlib
-import math
-import mmap
-import os
 import secrets
-import stat
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.core.counts import counted
 from embedstore.core.values import BLANK_RANGES, is_blank
 from embedstore.errors import DamagedStoreError
-from embedstore.storage import files
+from embedstore.storage.gate import staged
+from embedstore.storage.listed import map_dataset
 from embedstore.storage.records import DatasetRecord, FileRecord, TextSegment
 
 __all__ = [
     "KEY_DTYPE",
     "blank_rows",
-    "check_hash",
-    "check_size",
-    "forget_maps",
-    "map_dataset",
     "read_texts",
     "segment_keys",
     "text_key",
@@ -40,10 +32,6 @@ __all__ = [
 KEY_DTYPE = np.dtype("S16")
 """A text key as one NumPy value; equal values are equal keys, because S16 pads with the same NULs that it strips."""
 _FOUND_BLANK: dict[str, tuple[int, ...]] = {}  # rows of blank texts by a segment's hash, where a manifest has none
-_LINK = (
-    "{path} is a link or no file: a store keeps its files in its own folder. Put the file itself there; to keep a "
-    "store elsewhere, move the whole folder"
-)
 
 
 def text_key(text: str) -> bytes:
@@ -75,7 +63,7 @@ def write_texts(root: Path, texts: Sequence[str]) -> TextSegment:
         "offset": offset,
         "key": np.frombuffer(keys, dtype="|u1").reshape(-1, 16),
     }
-    file, datasets = _write(root / "texts", root, arrays, {"content": "texts"})
+    file, datasets = _write(root, "texts", arrays, {"content": "texts"})
     blank = tuple(row for row, text in enumerate(texts) if is_blank(text))
     return TextSegment(file, datasets["text"], datasets["offset"], datasets["key"], blank)
 
@@ -96,12 +84,12 @@ def write_vectors(
     """
     little_endian = vectors.astype(vectors.dtype.newbyteorder("<"), copy=False)
     attributes = {"content": "vectors", "encoder_key": encoder_key, "texts": texts}
-    file, datasets = _write(root / "vectors", root, {"vectors": little_endian}, attributes)
+    file, datasets = _write(root, "vectors", {"vectors": little_endian}, attributes)
     return file, datasets["vectors"]
 
 
 def _write(
-    folder: Path, root: Path, arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, str]
+    root: Path, folder: str, arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, str]
 ) -> tuple[FileRecord, dict[str, DatasetRecord]]:
     import h5py
 
@@ -117,102 +105,10 @@ def _write(
             places[name] = (offset, array.shape, array.dtype.str)
         container.flush()
         image = container.id.get_file_image()
-    with files.staged(folder, ".h5") as temp:
-        temp.write_bytes(image)
-        file = files.publish(temp, root, ".h5")
+    with staged(root, folder, ".h5") as temp:
+        temp.stream.write(image)
+        file = temp.publish(".h5")
     return file, {name: DatasetRecord(*place) for name, place in places.items()}
-
-
-def check_size(root: Path, file: FileRecord) -> Path:
-    """Return the path of `file` after a check of its size.
-
-    Raises
-    ------
-    DamagedStoreError
-        If the file is missing, is a link or has another size than recorded.
-    """
-    path = Path(_checked(root, file)[0])
-    _refuse_link(path.parent)
-    return path
-
-
-def _refuse_link(folder: Path) -> None:
-    if folder.is_symlink():
-        raise DamagedStoreError(_LINK.format(path=folder))
-
-
-def _checked(root: Path, file: FileRecord) -> tuple[str, os.stat_result]:
-    """Return the path and the status of `file`; see `check_size`.
-
-    A store can have ten thousand files, so this makes no `Path`.
-    """
-    path = f"{root}/{file.path}"
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError as error:
-        raise DamagedStoreError(f"{path} is missing. {_advice(file)}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise DamagedStoreError(_LINK.format(path=path))
-    if status.st_size != file.size:
-        raise DamagedStoreError(
-            f"{path} has {counted(status.st_size, 'byte')} and was written with {file.size:,}. " + _advice(file)
-        )
-    return path, status
-
-
-def _advice(file: FileRecord) -> str:
-    if file.path.startswith(("texts/", "corpora/", "annotations/")):
-        return "Restore it from a backup; `embedstore verify STORE` lists all that is damaged"
-    return "Run `embedstore verify STORE --repair` to forget what is damaged, then make it again (encode, index, train)"
-
-
-def check_hash(root: Path, file: FileRecord, advice: str) -> Path:
-    """Return the path of `file` after a check of its hash, which reads the whole file.
-
-    Raises
-    ------
-    DamagedStoreError
-        If the file is missing or altered; the message ends with `advice`.
-    """
-    try:
-        path = check_size(root, file)
-    except DamagedStoreError as error:
-        raise DamagedStoreError(f"{str(error).split('. ')[0]}: {advice}") from error
-    if files.file_sha256(path) != file.sha256:
-        raise DamagedStoreError(f"{path} was altered: {advice}")
-    return path
-
-
-def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDArray[Any]:
-    """Return a dataset as a read-only array over the mapped file; nothing is read or copied yet.
-
-    Raises
-    ------
-    DamagedStoreError
-        If the file is missing or has another size than recorded.
-    """
-    path, status = _checked(root, file)
-    if 0 in dataset.shape:
-        return np.empty(dataset.shape, dtype=dataset.dtype)
-    whole = _mapped(path, status.st_ino, status.st_mtime_ns, status.st_size)
-    count = math.prod(dataset.shape)
-    return np.frombuffer(whole, dtype=dataset.dtype, count=count, offset=dataset.offset).reshape(dataset.shape)
-
-
-@lru_cache(maxsize=1 << 14)
-def _mapped(path: str, _inode: int, _changed: int, size: int) -> mmap.mmap:
-    # Cached: mapping a file again and touching each of its pages takes longer than reading them.
-    _refuse_link(Path(path).parent)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        return mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-    finally:
-        os.close(descriptor)
-
-
-def forget_maps() -> None:
-    """Drop the cached maps of files, so that removed files which nobody uses give back their disk space."""
-    _mapped.cache_clear()
 
 
 def segment_keys(root: Path, segment: TextSegment) -> npt.NDArray[np.bytes_]:

@@ -12,8 +12,9 @@ from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import Encoder
 from embedstore.errors import CheckpointError, SpaceMismatchError
+from embedstore.storage.listed import map_dataset
 from embedstore.storage.records import TextSegment
-from embedstore.storage.segments import map_dataset, read_texts
+from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
 
 __all__ = ["check_canaries", "check_vectors", "spread_rows"]

@@ -17,7 +17,6 @@ from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, Encoder, EncoderOptions, Precision
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
-from embedstore.storage import files
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
@@ -233,18 +232,22 @@ def _run(
         commit(now.root, lambda base: with_receipts(base, described, [receipt]))
 
     on_texts(0, 0)  # shows a progress bar at 0 while the model loads
-    with files.lock(now.root / ".lock", exclusive=False):
-        largest = max(plan.missing, key=lambda segment: segment.count)
-        sample = read_texts(now.root, largest, spread_rows(largest)) if plan.total >= _MANY else ()
-        job = Job(
-            root=now.root,
-            manifest=now.manifest,
-            described=described,
-            tasks=plan.missing,
-            load=load_encoder,
-            sample=tuple(sample),
-        )
-        for receipt in executor.run(job, on_texts):
+    largest = max(plan.missing, key=lambda segment: segment.count)
+    sample = read_texts(now.root, largest, spread_rows(largest)) if plan.total >= _MANY else ()
+    job = Job(
+        root=now.root,
+        manifest=now.manifest,
+        described=described,
+        tasks=plan.missing,
+        load=load_encoder,
+        sample=tuple(sample),
+    )
+    receipts = iter(executor.run(job, on_texts))
+    while True:
+        with now.writing():  # anew for each receipt: `gc` gets its turn in between
+            receipt = next(receipts, None)
+            if receipt is None:
+                break
             commit_one(receipt)
 
 
@@ -275,5 +278,5 @@ def _update_head(now: Snapshot, described: Described) -> None:
     def change(base: Manifest) -> Manifest:
         return replace(base, spaces={**base.spaces, key: replace(base.spaces[key], head=described.head)})
 
-    with files.lock(now.root / ".lock", exclusive=False):
+    with now.writing():
         commit(now.root, change)

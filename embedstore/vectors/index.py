@@ -9,8 +9,8 @@ import numpy.typing as npt
 from embedstore.core.guards import Lock
 from embedstore.core.unit import as_unit
 from embedstore.errors import DamagedStoreError
+from embedstore.storage.listed import open_file, same_hash
 from embedstore.storage.records import IndexRecord
-from embedstore.storage.segments import check_hash
 from embedstore.vectors.space import Space
 
 __all__ = ["Indexes", "OpenIndex"]
@@ -39,11 +39,14 @@ class OpenIndex:
 
         self.record = record
         # faiss trusts the lengths that a file claims, so only a file with the recorded hash is read.
-        path = check_hash(space.texts.root, self.record.file, _REBUILD)
-        try:
-            self._index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if self.record.kind == "flat" else 0)
-        except RuntimeError as error:
-            raise DamagedStoreError(f"{path} can't be read: {_REBUILD}") from error
+        path = space.texts.root / record.file.path
+        with open_file(space.texts.root, record.file) as stream:
+            if not same_hash(stream, record.file):
+                raise DamagedStoreError(f"{path} was altered: {_REBUILD}")
+            try:
+                self._index: Any = faiss.read_index(faiss.PyCallbackIOReader(stream.read))  # type: ignore[attr-defined]
+            except RuntimeError as error:
+                raise DamagedStoreError(f"{path} can't be read: {_REBUILD}") from error
         self.covers = frozenset(self.record.covers)
         blocks = {block.sha256: block for block in space.blocks()}
         if (

@@ -7,7 +7,7 @@ import numpy as np
 
 from embedstore.core.unit import as_unit
 from embedstore.errors import UsageError
-from embedstore.storage import files
+from embedstore.storage.gate import staged
 from embedstore.storage.manifest import commit
 from embedstore.storage.records import IndexRecord
 from embedstore.vectors.snapshot import Snapshot
@@ -50,12 +50,11 @@ def build_index(now: Snapshot, kind: IndexKind = "auto", *, space: str | None = 
     for block in vectors.blocks():
         index.add(as_unit(block.vectors, normalized=vectors.spec.normalized))
         covers.append(block.sha256)
-    with files.lock(now.root / ".lock", exclusive=False):
-        with files.staged(now.root / "index", ".faiss") as temp:
+    with now.writing():
+        with staged(now.root, "index", ".faiss") as temp:
             # Written through a Python file, because faiss' own writer does not report a full disk.
-            with temp.open("wb") as stream:
-                faiss.write_index(index, faiss.PyCallbackIOWriter(stream.write))  # type: ignore[attr-defined]
-            file = files.publish(temp, now.root, ".faiss")
+            faiss.write_index(index, faiss.PyCallbackIOWriter(temp.stream.write))  # type: ignore[attr-defined]
+            file = temp.publish(".faiss")
         record = IndexRecord(file, chosen, tuple(covers), count)
         commit(now.root, lambda base: replace(base, indexes={**base.indexes, vectors.key: record}))
     return record

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted, form
+from embedstore.core.system import FULL
 from embedstore.core.unit import unit_rows
 from embedstore.corpora.writer import keys_of
 from embedstore.encoders import Described, Encoder
-from embedstore.errors import ModelRequiredError
-from embedstore.storage import files
+from embedstore.errors import ModelRequiredError, StorageError
+from embedstore.storage.gate import denied
+from embedstore.storage.listed import map_dataset
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import SpaceRecord
-from embedstore.storage.segments import map_dataset, segment_keys, write_texts
+from embedstore.storage.segments import segment_keys, write_texts
 from embedstore.storage.state import Manifest
 from embedstore.vectors.canaries import check_canaries, check_vectors
 from embedstore.vectors.executors import store_vectors
@@ -26,6 +29,7 @@ __all__ = ["LoadEncoder", "QueryEncoder"]
 
 logger = logging.getLogger(__name__)
 
+Writing = Callable[[], AbstractContextManager[None]]
 LoadEncoder = Callable[[SpaceRecord, Sequence[str]], tuple[Described, Encoder]]
 
 
@@ -42,6 +46,8 @@ class QueryEncoder:
         The space to encode into.
     load_encoder : callable
         Takes a space and texts; returns the space's checkpoint and an encoder.
+    writing : callable
+        Returns a context that holds the store's lock; see `embedstore.storage.locks.writing`.
     no_encode : bool
         Raise an error instead of loading a model.
     fresh : dict
@@ -55,6 +61,7 @@ class QueryEncoder:
         record: SpaceRecord,
         load_encoder: LoadEncoder,
         *,
+        writing: Writing,
         no_encode: bool,
         fresh: dict[tuple[str, str], npt.NDArray[np.float32]],
     ) -> None:
@@ -62,6 +69,7 @@ class QueryEncoder:
         self._manifest = manifest
         self._record = record
         self._load_encoder = load_encoder
+        self._writing = writing
         self._no_encode = no_encode
         self._fresh = fresh
         self.encoded = 0
@@ -94,7 +102,9 @@ class QueryEncoder:
                 "--no-encode forbids to load the model: run again without it, once"
             )
         if new:
-            vectors = _encode_and_keep(self._root, self._record, spec.prompt, list(new), self._load_encoder)
+            vectors = _encode_and_keep(
+                self._root, self._record, spec.prompt, list(new), self._load_encoder, self._writing
+            )
             self.encoded += len(new)
             self._fresh.update({(spec.key, text): vector for text, vector in zip(new, vectors, strict=True)})
         for row in missing:
@@ -147,6 +157,7 @@ def _encode_and_keep(
     prompt: str,
     texts: list[str],
     load_encoder: LoadEncoder,
+    writing: Writing,
 ) -> npt.NDArray[np.float32]:
     described, encoder = load_encoder(record, texts)
     manifest = load(root)
@@ -154,20 +165,20 @@ def _encode_and_keep(
     vectors = encoder.encode(texts, prompt=prompt)
     check_vectors(vectors, described.spec)
     try:
-        _keep(root, replace(described, spec=replace(described.spec, prompt=prompt)), encoder, texts, vectors)
-    except OSError as error:
-        if not files.denied(error):
+        with writing():
+            _keep(root, replace(described, spec=replace(described.spec, prompt=prompt)), encoder, texts, vectors)
+    except StorageError as error:
+        if not denied(error) and error.errno not in FULL:
             raise
         new = counted(len(texts), "new vector")
-        logger.warning("%s can't be written to: %s %s used and not kept", root, new, form(len(texts), "is", "are"))
+        logger.warning("%s; %s %s used and not kept", error, new, form(len(texts), "is", "are"))
     return vectors.astype(described.spec.dtype).astype(np.float32)
 
 
 def _keep(
     root: Path, described: Described, encoder: Encoder, texts: list[str], vectors: npt.NDArray[np.float32]
 ) -> None:
-    with files.lock(root / ".lock", exclusive=False):
-        segment = write_texts(root, texts)
-        stored = store_vectors(root, segment, vectors, described.spec)
-        receipt = Receipt(segment.file.sha256, stored, encoder.provenance, encoder.dimension)
-        commit(root, lambda base: with_receipts(base, described, [receipt], queries=[segment]))
+    segment = write_texts(root, texts)
+    stored = store_vectors(root, segment, vectors, described.spec)
+    receipt = Receipt(segment.file.sha256, stored, encoder.provenance, encoder.dimension)
+    commit(root, lambda base: with_receipts(base, described, [receipt], queries=[segment]))

@@ -1,7 +1,7 @@
 """A snapshot: one fixed state of a store, from which an operation reads."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,8 +16,10 @@ from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import Encoder
 from embedstore.errors import NotFoundError, UsageError
-from embedstore.storage import files
-from embedstore.storage.manifest import load
+from embedstore.storage import locks
+from embedstore.storage.listed import check_files
+from embedstore.storage.manifest import load, reading
+from embedstore.storage.owner import tell_owner
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.vectors.index import Indexes
@@ -38,14 +40,32 @@ class Cache:
     encoder : Encoder, optional
         Encoder to use instead of any checkpoint.
     settings : Settings, optional
-        Settings; they hold the number of queries from which an index is opened.
+        Settings; they hold the number of queries from which an index is opened, and how long to wait for a lock.
     """
 
     def __init__(self, encoder: Encoder | None = None, settings: Settings | None = None) -> None:
+        chosen = settings or Settings()
         self.models = Models(encoder)
-        self.indexes = Indexes((settings or Settings()).index_after)
+        self.indexes = Indexes(chosen.index_after)
+        self.wait = chosen.wait
+        self._told = False
+        self._check = chosen.check
+        self._checked: set[str] = set()
         self._corpora: dict[str, Corpus] = {}
         self._lock = Lock()
+
+    def tell_owner(self, root: Path) -> None:
+        """Say once whose the store is, if it is somebody else's."""
+        if not self._told:
+            self._told = True
+            tell_owner(root)
+
+    def check(self, root: Path, manifest: Manifest) -> None:
+        """With `Settings.check`, compare the hash of each file that was not read before; see `check_files`."""
+        if self._check:
+            with self._lock.held():
+                check_files(root, [file for file in manifest.files() if file.path not in self._checked])
+                self._checked = {file.path for file in manifest.files()}
 
     def corpus(self, root: Path, name: str, record: CorpusRecord) -> Corpus:
         """Return the corpus of a record: the kept one, with the positions that it has read, if its record is equal."""
@@ -59,7 +79,7 @@ class Cache:
 class Snapshot:
     """One state of a store: everything read from it comes from one manifest.
 
-    While it is open, `gc` waits, so no file of this state is removed. Use ``with store.snapshot() as now:``.
+    While it is open, `gc` removes no file of this state. Use ``with store.snapshot() as now:``.
 
     Parameters
     ----------
@@ -97,6 +117,10 @@ class Snapshot:
     def name(self) -> str:
         """Name of the store's folder."""
         return self.root.resolve().name
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold the store's lock while new files are written and committed; see `embedstore.storage.locks.writing`."""
+        return locks.writing(self.root, self._cache.wait)
 
     def reload(self) -> "Snapshot":
         """Return the store's newest state, with the commits made since this one."""
@@ -168,7 +192,13 @@ class Snapshot:
         """Return an encoder of labels and queries into a space."""
         load_encoder = self.models.load_for
         return QueryEncoder(
-            self.root, self.manifest, space.record, load_encoder, no_encode=no_encode, fresh=self._fresh
+            self.root,
+            self.manifest,
+            space.record,
+            load_encoder,
+            writing=self.writing,
+            no_encode=no_encode,
+            fresh=self._fresh,
         )
 
     def cached(self, make: Callable[["Snapshot"], Derived]) -> Derived:
@@ -180,7 +210,7 @@ class Snapshot:
 
 @contextmanager
 def open_snapshot(root: Path, cache: Cache) -> Iterator[Snapshot]:
-    """Open the newest state of a store; `gc` waits while it is open.
+    """Open the newest state of a store; `gc` leaves its files while it is open.
 
     Raises
     ------
@@ -189,5 +219,7 @@ def open_snapshot(root: Path, cache: Cache) -> Iterator[Snapshot]:
     DamagedStoreError
         If its newest manifest is damaged.
     """
-    with files.read_lock(root):
-        yield Snapshot(root, load(root), cache)
+    cache.tell_owner(root)
+    with reading(root) as manifest:
+        cache.check(root, manifest)
+        yield Snapshot(root, manifest, cache)

@@ -14,8 +14,8 @@ from embedstore.core.unit import unit_rows
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import ModelRequiredError, UsageError
+from embedstore.storage.listed import map_dataset
 from embedstore.storage.records import SpaceRecord, TextSegment, VectorSegment
-from embedstore.storage.segments import map_dataset
 
 __all__ = ["Block", "Space", "missing_vectors"]
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from scenarios import HashEncoder, copy, facts, in_child, opened
 
 import embedstore
-from embedstore.storage import files
+from embedstore.storage import locks
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
@@ -82,7 +82,7 @@ def one_round(root: Path, processes: int, seed: int) -> str:
     if wrong:
         return f"{len(wrong)} processes failed"
     start = time.monotonic()
-    with files.lock(root / ".lock", exclusive=True), files.lock(root / ".rows.lock", exclusive=True):
+    with locks.alone(root, 60), locks.adding(root, 60):
         pass
     if time.monotonic() - start > 5:
         return "a dead process left a lock behind"

@@ -3,13 +3,16 @@
 ``hostile.py PLACE``: prints one JSON line with a record per case.
 """
 
+import ctypes
 import hashlib
 import io
 import json
 import os
+import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,13 +222,36 @@ _OWN = (
 """The folders of Python, its libraries and this package; only these may be opened besides the store."""
 
 
+class Watch:
+    """A watch on all that lies beside a store: Python's audit hook does not say in which folder a name is opened."""
+
+    def __init__(self, root: Path) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK)
+        beside = [path for path in root.parent.rglob("*") if root not in (path, *path.parents)]
+        self._paths = {self._libc.inotify_add_watch(self._descriptor, bytes(path), 0x20): path for path in beside}
+
+    def opened(self) -> list[str]:
+        """Return the paths that were opened since the watch began."""
+        events, found = b"", []
+        with suppress(BlockingIOError):
+            events = os.read(self._descriptor, 1 << 16)
+        while events:
+            number, _, _, length = struct.unpack_from("iIII", events)
+            found.append(str(self._paths[number]))
+            events = events[16 + length :]
+        return found
+
+
 def ask(root: Path) -> str:
     """Run every kind of query on a store; return a JSON record of the results and of files opened outside."""
     opened_outside: list[str] = []
     armed = True
+    beside = Watch(root)
 
     def watch(event: str, arguments: Any) -> None:
-        if armed and event == "open" and isinstance(arguments[0], str):
+        # A name without a folder is looked up in a folder that is open.
+        if armed and event == "open" and isinstance(arguments[0], str) and "/" in arguments[0]:
             path = os.path.realpath(arguments[0])
             if not path.startswith((str(root), *_OWN)):
                 opened_outside.append(path)
@@ -253,6 +279,7 @@ def ask(root: Path) -> str:
         except embedstore.EmbedstoreError as error:
             ends[name] = f"{type(error).__name__}: {error}"
     armed = False
+    opened_outside += beside.opened()
     return json.dumps(
         {
             "ends": ends,

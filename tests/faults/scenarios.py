@@ -19,7 +19,7 @@ import embedstore.maintenance
 import embedstore.tagging.pipeline
 import embedstore.vectors.indexing
 import embedstore.vectors.neighbours  # before the fork, like the others, so that no child has to import it
-from embedstore.storage import files
+from embedstore.storage.gate import TEMP_PREFIX
 from embedstore.storage.segments import read_texts
 from embedstore.vectors import Space
 
@@ -188,7 +188,7 @@ def check(root: Path, name: str, before: dict[str, Any], after: dict[str, Any], 
         opened(root).gc()
         if facts(root) != after:
             return "gc changed what there is"
-        left = [path.name for path in root.rglob("*") if path.name.startswith(files.TEMP_PREFIX)]
+        left = [path.name for path in root.rglob("*") if path.name.startswith(TEMP_PREFIX)]
         return f"left behind: {left}" if left else ""
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -1,0 +1,135 @@
+"""Open the files that a manifest lists, with a check of their size or of their hash."""
+
+import hashlib
+import math
+import mmap
+import os
+import stat
+from collections.abc import Iterable
+from functools import lru_cache
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.core.counts import counted
+from embedstore.errors import DamagedStoreError
+from embedstore.storage.gate import Folder
+from embedstore.storage.records import DatasetRecord, FileRecord
+
+__all__ = ["check_files", "forget_maps", "map_dataset", "open_file", "read_file", "same_hash"]
+
+
+def open_file(root: Path, file: FileRecord) -> BufferedReader:
+    """Open a file to read, after a check of its size.
+
+    Raises
+    ------
+    DamagedStoreError
+        If the file is missing, is a link or has another size than recorded.
+    """
+    return os.fdopen(_opened(root, file), "rb")
+
+
+def read_file(root: Path, file: FileRecord, advice: str) -> bytes:
+    """Return the content of a file, after a check of its hash.
+
+    Raises
+    ------
+    DamagedStoreError
+        If the file is missing or altered; the message ends with `advice`.
+    """
+    try:
+        with open_file(root, file) as stream:
+            content = stream.read()
+    except DamagedStoreError as error:
+        raise DamagedStoreError(f"{str(error).split('. ')[0]}: {advice}") from error
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise DamagedStoreError(f"{root / file.path} was altered: {advice}")
+    return content
+
+
+def same_hash(stream: BufferedReader, file: FileRecord) -> bool:
+    """Return whether an open file has the recorded hash; then read it from its beginning again."""
+    found = hashlib.file_digest(stream, "sha256").hexdigest()
+    stream.seek(0)
+    return found == file.sha256
+
+
+def check_files(root: Path, files: Iterable[FileRecord]) -> None:
+    """Read files whole; raise a `DamagedStoreError` at the first that is missing or altered."""
+    for file in files:
+        with open_file(root, file) as stream:
+            if not same_hash(stream, file):
+                raise DamagedStoreError(f"{root / file.path} was altered. {_advice(file)}")
+
+
+def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDArray[Any]:
+    """Return a dataset as a read-only array over the mapped file; nothing is read or copied yet.
+
+    Raises
+    ------
+    DamagedStoreError
+        If the file is missing or has another size than recorded.
+    """
+    path = f"{root}/{file.path}"  # a store can have ten thousand files, so this makes no `Path`
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError as error:
+        raise _missing(root, file) from error
+    _check_size(root, file, status)
+    if 0 in dataset.shape:
+        return np.empty(dataset.shape, dtype=dataset.dtype)
+    whole = _mapped(path, root, file, status.st_ino, status.st_mtime_ns)
+    count = math.prod(dataset.shape)
+    return np.frombuffer(whole, dtype=dataset.dtype, count=count, offset=dataset.offset).reshape(dataset.shape)
+
+
+@lru_cache(maxsize=1 << 14)
+def _mapped(_path: str, root: Path, file: FileRecord, _inode: int, _changed: int) -> mmap.mmap:
+    # Cached: mapping a file again and touching each of its pages takes longer than reading them.
+    descriptor = _opened(root, file)
+    try:
+        return mmap.mmap(descriptor, file.size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+    finally:
+        os.close(descriptor)
+
+
+def forget_maps() -> None:
+    """Drop the cached maps of files, so that removed files which nobody uses give back their disk space."""
+    _mapped.cache_clear()
+
+
+def _opened(root: Path, file: FileRecord) -> int:
+    folder, _, name = file.path.partition("/")
+    try:
+        with Folder(root, folder) as opened:
+            descriptor = opened.open(name)
+    except FileNotFoundError as error:
+        raise _missing(root, file) from error
+    try:
+        _check_size(root, file, os.fstat(descriptor))
+    except DamagedStoreError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_size(root: Path, file: FileRecord, status: os.stat_result) -> None:
+    if status.st_size != file.size and stat.S_ISREG(status.st_mode):  # anything else is refused when it is opened
+        raise DamagedStoreError(
+            f"{root / file.path} has {counted(status.st_size, 'byte')} and was written with {file.size:,}. "
+            + _advice(file)
+        )
+
+
+def _missing(root: Path, file: FileRecord) -> DamagedStoreError:
+    return DamagedStoreError(f"{root / file.path} is missing. {_advice(file)}")
+
+
+def _advice(file: FileRecord) -> str:
+    if file.path.startswith(("texts/", "corpora/", "annotations/")):
+        return "Restore it from a backup; `embedstore verify STORE` lists all that is damaged"
+    return "Run `embedstore verify STORE --repair` to forget what is damaged, then make it again (encode, index, train)"
