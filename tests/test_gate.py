@@ -150,7 +150,7 @@ def test_what_is_private_in_a_store_is_private_in_each_file(tmp_path, mask, mode
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_store_of_somebody_else_is_read_after_a_line_that_says_whose_it_is(cli, store):
+def test_a_store_of_somebody_else_is_read_after_a_line_that_says_whose_it_is(cli, store, monkeypatch):
     words = ("search", store.path, "--row", "k1", "--space", store.space().key[:12])
     assert "belongs to" not in cli(*words).stderr
     os.chown(store.path, 54321, -1)
@@ -159,7 +159,8 @@ def test_a_store_of_somebody_else_is_read_after_a_line_that_says_whose_it_is(cli
     assert done.stderr.splitlines()[0].endswith(
         "belongs to user 54321, and you are root: its labels, texts and model names are what they wrote"
     )
-    assert "belongs to" not in cli(*words, env={"SUDO_UID": "54321"}).stderr
+    monkeypatch.setenv("SUDO_UID", "54321")
+    assert "belongs to" not in cli(*words).stderr
 
 
 def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
