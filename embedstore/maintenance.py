@@ -16,6 +16,7 @@ from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import locks
+from embedstore.storage.gate import FOLDERS, Folder
 from embedstore.storage.listed import map_dataset, open_file, same_hash
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
@@ -56,7 +57,7 @@ def verify(now: Snapshot, *, on_file: Callable[[FileRecord], None] | None = None
 
 
 def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], None] | None = None) -> VerifyReport:
-    faults: list[str] = []
+    faults = _folder_faults(root)
     size = 0
     sound: set[str] = set()
     damaged: list[str] = []
@@ -77,6 +78,19 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
             faults.append(f"{root / file.path}: {fault}")
             damaged.append(file.path)
     return VerifyReport(len(manifest.files()), size, tuple(faults), tuple(dict.fromkeys(damaged)))
+
+
+def _folder_faults(root: Path) -> list[str]:
+    faults = []
+    for name in FOLDERS:
+        try:
+            with Folder(root, name):
+                continue
+        except FileNotFoundError:
+            continue
+        except (DamagedStoreError, OSError) as error:
+            faults.append(str(error))
+    return faults
 
 
 def repair(home: Home) -> tuple[str, ...]:

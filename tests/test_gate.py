@@ -66,10 +66,11 @@ def test_a_folder_that_is_a_link_leads_nobody_outside(full, tmp_path, action):
         shutil.rmtree(full.path / folder)
         (full.path / folder).symlink_to(outside)
         error = tried(full, action)
+        assert full.verify().faults
         assert content(outside) == before, f"{action} changed what {folder} leads to"
         assert error is None or isinstance(error, DamagedStoreError), error
         if action == "gc":
-            assert "is a link or no folder" in str(error)
+            assert f"expected a folder at {full.path / folder}, found a link" in str(error)
         (full.path / folder).unlink()
         (full.path / folder).mkdir()
         for path, what in inside.items():
@@ -100,10 +101,10 @@ def test_a_lock_or_manifest_that_is_no_file_is_damage(cli, tmp_path, kind, name,
     links_at(store.path, name, kind, tmp_path / "outside")
     (tmp_path / "more.csv").write_text("t\nanother text\n")
     line = cli.fails(4, "add", store.path.resolve(), tmp_path / "more.csv", "--text", "t")
-    assert f"{name} is a link or no file" in line
+    assert f"{name}, found a {kind.split()[-1]}: a store keeps its files" in line
     assert not (tmp_path / "outside").exists()
     if name == "manifest-99999999.json":
-        assert "is a link or no file" in cli.fails(4, "info", store.path.resolve())
+        assert "expected a file at" in cli.fails(4, "info", store.path.resolve())
     else:
         assert cli("info", store.path.resolve()).returncode == 0
 

@@ -32,10 +32,13 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # without waiting for the other end of a pipe
 _NO_FILE = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR, errno.ENODEV, errno.EOPNOTSUPP})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-_LINK = (
-    "{path} is a link or no {kind}: a store keeps its files in its own folder. Put the {kind} itself there; to keep a "
-    "store elsewhere, move the whole folder"
-)
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFREG: "a file",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 def denied(error: OSError) -> bool:
@@ -89,7 +92,7 @@ class Folder:
                 self.descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=outer)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
-                raise DamagedStoreError(_LINK.format(path=self.path, kind="folder")) from error
+                raise _other_kind(self.path, "folder") from error
             raise
         finally:
             os.close(outer)
@@ -125,11 +128,11 @@ class Folder:
                 found = os.open(name, flags | _FILE, self._mode(0o666), dir_fd=self.descriptor)
         except OSError as error:
             if error.errno in _NO_FILE:
-                raise DamagedStoreError(_LINK.format(path=self.path / name, kind="file")) from error
+                raise _other_kind(self.path / name, "file") from error
             raise
         if not stat.S_ISREG(os.fstat(found).st_mode):
             os.close(found)
-            raise DamagedStoreError(_LINK.format(path=self.path / name, kind="file"))
+            raise _other_kind(self.path / name, "file")
         return found
 
     def read(self, name: str) -> bytes:
@@ -279,6 +282,16 @@ def make_root(root: Path) -> bool:
     with Folder(root.parent) as parent:
         parent.sync()
     return True
+
+
+def _other_kind(path: Path, expected: str) -> DamagedStoreError:
+    found = "something else"
+    with suppress(OSError):
+        found = _KINDS.get(stat.S_IFMT(path.lstat().st_mode), "a device")
+    return DamagedStoreError(
+        f"expected a {expected} at {path}, found {found}: a store keeps its files in its own folder. Put the "
+        f"{expected} itself there, or restore it from a backup; to keep a store elsewhere, move the whole folder"
+    )
 
 
 def _make(name: str, outer: int) -> None:
