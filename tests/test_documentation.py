@@ -229,3 +229,14 @@ def test_the_shipped_reviews_are_a_real_table():
     assert (clear["class_index"] == (clear["stars"] > 3) + 1).all()
     assert train["review"].isna().any()
     assert train["review"].dropna().duplicated().any()
+
+
+def test_every_promise_names_a_test_that_is_there():
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    promises = page.partition("## What is promised")[2].partition("\n## ")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ") and "**" not in line][1:]
+    assert len(rows) > 30
+    for row in rows:
+        found = re.fullmatch(r"\| .* \| `(tests/[\w/]+\.py)::(test_\w+)` \|", row)
+        assert found, row
+        assert f"def {found[2]}(" in (ROOT / found[1]).read_text(), row

@@ -226,3 +226,22 @@ def test_a_lock_held_elsewhere_is_waited_for_or_refused(tmp_path):
         locks.writing(tmp_path, 0),
     ):
         pass
+
+
+def test_a_commit_stands_though_what_comes_after_it_fails(store, monkeypatch):
+    """After the link is on the disk, no folder can be listed and no old manifest removed."""
+    link = Staged.link
+
+    def then_fails(*words):
+        linked = link(*words)
+
+        def refuse(*names, **options):
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(manifest, "manifest_files", refuse)
+        return linked
+
+    monkeypatch.setattr(Staged, "link", then_fails)
+    done = manifest.commit(store.path, lambda base: replace(base, indexes={"x" * 64: INDEX}))
+    monkeypatch.undo()
+    assert manifest.load(store.path) == done
