@@ -17,10 +17,10 @@ demo: $(BASE)
 test: $(ALL)
 	$(BIN)/python -m pytest
 
-# The long version of tests/faults and of the tests with generated tables: three quarters of an hour. The figures of the
-# former stand in docs/reliability.md.
+# The long version of tests/faults, of the tests with generated tables, and an hour of tests/fuzz: an hour and a half. The
+# figures stand in docs/reliability.md.
 torture: $(ALL)
-	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/test_values.py tests/test_reading.py tests/test_blank.py
+	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)

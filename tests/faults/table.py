@@ -4,8 +4,9 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+BUILD = Path(__file__).parent.parent.parent / "build"
 ROWS = defaultdict(list)
-for path in sorted((Path(__file__).parent.parent.parent / "build" / "torture").glob("*.json")):
+for path in sorted((BUILD / "torture").glob("*.json")):
     found = json.loads(path.read_text())
     ROWS[found["row"]].append(found)
 for row, parts in ROWS.items():
@@ -15,3 +16,10 @@ for row, parts in ROWS.items():
     print(", ".join(f"{part['name']} {part['injected']:,}" for part in parts))
     for fault in faults[:5]:
         print("   ", fault)
+
+FUZZED = [json.loads(path.read_text()) for path in sorted((BUILD / "fuzz").glob("*.json"))]
+for found in FUZZED:
+    print(
+        f"fuzz {found['target']}: {found['executions']:,} executions in {found['seconds']:,} s; {found['fault'] or 'no fault'}"
+    )
+print(f"fuzz: {sum(found['executions'] for found in FUZZED):,} executions in all")
