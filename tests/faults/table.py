@@ -19,7 +19,6 @@ for row, parts in ROWS.items():
 
 FUZZED = [json.loads(path.read_text()) for path in sorted((BUILD / "fuzz").glob("*.json"))]
 for found in FUZZED:
-    print(
-        f"fuzz {found['target']}: {found['executions']:,} executions in {found['seconds']:,} s; {found['fault'] or 'no fault'}"
-    )
+    executions, took = f"{found['executions']:,} executions", f"{found['seconds']:,} s"
+    print(f"fuzz {found['target']}: {executions} in {took}; {found['fault'] or 'no fault'}")
 print(f"fuzz: {sum(found['executions'] for found in FUZZED):,} executions in all")
