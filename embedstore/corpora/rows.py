@@ -180,7 +180,7 @@ class Corpus:
         """
         wanted = value_text(id_)
         if not self.record.id_column:
-            if wanted.isdecimal() and int(wanted) < len(self):
+            if wanted.isdecimal() and len(wanted) < 20 and int(wanted) < len(self):
                 return int(wanted)
             raise NotFoundError(
                 f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}"
