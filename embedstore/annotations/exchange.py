@@ -136,7 +136,7 @@ def new_answers(answers: Iterable[Annotation], log: Sequence[Annotation]) -> lis
             if _is_same(known[one.id], one):
                 continue
             one = replace(one, id=_derived_id(one))  # a row that was edited after its export
-        elif one.when and _said(one) in said or not one.when and stands.get(one.question) == one.label:
+        elif _said(one) in said if one.when else stands.get(one.question) == one.label:
             continue
         elif one.when and not one.id:
             one = replace(one, id=_derived_id(one))  # the same in every import, so that two at once count once

@@ -206,7 +206,7 @@ def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
         if type(version) is not int or version < 1 or type(value["annotations"]) is not list:
             raise ValueError("a file of another form")
         if version > _FORMAT_VERSION:
-            raise StoreFormatError(f"{path} holds answers of a newer release (format {version}): upgrade embedstore")
+            raise StoreFormatError(f"{path} was written by a newer release (format {version}): upgrade embedstore")
         listed = [Annotation.from_json(one) for one in value["annotations"]]
     except StoreFormatError:
         raise

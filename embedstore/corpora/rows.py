@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from embedstore.core.guards import Lock
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import same_value, value_text
-from embedstore.errors import DamagedStoreError, InputError, NotFoundError
+from embedstore.errors import DamagedStoreError, EmbedstoreError, InputError, NotFoundError
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.segments import check_size
 from embedstore.tables.columns import Notes, notes_on, with_large
@@ -80,18 +81,8 @@ class Corpus:
         """The user's columns and their types, in order."""
         with self._lock.held():
             if self._schema is None:
-                self._schema = self._read_schema()
+                self._schema = self._parts.schema()
             return self._schema
-
-    def _read_schema(self) -> pa.Schema:
-        found: dict[str, pa.Field] = {}
-        for file in self._parts:
-            large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
-            for field in file.schema_arrow:
-                own = with_large(field) if field.name in large else field
-                found[field.name] = common_field(found.get(field.name), own)
-        del found[POSITION]
-        return pa.schema(list(found.values()))
 
     def require(self, *columns: str) -> None:
         """Raise an `InputError`, which lists the existing columns, unless all of `columns` exist."""
@@ -113,14 +104,16 @@ class Corpus:
             own = {field.name: field for field in file.schema_arrow}  # each look at the schema parses it
             present = [name for name in names if name in own]
             for batch in self._parts.batches(file, [*present, POSITION]):
-                held = dict(zip(batch.schema.names, batch.columns, strict=True))
-                arrays = [
-                    widened(held[field.name], own[field.name], field)
-                    if field.name in own
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in fields
-                ]
-                yield pa.table([*arrays, batch.column(POSITION)], schema=schema)
+                with self._parts.sound():
+                    held = dict(zip(batch.schema.names, batch.columns, strict=True))
+                    arrays = [
+                        widened(held[field.name], own[field.name], field)
+                        if field.name in own
+                        else pa.nulls(batch.num_rows, field.type)
+                        for field in fields
+                    ]
+                    table = pa.table([*arrays, batch.column(POSITION)], schema=schema)
+                yield table
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all of the user's columns, or only `columns`, as one Arrow table."""
@@ -163,7 +156,7 @@ class Corpus:
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its value in the id column, or its number from 0."""
         if not self.record.id_column:
-            return pa.chunked_array([pa.array(np.arange(len(self)))])
+            return pa.chunked_array([pa.array(np.arange(len(self.positions())))])
         with self._lock.held():
             if self._ids is None:
                 ids = self.column(self.record.id_column)
@@ -231,8 +224,9 @@ class Corpus:
                 if low < high:
                     column = self._parts.group(file, group, self.record.id_column)
                     own = file.schema_arrow.field(self.record.id_column)
-                    values = widened(column, own, field)
-                    found += [values[int(row)].as_py() for row in unique[low:high] - start]
+                    with self._parts.sound():
+                        values = widened(column, own, field)
+                        found += [values[int(row)].as_py() for row in unique[low:high] - start]
                 start = end
         return [found[number] for number in inverse]
 
@@ -248,28 +242,60 @@ class _Parts:
         """Yield each file, open, in order."""
         for part in self._record.parts:
             path = check_size(self._root, part.file)
-            try:
+            with self.sound(path):
                 opened = parquet.ParquetFile(path, page_checksum_verification=True)
-            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise _altered(path) from error
             with opened as file:
-                if POSITION not in file.schema_arrow.names or file.metadata.num_rows != part.rows:
-                    raise _altered(path)
+                with self.sound(path):
+                    position = file.schema_arrow.field(POSITION)
+                    if position.type != pa.int64() or file.metadata.num_rows != part.rows:
+                        raise _altered(path)
                 yield file
+
+    def schema(self) -> pa.Schema:
+        """Return the user's columns and their types, in order."""
+        found: dict[str, pa.Field] = {}
+        for file in self:
+            with self.sound():
+                large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
+                for field in file.schema_arrow:
+                    own = with_large(field) if field.name in large else field
+                    found[field.name] = common_field(found.get(field.name), own)
+        found.pop(POSITION, None)
+        if self._record.parts and self._record.id_column and self._record.id_column not in found:
+            raise DamagedStoreError(
+                f"the manifest gives a corpus the id column {self._record.id_column!r}, which its table lacks: "
+                "restore it from a backup"
+            )
+        return pa.schema(list(found.values()))
 
     def group(self, file: Any, number: int, column: str) -> Any:
         """Return a column of a row group."""
-        try:
-            return file.read_row_group(number, columns=[column]).column(0)
-        except (pa.ArrowException, OSError) as error:
-            raise _altered(self._root / "corpora") from error
+        with self.sound():
+            table = file.read_row_group(number, columns=[column])
+            table.validate(full=True)
+            return table.column(0)
 
     def batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
-        """Yield columns of a file in batches of rows."""
+        """Yield columns of a file in batches of rows; the last is `POSITION`."""
+        with self.sound():
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+                batch.validate(full=True)
+                positions = batch.column(POSITION)
+                ends = positions.to_numpy() if not positions.null_count else np.array([-1])
+                least, most = ends.min(initial=0), ends.max(initial=-1)
+                if least < 0 or (self._record.texts is not None and most >= self._record.texts):
+                    raise _altered(self._root / "corpora")
+                yield batch
+
+    @contextmanager
+    def sound(self, path: Path | None = None) -> Iterator[None]:
+        """Turn whatever the reading of a file raises into a `DamagedStoreError`."""
         try:
-            yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
-        except (pa.ArrowException, OSError) as error:
-            raise _altered(self._root / "corpora") from error
+            yield
+        except EmbedstoreError:
+            raise
+        except Exception as error:  # Arrow, and what takes its values, raise errors of any kind for a file made up
+            raise _altered(path or self._root / "corpora") from error
 
 
 def _altered(path: Path) -> DamagedStoreError:
