@@ -117,7 +117,10 @@ class Corpus:
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all of the user's columns, or only `columns`, as one Arrow table."""
-        return pa.concat_tables(list(self.batches(columns))).drop_columns([POSITION])
+        tables = list(self.batches(columns))
+        if not tables:
+            return self.schema.empty_table().select(self.schema.names if columns is None else columns)
+        return pa.concat_tables(tables).drop_columns([POSITION])
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one column, null where a value is missing.
@@ -130,7 +133,9 @@ class Corpus:
         if name in self._added:
             return self._added[name]
         self.require(name)
-        return without_missing(self.table([name]).column(name), self.schema.field(name))
+        values = self.table([name]).column(name)
+        with self._parts.sound():
+            return without_missing(values, self.schema.field(name))
 
     def missing_words(self, name: str) -> dict[str, int]:
         """Return how often each word that means a missing value is in a column."""
@@ -140,8 +145,10 @@ class Corpus:
             return {notes.null: gone} if gone else {}
         if not notes.missing:
             return {}
-        counts = Counter(self.table([name]).column(name).to_pylist())
-        return {word: counts[word] for word in notes.missing if counts[word]}
+        values = self.table([name]).column(name)
+        with self._parts.sound():
+            counts = Counter(values.to_pylist())
+            return {word: counts[word] for word in notes.missing if counts[word]}
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each row's text: shape (rows,), read-only."""
@@ -223,9 +230,9 @@ class Corpus:
                 low, high = np.searchsorted(unique, [start, end])
                 if low < high:
                     column = self._parts.group(file, group, self.record.id_column)
-                    own = file.schema_arrow.field(self.record.id_column)
                     with self._parts.sound():
-                        values = widened(column, own, field)
+                        own = file.schema_arrow
+                        values = widened(column, own.field(field.name), field) if field.name in own.names else column
                         found += [values[int(row)].as_py() for row in unique[low:high] - start]
                 start = end
         return [found[number] for number in inverse]
@@ -269,8 +276,10 @@ class _Parts:
         return pa.schema(list(found.values()))
 
     def group(self, file: Any, number: int, column: str) -> Any:
-        """Return a column of a row group."""
+        """Return a column of a row group, null where the file lacks it."""
         with self.sound():
+            if column not in file.schema_arrow.names:
+                return pa.nulls(file.metadata.row_group(number).num_rows)
             table = file.read_row_group(number, columns=[column])
             table.validate(full=True)
             return table.column(0)

@@ -280,7 +280,7 @@ class IndexRecord:
         file, kind, covers, count = _parts(value, "an index", 4)
         if type(kind) is not str or kind not in _KINDS:
             raise DamagedStoreError(f"the manifest lists an index of the kind {shown(kind)}")
-        covered = tuple(exactly(str, one, "a hash") for one in exactly(list, covers, "what an index covers"))
+        covered = tuple(text_of(one, "a hash") for one in exactly(list, covers, "what an index covers"))
         return cls(FileRecord.from_json(file, "index.faiss"), kind, covered, whole(count, "the size of an index"))
 
 
@@ -303,7 +303,7 @@ class ProbeRecord:
         return cls(
             FileRecord.from_json(arrays, "probes.npz"),
             FileRecord.from_json(description, "probes.json"),
-            exactly(str, space, "the space of a probe"),
+            text_of(space, "the space of a probe"),
         )
 
 

@@ -18,6 +18,7 @@ from fuzz import Target
 from pyarrow import parquet
 from scenarios import LABELS, opened, prepare
 
+from embedstore.core.cells import spelled
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance, canonical_json
 from embedstore.corpora.rows import POSITION, Corpus
@@ -175,65 +176,96 @@ def _record(content: bytes) -> object:
     except KeyError:
         return None
     if hasattr(made, "to_json"):
-        assert canonical_json(made.to_json())
+        assert json.dumps(made.to_json(), allow_nan=False)
     return made
 
 
+def _cells() -> list[pa.Array]:
+    """Return columns of three cells of many types."""
+    return [
+        pa.array(["k0", "k1", "k2"]),
+        pa.array(["", None, "NA"]),
+        pa.array([1, 2, 3]),
+        pa.array([2**63, 0, None], pa.uint64()),
+        pa.array([0.5, None, float("nan")]),
+        pa.array([1.5, 2, None], pa.float16()),
+        pa.array([True, None, False]),
+        pa.array([None, None, None]),
+        pa.array(["a", "b", "a"]).dictionary_encode(),
+        pa.array([[1], None, []]),
+        pa.array([{"x": 1, "y": ["a"]}, None, {}]),
+        pa.array([0, 2**60, -(2**62)], pa.timestamp("ns", "UTC")),
+        pa.array([0, 1, None], pa.date32()),
+        pa.array([0, 1, None], pa.duration("us")),
+        pa.array([b"\xff", b"", None]),
+        pa.array(["a", b"\xff".decode("latin-1"), None], pa.large_string()),
+        pa.array([b"\xff\xfe", b"a", b"b"]).view(pa.string()),  # no UTF-8
+    ]
+
+
+def _parquet(dice: _Dice) -> bytes:
+    """Return a table of a corpus, or one that is none."""
+    positions = [[0, 1, 2], [15, 0, 0], [16, 0, 0], [-1, 0, 0], [2**62, 1, 2], [0, None, 1]]
+    types = [pa.int64(), pa.int64(), pa.float64(), pa.uint32(), pa.string()]
+    columns = [(POSITION, pa.array(dice.pick(positions)).cast(dice.pick(types), safe=False))]
+    names = ["key", "review", "n", "a.b", "", "\ud7ff\n", POSITION, "embedstore_large_integers"]
+    columns += [(dice.pick(names), dice.pick(_cells())) for _ in range(dice.pick([2, 1, 3, 0]))]
+    notes = [
+        b"",
+        b"{",
+        b"[]",
+        b'{"missing": 3}',
+        b'{"null": 3}',
+        b'{"null": "NA", "missing": ["NA", ""]}',
+        b'{"json": 1}',
+    ]
+    fields = [pa.field(name, array.type, metadata={"embedstore": dice.pick(notes)}) for name, array in columns]
+    large = dice.pick([b"[]", b'["key", 3]', b"{}", b"3", b"null", b"\xff", b"[" * 10_000])
+    schema = pa.schema(fields, metadata={"embedstore_large_integers": large})
+    table = pa.table([array for _, array in columns], schema=schema).slice(0, dice.pick([3, 3, 2, 0]))
+    stream = io.BytesIO()
+    kept = dice.pick([True, True, False])
+    parquet.write_table(table, stream, compression="none", row_group_size=dice.pick([2, 3, 1]), store_schema=kept)
+    return stream.getvalue()
+
+
 def _corpus_part(content: bytes) -> object:
-    """Read all columns, ids and positions of a corpus whose table has this content."""
-    name = f"corpora/{hashlib.sha256(content).hexdigest()}.parquet"
-    path = base() / name
-    path.write_bytes(content)
-    try:
-        rows = parquet.read_metadata(path).num_rows
-    except Exception:
-        rows = 3
-    part = [[name, len(content)], max(0, min(rows, 2**53)), 0, "", ""]
+    """Read all columns, ids and positions of a corpus whose tables the bytes stand for, or are."""
+    dice, parts, paths = _Dice(content), [], []
+    for _ in range(1 if content[:4] == b"PAR1" else dice.pick([2, 1])):
+        table = content if content[:4] == b"PAR1" else _parquet(dice)
+        paths.append(base() / "corpora" / f"{hashlib.sha256(table).hexdigest()}.parquet")
+        paths[-1].write_bytes(table)
+        try:
+            rows = parquet.read_metadata(paths[-1]).num_rows
+        except Exception:
+            rows = 3
+        name = paths[-1].relative_to(base()).as_posix()
+        parts.append([[name, len(table)], max(0, min(rows, 2**53)), 0, "", ""])
     try:
         for id_column in ("key", ""):
-            said = {"parts": [part, part], "template": "{review}", "id_column": id_column}
-            corpus = Corpus(base(), "train", records.CorpusRecord.from_json(said, 16))
-            for read in (
-                corpus.positions,
-                corpus.ids,
-                lambda corpus=corpus: corpus.row_of("k1"),
-                lambda corpus=corpus: corpus.ids_at(np.array([1, 0])),
-                lambda corpus=corpus: corpus.table().to_pylist(),
-                lambda corpus=corpus: [corpus.column(one).to_pylist() for one in corpus.schema.names],
-            ):
-                try:
-                    read()
-                except EmbedstoreError as error:
-                    assert len(str(error).splitlines()) == 1, str(error)
+            _read_corpus({"parts": parts, "template": "{review}", "id_column": id_column})
     finally:
-        path.unlink()
+        for path in paths:
+            path.unlink(missing_ok=True)
     return None
 
 
-def _corpus_seeds() -> list[bytes]:
-    position = pa.array([0, 1, 2], pa.int64())
-    texts = {"key": ["k0", "k1", "k2"], "review": ["a", None, "c"]}
-    tables = [
-        pa.table({**texts, POSITION: position}),
-        pa.table({"key": [1, 2, 3], "n": [0.5, None, 2.0], "b": [True, None, False], POSITION: position}),
-        pa.table({"key": pa.array(["a", "b", "a"]).dictionary_encode(), "l": [[1], None, []], POSITION: position}),
-        pa.table({"key": pa.array([1, 2, 3], pa.timestamp("us")), "s": [{"x": 1}, None, {}], POSITION: position}),
-        pa.table({**texts, POSITION: pa.array([0, 99, -1], pa.int64())}),
-        pa.table({**texts, POSITION: pa.array(["0", "1", None])}),
-        pa.table({**texts, POSITION: position}).replace_schema_metadata({"embedstore_large_integers": '["key", 3]'}),
-    ]  # fmt: skip
-    found = []
-    for number, table in enumerate(tables):
-        stream = io.BytesIO()
-        parquet.write_table(
-            table,
-            stream,
-            compression="none" if number % 2 else "zstd",
-            write_page_checksum=number > 2,
-            row_group_size=2,
-        )
-        found.append(stream.getvalue())
-    return found
+def _read_corpus(said: dict[str, Any]) -> None:
+    corpus = Corpus(base(), "train", records.CorpusRecord.from_json(said, 16))
+    for read in (
+        lambda: corpus.positions().tolist(),
+        lambda: corpus.ids(),
+        lambda: corpus.row_of("k1"),
+        lambda: corpus.ids_at(np.array([1, 0])) if len(corpus) > 1 else None,
+        lambda: corpus.table().to_pylist(),
+        lambda: [spelled(corpus.column(one)) for one in corpus.schema.names],
+        lambda: [corpus.missing_words(one) for one in corpus.schema.names],
+    ):
+        try:
+            read()
+        except EmbedstoreError as error:
+            assert len(str(error).splitlines()) == 1, str(error)
 
 
 def _annotation_part(content: bytes) -> object:
@@ -270,6 +302,6 @@ def _answers() -> list[bytes]:
 TARGETS = {
     "manifest": Target(_bodies, _manifest),
     "records": Target(lambda: [bytes([n]) + one for n in range(14) for one in _changes()[:3]], _record),
-    "corpus_part": Target(_corpus_seeds, _corpus_part, words=[b"PAR1", POSITION.encode(), b"ARROW:schema"]),
+    "corpus_part": Target(lambda: [bytes(20), bytes(range(40)), *_changes()[1:]], _corpus_part),
     "annotation_part": Target(_answers, _annotation_part, words=[b"takes_back", b"undo", b"skip", b"label_set"]),
 }
