@@ -14,7 +14,17 @@ from fuzz import judged, target_of
 
 HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
-TARGETS = ["label_sets:yaml"]
+TARGETS = [
+    "answers:import_csv",
+    "answers:import_jsonl",
+    "label_sets:json",
+    "label_sets:txt",
+    "label_sets:yaml",
+    "stores:annotation_part",
+    "stores:corpus_part",
+    "stores:manifest",
+    "stores:records",
+]
 FOUND = [(folder.name, path) for folder in sorted(HERE.glob("found/*")) for path in sorted(folder.iterdir())]
 
 
