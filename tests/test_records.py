@@ -101,7 +101,7 @@ SPACE = ("spaces", 0)
         (("spaces",), lambda value: value * 2, "two corpora, spaces"),
         (("texts",), lambda value: value * 2, "a text segment twice"),
         (("texts",), lambda _: [], "with 20 vectors for a text segment of another store"),
-        (("texts", 0, 1, 2), lambda _: "<u8", "outside texts/|do not fit"),
+        (("texts", 0, 2, 2), lambda _: "|u1", "datasets that do not fit each other"),
         (("texts", 0, 4), lambda _: [3, 3], "the blank text 3 of 20"),
         (("corpora",), lambda value: value * 2, "two corpora"),
         (("corpora", 0, 0), lambda _: "a\nb", r"found 'a\\nb'"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from embedstore.annotations.log import Action, Annotation, current_answers
+from embedstore.core.checks import shown
 from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
@@ -27,7 +28,7 @@ def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str
         If there is no such text, or the label is not in the choice.
     """
     if label and choice.labels and label not in choice.labels:
-        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {label!r}")
+        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {shown(label)}")
     key = _key_at(now, position)
     table = now.corpus(corpus)
     rows, _ = table.rows_at(np.array([position]))
@@ -68,8 +69,8 @@ def answers_in(
         raise InputError(
             f"{len(gone):,} of {counted(len(rows), 'annotation')} "
             f"{form(len(gone), 'is of a row that is', 'are of rows that are')} "
-            f"not in the store, {gone[0]!r} first: take {form(len(gone), 'it', 'them')} out of the file, or add the "
-            f"{form(len(gone), 'row', 'rows')}; nothing was kept"
+            f"not in the store, {shown(gone[0])} first: take {form(len(gone), 'it', 'them')} out of the file, or add "
+            f"the {form(len(gone), 'row', 'rows')}; nothing was kept"
         )
     return answers
 

@@ -103,7 +103,7 @@ def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> Non
         names: Sequence[str] = sorted(Choice.read(row["label_set"]).labels) or (labels.names if labels else ())
         if row["label"] and names and row["label"] not in names:
             raise InputError(
-                f"row {number} of the annotations holds the label {row['label']!r}, which is none of "
+                f"row {number} of the annotations holds the label {shown(row['label'])}, which is none of "
                 f"{', '.join(names)}: change it there, or give the label set that has it"
             )
 
@@ -115,8 +115,8 @@ def check_contradictions(answers: Iterable[Annotation]) -> None:
         before = said.setdefault(one.question, one)
         if before.label != one.label:
             raise InputError(
-                f"the annotations call row {one.row!r} {before.label!r} and {one.label!r}, by the same person: leave "
-                "one of them; nothing was kept"
+                f"the annotations call row {shown(one.row)} {shown(before.label)} and {shown(one.label)}, by the same "
+                "person: leave one of them; nothing was kept"
             )
 
 

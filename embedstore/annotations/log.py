@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from embedstore.core.checks import shown
 from embedstore.core.counts import counted
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StoreFormatError, UsageError
@@ -108,7 +109,7 @@ class Annotation:
             except UnicodeEncodeError:
                 good = False
             if not good:
-                raise UsageError(f"expected {name} of an annotation to be a text, found {value!r}")
+                raise UsageError(f"expected {name} of an annotation to be a text, found {shown(value)}")
 
     @property
     def question(self) -> tuple[str, str, frozenset[str] | str]:

@@ -136,7 +136,7 @@ MUTANTS = [
     ('manifest: provenance of vectors', 'storage/records.py',
      '            if not 0 <= segment.provenance < len(listed):', '            if False:', 'tests/test_records.py'),
     ('manifest: vectors for each text', 'storage/state.py',
-     '                if counts.get(text) != segment.vectors.shape[0]:', '                if False:', 'tests/test_records.py'),
+     '            if counts.get(text) != segment.vectors.shape[0]:', '            if False:', 'tests/test_records.py'),
     ('manifest: what an index covers', 'storage/state.py',
      '        if len(covered) < len(index.covers) or', '        if', 'tests/test_records.py'),
     ('manifest: the space of a probe', 'storage/state.py',
