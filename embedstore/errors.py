@@ -39,9 +39,12 @@ __all__ = [
 
 
 class EmbedstoreError(Exception):
-    """Base of all errors that the library raises on purpose."""
+    """Base of all errors that the library raises on purpose; its message is one line, whatever names stand in it."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 class UsageError(EmbedstoreError, ValueError):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,17 @@ from embedstore.annotations.log import (
     keep,
     majority_labels,
     read_part,
+    undo_of,
 )
-from embedstore.errors import DamagedStoreError, InputError, UsageError
+from embedstore.errors import DamagedStoreError, InputError, StoreFormatError, UsageError
 from embedstore.labels import Choice
 from embedstore.labels.fewshot import blend
 from embedstore.labels.label_set import LabelSet
 from embedstore.labels.zeroshot import standardised
+from embedstore.storage.gate import staged
+from embedstore.storage.manifest import commit
+from embedstore.storage.records import AnnotationPart
+from embedstore.storage.segments import text_key
 
 SET = LabelSet.of(LABELS)
 
@@ -134,20 +140,93 @@ def test_labels_may_be_called_anything(store, names, name):
     assert store.annotations.import_table(store.annotations.export_table().table.to_pylist()) == 0
 
 
-def test_an_import_repeats_nothing_and_takes_no_later_answer_away(store, caplog):
+def labels_of(store) -> list[str]:
+    return store.annotations.export_table().to_pandas()["label"].tolist()
+
+
+def test_an_import_repeats_nothing_and_a_correction_counts_whatever_its_time(store):
     at = position(store, 4)
     store.annotations.add(at, "Positive", SET, who="ann")
     exported = store.annotations.export_table().table.to_pylist()
-    assert store.annotations.import_table(exported) == 0
+    bare = [{name: value for name, value in exported[0].items() if name != "answer_id"}]
+    assert [store.annotations.import_table(table) for table in (exported, bare)] == [0, 0]
     store.annotations.undo(at, SET, who="ann")
-    assert store.annotations.export_table().to_pandas().empty
-    assert store.annotations.import_table(exported) == 1
-    store.annotations.add(at, "Negative", SET, who="ann")
-    assert store.annotations.import_table([{**exported[0], "when": "2001-01-31T12:00:00+00:00"}]) == 0
-    assert "left out: 1" in caplog.text
-    assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Negative"]
-    assert store.annotations.import_table([{**exported[0], "when": "2101-01-31T12:00:00+00:00"}]) == 1
-    assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Positive"]
+    assert [store.annotations.import_table(table) for table in (exported, bare)] == [0, 0]  # it was taken back since
+    assert labels_of(store) == []
+    for year, label in ((2036, "Positive"), (2001, "Negative"), (1999, "Positive")):
+        corrected = [{**exported[0], "label": label, "when": f"{year}-01-31T12:00:00+00:00"}]
+        assert [store.annotations.import_table(corrected) for _ in range(2)] == [1, 0]
+        assert labels_of(store) == [label]
+    same_instant = [{**bare[0], "label": "Negative", "when": "2001-01-31T13:00:00+01:00"}]
+    assert store.annotations.import_table(same_instant) == 0
+    edited = [{**exported[0], "label": "Negative"}]  # its id and its time are those of another answer
+    assert [store.annotations.import_table(edited) for _ in range(2)] == [1, 0]
+    assert labels_of(store) == ["Negative"]
+
+
+def test_rows_without_a_time_are_answers_given_now(store):
+    said = [{"id": "k4", "label": "Positive", "who": "ann"}]
+    assert [store.annotations.import_table(said * 2, LABELS) for _ in range(2)] == [1, 0]
+    store.annotations.add(position(store, 4), "Negative", SET, who="ann")
+    assert store.annotations.import_table(said, LABELS) == 1
+    assert labels_of(store) == ["Positive"]
+
+
+def test_an_answer_has_its_id_in_every_store(store, tmp_path, encoder, rows):
+    store.annotations.add(position(store, 4), "Positive", SET, who="ann")
+    other = embedstore.create(tmp_path / "other", encoder=encoder)
+    other.add(rows, text="review", id="key")
+    there = store.annotations.export_table().table.to_pylist()
+    assert other.annotations.import_table(there) == 1
+    back = other.annotations.export_table().table.to_pylist()
+    assert back == there
+    assert store.annotations.import_table([{**back[0], "when": ""}]) == 0
+    with pytest.raises(InputError, match=r"expected 32 hexadecimal digits, .* in column answer_id, found 'x'"):
+        store.annotations.import_table([{**back[0], "answer_id": "x"}])
+
+
+def identified_answer(label: str, id_: str, **said: str) -> Annotation:
+    return Annotation(text="aa" * 16, label=label, id=id_ * 32, **said)
+
+
+def test_the_same_answer_or_undo_twice_counts_once():
+    one, two = identified_answer("x", "1"), identified_answer("y", "2")
+    assert [a.label for a in fold_answers([one, two, one])] == ["y"]
+    undo = replace(undo_of(two), id="3" * 32)
+    again = replace(undo_of(two), id="4" * 32)
+    assert [a.label for a in fold_answers([one, two, undo, undo, again])] == ["x"]
+    assert [a.label for a in fold_answers([one, two, undo, two])] == ["x"]
+
+
+def test_answers_of_earlier_releases_are_known_by_their_place():
+    old = [answer("aa", "x"), answer("aa", "x"), answer("aa", "", action="undo")]
+    (standing,) = fold_answers(old)
+    assert (standing.label, standing.id) == ("x", "#0")
+    undo = replace(undo_of(standing), id="5" * 32)
+    assert fold_answers([*old, undo]) == []
+    assert [a.label for a in fold_answers([*old, answer("aa", "y"), undo, undo])] == ["y"]
+
+
+def listed_as_answers(store, value: object, count: int = 1) -> None:
+    """Put a file with this content in the place of the store's answers."""
+    with staged(store.path, "annotations", ".json") as temp:
+        temp.stream.write(json.dumps(value).encode())
+        part = AnnotationPart(temp.publish(".json"), count)
+    commit(store.path, lambda base: replace(base, annotations=(part,)))
+
+
+def test_a_file_of_answers_of_the_first_format_is_read_and_of_a_newer_one_is_not(store):
+    key = text_key("a lamp").hex()
+    old = {"text": key, "label": "Positive", "label_set": "polarity", "who": "ann", "when": "", "corpus": "", "row": ""}
+    listed_as_answers(store, {"format_version": 1, "annotations": [{**old, "action": "label"}]})
+    assert store.annotations.export_table().to_pandas()[["label", "answer_id"]].to_numpy().tolist() == [
+        ["Positive", ""]
+    ]
+    store.annotations.undo(position(store, 4), SET, who="ann")
+    assert labels_of(store) == []
+    listed_as_answers(store, {"format_version": 3, "annotations": [{**old, "action": "label"}]})
+    with pytest.raises(StoreFormatError, match="upgrade embedstore"):
+        labels_of(store)
 
 
 def test_answers_are_kept_with_where_they_were_given_and_outlive_the_table(store, rows):
@@ -207,31 +286,24 @@ def test_altered_answers_are_an_error(store):
 @pytest.mark.parametrize(
     "value",
     [
-        {"annotations": [{"text": "zz"}]},
-        {"annotations": [3]},
+        {"format_version": 2, "annotations": [{"text": "zz"}]},
+        {"format_version": 2, "annotations": [3]},
+        {"format_version": True, "annotations": []},
         {
+            "format_version": 1,
             "annotations": [
                 {
                     **dict.fromkeys(("label", "label_set", "who", "when", "corpus", "row"), ""),
                     "text": "aa",
                     "action": "label",
                 }
-            ]
+            ],
         },
         {},
     ],
 )
 def test_a_file_of_another_form_is_an_error(store, value):
-    from dataclasses import replace
-
-    from embedstore.storage.gate import staged
-    from embedstore.storage.manifest import commit
-    from embedstore.storage.records import AnnotationPart
-
-    with staged(store.path, "annotations", ".json") as temp:
-        temp.stream.write(json.dumps(value).encode())
-        part = AnnotationPart(temp.publish(".json"), 1)
-    commit(store.path, lambda base: replace(base, annotations=(part,)))
+    listed_as_answers(store, value)
     with pytest.raises(DamagedStoreError, match="holds no annotations"):
         store.annotations.export_table().to_pandas()
     assert "holds no annotations" in store.verify().faults[0]

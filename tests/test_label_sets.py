@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from conftest import HashEncoder
@@ -92,6 +94,31 @@ def test_yaml_that_is_no_label_set_is_refused_in_one_line(tmp_path, content, say
         LabelSet.read(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".json", ".txt"])
+@pytest.mark.parametrize("name", ["a\nb", "a\x85b", "a\u2028b", "a\x1cb", "\ud800"])
+def test_names_that_break_lines_are_told_in_one_line(tmp_path, suffix, name):
+    path = tmp_path / f"bad{suffix}"
+    content = {".txt": f"{name}\n{name}\n", ".yaml": json.dumps([name, name]), ".json": json.dumps([name, name])}
+    path.write_bytes(content[suffix].encode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError) as caught:
+        LabelSet.read(path)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(UsageError) as caught_too:
+        LabelSet.of([name])
+    assert len(str(caught_too.value).splitlines()) == 1
+
+
+def test_label_sets_of_half_a_surrogate_are_refused():
+    with pytest.raises(UsageError, match=r"UTF-8 can encode, found '\\ud800'"):
+        LabelSet.of(["\ud800", "b"])
+
+
+@pytest.mark.parametrize("name", ["a\x85b", "a\u2028b", "a\ufeffb", "a\x07b", "é 漢字", "- a: [b", "'"])
+def test_any_name_comes_back_from_yaml(tmp_path, name):
+    (tmp_path / "mine.yaml").write_text(LabelSet.of([name, "other"]).to_yaml(), encoding="utf-8")
+    assert LabelSet.read(tmp_path / "mine.yaml").names == (name, "other")
 
 
 def test_names_alone_take_the_descriptions_of_the_shipped_set_that_fits_best():

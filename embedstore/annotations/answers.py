@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from embedstore.annotations.log import Action, Annotation
+from embedstore.annotations.log import Action, Annotation, current_answers
+from embedstore.core.checks import shown
 from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
@@ -15,7 +16,7 @@ from embedstore.labels.label_set import LabelSet
 from embedstore.storage.segments import text_key
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["answer_at", "answers_in", "undo_at"]
+__all__ = ["answer_at", "answers_in", "standing_at"]
 
 
 def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str, corpus: str | None) -> Annotation:
@@ -27,7 +28,7 @@ def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str
         If there is no such text, or the label is not in the choice.
     """
     if label and choice.labels and label not in choice.labels:
-        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {label!r}")
+        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {shown(label)}")
     key = _key_at(now, position)
     table = now.corpus(corpus)
     rows, _ = table.rows_at(np.array([position]))
@@ -36,15 +37,16 @@ def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str
     return Annotation(text=key, label=label, choice=choice, action=action, who=who, corpus=table.name, row=row)
 
 
-def undo_at(now: Snapshot, position: int, choice: Choice, who: str) -> Annotation:
-    """Return an annotation that takes back a person's last answer or skip on the text at a position.
+def standing_at(now: Snapshot, position: int, choice: Choice, who: str) -> Annotation | None:
+    """Return a person's current answer or skip on the text at a position; None if there is none.
 
     Raises
     ------
     UsageError
         If there is no such text.
     """
-    return Annotation(text=_key_at(now, position), label="", choice=choice, action="undo", who=who)
+    asked = Annotation(text=_key_at(now, position), label="", choice=choice, who=who).question
+    return next((one for one in current_answers(now) if one.question == asked), None)
 
 
 def answers_in(
@@ -62,13 +64,13 @@ def answers_in(
             continue
         choice = Choice.read(row["label_set"]) if row["label_set"] or labels is None else Choice.of(labels)
         made = answer_at(now, position, row["label"], choice, row["who"] or who, table.name)
-        answers.append(replace(made, when=row["when"]))
+        answers.append(replace(made, when=row["when"], id=row["answer_id"]))
     if gone:
         raise InputError(
             f"{len(gone):,} of {counted(len(rows), 'annotation')} "
             f"{form(len(gone), 'is of a row that is', 'are of rows that are')} "
-            f"not in the store, {gone[0]!r} first: take {form(len(gone), 'it', 'them')} out of the file, or add the "
-            f"{form(len(gone), 'row', 'rows')}; nothing was kept"
+            f"not in the store, {shown(gone[0])} first: take {form(len(gone), 'it', 'them')} out of the file, or add "
+            f"the {form(len(gone), 'row', 'rows')}; nothing was kept"
         )
     return answers
 

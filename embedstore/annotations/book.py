@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from embedstore.annotations.answers import answer_at, answers_in, undo_at
+from embedstore.annotations.answers import answer_at, answers_in, standing_at
 from embedstore.annotations.exchange import (
     AnswerTable,
     answer_rows,
@@ -14,7 +14,7 @@ from embedstore.annotations.exchange import (
     new_answers,
     without_guards,
 )
-from embedstore.annotations.log import answers_to, current_answers, keep, majority_labels
+from embedstore.annotations.log import all_answers, answers_to, current_answers, keep, majority_labels, undo_of
 from embedstore.annotations.order import Order, Questions
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.blank import Blank, blank_notes, no_text
@@ -66,9 +66,10 @@ class AnnotationBook:
 
     @checked
     def undo(self, position: int, labels: Labels, *, who: str = "") -> None:
-        """Take back a person's last answer or skip on the text at a position; see `add`."""
+        """Take back a person's current answer or skip on the text at a position, if there is one; see `add`."""
         with self._snapshot() as now:
-            keep(now, [undo_at(now, position, Choice.of(LabelSet.of(labels)), who)])
+            standing = standing_at(now, position, Choice.of(LabelSet.of(labels)), who)
+            keep(now, [undo_of(standing)] if standing else [])
 
     @checked
     def export_table(
@@ -92,12 +93,15 @@ class AnnotationBook:
     ) -> int:
         """Store the answers in a table, all or none; return the number of new answers.
 
-        An answer that is already current is not stored again, and an answer does not replace a later one.
+        An answer that the store has, even one that was replaced or taken back since, is not stored again: importing an
+        old table changes nothing. Any other answer is a correction, and the newest of its person, whatever time it has.
+        A row without a time is an answer that is given now.
 
         Parameters
         ----------
         table : path, DataFrame, Table or sequence of dict
-            Columns id and label; optional columns who, corpus, label_set, when and text, as `export_table` gives them.
+            Columns id and label; optional columns who, corpus, label_set, when, text and answer_id, as `export_table`
+            gives them.
             A row with a text is an answer to that text, whatever the text's row is now. Rows without a label are
             skipped.
         labels : LabelSet, sequence or mapping, optional
@@ -122,7 +126,7 @@ class AnnotationBook:
         with self._snapshot() as now:
             answers = answers_in(now, rows, label_set, corpus, who)
             check_contradictions(answers)
-            answers = new_answers(answers, current_answers(now))
+            answers = new_answers(answers, all_answers(now))
             keep(now, answers)
         return len(answers)
 
@@ -170,19 +174,19 @@ class AnnotationBook:
                 raise no_text(table.name, len(table))
             answers = answers_to(current_answers(now), described)
             labels_of, _ = majority_labels(answers)
-            own = [one.text for one in answers if one.who == who]
-            places = now.texts.positions_of([*labels_of, *own])
-            history = [places[key] for key in own if key in places]
+            own = [one for one in answers if one.who == who]
+            places = now.texts.positions_of([*labels_of, *(one.text for one in own)])
+            held = {places[one.text]: one for one in own if one.text in places}
             names = described.names
             questions = Questions(
                 vectors,
                 positions,
                 described.prototypes(now.queries(vectors, no_encode=no_encode)),
                 answers={places[key]: names.index(label) for key, label in labels_of.items() if key in places},
-                skipped=history,
-                history=history,
+                skipped=held,
+                history=list(held),
                 order=order,
                 random_state=[seed, *who.encode(errors="replace")],
             )
         notes = blank_notes(len(table) - len(positions), len(table))
-        return AnnotationSession(self._snapshot, questions, asked, who=who, corpus=corpus, notes=notes)
+        return AnnotationSession(self._snapshot, questions, asked, held, who=who, corpus=corpus, notes=notes)

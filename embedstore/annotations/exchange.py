@@ -1,15 +1,19 @@
 """Import and export tables of answers; a table is checked before any answer is stored."""
 
-import logging
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from embedstore.annotations.log import Annotation, current_answers
+from embedstore.annotations.log import Annotation, current_answers, fold_answers, identified
 from embedstore.core.cells import plain_values
+from embedstore.core.checks import shown
+from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
 from embedstore.labels.choice import Choice
@@ -30,20 +34,19 @@ __all__ = [
     "without_guards",
 ]
 
-logger = logging.getLogger(__name__)
-
-_TEXTS = ("label", "label_set", "who", "when", "corpus", "text")
+_TEXTS = ("label", "label_set", "who", "when", "corpus", "text", "answer_id")
+_ID = re.compile(r"[0-9a-f]{32}|")
 
 
 def answer_rows(table: Any) -> list[dict[str, Any]]:
-    """Return the rows of a table of answers: id in its own type; label, label_set, who, when, corpus, text as strings.
+    """Return the rows of a table of answers: the id of the row in its own type, and all other columns as strings.
 
     The strings are those written in the table: a label can be called None, NA or 1.0.
 
     Raises
     ------
     InputError
-        If there is no column id or label, or a time is invalid.
+        If there is no column id or label, or a time or the id of an answer is invalid.
     """
     rows: list[dict[str, Any]] = []
     for source in sources_of(table, ReadOptions(missing=())):
@@ -63,8 +66,13 @@ def answer_rows(table: Any) -> list[dict[str, Any]]:
                 raise ValueError
         except ValueError as error:
             raise InputError(
-                f"expected a time such as 2026-01-31T12:00:00+00:00 in column when, found {row['when']!r}"
+                f"expected a time such as 2026-01-31T12:00:00+00:00 in column when, found {shown(row['when'])}"
             ) from error
+        if not _ID.fullmatch(row["answer_id"]):
+            raise InputError(
+                f"expected 32 hexadecimal digits, as an export has them, in column answer_id, found "
+                f"{shown(row['answer_id'])}: leave that column out if it means something else"
+            )
     return rows
 
 
@@ -95,7 +103,7 @@ def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> Non
         names: Sequence[str] = sorted(Choice.read(row["label_set"]).labels) or (labels.names if labels else ())
         if row["label"] and names and row["label"] not in names:
             raise InputError(
-                f"row {number} of the annotations holds the label {row['label']!r}, which is none of "
+                f"row {number} of the annotations holds the label {shown(row['label'])}, which is none of "
                 f"{', '.join(names)}: change it there, or give the label set that has it"
             )
 
@@ -107,33 +115,64 @@ def check_contradictions(answers: Iterable[Annotation]) -> None:
         before = said.setdefault(one.question, one)
         if before.label != one.label:
             raise InputError(
-                f"the annotations call row {one.row!r} {before.label!r} and {one.label!r}, by the same person: leave "
-                "one of them; nothing was kept"
+                f"the annotations call row {shown(one.row)} {shown(before.label)} and {shown(one.label)}, by the same "
+                "person: leave one of them; nothing was kept"
             )
 
 
-def new_answers(answers: Iterable[Annotation], standing: Iterable[Annotation]) -> list[Annotation]:
-    """Return the answers that are not current already, and not older than the same person's current answer."""
-    stands = {one.question: one for one in standing}
-    found, older = [], 0
+def new_answers(answers: Iterable[Annotation], log: Sequence[Annotation]) -> list[Annotation]:
+    """Return the answers of a table that a log does not have, each with an id.
+
+    A log has an answer if one in it has the same id, or the same text, person, choice, label and time. It may have been
+    replaced or taken back since, so an old table changes nothing. Times are never compared: an answer that the log does
+    not have is a correction, and the newest by its commit. An answer without an id and a time is new unless it stands.
+    """
+    known = {one.id: one for one in log if one.id}
+    said = {_said(one) for one in log}
+    stands = {one.question: one.label for one in fold_answers(log)}
+    found = []
     for one in answers:
-        before = stands.get(one.question)
-        if before and before.label == one.label:
+        if one.id in known:
+            if _is_same(known[one.id], one):
+                continue
+            one = replace(one, id=_derived_id(one))  # a row that was edited after its export
+        elif _said(one) in said if one.when else stands.get(one.question) == one.label:
             continue
-        if before and one.when and datetime.fromisoformat(one.when) < datetime.fromisoformat(before.when):
-            older += 1
+        elif one.when and not one.id:
+            one = replace(one, id=_derived_id(one))  # the same in every import, so that two at once count once
+        if one.id in known:
             continue
+        (one,) = identified([one])
+        known[one.id] = one
+        said.add(_said(one))
+        stands[one.question] = one.label
         found.append(one)
-    if older:
-        logger.warning("annotations that are older than the same person's answer that stands are left out: %d", older)
     return found
+
+
+def _is_same(kept: Annotation, one: Annotation) -> bool:
+    return (kept.question, kept.label) == (one.question, one.label) and (not one.when or _said(kept) == _said(one))
+
+
+def _said(one: Annotation) -> tuple[object, ...]:
+    """Return the question, the label, and the time as an instant: tables write it in several ways."""
+    try:
+        return one.question, one.label, datetime.fromisoformat(one.when)
+    except ValueError:
+        return one.question, one.label, one.when
+
+
+def _derived_id(one: Annotation) -> str:
+    choice = one.choice.key if isinstance(one.choice.key, str) else sorted(one.choice.key)
+    content = canonical_json([one.id, one.text, one.who, choice, one.label, one.when])
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 class AnswerTable(TableResult):
     """Answers of people, one per row.
 
-    The columns are corpus, id, label, label_set, who, when, disagreement ("yes" or "") and text; all are strings. The
-    text is null if the store no longer has it.
+    The columns are corpus, id, label, label_set, who, when, disagreement ("yes" or ""), text and answer_id; all are
+    strings. The text is null if the store no longer has it. The id of an answer is "" if an earlier release stored it.
     """
 
     def summary(self) -> dict[str, Any]:
@@ -177,5 +216,6 @@ def answer_table(
         "when": [one.when for one in answers],
         "disagreement": ["yes" if (one.text, one.choice.key) in split else "" for one in answers],
         "text": [texts.get(one.text) for one in answers],
+        "answer_id": [one.id if _ID.fullmatch(one.id) else "" for one in answers],
     }
     return AnswerTable(pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}))

@@ -1,10 +1,16 @@
 """The log of annotations: answers are appended to the store, never changed, and folded when they are read.
 
 Every answer is committed before the next question is asked. An answer is bound to its text, so it stays valid if the
-corpus is read again. Only a person's last answer to a text is current; "undo" takes the last answer back.
+corpus is read again. Only a person's last answer to a text is current; "undo" takes an answer back.
+
+The order is that of the commits, never that of clocks. Each answer and each undo has an id, so the same one counts once
+even if it is stored twice; an undo names the answer that it takes back.
 """
 
 import json
+import logging
+import re
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from embedstore.core.checks import shown
 from embedstore.core.counts import counted
 from embedstore.core.spec import canonical_json
-from embedstore.errors import DamagedStoreError, UsageError
+from embedstore.errors import DamagedStoreError, EmbedstoreError, StoreFormatError, UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
 from embedstore.storage.gate import staged
@@ -28,17 +35,25 @@ __all__ = [
     "MERGED_AFTER",
     "Action",
     "Annotation",
+    "all_answers",
     "answers_to",
     "current_answers",
     "fold_answers",
+    "identified",
     "keep",
     "majority_labels",
     "read_part",
+    "undo_of",
 ]
+
+logger = logging.getLogger(__name__)
 
 Action = Literal["label", "skip", "undo"]
 
 _UNKNOWN = Choice()
+_FORMAT_VERSION = 2  # since 2, answers have ids and undos name what they take back
+_KEY = re.compile(r"[0-9a-f]{32}")
+_ID = re.compile(r"[0-9a-f]{32}|#[0-9]{1,18}|")
 
 MERGED_AFTER = 64
 """Number of answer files above which all are merged into one."""
@@ -64,6 +79,11 @@ class Annotation:
         Time in UTC, ISO 8601.
     corpus, row : str
         Corpus in which the text was found, and the row's id as a string.
+    id : str
+        Identity of this answer or undo: 32 random hexadecimal digits. Answers of earlier releases have "" on the disk;
+        `fold_answers` gives them ``#`` and their place in the log.
+    takes_back : str
+        For an undo, the id of the answer that it takes back; "" means the last one.
 
     Raises
     ------
@@ -79,6 +99,8 @@ class Annotation:
     when: str = ""
     corpus: str = ""
     row: str = ""
+    id: str = ""
+    takes_back: str = ""
 
     def __post_init__(self) -> None:
         for name, value in self.to_json().items():
@@ -87,7 +109,7 @@ class Annotation:
             except UnicodeEncodeError:
                 good = False
             if not good:
-                raise UsageError(f"expected {name} of an annotation to be a text, found {value!r}")
+                raise UsageError(f"expected {name} of an annotation to be a text, found {shown(value)}")
 
     @property
     def question(self) -> tuple[str, str, frozenset[str] | str]:
@@ -101,32 +123,53 @@ class Annotation:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Annotation":
-        """Return the annotation in a JSON object of `to_json`."""
+        """Return the annotation in a JSON object of `to_json`.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it is no such object.
+        """
         if not isinstance(value, dict) or not isinstance(value["label_set"], str):
             raise ValueError("an annotation of another form")
-        said = {field.name: value[field.name] for field in fields(cls) if field.name != "choice"}
+        old = {"id": "", "takes_back": "", **value}
+        said = {field.name: old[field.name] for field in fields(cls) if field.name != "choice"}
         made = cls(choice=Choice.read(value["label_set"]), **said)
-        if made.action not in get_args(Action) or len(bytes.fromhex(made.text)) != 16:
+        sound = made.action in get_args(Action) and bool(made.label) == (made.action == "label")
+        if not sound or not _KEY.fullmatch(made.text) or not all(map(_ID.fullmatch, (made.id, made.takes_back))):
             raise ValueError("an annotation of another form")
         return made
 
 
-def keep(now: Snapshot, answers: Iterable[Annotation]) -> None:
-    """Commit answers to a store; answers without a time get the current time."""
+def identified(answers: Iterable[Annotation]) -> list[Annotation]:
+    """Return the answers, with the current time and a new id where they have none."""
     present = datetime.now(UTC).isoformat(timespec="seconds")
-    dated = [one if one.when else replace(one, when=present) for one in answers]
-    if not dated:
+    return [replace(one, when=one.when or present, id=one.id or secrets.token_hex(16)) for one in answers]
+
+
+def undo_of(one: Annotation) -> Annotation:
+    """Return an annotation that takes an answer back."""
+    return Annotation(text=one.text, label="", choice=one.choice, action="undo", who=one.who, takes_back=one.id)
+
+
+def keep(now: Snapshot, answers: Iterable[Annotation]) -> None:
+    """Commit answers to a store, with the current time and a new id where they have none."""
+    listed = identified(answers)
+    if not listed:
         return
     root = now.root
     with now.writing():
-        part = _write(root, dated)
+        part = _write(root, listed)
         manifest = commit(root, lambda base: replace(base, annotations=(*base.annotations, part)))
         if len(manifest.annotations) > MERGED_AFTER:
-            _merge(root, manifest)
+            try:
+                _merge(root, manifest)
+            except (EmbedstoreError, OSError) as error:  # the answers are on the disk: it must not look as if not
+                logger.info("files of answers are merged another time: %s", error)
 
 
 def _write(root: Path, answers: Sequence[Annotation]) -> AnnotationPart:
-    content = canonical_json({"format_version": 1, "annotations": [one.to_json() for one in answers]})
+    content = canonical_json({"format_version": _FORMAT_VERSION, "annotations": [one.to_json() for one in answers]})
     with staged(root, "annotations", ".json") as temp:
         temp.stream.write(content)
         return AnnotationPart(temp.publish(".json"), len(answers))
@@ -155,16 +198,41 @@ def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
     ------
     DamagedStoreError
         If the file is missing or altered.
+    StoreFormatError
+        If a newer release wrote it.
     """
     content = read_file(root, part.file, "restore it from a backup; people gave what it holds")
     path = root / part.file.path
     try:
-        listed = [Annotation.from_json(value) for value in json.loads(content)["annotations"]]
+        value = json.loads(content)
+        version = value["format_version"]
+        if type(version) is not int or version < 1 or type(value["annotations"]) is not list:
+            raise ValueError("a file of another form")
+        if version > _FORMAT_VERSION:
+            raise StoreFormatError(f"{path} was written by a newer release (format {version}): upgrade embedstore")
+        listed = [Annotation.from_json(one) for one in value["annotations"]]
+    except StoreFormatError:
+        raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedStoreError(f"{path} holds no annotations ({error})") from error
     if len(listed) != part.count:
         raise DamagedStoreError(f"{path} holds {counted(len(listed), 'annotation')}, expected {part.count}")
     return listed
+
+
+def all_answers(now: Snapshot) -> list[Annotation]:
+    """Return the whole log of a store in the order of the commits: answers, skips, and undos.
+
+    Raises
+    ------
+    DamagedStoreError
+        If a file of answers is missing or altered.
+    """
+    return now.cached(_all)
+
+
+def _all(now: Snapshot) -> list[Annotation]:
+    return _read(now.root, now.manifest)
 
 
 def current_answers(now: Snapshot) -> list[Annotation]:
@@ -179,22 +247,35 @@ def current_answers(now: Snapshot) -> list[Annotation]:
 
 
 def _current(now: Snapshot) -> list[Annotation]:
-    return fold_answers(_read(now.root, now.manifest))
+    return fold_answers(all_answers(now))
 
 
 def fold_answers(answers: Iterable[Annotation]) -> list[Annotation]:
     """Return the current answers: each person's last answer to a text, without answers taken back.
 
     They are in the order in which they were given.
+
+    Parameters
+    ----------
+    answers : iterable of Annotation
+        A whole log, from its beginning: an answer without an id is known by its place.
     """
-    stacks: dict[tuple[str, str, frozenset[str] | str], list[tuple[int, Annotation]]] = {}
+    stacks: dict[tuple[str, str, frozenset[str] | str], dict[str, tuple[int, Annotation]]] = {}
+    seen: set[str] = set()
     for number, one in enumerate(answers):
-        stack = stacks.setdefault(one.question, [])
+        known_as = one.id or f"#{number}"
+        if known_as in seen:
+            continue
+        seen.add(known_as)
+        stack = stacks.setdefault(one.question, {})
         if one.action != "undo":
-            stack.append((number, one))
+            stack[known_as] = number, one if one.id else replace(one, id=known_as)
+        elif one.takes_back:
+            stack.pop(one.takes_back, None)
         elif stack:
-            stack.pop()
-    return [one for _, one in sorted((stack[-1] for stack in stacks.values() if stack), key=lambda pair: pair[0])]
+            stack.popitem()
+    latest = [next(reversed(stack.values())) for stack in stacks.values() if stack]
+    return [one for _, one in sorted(latest, key=lambda pair: pair[0])]
 
 
 def answers_to(answers: Iterable[Annotation], labels: LabelSet) -> list[Annotation]:

@@ -107,12 +107,13 @@ class Questions:
         """Return the position that was answered or skipped last; None if there is none."""
         return self.history[-1] if self.history else None
 
-    def undo(self) -> None:
-        """Take back the last answer or skip, and ask about that text next."""
+    def undo(self) -> int:
+        """Take back the last answer or skip, ask about that text next, and return its position."""
         position = self.history.pop()
         self.answers.pop(position, None)
         self._skipped.discard(position)
         self._ahead.insert(0, position)
+        return position
 
     def accuracy(self) -> tuple[float, int] | None:
         """Return the out-of-fold accuracy of the answers (five folds), and their number.

@@ -1,13 +1,13 @@
 """Ask a person about one text at a time; each answer is on disk before the next question."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
 
-from embedstore.annotations.answers import answer_at, undo_at
-from embedstore.annotations.log import keep
+from embedstore.annotations.answers import answer_at
+from embedstore.annotations.log import Annotation, all_answers, identified, keep, undo_of
 from embedstore.annotations.order import Questions
 from embedstore.core.checks import checked
 from embedstore.errors import UsageError
@@ -28,6 +28,8 @@ class Question(NamedTuple):
 class AnnotationSession:
     """Questions to one person, and the answers; made by ``store.annotations.session(labels)``.
 
+    A call that ended in an error can be made again: if its answer or undo is in the store all the same, it counts once.
+
     Parameters
     ----------
     snapshot : callable
@@ -36,6 +38,8 @@ class AnnotationSession:
         The queue of texts to ask about.
     labels : LabelSet
         The labels to choose from.
+    held : mapping of int to Annotation
+        Current answers and skips of this person, by position.
     who : str
         Name of the person who answers.
     corpus : str or None
@@ -56,6 +60,7 @@ class AnnotationSession:
         snapshot: Callable[[], AbstractContextManager[Snapshot]],
         questions: Questions,
         labels: LabelSet,
+        held: Mapping[int, Annotation],
         *,
         who: str,
         corpus: str | None,
@@ -69,7 +74,9 @@ class AnnotationSession:
         self._choice = Choice.of(labels)
         self._questions = questions
         self._corpus = corpus
-        self._kept: list[bool] = []  # per answer of this session: True for a label, False for a skip
+        self._held = dict(held)
+        self._fresh: set[int] = set()  # positions with a label of this session
+        self._in_doubt: list[Annotation] = []  # what calls that ended in an error may have committed, the latest last
 
     def __repr__(self) -> str:
         return f"<AnnotationSession: {len(self._questions.answers):,} answered, {self.left:,} left>"
@@ -135,13 +142,16 @@ class AnnotationSession:
 
     def undo(self) -> bool:
         """Take back this person's last answer or skip, even of an earlier session; return whether there was one."""
-        last = self._questions.last()
-        if last is None:
-            return False
         with self._snapshot() as now:
-            keep(now, [undo_at(now, last, self._choice, self.who)])
-        self._questions.undo()
-        self.given -= bool(self._kept and self._kept.pop())
+            before = self._committed(now)
+            if before is None or before.action != "undo":
+                if before:
+                    self._record(before)
+                last = self._questions.last()
+                if last is None:
+                    return False
+                self._commit(now, undo_of(self._held[last]))
+        self._record_undo()
         return True
 
     def _keep(self, label: str) -> None:
@@ -149,7 +159,41 @@ class AnnotationSession:
         if position is None:
             raise UsageError("expected an answer to a question, found no question left: end the session")
         with self._snapshot() as now:
-            keep(now, [answer_at(now, position, label, self._choice, self.who, self._corpus)])
-        self._questions.answer(position, self.labels.names.index(label) if label else None)
-        self._kept.append(bool(label))
-        self.given += bool(label)
+            made = answer_at(now, position, label, self._choice, self.who, self._corpus)
+            before = self._committed(now)
+            if before and before.action == "undo":
+                self._record_undo()
+                before = None
+            made = before if before and before.label == label else self._commit(now, made, instead_of=before)
+        self._record(made, position)
+
+    def _committed(self, now: Snapshot) -> Annotation | None:
+        """Return the answer or undo that is in the store although the call that made it ended in an error."""
+        ids = {one.id for one in all_answers(now)} if self._in_doubt else set()
+        found = [one for one in self._in_doubt if one.id in ids]
+        self._in_doubt = []
+        return found[-1] if found else None
+
+    def _commit(self, now: Snapshot, one: Annotation, instead_of: Annotation | None = None) -> Annotation:
+        made = identified([undo_of(instead_of), one] if instead_of else [one])
+        try:
+            keep(now, made)
+        except BaseException:  # the disk can fail after the manifest is there, and Ctrl-C can come
+            self._in_doubt = [instead_of, *made] if instead_of else made
+            raise
+        return made[-1]
+
+    def _record(self, one: Annotation, position: int | None = None) -> None:
+        place = self._questions.next() if position is None else position
+        assert place is not None, "an answer without a question"
+        self._questions.answer(place, self.labels.names.index(one.label) if one.label else None)
+        self._held[place] = one
+        if one.label:
+            self._fresh.add(place)
+            self.given += 1
+
+    def _record_undo(self) -> None:
+        place = self._questions.undo()
+        del self._held[place]
+        self.given -= place in self._fresh
+        self._fresh.discard(place)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.checks import shown
 from embedstore.core.counts import counted
+from embedstore.core.exact import exactly, text_of
 from embedstore.errors import CheckpointError, DamagedStoreError
 
 __all__ = ["Head"]
@@ -105,7 +107,18 @@ class Head:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Head":
-        """Build a head from its JSON object."""
-        if value["activation"] not in get_args(Activation):
-            raise DamagedStoreError(f"the manifest gives a head the activation {value['activation']!r}")
-        return cls(tuple(map(str, value["labels"])), value["activation"])
+        """Build a head from its JSON object.
+
+        Raises
+        ------
+        DamagedStoreError
+            If it has another form, or labels that no checkpoint has.
+        """
+        activation = exactly(dict, value, "a head")["activation"]
+        labels = tuple(text_of(one, "a label of a head") for one in exactly(list, value["labels"], "a head's labels"))
+        fits = {"softmax": len(labels) > 1, "sigmoid": len(labels) > 0, "identity": len(labels) == 1}
+        if type(activation) is not str or not fits.get(activation) or len(set(labels)) < len(labels):
+            raise DamagedStoreError(
+                f"the manifest gives a head the activation {shown(activation)} and {counted(len(labels), 'label')}"
+            )
+        return cls(labels, cast(Activation, activation))

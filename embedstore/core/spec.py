@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from embedstore.core.exact import exactly, text_of, whole
 from embedstore.errors import DamagedStoreError, UsageError
 
 __all__ = ["EncoderSpec", "Output", "Provenance", "StoredDtype", "canonical_json"]
@@ -84,10 +85,16 @@ class EncoderSpec:
         Raises
         ------
         DamagedStoreError
-            If fields are missing or unknown.
+            If fields are missing or unknown, or have another type.
         """
-        if set(value) != {field.name for field in fields(cls)}:
-            raise DamagedStoreError(f"an encoder spec has the fields {sorted(value)}")
+        if set(exactly(dict, value, "an encoder spec")) != {field.name for field in fields(cls)}:
+            raise DamagedStoreError(f"an encoder spec has the fields {', '.join(map(repr, value))}")
+        for name in ("digest", "pooling", "prompt", "output", "dtype"):
+            text_of(value[name], f"the {name} of an encoder spec")
+        exactly(bool, value["normalized"], "normalized of an encoder spec")
+        whole(value["max_seq_length"], "the max_seq_length of an encoder spec", least=1)
+        if value["truncate_dim"] is not None:
+            whole(value["truncate_dim"], "the truncate_dim of an encoder spec", least=1)
         return cls(**value)
 
 
@@ -131,6 +138,20 @@ class Provenance:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Provenance":
-        """Build the provenance from its JSON object."""
-        versions = tuple((str(name), str(version)) for name, version in value["versions"])
-        return cls(**{**value, "versions": versions})
+        """Build the provenance from its JSON object.
+
+        Raises
+        ------
+        DamagedStoreError
+            If fields are missing or unknown, or have another type.
+        """
+        if set(exactly(dict, value, "a provenance")) != {field.name for field in fields(cls)}:
+            raise DamagedStoreError(f"a provenance has the fields {', '.join(map(repr, value))}")
+        for name in ("model", "revision", "backend", "device", "precision"):
+            text_of(value[name], f"the {name} of a provenance")
+        whole(value["batch_size"], "the batch_size of a provenance")
+        versions = []
+        for pair in exactly(list, value["versions"], "the versions of a provenance"):
+            library, version = exactly(list, pair, "a version of a provenance")
+            versions.append((text_of(library, "a library's name"), text_of(version, "a library's version")))
+        return cls(**{**value, "versions": tuple(versions)})

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from embedstore.core.guards import Lock
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
 from embedstore.core.values import same_value, value_text
-from embedstore.errors import DamagedStoreError, InputError, NotFoundError
+from embedstore.errors import DamagedStoreError, EmbedstoreError, InputError, NotFoundError
 from embedstore.storage.listed import open_file
 from embedstore.storage.records import CorpusRecord
 from embedstore.tables.columns import Notes, notes_on, with_large
@@ -80,18 +81,8 @@ class Corpus:
         """The user's columns and their types, in order."""
         with self._lock.held():
             if self._schema is None:
-                self._schema = self._read_schema()
+                self._schema = self._parts.schema()
             return self._schema
-
-    def _read_schema(self) -> pa.Schema:
-        found: dict[str, pa.Field] = {}
-        for file in self._parts:
-            large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
-            for field in file.schema_arrow:
-                own = with_large(field) if field.name in large else field
-                found[field.name] = common_field(found.get(field.name), own)
-        del found[POSITION]
-        return pa.schema(list(found.values()))
 
     def require(self, *columns: str) -> None:
         """Raise an `InputError`, which lists the existing columns, unless all of `columns` exist."""
@@ -113,18 +104,23 @@ class Corpus:
             own = {field.name: field for field in file.schema_arrow}  # each look at the schema parses it
             present = [name for name in names if name in own]
             for batch in self._parts.batches(file, [*present, POSITION]):
-                held = dict(zip(batch.schema.names, batch.columns, strict=True))
-                arrays = [
-                    widened(held[field.name], own[field.name], field)
-                    if field.name in own
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in fields
-                ]
-                yield pa.table([*arrays, batch.column(POSITION)], schema=schema)
+                with self._parts.sound():
+                    held = dict(zip(batch.schema.names, batch.columns, strict=True))
+                    arrays = [
+                        widened(held[field.name], own[field.name], field)
+                        if field.name in own
+                        else pa.nulls(batch.num_rows, field.type)
+                        for field in fields
+                    ]
+                    table = pa.table([*arrays, batch.column(POSITION)], schema=schema)
+                yield table
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all of the user's columns, or only `columns`, as one Arrow table."""
-        return pa.concat_tables(list(self.batches(columns))).drop_columns([POSITION])
+        tables = list(self.batches(columns))
+        if not tables:
+            return self.schema.empty_table().select(self.schema.names if columns is None else columns)
+        return pa.concat_tables(tables).drop_columns([POSITION])
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one column, null where a value is missing.
@@ -137,7 +133,9 @@ class Corpus:
         if name in self._added:
             return self._added[name]
         self.require(name)
-        return without_missing(self.table([name]).column(name), self.schema.field(name))
+        values = self.table([name]).column(name)
+        with self._parts.sound():
+            return without_missing(values, self.schema.field(name))
 
     def missing_words(self, name: str) -> dict[str, int]:
         """Return how often each word that means a missing value is in a column."""
@@ -147,8 +145,10 @@ class Corpus:
             return {notes.null: gone} if gone else {}
         if not notes.missing:
             return {}
-        counts = Counter(self.table([name]).column(name).to_pylist())
-        return {word: counts[word] for word in notes.missing if counts[word]}
+        values = self.table([name]).column(name)
+        with self._parts.sound():
+            counts = Counter(values.to_pylist())
+            return {word: counts[word] for word in notes.missing if counts[word]}
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each row's text: shape (rows,), read-only."""
@@ -163,7 +163,7 @@ class Corpus:
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its value in the id column, or its number from 0."""
         if not self.record.id_column:
-            return pa.chunked_array([pa.array(np.arange(len(self)))])
+            return pa.chunked_array([pa.array(np.arange(len(self.positions())))])
         with self._lock.held():
             if self._ids is None:
                 ids = self.column(self.record.id_column)
@@ -180,7 +180,7 @@ class Corpus:
         """
         wanted = value_text(id_)
         if not self.record.id_column:
-            if wanted.isdecimal() and int(wanted) < len(self):
+            if wanted.isdecimal() and len(wanted) < 20 and int(wanted) < len(self):
                 return int(wanted)
             raise NotFoundError(
                 f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}"
@@ -230,9 +230,10 @@ class Corpus:
                 low, high = np.searchsorted(unique, [start, end])
                 if low < high:
                     column = self._parts.group(file, group, self.record.id_column)
-                    own = file.schema_arrow.field(self.record.id_column)
-                    values = widened(column, own, field)
-                    found += [values[int(row)].as_py() for row in unique[low:high] - start]
+                    with self._parts.sound():
+                        own = file.schema_arrow
+                        values = widened(column, own.field(field.name), field) if field.name in own.names else column
+                        found += [values[int(row)].as_py() for row in unique[low:high] - start]
                 start = end
         return [found[number] for number in inverse]
 
@@ -249,27 +250,60 @@ class _Parts:
         for part in self._record.parts:
             path = self._root / part.file.path
             with open_file(self._root, part.file) as stream:
-                try:
+                with self.sound(path):
                     file = parquet.ParquetFile(stream, page_checksum_verification=True)
-                except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                    raise _altered(path) from error
-                if POSITION not in file.schema_arrow.names or file.metadata.num_rows != part.rows:
-                    raise _altered(path)
+                    position = file.schema_arrow.field(POSITION)
+                    if position.type != pa.int64() or file.metadata.num_rows != part.rows:
+                        raise _altered(path)
                 yield file
 
+    def schema(self) -> pa.Schema:
+        """Return the user's columns and their types, in order."""
+        found: dict[str, pa.Field] = {}
+        for file in self:
+            with self.sound():
+                large = json.loads((file.metadata.metadata or {}).get(LARGE, b"[]"))
+                for field in file.schema_arrow:
+                    own = with_large(field) if field.name in large else field
+                    found[field.name] = common_field(found.get(field.name), own)
+        found.pop(POSITION, None)
+        if self._record.parts and self._record.id_column and self._record.id_column not in found:
+            raise DamagedStoreError(
+                f"the manifest gives a corpus the id column {self._record.id_column!r}, which its table lacks: "
+                "restore it from a backup"
+            )
+        return pa.schema(list(found.values()))
+
     def group(self, file: Any, number: int, column: str) -> Any:
-        """Return a column of a row group."""
-        try:
-            return file.read_row_group(number, columns=[column]).column(0)
-        except (pa.ArrowException, OSError) as error:
-            raise _altered(self._root / "corpora") from error
+        """Return a column of a row group, null where the file lacks it."""
+        with self.sound():
+            if column not in file.schema_arrow.names:
+                return pa.nulls(file.metadata.row_group(number).num_rows)
+            table = file.read_row_group(number, columns=[column])
+            table.validate(full=True)
+            return table.column(0)
 
     def batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
-        """Yield columns of a file in batches of rows."""
+        """Yield columns of a file in batches of rows; the last is `POSITION`."""
+        with self.sound():
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+                batch.validate(full=True)
+                positions = batch.column(POSITION)
+                ends = positions.to_numpy() if not positions.null_count else np.array([-1])
+                least, most = ends.min(initial=0), ends.max(initial=-1)
+                if least < 0 or (self._record.texts is not None and most >= self._record.texts):
+                    raise _altered(self._root / "corpora")
+                yield batch
+
+    @contextmanager
+    def sound(self, path: Path | None = None) -> Iterator[None]:
+        """Turn whatever the reading of a file raises into a `DamagedStoreError`."""
         try:
-            yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
-        except (pa.ArrowException, OSError) as error:
-            raise _altered(self._root / "corpora") from error
+            yield
+        except EmbedstoreError:
+            raise
+        except Exception as error:  # Arrow, and what takes its values, raise errors of any kind for a file made up
+            raise _altered(path or self._root / "corpora") from error
 
 
 def _altered(path: Path) -> DamagedStoreError:

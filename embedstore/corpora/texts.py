@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from embedstore.core.blank import Blank, check_blank
 from embedstore.core.masks import mask_of
+from embedstore.storage.listed import open_file
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import blank_rows, read_texts, segment_keys
 
 __all__ = ["Texts"]
+
+_MANY = 10_000_000  # texts from which the sizes of their files are looked up before anything else is
 
 
 class Texts:
@@ -36,7 +39,11 @@ class Texts:
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
         """The position at which each segment starts, then the number of all texts: shape (segments + 1,)."""
-        return np.concatenate([[0], np.cumsum([text.count for text in self.segments], dtype=np.int64)])
+        starts = np.concatenate([[0], np.cumsum([text.count for text in self.segments], dtype=np.int64)])
+        if starts[-1] > _MANY:  # a manifest made up must not decide how much memory is taken
+            for text in self.segments:
+                open_file(self.root, text.file).close()
+        return starts
 
     def at(self, positions: npt.NDArray[np.int64]) -> list[str]:
         """Return the texts at `positions`, in the given order."""

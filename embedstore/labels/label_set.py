@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.core.checks import column_values
+from embedstore.core.checks import column_values, shown
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank
 from embedstore.errors import InputError, UsageError
@@ -68,6 +69,16 @@ class LabelSet:
         wrong = [name for name in self.names if not isinstance(name, str)]
         if wrong:
             raise UsageError(f"expected labels to be texts, found {wrong[0]!r}")
+        said = (
+            self.name,
+            self.description,
+            *self.names,
+            *self.templates,
+            *chain.from_iterable(self.texts),
+        )
+        wrong = [one for one in said if not _is_text(one)]
+        if wrong:
+            raise UsageError(f"expected texts that UTF-8 can encode, found {shown(wrong[0])}")
         if any(map(is_blank, self.names)):
             raise UsageError("expected every label to have a name, found a blank one")
         name, times = max(Counter(self.names).items(), key=lambda one: one[1], default=("", 0))
@@ -173,7 +184,11 @@ class LabelSet:
         if self.templates != ("{}",):
             said["templates"] = list(self.templates)
         said["labels"] = {name: list(texts) for name, texts in zip(self.names, self.texts, strict=True)}
-        return str(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120))
+        breaks = "\x85\u2028\u2029\ufeff"  # PyYAML writes these as they are, and does not read them so
+        plain = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120)
+        if any(one in plain for one in breaks):
+            plain = yaml.safe_dump(said, sort_keys=False, width=120)
+        return str(plain)
 
     def prompts(self) -> list[list[str]]:
         """Return the texts to encode for each label: its descriptions in every template."""
@@ -188,6 +203,13 @@ class LabelSet:
         single = np.array([len(texts) == 1 for texts in prompts])[:, None]
         # A label with one text gets that text's vector unchanged.
         return np.asarray(np.where(single, means, unit_rows(means)), dtype=np.float32)
+
+
+def _is_text(value: object) -> bool:
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 Labels = LabelSet | Sequence[str] | Mapping[str, str | Sequence[str]]

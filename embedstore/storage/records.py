@@ -1,17 +1,19 @@
 """The records of a manifest, as frozen values, and their JSON form.
 
-Values read from a manifest are checked here, once: paths must be inside the store, and datasets inside
-their files.
+Values read from a manifest are checked here, once: each has exactly its type, paths are inside the store, datasets
+inside their files, and what one record says fits the rest of it. `Manifest.from_json` compares the records.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from embedstore.core.checks import shown
 from embedstore.core.counts import counted
+from embedstore.core.exact import exactly, text_of, whole
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.errors import DamagedStoreError
+from embedstore.storage.places import DatasetRecord, FileRecord
 
 __all__ = [
     "AnnotationPart",
@@ -26,59 +28,20 @@ __all__ = [
     "VectorSegment",
 ]
 
-_PATH = re.compile(r"(texts|vectors|corpora|index|probes|annotations)/([0-9a-f]{64})\.(h5|parquet|faiss|npz|json)")
-_DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
+_STORED = {"float32": "<f4", "float16": "<f2"}
+_MOST_DIMENSIONS = 2**24
+_KINDS = ("flat", "hnsw", "ivf")
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """One immutable file: its path relative to the store, its size in bytes, the SHA-256 of its content."""
-
-    path: str
-    size: int
-    sha256: str
-
-    def to_json(self) -> list[Any]:
-        """Return `[path, size]`; the hash is the file's name."""
-        return [self.path, self.size]
-
-    @classmethod
-    def from_json(cls, value: list[Any]) -> "FileRecord":
-        """Build the record from its JSON form; refuse a path that is not `folder/hash.suffix`."""
-        path, size = value
-        match = _PATH.fullmatch(path)
-        if match is None or type(size) is not int or size < 0:
-            raise DamagedStoreError(f"the manifest lists a file {path!r} of size {size!r}")
-        return cls(path, size, match[2])
+def _parts(value: object, what: str, *lengths: int) -> list[Any]:
+    """Return a list of one of the given lengths."""
+    if type(value) is not list or len(value) not in lengths:
+        raise DamagedStoreError(f"the manifest is damaged: expected {what}, found {_form(value)}")
+    return value
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetRecord:
-    """The place of an array in its file: byte offset, shape, NumPy dtype string."""
-
-    offset: int
-    shape: tuple[int, ...]
-    dtype: str
-
-    def to_json(self) -> list[Any]:
-        """Return `[offset, shape, dtype]`."""
-        return [self.offset, list(self.shape), self.dtype]
-
-    @classmethod
-    def from_json(cls, value: list[Any], file: FileRecord) -> "DatasetRecord":
-        """Build the record from its JSON form; refuse an array that is not inside `file`."""
-        offset, shape, dtype = value
-        width = _DTYPES.get(dtype)
-        whole = width is not None and type(offset) is int and offset >= 0
-        count = 1
-        for length in shape:  # a generator would take most of the reading time of a large manifest
-            whole = whole and type(length) is int and length >= 0
-            count *= length if whole else 1
-        if not whole or width is None:
-            raise DamagedStoreError(f"the manifest gives {file.path} the dataset {value!r}")
-        if offset + count * width > file.size:
-            raise DamagedStoreError(f"the manifest puts the dataset {value!r} outside {file.path}")
-        return cls(offset, tuple(shape), dtype)
+def _form(value: object) -> str:
+    return f"a list of {counted(len(value), 'value')}" if type(value) is list else shown(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +70,25 @@ class TextSegment:
     @classmethod
     def from_json(cls, value: list[Any]) -> "TextSegment":
         """Build the record from its JSON form."""
+        if type(value) is not list or len(value) not in (4, 5):
+            raise DamagedStoreError(f"the manifest is damaged: expected a text segment, found {_form(value)}")
         file = FileRecord.from_json(value[0])
-        if len(value) not in (4, 5):
-            raise DamagedStoreError(f"the manifest gives {file.path} {counted(len(value) - 1, 'dataset')}")
-        text, offset, key = [DatasetRecord.from_json(v, file) for v in value[1:4]]
-        if len(key.shape) != 2 or key.shape[1] != 16 or offset.shape != (key.shape[0] + 1,):
-            raise DamagedStoreError(f"the manifest gives {file.path} shapes that do not fit each other")
-        return cls(file, text, offset, key, _rows_in(value[4], key.shape[0], file) if len(value) == 5 else None)
+        text = DatasetRecord.from_json(value[1], file)
+        offset = DatasetRecord.from_json(value[2], file)
+        key = DatasetRecord.from_json(value[3], file)
+        count = key.shape[0] if key.shape else 0
+        fits = offset.dtype == "<u8" and text.dtype == key.dtype == "|u1" and len(text.shape) == 1
+        if not fits or offset.shape != (count + 1,) or key.shape != (count, 16):
+            raise DamagedStoreError(f"the manifest gives {file.path} datasets that do not fit each other")
+        return cls(file, text, offset, key, _rows_in(value[4], count, file) if len(value) == 5 else None)
 
 
 def _rows_in(value: list[Any], count: int, file: FileRecord) -> tuple[int, ...]:
     """Return row numbers as a tuple; refuse any that are not ascending, or not below `count`."""
     before = -1
-    for row in value:
+    for row in exactly(list, value, f"the blank texts of {file.path}"):
         if type(row) is not int or not before < row < count:
-            raise DamagedStoreError(f"the manifest gives {file.path} the blank texts {value!r} among {count}")
+            raise DamagedStoreError(f"the manifest lists the blank text {shown(row)} of {count} in {file.path}")
         before = row
     return tuple(value)
 
@@ -142,8 +109,17 @@ class VectorSegment:
     @classmethod
     def from_json(cls, value: list[Any]) -> "VectorSegment":
         """Build the record from its JSON form."""
-        file = FileRecord.from_json(value[0])
-        return cls(file, DatasetRecord.from_json(value[1], file), int(value[2]), int(value[3]))
+        if type(value) is not list or len(value) != 4:
+            raise DamagedStoreError(f"the manifest is damaged: expected a vector segment, found {_form(value)}")
+        file = FileRecord.from_json(value[0], "vectors.h5")
+        vectors, truncated, provenance = DatasetRecord.from_json(value[1], file), value[2], value[3]
+        count = vectors.shape[0] if len(vectors.shape) == 2 else -1
+        if type(truncated) is not int or not 0 <= truncated <= count or type(provenance) is not int:
+            raise DamagedStoreError(
+                f"the manifest gives {file.path} the shape {vectors.shape}, the number {shown(truncated)} of truncated "
+                f"texts and the provenance {shown(provenance)}"
+            )
+        return cls(file, vectors, truncated, provenance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,21 +155,36 @@ class SpaceRecord:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "SpaceRecord":
         """Build the record from its JSON form."""
-        segments = {text: VectorSegment.from_json(v) for text, v in value["segments"].items()}
-        for segment in segments.values():
-            if segment.vectors.shape[1:] != (value["dimension"],):
+        spec = EncoderSpec.from_json(exactly(dict, value, "a space")["spec"])
+        dimension = whole(value["dimension"], "the dimension of a space", least=1, most=_MOST_DIMENSIONS)
+        listed = exactly(list, value["provenance"], "the provenance of a space")
+        segments = {}
+        form = (_STORED[spec.dtype], dimension)
+        for text, one in exactly(dict, value["segments"], "the segments of a space").items():
+            segment = segments[text] = VectorSegment.from_json(one)
+            if (segment.vectors.dtype, segment.vectors.shape[1]) != form:
                 raise DamagedStoreError(
-                    f"the manifest gives {segment.file.path} the shape {segment.vectors.shape} in a space of "
-                    f"{counted(value['dimension'], 'dimension')}"
+                    f"the manifest gives {segment.file.path} the shape {segment.vectors.shape} and the type "
+                    f"{segment.vectors.dtype} in a space of {counted(dimension, 'dimension')} of {spec.dtype}"
                 )
+            if not 0 <= segment.provenance < len(listed):
+                raise DamagedStoreError(
+                    f"the manifest gives {segment.file.path} the provenance {segment.provenance} of {len(listed)}"
+                )
+        head = Head.from_json(value["head"]) if value.get("head") is not None else None
+        if head and (spec.output != "logits" or len(head.labels) != dimension):
+            raise DamagedStoreError(
+                f"the manifest gives a space of {counted(dimension, 'dimension')} of {spec.output} a head of "
+                f"{counted(len(head.labels), 'label')}"
+            )
         return cls(
-            spec=EncoderSpec.from_json(value["spec"]),
-            dimension=int(value["dimension"]),
-            model=value["model"],
-            revision=value["revision"],
-            query_prompt=value["query_prompt"],
-            head=Head.from_json(value["head"]) if value.get("head") else None,
-            provenance=tuple(Provenance.from_json(p) for p in value["provenance"]),
+            spec=spec,
+            dimension=dimension,
+            model=text_of(value["model"], "the model of a space"),
+            revision=text_of(value["revision"], "the revision of a space"),
+            query_prompt=text_of(value["query_prompt"], "the query prompt of a space"),
+            head=head,
+            provenance=tuple(Provenance.from_json(p) for p in listed),
             segments=segments,
         )
 
@@ -219,16 +210,29 @@ class CorpusPart:
     @classmethod
     def from_json(cls, value: list[Any]) -> "CorpusPart":
         """Build the record from its JSON form."""
-        return cls(FileRecord.from_json(value[0]), int(value[1]), int(value[2]), value[3], value[4])
+        file, rows, empty, origin, fingerprint = _parts(value, "a part of a corpus", 5)
+        rows = whole(rows, "the rows of a part")
+        return cls(
+            FileRecord.from_json(file, "corpora.parquet"),
+            rows,
+            whole(empty, "the empty rows of a part", most=rows),
+            text_of(origin, "the origin of a part"),
+            text_of(fingerprint, "the fingerprint of a part"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusRecord:
-    """A named, ordered table: its parts, the template of its texts, its id column ("" for none)."""
+    """A named, ordered table: its parts, the template of its texts, its id column ("" for none).
+
+    `texts` is the number of texts in the manifest that the record was read from; None in the process that made the
+    record. The positions of the rows are below it.
+    """
 
     parts: tuple[CorpusPart, ...]
     template: str
     id_column: str
+    texts: int | None = field(default=None, compare=False)
 
     @property
     def rows(self) -> int:
@@ -244,10 +248,17 @@ class CorpusRecord:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "CorpusRecord":
-        """Build the record from its JSON form."""
-        parts = tuple(CorpusPart.from_json(p) for p in value["parts"])
-        return cls(parts, value["template"], value["id_column"])
+    def from_json(cls, value: dict[str, Any], texts: int) -> "CorpusRecord":
+        """Build the record from its JSON form, in a manifest of so many texts."""
+        listed = exactly(list, exactly(dict, value, "a corpus")["parts"], "the parts of a corpus")
+        parts = tuple(map(CorpusPart.from_json, listed))
+        whole(sum(part.rows for part in parts), "the rows of a corpus")
+        return cls(
+            parts,
+            text_of(value["template"], "the template of a corpus"),
+            text_of(value["id_column"], "the id column of a corpus"),
+            texts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +277,11 @@ class IndexRecord:
     @classmethod
     def from_json(cls, value: list[Any]) -> "IndexRecord":
         """Build the record from its JSON form."""
-        return cls(FileRecord.from_json(value[0]), value[1], tuple(value[2]), int(value[3]))
+        file, kind, covers, count = _parts(value, "an index", 4)
+        if type(kind) is not str or kind not in _KINDS:
+            raise DamagedStoreError(f"the manifest lists an index of the kind {shown(kind)}")
+        covered = tuple(text_of(one, "a hash") for one in exactly(list, covers, "what an index covers"))
+        return cls(FileRecord.from_json(file, "index.faiss"), kind, covered, whole(count, "the size of an index"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +299,12 @@ class ProbeRecord:
     @classmethod
     def from_json(cls, value: list[Any]) -> "ProbeRecord":
         """Build the record from its JSON form."""
-        return cls(FileRecord.from_json(value[0]), FileRecord.from_json(value[1]), value[2])
+        arrays, description, space = _parts(value, "a probe", 3)
+        return cls(
+            FileRecord.from_json(arrays, "probes.npz"),
+            FileRecord.from_json(description, "probes.json"),
+            text_of(space, "the space of a probe"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,4 +321,5 @@ class AnnotationPart:
     @classmethod
     def from_json(cls, value: list[Any]) -> "AnnotationPart":
         """Build the record from its JSON form."""
-        return cls(FileRecord.from_json(value[0]), int(value[1]))
+        file, count = _parts(value, "a file of annotations", 2)
+        return cls(FileRecord.from_json(file, "annotations.json"), whole(count, "the number of annotations"))

@@ -1,8 +1,12 @@
 """The manifest: the record of one state of a store, with all its files."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from embedstore.core.counts import counted
+from embedstore.core.exact import exactly, text_of, whole
+from embedstore.core.names import check_name
 from embedstore.errors import DamagedStoreError, EmbedstoreError
 from embedstore.storage.records import (
     AnnotationPart,
@@ -15,6 +19,10 @@ from embedstore.storage.records import (
 )
 
 __all__ = ["Manifest"]
+
+Record = TypeVar("Record")
+
+_LATER = ("annotations", "lineage")  # what the first releases did not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +81,74 @@ class Manifest:
             If a field is missing, has another type or is out of bounds.
         """
         try:
-            spaces = [SpaceRecord.from_json(v) for v in value["spaces"]]
-            return cls(
-                sequence=int(value["sequence"]),
-                texts=tuple(TextSegment.from_json(v) for v in value["texts"]),
-                queries=tuple(TextSegment.from_json(v) for v in value["queries"]),
-                spaces={space.spec.key: space for space in spaces},
-                corpora={name: CorpusRecord.from_json(v) for name, v in value["corpora"]},
-                indexes={key: IndexRecord.from_json(v) for key, v in value["indexes"]},
-                probes={name: ProbeRecord.from_json(v) for name, v in value["probes"]},
-                annotations=tuple(AnnotationPart.from_json(v) for v in value.get("annotations", ())),
-                lineage=tuple(map(str, value.get("lineage", ()))),
+            texts = tuple(map(TextSegment.from_json, _list(value, "texts")))
+            queries = tuple(map(TextSegment.from_json, _list(value, "queries")))
+            spaces = _named([(one.spec.key, one) for one in map(SpaceRecord.from_json, _list(value, "spaces"))])
+            count = sum(segment.count for segment in texts)
+            corpora = _named([(name, CorpusRecord.from_json(one, count)) for name, one in _pairs(value, "corpora")])
+            indexes = _named([(key, IndexRecord.from_json(one)) for key, one in _pairs(value, "indexes")])
+            probes = _named([(name, ProbeRecord.from_json(one)) for name, one in _pairs(value, "probes")])
+            made = cls(
+                sequence=whole(value["sequence"], "the number of the manifest"),
+                texts=texts,
+                queries=queries,
+                spaces=spaces,
+                corpora=corpora,
+                indexes=indexes,
+                probes=probes,
+                annotations=tuple(map(AnnotationPart.from_json, _list(value, "annotations"))),
+                lineage=tuple(text_of(mark, "a mark of a commit") for mark in _list(value, "lineage")),
             )
+            _check_together(made)
+            return made
         except EmbedstoreError as error:
             raise error if isinstance(error, DamagedStoreError) else DamagedStoreError(str(error)) from error
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise DamagedStoreError(f"the manifest holds a record of another form: {error!r}") from error
+
+
+def _list(value: dict[str, Any], name: str) -> list[Any]:
+    """Return a list of the manifest; earlier releases had no annotations and no lineage."""
+    present = exactly(dict, value, "the manifest")
+    return exactly(list, present.get(name, []) if name in _LATER else present[name], f"{name} of the manifest")
+
+
+def _pairs(value: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    for pair in _list(value, name):
+        if type(pair) is not list or len(pair) != 2:
+            raise DamagedStoreError(
+                f"the manifest is damaged: expected a name and a record in {name}, found another form"
+            )
+        yield text_of(pair[0], f"a name in {name}"), pair[1]
+
+
+def _named(pairs: Sequence[tuple[str, Record]]) -> dict[str, Record]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DamagedStoreError("the manifest is damaged: it lists two corpora, spaces, indexes or probes of one name")
+    return found
+
+
+def _check_together(manifest: Manifest) -> None:
+    """Raise a `DamagedStoreError` if what the records say does not fit together."""
+    counts = {segment.file.sha256: segment.count for segment in (*manifest.queries, *manifest.texts)}
+    if len({segment.file.sha256 for segment in manifest.texts}) < len(manifest.texts):
+        raise DamagedStoreError("the manifest is damaged: it lists a text segment twice")
+    for name in (*manifest.corpora, *manifest.probes):
+        check_name("corpus or probe", name)
+    for space in manifest.spaces.values():
+        for text, segment in space.segments.items():
+            if counts.get(text) != segment.vectors.shape[0]:
+                raise DamagedStoreError(
+                    f"the manifest lists {segment.file.path} with {counted(segment.vectors.shape[0], 'vector')} for a "
+                    f"text segment of {counts.get(text, 'another store')}"
+                )
+    for key, index in manifest.indexes.items():
+        held = manifest.spaces[key].segments.values() if key in manifest.spaces else ()
+        rows = {segment.file.sha256: segment.vectors.shape[0] for segment in held}
+        covered = [rows[one] for one in set(index.covers) if one in rows]
+        if len(covered) < len(index.covers) or sum(covered) != index.count:
+            raise DamagedStoreError(f"the manifest lists an index {index.file.path} of other vectors than it has")
+    for name, probe in manifest.probes.items():
+        if probe.space not in manifest.spaces:
+            raise DamagedStoreError(f"the manifest lists a probe {name!r} of a space that it does not have")

@@ -66,6 +66,10 @@ def test_a_failed_operation_changes_nothing(tmp_path, shim, scenario):
     injected("error", scenario, "driver.py", tmp_path, shim, "error", scenario, 0 if TORTURE else 2, preload=shim)
 
 
+def test_an_answer_counts_once_however_often_the_disk_fails(tmp_path, shim):
+    injected("error", "answers", "answers.py", tmp_path, shim, 0 if TORTURE else 5, preload=shim)
+
+
 def test_eight_processes_at_once_add_up(tmp_path):
     injected("crowd", "all", "crowd.py", tmp_path, 100 if TORTURE else 4, 8)
 
