@@ -1,5 +1,6 @@
 """What a store says of itself, with a right hash: manifests, records, tables of corpora, files of answers."""
 
+import copy
 import hashlib
 import io
 import json
@@ -69,13 +70,13 @@ def _changed(value: Any, content: bytes) -> Any:
         if what == "delete":
             container.pop(key)
         elif what == "copy":
-            container[key] = json.loads(json.dumps(other[at]))
+            container[key] = copy.deepcopy(other[at])
         elif what == "repeat" and isinstance(container, list):
-            container.insert(key, container[key])
+            container.insert(key, copy.deepcopy(container[key]))
         elif what == "near" and type(container[key]) is int:
             container[key] += dice.pick([-1, 1, 2, 1000])
         else:
-            container[key] = dice.pick(_ODD)
+            container[key] = copy.deepcopy(dice.pick(_ODD))
         if "root" not in whole:
             return None
     return whole["root"]
