@@ -21,6 +21,7 @@ _ADVICE = {
     errno.EROFS: "choose a place that can be written to ($EMBEDSTORE_HOME, -o, or a path as STORE)",
     errno.EMFILE: "raise the limit of open files (`ulimit -n 4096`) and run the same command again",
     errno.ENFILE: "close other programs, or raise the limit of open files of the system, and run it again",
+    errno.EBADF: "it is closed",
     errno.EIO: f"{_AGAIN}; the disk fails: look at the system's log, then run `embedstore verify STORE`",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "check the name, and make the folder first if it is missing",
@@ -30,6 +31,8 @@ _ADVICE = {
     errno.ESTALE: f"{_AGAIN}; the network disk has lost the file: mount it anew and run the same command again",
     errno.ETIMEDOUT: f"{_AGAIN}; check the network disk and run the same command again",
 }
+_NO_LINKS = "the file system has no hard links, by which a store commits: put the store on another disk"
+_TEMP = (".tmp-", ".embedstore-")  # what names of temp files begin with; no user knows them
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a disk, a quota or a file that is full."""
 
@@ -55,9 +58,10 @@ def explained(error: OSError, place: str | Path = "", *, action: str = "can't us
         return f"{error.strerror}: set TMPDIR to a folder that can be written to"
     if isinstance(error.filename, str | bytes):
         place = Path(os.fsdecode(error.filename))
+        place = place.parent if place.name.startswith(_TEMP) else place
     # Libraries put words of their own around the system's.
     said = (os.strerror(error.errno) if error.errno else str(error) or type(error).__name__) + _details(error, place)
-    advice = _ADVICE.get(error.errno or 0)
+    advice = _NO_LINKS if _is_refused_link(error) else _ADVICE.get(error.errno or 0)
     return f"{action} {place or 'a file'}: {said}" + (f": {advice}" if advice else "")
 
 
@@ -71,6 +75,12 @@ def _details(error: OSError, place: str | Path) -> str:
     if error.errno == errno.EFBIG and (most := resource.getrlimit(resource.RLIMIT_FSIZE)[0]) != resource.RLIM_INFINITY:
         return f" (the limit is {shown_bytes(most)})"
     return ""
+
+
+def _is_refused_link(error: OSError) -> bool:
+    """Return whether a file system without hard links refused one: the new name of a rename would be there already."""
+    refused = error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+    return refused and error.filename2 is not None and not Path(os.fsdecode(error.filename2)).exists()
 
 
 def _existing(path: Path) -> Path:
