@@ -57,7 +57,7 @@ def check_place(path: Path) -> None:
     if store := _store_above(target):
         raise OutputError(f"can't write {path}: {store} is a store, whose files `gc` removes; choose another folder")
     for place, right in ((target, os.W_OK), (folder, os.W_OK | os.X_OK)):
-        if place.exists() and not os.access(place, right):
+        if place.exists() and not os.access(place, right, effective_ids=os.access in os.supports_effective_ids):
             denied = OSError(errno.EACCES, os.strerror(errno.EACCES), str(place))
             raise OutputError(explained(denied, action=f"can't write {path}: no right to write to"))
 
