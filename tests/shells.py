@@ -4,17 +4,23 @@
 ``[exit code, what was shown]``. `streams` is "terminal", or names of streams that are closed or full: "stdout closed".
 """
 
+import importlib
 import io
 import json
 import os
+import pkgutil
 import pty
 import sys
 
+import faiss  # noqa: F401
+import huggingface_hub.errors  # noqa: F401
 import matplotlib.figure  # noqa: F401  before the fork, so that no command has to import it
 import pandas  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 from embedstore.cli import main
 from embedstore.cli.main import group
+
+import embedstore
 
 STREAMS = ("stdin", "stdout", "stderr")
 
@@ -74,4 +80,7 @@ def run(streams: str, words: list[str]) -> tuple[int, str]:
 if __name__ == "__main__":
     for name in group.commands:
         group.commands[name]
+    for module in pkgutil.walk_packages(embedstore.__path__, "embedstore."):
+        if not module.name.startswith(("embedstore.encoders.", "embedstore.cli")):
+            importlib.import_module(module.name)
     print(json.dumps([run(streams, words) for streams, words in json.load(sys.stdin)]))

@@ -261,6 +261,50 @@ def shim(tmp_path_factory):
     return library
 
 
+HDF5_DRIVER = """
+import ctypes, os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from test_outputs import hdf5_with_faults
+hdf5_with_faults(ctypes.CDLL(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def hdf5_with_faults(shim, place):
+    """Export to HDF5 with writes that fail or are short; the process lives on and says so."""
+    store = embedstore.create(place / "store", encoder=HashEncoder(4))
+    store.add([{"t": f"text {i}"} for i in range(300)], text="t")
+    store.encode()
+    out = place / "out"
+    out.mkdir()
+    store.export(out / "v.h5")
+    whole = (out / "v.h5").read_bytes()
+    for at in range(2, 9):
+        shim.fault_arm(os.fsencode(out), at, 28, 1)
+        with pytest.raises(OutputError, match=r"can't write .*v\.h5: No space left on device"):
+            store.export(out / "v.h5")
+        shim.fault_arm(os.fsencode(out), at, -2, 0)
+        store.export(out / "v.h5")
+        shim.fault_disarm()
+        assert (out / "v.h5").read_bytes() == whole
+
+
+def test_an_export_to_hdf5_survives_a_full_disk_and_short_writes(shim, tmp_path):
+    run_with(shim, HDF5_DRIVER, tmp_path)
+
+
+def run_with(shim, script, place):
+    """Run a script under the shim; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, shim, place, Path(__file__).parent],
+        env={**os.environ, "LD_PRELOAD": str(shim)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 DRIVER = """
 import ctypes, json, os, sys
 from pathlib import Path
@@ -312,14 +356,7 @@ def exported_pair(shim, place):
 
 
 def test_vectors_and_ids_of_two_exports_never_mix(shim, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, shim, tmp_path, Path(__file__).parent],
-        env={**os.environ, "LD_PRELOAD": str(shim)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = json.loads(run_with(shim, DRIVER, tmp_path))
     pairs = {(vectors, ids) for _, _, vectors, ids, _ in found}
     assert pairs == {(11, 11), (11, 0), (8, 0), (8, 8)}
     assert {code for kind, code, *_ in found if kind == -1} == {-signal.SIGKILL}

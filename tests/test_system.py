@@ -150,6 +150,23 @@ def test_no_usable_temporary_folder_names_the_variable_to_set():
     )
 
 
+@pytest.mark.parametrize("name", [".tmp-12-abc.h5", ".embedstore-0123456789ab.tmp"])
+def test_names_of_temp_files_are_not_shown(name):
+    line = explained(OSError(errno.ENOSPC, "", f"/some/where/{name}"), action="can't write to")
+    assert line.startswith("can't write to /some/where: No space left on device")
+
+
+def test_a_file_system_without_hard_links_is_told(tmp_path):
+    refused = OSError(errno.EPERM, "", str(tmp_path / ".tmp-1"), None, str(tmp_path / "manifest-00000001.json"))
+    assert explained(refused) == (
+        f"can't use {tmp_path}: Operation not permitted: the file system has no hard links, by which a store commits: "
+        "put the store on another disk"
+    )
+    (tmp_path / "there").touch()
+    refused = OSError(errno.EPERM, "", str(tmp_path / ".tmp-1"), None, str(tmp_path / "there"))
+    assert "check the permissions" in explained(refused)  # a rename over a file of somebody else
+
+
 EARLY = range(1, 280, 12)
 
 

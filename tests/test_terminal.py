@@ -42,8 +42,9 @@ def home(tmp_path_factory):
     encoder = HashEncoder()
     encoder.provenance = dataclasses.replace(encoder.provenance, model=f"model{HOSTILE}")
     store = embedstore.create(home / f"store{HOSTILE}", encoder=encoder)
+    sides = (A, B)
     rows = [
-        {"id": f"k{i}{HOSTILE}", f"text{HOSTILE}": f"{i} {HOSTILE}", f"side{HOSTILE}": (A, B)[i % 2]} for i in range(20)
+        {"id": f"k{i}{HOSTILE}", f"text{HOSTILE}": f"{i} {HOSTILE}", f"side{HOSTILE}": sides[i % 2]} for i in range(20)
     ]
     for corpus in ("train", "test"):
         store.add(rows, text=f"text{HOSTILE}", id="id", corpus=corpus)
@@ -82,7 +83,7 @@ def commands(home):
         (0, ["train", store, *side, "--json"]),
         (0, ["predict", store, "--probe", "probe", *train]),
         (1, ["classify", store, *train]),
-        (1, ["compare", store, *side]),
+        (0, ["compare", store, *side]),
         (0, ["annotations", store, "--import", str(home / "answers.csv"), *labels, *train, "--who", f"me{HOSTILE}"]),
         (0, ["annotate", store, *train, *labels, "--who", f"me{HOSTILE}"]),
         (0, ["annotations", store]),
@@ -130,24 +131,20 @@ def test_every_command_tells_of_closed_and_full_streams_in_one_line(home):
     closed = "standard output: Bad file descriptor: it is closed"
     full = "standard output: No space left on device"
     jobs, expected = [], []
+    slow = ("add", "encode", "index", "train", "compare", "doubts", "duplicates", "labels", "map", "gc")
+    cheap = [one for one in commands(home)[:-4] if one[1][0] not in slow]
     for streams, code, says in [
         ("stdout closed", 1, closed),
         ("stdout full", 1, full),
         ("stderr closed", 0, ""),
         ("stderr full", 0, ""),
-        ("stdin closed", 0, ""),
-        ("stdout closed stderr closed", 1, ""),
         ("stdin closed stdout closed stderr closed", 1, ""),
     ]:
-        for left, words in commands(home):
-            silent = ("-o" in words and words[0] != "export" and "--gold" not in words) or words[:2] == [
-                "labels",
-                "init",
-            ]
+        for left, words in cheap:
             jobs.append((streams, words))
             if words[0] == "annotate" and "stdin" in streams:
                 expected.append((2, "expected answers on standard input, found it closed" if code == 0 else ""))
-            elif left or silent:
+            elif left:
                 expected.append((left, ""))
             else:
                 expected.append((code, says))
@@ -156,15 +153,14 @@ def test_every_command_tells_of_closed_and_full_streams_in_one_line(home):
         assert says in seen
         assert "unexpected" not in seen
         assert sum(line.startswith("Error: ") for line in seen.split("\n")) <= 1
-        if "--debug" not in words:
-            assert "Traceback" not in seen
+        assert "Traceback" not in seen
 
 
 @pytest.mark.parametrize(
     ("streams", "words", "code", "says"),
     [
         (">&-", ["info", "small"], 1, "standard output: Bad file descriptor: it is closed"),
-        (">&-", ["search", "small", "--row", "1"], 1, "standard output: Bad file descriptor: it is closed"),
+        (">&-", ["search", "small", "--row", "k1"], 1, "standard output: Bad file descriptor: it is closed"),
         ("<&-", ["search", "small", "-"], 2, "expected one search a line on standard input, found it closed"),
         ("<&-", ["add", "new", "-", "--text", "t"], 2, "expected a table on standard input, found it closed"),
         ("<&- >&- 2>&-", ["tag", "small", "-l", "Negative", "-l", "Positive", "-o", "tagged.csv"], 0, ""),
