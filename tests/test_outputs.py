@@ -60,9 +60,9 @@ def test_a_new_file_has_the_mode_of_the_umask_and_an_earlier_one_keeps_its_own(s
     assert [mode(path) for path in made] == [0o640] * len(made)
     for path in made:
         path.write_text("earlier")
-        path.chmod(0o600)
+        path.chmod(0o604)
     assert save(store, tmp_path / "out") == made
-    assert [mode(path) for path in made] == [0o600] * len(made)
+    assert [mode(path) for path in made] == [0o604] * len(made)
     assert all(path.read_bytes() != b"earlier" for path in made)
 
 
@@ -279,8 +279,8 @@ def hdf5_with_faults(shim, place):
     out.mkdir()
     store.export(out / "v.h5")
     whole = (out / "v.h5").read_bytes()
-    for at in range(2, 9):
-        shim.fault_arm(os.fsencode(out), at, 28, 1)
+    for at in range(2, 6):
+        shim.fault_arm(os.fsencode(out), at, 28, 0)
         with pytest.raises(OutputError, match=r"can't write .*v\.h5: No space left on device"):
             store.export(out / "v.h5")
         shim.fault_arm(os.fsencode(out), at, -2, 0)
