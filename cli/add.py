@@ -7,6 +7,7 @@ import click
 from embedstore.cli.files import add_files, row_options
 from embedstore.cli.options import hide_pandas, json_option, settings, store_argument, store_path
 from embedstore.cli.printing import print_json
+from embedstore.cli.terminal import echo
 
 __all__ = ["add"]
 
@@ -29,4 +30,4 @@ def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> No
     if as_json:
         print_json(asdict(report))
     else:
-        click.echo(str(report))
+        echo(str(report))

@@ -23,7 +23,7 @@ from embedstore.cli.options import (
     seed_option,
     store_argument,
 )
-from embedstore.cli.terminal import note, notes_of
+from embedstore.cli.terminal import echo, note, notes_of, standard_input
 
 from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
@@ -79,8 +79,7 @@ def annotate(
     label_set = label_set_of(labels, label_file)
     if len(label_set.names) > len(_KEYS):
         raise UsageError(f"expected at most {len(_KEYS)} labels, one a key, found {len(label_set.names)}")
-    if sys.stdin is None:
-        raise UsageError("expected answers on standard input, found it closed")
+    standard_input("answers")
     session = open_named(store).annotations.session(
         label_set, corpus=corpus, space=space, order=order, who=who, seed=seed, blank=blank, no_encode=no_encode
     )
@@ -94,8 +93,7 @@ def annotate(
         with ending_signals(), _keys_at_once():
             _ask(session, count)
     finally:
-        with suppress(OSError):  # the terminal may be closed
-            _say_what_is_kept(session)
+        _say_what_is_kept(session)
 
 
 def _say_what_is_kept(session: "AnnotationSession") -> None:
@@ -156,13 +154,13 @@ def _ask(session: "AnnotationSession", count: int | None) -> None:
         if choice == "q":
             break
         if choice == "u":
-            click.echo("  taken back" if session.undo() else "  nothing to undo")
+            echo("  taken back" if session.undo() else "  nothing to undo")
         elif choice == "s":
             session.skip()
-            click.echo("  skipped")
+            echo("  skipped")
         else:
             session.answer(keys[choice])
-            click.echo(f"  {clean(keys[choice])}")
+            echo(f"  {keys[choice]}")
 
 
 def _width() -> int:
@@ -179,13 +177,13 @@ def _show(text: str, session: "AnnotationSession", keys: dict[str, str]) -> None
     width, lines = _width(), _lines_of(text)
     told = f"── {len(session.answers):,} answered, {session.left:,} left{out_of_fold_accuracy} "
     *above, last = textwrap.wrap(told, width)
-    click.echo("\n" + "\n".join([*above, f"{last} ".ljust(width, "─")]))
-    click.echo("\n".join(lines[:_LINES]) + ("\n…" if len(lines) > _LINES else ""))
+    echo("", *above, f"{last} ".ljust(width, "─"))
+    echo(*lines[:_LINES], *(["…"] if len(lines) > _LINES else []))
     choices = [f"[{key}] {clip(name, 60)}" for key, name in keys.items()]
     choices += ["[m] more"] if len(lines) > _LINES else []
     choices += ["[s] skip", "[u] undo", "[q] quit"]
     unbroken = "   ".join(choice.replace(" ", "\xa0") for choice in choices)
-    click.echo("\n" + textwrap.fill(unbroken, width).replace("\xa0", " "))
+    echo("", *(line.replace("\xa0", " ") for line in textwrap.wrap(unbroken, width)))
 
 
 def _read(keys: dict[str, str], text: str) -> str:
@@ -204,11 +202,11 @@ def _read(keys: dict[str, str], text: str) -> str:
         if short in keys or short in ("s", "u", "q"):
             return short
         if short == "m":
-            click.echo("\n".join(_lines_of(text)[_LINES:]))
+            echo(*_lines_of(text)[_LINES:])
             continue
         if len(lower.get(short, ())) == 1:
             return lower[short][0]
-        click.echo(f"  expected one of {' '.join(keys)} or s, u, q, found {clip(said, 20).strip() or 'no label'!r}")
+        echo(f"  expected one of {' '.join(keys)} or s, u, q, found {clip(said, 20).strip() or 'no label'!r}")
 
 
 def _line() -> str | None:

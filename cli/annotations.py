@@ -15,7 +15,7 @@ from embedstore.cli.options import (
     store_argument,
 )
 from embedstore.cli.printing import check_outputs, print_json, write_rows
-from embedstore.cli.terminal import note
+from embedstore.cli.terminal import echo, note
 
 from embedstore.core.counts import counted
 from embedstore.errors import UsageError
@@ -56,7 +56,7 @@ def annotations(
     Prints them as CSV, writes them to -o, or reads them from a table (--import). --corpus and --who select the answers
     of one corpus or person.
     """
-    check_outputs(output)
+    check_outputs(store, output)
     book = open_named(store).annotations
     if imported:
         asked = {"-o": output, "--disagreements": disagreements, "--spreadsheet-safe": spreadsheet_safe}
@@ -67,7 +67,7 @@ def annotations(
         if as_json:
             print_json({"imported": count})
         else:
-            click.echo(f"annotations imported: {count:,}")
+            echo(f"annotations imported: {count:,}")
         return
     if labels or label_file:
         raise UsageError("labels say what imported annotations may hold: give --import FILE too")

@@ -69,7 +69,7 @@ def classify(
 
     if mapping and not gold:
         raise UsageError("--map says what --gold values stand for: give --gold COL too")
-    check_outputs(output)
+    check_outputs(store, output)
     opened = open_named(store)
     if model:
         if space:

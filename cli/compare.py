@@ -19,7 +19,7 @@ from embedstore.cli.options import (
     training_options,
 )
 from embedstore.cli.printing import check_outputs, print_json, print_table
-from embedstore.cli.terminal import encode_progress, note, notes_of
+from embedstore.cli.terminal import echo, encode_progress, note, notes_of
 
 from embedstore.core.counts import counted
 from embedstore.core.values import clean
@@ -68,7 +68,7 @@ def compare(
     rows), class centroids and LogReg on every space of the store, and finetuned checkpoints. The figures are accuracy
     and macro-F1 with 95% bootstrap intervals, seconds, and texts encoded.
     """
-    check_outputs(output, plot)
+    check_outputs(store, output, plot, label_files=[label_file])
     label_set = optional_label_set(labels, label_file)
     learning = train_options(options)
     with encode_progress() as on_progress:
@@ -105,7 +105,7 @@ def _print(found: "Comparison") -> None:
                 f"{score.encoded:,}",
             )
         )
-    click.echo(f"{clean(found.target)}, tested on {found.tested_on}; in brackets 95% bootstrap intervals\n")
+    echo(f"{found.target}, tested on {found.tested_on}; in brackets 95% bootstrap intervals", "")
     print_table(rows, left=2)
     if found.verdict:
-        click.echo(f"\n{clean(found.verdict)}")
+        echo("", found.verdict)

@@ -6,6 +6,7 @@ import sys
 
 import click
 from embedstore.cli.options import store_path
+from embedstore.cli.terminal import echo
 
 __all__ = ["demo"]
 
@@ -23,16 +24,16 @@ def demo() -> None:
     tagged = str(folder / f"{_STORE}-tagged.csv")
     for title, words in _steps(tagged):
         if title:
-            click.secho(f"\n# {title}", bold=True)
-        click.echo(f"$ embedstore {shlex.join(words)}")
+            echo("", f"# {title}", bold=True)
+        echo(f"$ embedstore {shlex.join(words)}")
         sys.stdout.flush()
         command = [sys.executable, "-m", "embedstore.cli", *words]
         code = subprocess.run(command, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
         if code:
             raise click.ClickException(f"the demo stopped: `embedstore {words[0]}` left with exit code {code}")
-    click.echo("\nOn 117 reviews a few points are chance: docs/labels.md measures these methods on 52,000.")
-    click.echo(f"The store is in {store_path(_STORE)}, the tagged table in {tagged}.")
-    click.echo("The same on your own table: embedstore encode STORE FILE --text COLUMN")
+    echo("", "On 117 reviews a few points are chance: docs/labels.md measures these methods on 52,000.")
+    echo(f"The store is in {store_path(_STORE)}, the tagged table in {tagged}.")
+    echo("The same on your own table: embedstore encode STORE FILE --text COLUMN")
 
 
 def _steps(tagged: str) -> list[tuple[str, list[str]]]:

@@ -55,7 +55,7 @@ def doubts(
     Uses confident learning; the most doubtful rows come first. Prints id, given, suggested, confidence (of the given
     label), margin and text as CSV, or writes them to -o.
     """
-    check_outputs(output)
+    check_outputs(store, output)
     found = open_named(store).doubts(
         target,
         corpus=corpus,

@@ -47,7 +47,7 @@ def duplicates(
 
     Prints group, size, corpus, id, similarity (to the group's first row) and text as CSV, or writes them to -o.
     """
-    check_outputs(output)
+    check_outputs(store, output)
     found = open_named(store).duplicates(threshold, corpora=corpora, space=space, leaks=leaks, blank=blank)
     if print_result(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe):
         return

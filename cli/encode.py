@@ -17,7 +17,7 @@ from embedstore.cli.options import (
     store_path,
 )
 from embedstore.cli.printing import print_json
-from embedstore.cli.terminal import encode_progress, note
+from embedstore.cli.terminal import echo, encode_progress, note
 
 from embedstore.core.counts import counted
 
@@ -81,7 +81,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
     if as_json:
         print_json(asdict(report))
     else:
-        click.echo(str(report))
+        echo(str(report))
 
 
 def _encoder_options(options: dict[str, Any]) -> Any:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 from embedstore.cli.options import json_option, open_named, rows_options, store_argument
-from embedstore.cli.printing import print_json
+from embedstore.cli.printing import check_apart, print_json
+from embedstore.cli.terminal import echo
 
 from embedstore.core.counts import counted
 
@@ -25,8 +26,9 @@ __all__ = ["export"]
 @json_option
 def export(store: str, output: Path, corpus: str | None, space: str | None, as_json: bool) -> None:
     """Write the vectors and ids of a corpus to a file."""
+    check_apart(store, [output])
     rows = open_named(store).export(output, corpus=corpus, space=space)
     if as_json:
         print_json({"rows": rows, "output": str(output)})
     else:
-        click.echo(f"{counted(rows, 'vector')} written to {output}")
+        echo(f"{counted(rows, 'vector')} written to {output}")

@@ -4,13 +4,12 @@ import errno
 import os
 import sys
 import traceback
-from contextlib import suppress
 
 import click
 from embedstore.cli import interrupts
+from embedstore.cli.terminal import echo
 
 from embedstore.core.system import FULL, explained
-from embedstore.core.values import clean
 from embedstore.errors import EmbedstoreError
 
 __all__ = ["PipeClosedError", "report"]
@@ -30,10 +29,9 @@ def report(error: BaseException, *, debug: bool) -> int:
         _drop_output()  # the reader needs no more (`| head`): that is no error
         return 0
     message, code = _told(error)
-    with suppress(OSError):  # stderr itself may be full or closed
-        click.echo(f"Error: {clean(message)}", err=True)
-        if debug and not isinstance(error, click.ClickException | click.exceptions.Abort):
-            traceback.print_exception(error)
+    echo(f"Error: {message}", err=True)
+    if debug and not isinstance(error, click.ClickException | click.exceptions.Abort):
+        echo(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"), err=True)
     return code
 
 
@@ -67,5 +65,4 @@ def _refusal(error: OSError) -> str:
 
 def _drop_output() -> None:
     """Send standard output nowhere, so that the interpreter does not fail once more when it flushes it at the end."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

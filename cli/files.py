@@ -1,12 +1,12 @@
 """Options for reading tables, and functions that open tables and add their rows to a store."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.options import Decorator, one_of, seed_option, together
+from embedstore.cli.terminal import standard_input
 
 from embedstore.errors import NotFoundError, UsageError
 
@@ -72,7 +72,7 @@ def opened(
     sources = []
     for file in files:
         if file == "-":
-            sources.append(piped_source(sys.stdin.buffer, read_options, name="standard input"))
+            sources.append(piped_source(standard_input("a table").buffer, read_options, name="standard input"))
         else:
             path = Path(file)
             sources.append(file_source(path, read_options, name=file, origin=str(path.resolve())))

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
 from embedstore.cli.printing import print_json
+from embedstore.cli.terminal import echo
 
 from embedstore.core.counts import counted, shown_bytes
 
@@ -24,10 +25,8 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
         return
-    for path in report.removed:
-        click.echo(path)
+    if report.removed:
+        echo(*report.removed)
     did = "would be removed" if dry_run else "removed"
     size = shown_bytes(report.size)
-    click.echo(
-        f"{counted(len(report.removed), 'file')}, {size} {did}; {counted(report.merged, 'query segment')} merged"
-    )
+    echo(f"{counted(len(report.removed), 'file')}, {size} {did}; {counted(report.merged, 'query segment')} merged")

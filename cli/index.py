@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 from embedstore.cli.options import json_option, open_named, space_option, store_argument
 from embedstore.cli.printing import print_json
+from embedstore.cli.terminal import echo
 
 if TYPE_CHECKING:
     from embedstore.vectors import IndexKind
@@ -25,4 +26,4 @@ def index(store: str, kind: "IndexKind", space: str | None, as_json: bool) -> No
     if as_json:
         print_json({"kind": record.kind, "texts": record.count, "bytes": record.file.size})
     else:
-        click.echo(f"{record.kind} index over {counted(record.count, 'text')}, {counted(record.file.size, 'byte')}")
+        echo(f"{record.kind} index over {counted(record.count, 'text')}, {counted(record.file.size, 'byte')}")

@@ -5,9 +5,9 @@ from typing import Any
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
 from embedstore.cli.printing import print_json
+from embedstore.cli.terminal import echo
 
 from embedstore.core.counts import counted, shown_bytes
-from embedstore.core.values import clean
 
 __all__ = ["info"]
 
@@ -42,7 +42,7 @@ def info(store: str, as_json: bool) -> None:
         for i in found["indexes"]
     ]
     lines += [f"probe {probe['name']} in space {probe['space'][:12]}" for probe in found["probes"]]
-    click.echo("\n".join(clean(line) if not line.startswith("    ") else "    " + clean(line[4:]) for line in lines))
+    echo(*lines)
 
 
 def _space_lines(space: dict[str, Any], texts: int) -> list[str]:

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.options import blank_option, json_option, open_named, rows_options, store_argument
-from embedstore.cli.printing import print_json
-from embedstore.cli.terminal import note
+from embedstore.cli.printing import check_apart, print_data, print_json
+from embedstore.cli.terminal import echo, note
 
 from embedstore.core.counts import counted
-from embedstore.core.values import clean
 from embedstore.errors import OutputError
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def labels(context: click.Context, as_json: bool) -> None:
         print_json({one.name: dict(zip(one.names, one.texts, strict=True)) for one in sets})
         return
     for one in sets:
-        click.echo(f"{one.name:<10} {one.description}: {', '.join(one.names)}")
+        echo(f"{one.name:<10} {one.description}: {', '.join(one.names)}")
 
 
 @labels.command()
@@ -41,7 +40,7 @@ def show(name: str) -> None:
     """Print a label set as YAML, as a start for your own file."""
     from embedstore.labels import LabelSet
 
-    click.echo(LabelSet.named(name).to_yaml(), nl=False)
+    print_data(LabelSet.named(name).to_yaml())
 
 
 @labels.command()
@@ -67,17 +66,15 @@ def init(
     """Make a label set from a column: each value is a label with its most typical texts."""
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise OutputError(f"expected a name that ends in .yaml, found {file}")
-    from embedstore.tables.write import check_place, published
+    from embedstore.tables.outputs import check_place, published
 
     check_place(file)
     if file.exists() and not force:
         raise OutputError(f"{file} is there already: choose another name, or give --force")
+    check_apart(store, [file])
     label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space, blank=blank)
     with published(file) as temp:
         temp.write_text(label_set.to_yaml(), encoding="utf-8")
     few, many = (take(map(len, label_set.texts)) for take in (min, max))
     examples = f"{few} to {many}" if few < many else f"{many}"
-    note(
-        f"{counted(len(label_set.names), 'label')}, examples of each: {examples}, written to "
-        f"{clean(str(file))}: edit, then tag"
-    )
+    note(f"{counted(len(label_set.names), 'label')}, examples of each: {examples}, written to {file}: edit, then tag")

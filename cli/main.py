@@ -10,6 +10,7 @@ from typing import Any
 import click
 from embedstore.cli import interrupts
 from embedstore.cli.failures import PipeClosedError, report
+from embedstore.cli.terminal import CleanFormatter, fill_closed_streams
 
 from embedstore import __version__
 
@@ -77,8 +78,7 @@ class _Group(click.Group):
         """Run the command and flush its output."""
         try:
             result = super().invoke(context)
-            if sys.stdout is not None:  # it was closed by the caller
-                sys.stdout.flush()
+            sys.stdout.flush()
         except BrokenPipeError as error:
             raise PipeClosedError from error
         return result
@@ -97,15 +97,21 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
     """
     context.obj = {"quiet": quiet, "debug": debug}
     level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(format="embedstore: %(message)s", level=logging.ERROR, stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(CleanFormatter("embedstore: %(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("embedstore").setLevel(level)
-    if not debug:
+    if debug:
+        logging.captureWarnings(capture=True)
+        logging.getLogger("py.warnings").setLevel(logging.WARNING)
+    else:
         warnings.simplefilter("ignore")  # these come from other libraries; this package logs its warnings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its exit code."""
     debug = "--debug" in (sys.argv if arguments is None else arguments)
+    fill_closed_streams()
     try:
         interrupts.raise_errors()
         code = group.main(args=arguments, prog_name="embedstore", standalone_mode=False) or 0

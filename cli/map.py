@@ -69,7 +69,7 @@ def map_(
     if (labels or label_file) and by:
         raise UsageError("expected labels to colour by or --by COL, found both")
     label_set = optional_label_set(labels, label_file)
-    check_outputs(plot=output)
+    check_outputs(store, plot=output, label_files=[label_file])
     found = open_named(store).map(
         labels=label_set,
         by=by,

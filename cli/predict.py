@@ -44,6 +44,6 @@ def predict(
 
     Prints the rows with Predicted_Labels and probability as CSV, or writes them to -o.
     """
-    check_outputs(output)
+    check_outputs(store, output)
     found = open_named(store).predict(probe, corpus=corpus, space=space, scores=scores, blank=blank)
     print_predictions(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)

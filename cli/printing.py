@@ -3,16 +3,16 @@
 import json
 import math
 import shutil
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-from embedstore.cli.terminal import note, notes_of
+from embedstore.cli.options import open_named
+from embedstore.cli.terminal import echo, note, notes_of, output_stream
 
 from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
+from embedstore.errors import OutputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from embedstore.tables.result import Result
 
 __all__ = [
+    "check_apart",
     "check_outputs",
+    "print_data",
     "print_json",
     "print_matrix",
     "print_predictions",
@@ -35,8 +37,16 @@ __all__ = [
 _SHARE_WARNED = 0.9
 
 
-def check_outputs(output: Path | None = None, plot: Path | None = None) -> None:
-    """Check that the files can be written or drawn; raise an `OutputError` before any work is done."""
+def check_outputs(
+    store: str, output: Path | None = None, plot: Path | None = None, *, label_files: Sequence[str | None] = ()
+) -> None:
+    """Check that the files can be written or drawn, before any work is done.
+
+    Raises
+    ------
+    OutputError
+        If one can't; or if it is one of the label files, or a table that rows of the store were read from.
+    """
     if output:
         from embedstore.tables.write import output_format
 
@@ -45,6 +55,21 @@ def check_outputs(output: Path | None = None, plot: Path | None = None) -> None:
         from embedstore.reports.pictures import picture_path
 
         picture_path(plot)
+    check_apart(store, [output, plot], label_files)
+
+
+def check_apart(store: str, outputs: Sequence[Path | None], label_files: Sequence[str | None] = ()) -> None:
+    """Raise an `OutputError` if an output is a label file, or a table that rows of the store were read from."""
+    earlier = [path for path in outputs if path and path.exists()]
+    if not earlier:
+        return
+    reads = {name: "it is the label file" for name in label_files if name}
+    for corpus, record in open_named(store).manifest.corpora.items():
+        reads |= {part.origin: f"corpus {corpus!r} was read from it" for part in record.parts if part.origin}
+    for path in earlier:
+        for name, what in reads.items():
+            if Path(name).exists() and path.samefile(name):
+                raise OutputError(f"can't write {path}: {what}; choose another name")
 
 
 def write_rows(result: "Result", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
@@ -75,26 +100,23 @@ def _print_csv(result: "Result", *, spreadsheet_safe: bool) -> None:
     schema = result.schema
     if spreadsheet_safe:
         tables, schema = guarded(tables, schema)
-    if sys.stdout.isatty():
-        tables = (_cleaned(table) for table in tables)
-    stream: Any = sys.stdout
-    stream.reconfigure(encoding="utf-8", newline="")
-    CSV.write_stream(tables, schema, stream)
+    CSV.write_stream(tables, schema, output_stream())
 
 
-def _cleaned(table: "pa.Table") -> "pa.Table":
-    import pyarrow as pa
-
-    for number, field in enumerate(table.schema):
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            values = [None if v is None else clean(v) for v in table.column(number).to_pylist()]
-            table = table.set_column(number, field, pa.array(values, field.type))
-    return table
+def print_data(text: str) -> None:
+    """Print a text of several lines to stdout: unchanged for a pipe or file, cleaned for a terminal."""
+    stream = output_stream()
+    for line in text.splitlines(keepends=True):
+        stream.write(line)
 
 
 def print_json(summary: Any) -> None:
-    """Print a summary as one line of JSON (RFC 8259): numbers that are not finite are null, dates are texts."""
-    click.echo(json.dumps(_without_nan(summary), ensure_ascii=False, allow_nan=False, default=str))
+    """Print a summary as one line of JSON (RFC 8259): numbers that are not finite are null, dates are texts.
+
+    Characters that a terminal would obey are written as JSON's escapes, which stand for the same text.
+    """
+    text = json.dumps(_without_nan(summary), ensure_ascii=False, allow_nan=False, default=str)
+    print_data("".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text) + "\n")
 
 
 def _without_nan(value: Any) -> Any:
@@ -117,15 +139,17 @@ def print_predictions(found: "Predictions", output: Path | None, *, as_json: boo
     if found.report:
         report = found.report
         left_out = (
-            f"\n{counted(report.left_out, 'row')} without a label to compare with "
-            f"{form(report.left_out, 'is', 'are')} left out"
+            [
+                f"{counted(report.left_out, 'row')} without a label to compare with "
+                f"{form(report.left_out, 'is', 'are')} left out"
+            ]
             if report.left_out
-            else ""
+            else []
         )
-        ordinal = f"\n{report.ordinal}" if report.ordinal else ""
-        doubt = f"\nexpected calibration error {found.reliability.error:.4f}" if found.reliability else ""
+        ordinal = [str(report.ordinal)] if report.ordinal else []
+        doubt = [f"expected calibration error {found.reliability.error:.4f}"] if found.reliability else []
         # If rows go to a file, the report goes to stdout; if rows go to stdout, it goes to stderr.
-        click.echo(f"\n{report.text}\n\n{report.confusion_text()}{left_out}{ordinal}{doubt}", err=output is None)
+        echo("", *report.lines(), *left_out, *ordinal, *doubt, err=output is None)
     if output:
         note(f"{counted(len(found), 'row')} written to {output}")
 
@@ -180,4 +204,4 @@ def print_table(rows: list[tuple[str, ...]], *, left: int) -> None:
             cell.ljust(width) if number < left else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        click.echo("  ".join(cells))
+        echo("  ".join(cells))

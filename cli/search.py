@@ -16,7 +16,7 @@ from embedstore.cli.options import (
     store_argument,
 )
 from embedstore.cli.printing import check_outputs, print_json, write_rows
-from embedstore.cli.terminal import note, notes_of
+from embedstore.cli.terminal import echo, note, notes_of, standard_input
 
 from embedstore.core.counts import counted
 from embedstore.core.values import clip, is_blank
@@ -60,7 +60,7 @@ def search(
     With - as TEXT, each line of standard input is a search.
     Prints a list to a terminal, and CSV to a pipe: query, rank, score, corpus, id, text.
     """
-    check_outputs(output)
+    check_outputs(store, output)
     query = _lines() if text == "-" else text
     found = open_named(store).search(
         query, row=row, k=k, corpus=corpus, space=space, exact=exact, blank=blank, no_encode=no_encode
@@ -77,7 +77,7 @@ def search(
 
 
 def _lines() -> list[str]:
-    lines = [line.rstrip("\r\n") for line in sys.stdin]
+    lines = [line.rstrip("\r\n") for line in standard_input("one search a line")]
     lines = [line for line in lines if not is_blank(line)]
     if not lines:
         raise UsageError("standard input is empty: expected one search a line")
@@ -91,6 +91,6 @@ def _print_list(found: "Matches") -> None:
     several = len({row["query"] for row in rows}) > 1
     for row in rows:
         if several and row["rank"] == 1:
-            click.secho(clip(row["query"], columns), bold=True)
+            echo(clip(row["query"], columns), bold=True)
         head = f"{row['score']:6.3f}  {clip(str(row['id']), 20):<{width}}  "
-        click.echo(head + clip(row["text"], columns - len(head)))
+        echo(head + clip(row["text"], columns - len(head)))

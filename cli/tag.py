@@ -27,10 +27,10 @@ from embedstore.cli.printing import (
     warn_of_one_label,
     write_rows,
 )
-from embedstore.cli.terminal import note, notes_of
+from embedstore.cli.terminal import echo, note, notes_of
 
 from embedstore.core.counts import counted
-from embedstore.core.values import clean, clip
+from embedstore.core.values import clip
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def tag(
             asked["-o"] = output
         if found := [name for name, value in asked.items() if value]:
             raise UsageError(f"{found[0]} goes with the tags of all rows: leave --against and --explain out")
-    check_outputs(output, plot)
+    check_outputs(store, output, plot, label_files=[label_file, against])
     label_set = label_set_of(labels, label_file)
     options["shares"] = _shares(shares)
     opened = open_named(store)
@@ -138,17 +138,17 @@ def _print_explanation(found: "Explanation", *, as_json: bool) -> None:
     if as_json:
         print_json(found.summary())
         return
-    tagged = f"tagged {clean(found.label)}" if found.label else "untagged: less confident than --min-confidence"
-    click.echo(f"{clip(found.text, 400) or '(an empty text)'}\n\n{tagged}")
+    tagged = f"tagged {found.label}" if found.label else "untagged: less confident than --min-confidence"
+    echo(clip(found.text, 400) or "(an empty text)", "", tagged)
     for name, score in found.scores:
-        click.echo(f"  {score:8.4f}  {clip(name, 60)}")
-    click.echo("\nnearest descriptions of each label (cosine)")
+        echo(f"  {score:8.4f}  {clip(name, 60)}")
+    echo("", "nearest descriptions of each label (cosine)")
     for one in found.descriptions:
-        click.echo(f"  {one.score:8.4f}  {clip(one.label, 20):<20}  {clip(one.text, 80)}")
-    click.echo("\nnearest rows (cosine)")
+        echo(f"  {one.score:8.4f}  {clip(one.label, 20):<20}  {clip(one.text, 80)}")
+    echo("", "nearest rows (cosine)")
     for row in found.neighbours:
         shown = clip(row.text, 80) or "(an empty text)"
-        click.echo(f"  {row.score:8.4f}  {clip(row.label, 20):<20}  {clip(row.id, 16):<16}  {shown}")
+        echo(f"  {row.score:8.4f}  {clip(row.label, 20):<20}  {clip(row.id, 16):<16}  {shown}")
 
 
 def _print_flow(flow: "Flow", output: Path | None, *, as_json: bool) -> None:

@@ -1,31 +1,118 @@
-"""Messages and progress bars on stderr."""
+"""The only place that writes to the terminal: messages, data and progress bars, free of what a terminal would obey."""
 
+import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from embedstore.core.values import clean
+from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
     from embedstore.vectors import EncodeProgress
 
-__all__ = ["encode_progress", "note", "notes_of"]
+__all__ = [
+    "CleanFormatter",
+    "echo",
+    "encode_progress",
+    "fill_closed_streams",
+    "note",
+    "notes_of",
+    "output_stream",
+    "standard_input",
+]
+
+
+def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
+    """Print lines to stdout, or to stderr; each is cleaned and stays one line. What stderr does not take is lost."""
+    text = "\n".join(map(clean, lines))
+    if err:
+        with suppress(OSError):
+            click.echo(text, err=True)
+    else:
+        click.echo(click.style(text, bold=True) if bold else text)
 
 
 def note(message: str) -> None:
     """Print a message to stderr unless --quiet."""
     context = click.get_current_context(silent=True)
     if not (context and context.find_root().obj.get("quiet")):
-        click.echo(clean(message), err=True)
+        echo(message, err=True)
 
 
 def notes_of(notes: tuple[str, ...]) -> None:
     """Print the notes of a result to stderr unless --quiet."""
     for line in notes:
         note(f"note: {line}")
+
+
+def output_stream() -> IO[str]:
+    """Return the stream for data on stdout, in UTF-8: exact for a pipe or file, cleaned line by line for a terminal."""
+    stream: Any = sys.stdout
+    stream.reconfigure(encoding="utf-8", newline="")
+    return _CleanStream(stream) if stream.isatty() else stream  # type: ignore[return-value]
+
+
+class _CleanStream:
+    """A stream whose lines are cleaned; each call writes whole lines."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write lines: a table's row with its end is one line, whatever line breaks its cells have."""
+        return self._stream.write(clean(text.removesuffix("\n")) + "\n")
+
+
+class CleanFormatter(logging.Formatter):
+    """Formats a log message as one clean line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name that logging calls
+        """Return the message as one line."""
+        return clean(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return a traceback of clean lines."""
+        return "\n".join(map(clean, super().formatException(ei).split("\n")))
+
+
+def standard_input(what: str) -> Any:
+    """Return standard input.
+
+    Parameters
+    ----------
+    what : str
+        What is expected there, for the error message.
+
+    Raises
+    ------
+    UsageError
+        If it is closed.
+    """
+    if sys.stdin is None:
+        raise UsageError(f"expected {what} on standard input, found it closed")
+    return sys.stdin
+
+
+def fill_closed_streams() -> None:
+    """Put something in the place of closed standard streams, so that no file is opened under their numbers.
+
+    A library that prints to standard output would write into that file. Writing to a closed standard output is an error
+    (EBADF), and what goes to a closed standard error is lost.
+    """
+    for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the system gives the lowest free number: this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from embedstore.cli.options import (
     training_options,
 )
 from embedstore.cli.printing import check_outputs, print_json
-from embedstore.cli.terminal import note, notes_of
+from embedstore.cli.terminal import echo, note, notes_of
 
 from embedstore.core.counts import counted
 
@@ -51,7 +51,7 @@ def train(
 
     Prints its classification report and confusion matrix.
     """
-    check_outputs(plot=plot)
+    check_outputs(store, plot=plot)
     trained = open_named(store).train(
         target,
         corpus=corpus,
@@ -69,9 +69,9 @@ def train(
         print_json(trained.summary())
         return
     said, found = trained.probe.description, trained.report
-    click.echo(f"{counted(said['rows'], 'row')} of corpus {said['corpus']!r}; tested on {said['tested_on']}\n")
-    click.echo(f"{found.text}\n\n{found.confusion_text()}")
+    echo(f"{counted(said['rows'], 'row')} of corpus {said['corpus']!r}; tested on {said['tested_on']}", "")
+    echo(*found.lines())
     if trained.cv_scores:
         mean = sum(trained.cv_scores) / len(trained.cv_scores)
         folds = " ".join(f"{score:.4f}" for score in trained.cv_scores)
-        click.echo(f"\ncross-validated accuracy {mean:.4f} ({folds})")
+        echo("", f"cross-validated accuracy {mean:.4f} ({folds})")

@@ -5,10 +5,9 @@ from dataclasses import asdict
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
 from embedstore.cli.printing import print_json
-from embedstore.cli.terminal import note
+from embedstore.cli.terminal import echo, note
 
 from embedstore.core.counts import counted, shown_bytes
-from embedstore.core.values import clean
 from embedstore.errors import DamagedStoreError
 
 __all__ = ["verify"]
@@ -30,7 +29,7 @@ def verify(store: str, repair: bool, as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
     for fault in report.faults:
-        click.echo(clean(fault), err=True)
+        echo(fault, err=True)
     if report.faults:
         raise DamagedStoreError(
             f"{counted(len(report.faults), 'fault')} in {counted(report.files, 'file')}: restore texts, "
@@ -39,4 +38,4 @@ def verify(store: str, repair: bool, as_json: bool) -> None:
             "again"
         )
     if not as_json:
-        click.echo(f"{counted(report.files, 'file')}, {shown_bytes(report.size)}: all as written")
+        echo(f"{counted(report.files, 'file')}, {shown_bytes(report.size)}: all as written")

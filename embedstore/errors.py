@@ -82,7 +82,10 @@ class StoreFormatError(EmbedstoreError, ValueError):
 
 
 class OutputError(EmbedstoreError, OSError):
-    """A result can't be written to the given path."""
+    """A result can't be written to the given path; `errno` and `filename` are those of the cause, if it has one."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StorageError(EmbedstoreError, OSError):

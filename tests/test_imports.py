@@ -177,7 +177,9 @@ def test_only_storage_and_output_write_files():
     for path in library_modules():
         unit = path.relative_to(ROOT / "embedstore").parts[0].removesuffix(".py")
         calls = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-        assert not calls.intersection({"fsync", "rename", "link"}) or unit == "storage", path
+        assert not calls.intersection({"fsync", "rename", "link"}) or unit == "storage" or path.name == "outputs.py", (
+            path
+        )
 
 
 def test_public_names_are_sorted_and_exist():

@@ -150,6 +150,12 @@ def test_no_usable_temporary_folder_names_the_variable_to_set():
     )
 
 
+@pytest.mark.parametrize("name", [".tmp-12-abc.h5", ".embedstore-0123456789ab.tmp"])
+def test_names_of_temp_files_are_not_shown(name):
+    line = explained(OSError(errno.ENOSPC, "", f"/some/where/{name}"), action="can't write to")
+    assert line.startswith("can't write to /some/where: No space left on device")
+
+
 EARLY = range(1, 280, 12)
 
 

@@ -21,6 +21,7 @@ _ADVICE = {
     errno.EROFS: "choose a place that can be written to ($EMBEDSTORE_HOME, -o, or a path as STORE)",
     errno.EMFILE: "raise the limit of open files (`ulimit -n 4096`) and run the same command again",
     errno.ENFILE: "close other programs, or raise the limit of open files of the system, and run it again",
+    errno.EBADF: "it is closed",
     errno.EIO: f"{_AGAIN}; the disk fails: look at the system's log, then run `embedstore verify STORE`",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "check the name, and make the folder first if it is missing",
@@ -30,6 +31,7 @@ _ADVICE = {
     errno.ESTALE: f"{_AGAIN}; the network disk has lost the file: mount it anew and run the same command again",
     errno.ETIMEDOUT: f"{_AGAIN}; check the network disk and run the same command again",
 }
+_TEMP = (".tmp-", ".embedstore-")  # what names of temp files begin with; no user knows them
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a disk, a quota or a file that is full."""
 
@@ -55,6 +57,7 @@ def explained(error: OSError, place: str | Path = "", *, action: str = "can't us
         return f"{error.strerror}: set TMPDIR to a folder that can be written to"
     if isinstance(error.filename, str | bytes):
         place = Path(os.fsdecode(error.filename))
+        place = place.parent if place.name.startswith(_TEMP) else place
     # Libraries put words of their own around the system's.
     said = (os.strerror(error.errno) if error.errno else str(error) or type(error).__name__) + _details(error, place)
     advice = _ADVICE.get(error.errno or 0)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 __all__ = ["BLANK_RANGES", "clean", "clip", "is_blank", "same_value", "value_key", "value_text"]
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 
 BLANK_RANGES = (

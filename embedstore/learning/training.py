@@ -17,7 +17,7 @@ from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
 from embedstore.learning.probe import Probe, save_probe
 from embedstore.learning.targets import Split, Target, split_rows
 from embedstore.reports.metrics import Report, report
-from embedstore.storage import files
+from embedstore.storage.gate import denied
 from embedstore.tables.result import TableResult
 from embedstore.vectors.snapshot import Snapshot
 
@@ -143,7 +143,7 @@ def train(
     try:
         save_probe(now, probe_name, probe)
     except OSError as error:
-        if not files.denied(error):
+        if not denied(error):
             raise
         logger.warning("%s can't be written to: the probe is not kept", now.root)
     return Trained(probe, found, cv_scores, split.notes + notes + fitted.notes, curve)

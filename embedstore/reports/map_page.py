@@ -18,7 +18,7 @@ from embedstore.core.parallel import one_thread
 from embedstore.core.values import value_text
 from embedstore.errors import MissingExtraError, UsageError
 from embedstore.reports.pictures import COLOURS, figure, plain, save
-from embedstore.tables.write import published
+from embedstore.tables.outputs import published
 
 __all__ = ["Projection", "draw_map", "groups_of", "project"]
 

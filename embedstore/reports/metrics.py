@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.values import clean
+
 __all__ = ["Intervals", "Ordinal", "Report", "intervals", "paired_interval", "report"]
 
 _RESAMPLES = 1000
@@ -97,13 +99,18 @@ class Report:
 
     def confusion_text(self) -> str:
         """Return the confusion matrix as a text table."""
-        width = max(8, *(len(name) for name in self.classes)) + 2
-        head = "given \\ predicted".ljust(width + 8) + "".join(name.rjust(width) for name in self.classes)
+        classes = [clean(name) for name in self.classes]
+        width = max(8, *map(len, classes)) + 2
+        head = "given \\ predicted".ljust(width + 8) + "".join(name.rjust(width) for name in classes)
         lines = [
             name.ljust(width + 8) + "".join(f"{count:,}".rjust(width) for count in row)
-            for name, row in zip(self.classes, self.confusion.tolist(), strict=True)
+            for name, row in zip(classes, self.confusion.tolist(), strict=True)
         ]
         return "\n".join([head, *lines])
+
+    def lines(self) -> list[str]:
+        """Return the lines of the report and of the confusion matrix."""
+        return [*self.text.split("\n"), "", *self.confusion_text().split("\n")]
 
 
 def report(given: Sequence[str], predicted: Sequence[str], *, order: Sequence[str] = (), left_out: int = 0) -> Report:
@@ -125,7 +132,9 @@ def report(given: Sequence[str], predicted: Sequence[str], *, order: Sequence[st
     place = {name: number for number, name in enumerate(classes)}
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, ([place[name] for name in given], [place[name] for name in predicted]), 1)
-    text = metrics.classification_report(given, predicted, labels=classes, digits=4, zero_division=0.0)
+    text = metrics.classification_report(
+        given, predicted, labels=classes, target_names=list(map(clean, classes)), digits=4, zero_division=0.0
+    )
     return Report(
         text=text.rstrip(),
         accuracy=float(np.trace(confusion) / max(1, len(given))),

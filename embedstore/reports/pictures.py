@@ -17,7 +17,7 @@ from embedstore.core.counts import counted
 from embedstore.core.guards import Lock, unwarned
 from embedstore.errors import MissingExtraError, OutputError
 from embedstore.reports.calibration import Reliability
-from embedstore.tables.write import check_place, published
+from embedstore.tables.outputs import check_place, published
 
 __all__ = [
     "COLOURS",

@@ -47,12 +47,7 @@ def denied(error: OSError) -> bool:
 
 
 def refused(error: OSError, path: Path) -> StorageError:
-    """Return an error of the operating system as our own.
-
-    It names the store or its folder, because users know no temp files and no locks.
-    """
-    if error.filename is not None and Path(os.fsdecode(error.filename)).name.startswith("."):
-        error = OSError(error.errno, error.strerror)
+    """Return an error of the operating system as our own; names of temp files are not shown."""
     found = StorageError(explained(error, path, action="can't write to"))
     found.errno, found.filename = error.errno, error.filename or str(path)
     return found

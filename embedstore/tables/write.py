@@ -1,19 +1,17 @@
-"""Write tables to files: a file appears whole or not at all."""
+"""Write tables to files; the suffix decides the format."""
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 
-from embedstore.core.system import explained
-from embedstore.errors import OutputError, StorageError
-from embedstore.storage import files
+from embedstore.errors import OutputError
 from embedstore.tables.base import find_format
 from embedstore.tables.formats import FORMATS
+from embedstore.tables.outputs import check_place, published
 
-__all__ = ["check_place", "output_format", "published", "spreadsheet_safe", "spreadsheet_unsafe", "write_table"]
+__all__ = ["output_format", "spreadsheet_safe", "spreadsheet_unsafe", "write_table"]
 
 _FORMULA = r"^('*[=+\-@\t\r\n])"  # with the apostrophes of a text itself, so that one can be taken away again
 _NUMBER = r"^[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?$"
@@ -25,35 +23,14 @@ def output_format(path: Path) -> str:
     Raises
     ------
     OutputError
-        If the suffix is unknown, the folder is missing, or the path is a folder.
+        If the suffix is unknown, or no file can be written there; see `embedstore.tables.outputs.check_place`.
     """
+    check_place(path)
     suffixes = {suffix: name for name, entry in FORMATS.items() for suffix in entry.writes}
     format_ = suffixes.get(path.suffix.lower())
     if format_ is None:
         raise OutputError(f"can't tell the format of {path}: expected a name that ends in {', '.join(suffixes)}")
-    check_place(path)
     return format_
-
-
-def check_place(path: Path) -> None:
-    """Raise an `OutputError` unless a file can be written at `path`: its folder exists, and `path` is no folder."""
-    if not path.parent.is_dir():
-        raise OutputError(f"can't write {path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise OutputError(f"can't write {path}: it is a folder")
-
-
-@contextmanager
-def published(path: Path) -> Iterator[Path]:
-    """Yield a temp path beside `path`; rename it to `path` if the block ends without an error."""
-    try:
-        with files.staged(path.parent, path.suffix) as temp:
-            yield temp
-            files.replace(temp, path)
-    except StorageError as error:
-        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-        told = OSError(cause.errno, cause.strerror)
-        raise OutputError(explained(told, path, action="can't write")) from error
 
 
 def write_table(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Export vectors with their ids for other programs: npy, Parquet or HDF5."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pyarrow as pa
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import OutputError
-from embedstore.tables.write import check_place, published, write_table
+from embedstore.tables.delimited import CSV
+from embedstore.tables.outputs import check_place, published_together
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
@@ -28,7 +30,8 @@ def export_vectors(now: Snapshot, path: str | Path, *, corpus: str | None = None
         The state of the store.
     path : path
         ``.npy`` (float32, (rows, dim); the ids beside it as ``.ids.csv``), ``.parquet`` (columns id and vector) or
-        ``.h5`` (datasets id and vectors).
+        ``.h5`` (datasets id and vectors). Vectors and ids are never of two exports: if one is killed between the two
+        files, there are no ids.
     corpus : str, optional
         Corpus to export; by default the only one, else ``train``.
     space : str, optional
@@ -42,7 +45,7 @@ def export_vectors(now: Snapshot, path: str | Path, *, corpus: str | None = None
     path = Path(path)
     table = now.corpus(corpus)
     vectors = now.space(space, covering=[table])
-    writers: dict[str, Callable[[Path, Space, Corpus, Path], None]] = {
+    writers: dict[str, Callable[..., None]] = {
         ".npy": _export_npy,
         ".parquet": _export_parquet,
         ".h5": _export_hdf5,
@@ -51,8 +54,9 @@ def export_vectors(now: Snapshot, path: str | Path, *, corpus: str | None = None
         raise OutputError(f"can't export to {path}: expected a name that ends in {', '.join(writers)}")
     check_place(path)
     vectors.require(table.positions(), table.name)
-    with published(path) as temp:
-        writers[path.suffix](temp, vectors, table, path)
+    beside = [path.with_suffix(".ids.csv")] if path.suffix == ".npy" else []
+    with published_together(path, *beside) as temps:
+        writers[path.suffix](vectors, table, *temps)
     return len(table)
 
 
@@ -62,16 +66,17 @@ def _vector_runs(space: Space, corpus: Corpus) -> Iterator[tuple[int, np.ndarray
         yield start, space.at(positions[start : start + _ROWS], corpus.name)
 
 
-def _export_npy(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
-    out = np.lib.format.open_memmap(temp, mode="w+", dtype=np.float32, shape=(len(corpus), space.dimension))
-    for start, vectors in _vector_runs(space, corpus):
-        out[start : start + len(vectors)] = vectors
-    out.flush()
+def _export_npy(space: Space, corpus: Corpus, temp: Path, temp_of_ids: Path) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(corpus), space.dimension)}
+    with temp.open("wb") as stream:  # not a mapped file: on a full disk that ends the process
+        np.lib.format.write_array_header_1_0(stream, header)
+        for _, vectors in _vector_runs(space, corpus):
+            stream.write(np.ascontiguousarray(vectors, "<f4").data)
     ids = pa.table({"id": corpus.ids()})
-    write_table([ids], ids.schema, path.with_suffix(".ids.csv"))
+    CSV.write([ids], ids.schema, temp_of_ids)
 
 
-def _export_parquet(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
+def _export_parquet(space: Space, corpus: Corpus, temp: Path) -> None:
     from pyarrow import parquet
 
     ids = corpus.ids()
@@ -83,12 +88,12 @@ def _export_parquet(temp: Path, space: Space, corpus: Corpus, path: Path) -> Non
             writer.write_table(pa.table([chunk, flat], schema=schema))
 
 
-def _export_hdf5(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
+def _export_hdf5(space: Space, corpus: Corpus, temp: Path) -> None:
     import h5py
 
     ids = corpus.ids()
     numbers = pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type)
-    with h5py.File(temp, "w") as container:
+    with temp.open("w+b", buffering=0) as stream, _Unfailing(stream) as steady, h5py.File(steady, "w") as container:
         if numbers:
             container.create_dataset("id", data=ids.to_numpy())
         else:
@@ -97,3 +102,46 @@ def _export_hdf5(temp: Path, space: Space, corpus: Corpus, path: Path) -> None:
         for start, vectors in _vector_runs(space, corpus):
             out[start : start + len(vectors)] = vectors
         container.attrs["encoder_key"] = space.key
+
+
+class _Unfailing(io.RawIOBase):
+    """A file for libhdf5, which ends the process where a write of its own fails: the error is raised by `close`."""
+
+    def __init__(self, stream: io.FileIO) -> None:
+        self._stream = stream
+        self._error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        """Write all, or take a write that fails as done."""
+        left = memoryview(content)
+        try:
+            while left and not self._error:
+                left = left[self._stream.write(left) :]
+        except OSError as error:
+            self._error = error
+        return len(content)
+
+    def readinto(self, content: Any) -> int:
+        """Read; what could not be written reads as zeros."""
+        read = self._stream.read(len(content))
+        content[:] = read.ljust(len(content), b"\0")
+        return len(content)
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a place."""
+        return self._stream.seek(place, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._stream.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        return self._stream.truncate(size)
+
+    def close(self) -> None:
+        """Raise the first error."""
+        super().close()
+        error, self._error = self._error, None
+        if error:
+            raise error
