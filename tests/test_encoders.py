@@ -234,7 +234,9 @@ def test_code_of_its_own_is_never_run(checkpoint, tmp_path, file):
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     asks = {"auto_map": {"AutoModel": "own.Model", "AutoTokenizer": "own.Tokens"}}
     (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | asks))
-    assert f"asks for code of its own (auto_map in {file}: 'AutoModel', 'AutoTokenizer')" in refusal(folder, pooling="mean")
+    assert f"asks for code of its own (auto_map in {file}: 'AutoModel', 'AutoTokenizer')" in refusal(
+        folder, pooling="mean"
+    )
     assert not (tmp_path / "ran").exists()
 
 

@@ -61,10 +61,14 @@ def is_light_work(texts: Sequence[str]) -> bool:
 
 def supports(described: Described) -> bool:
     """Return whether `LightEncoder` gives the same vectors for a checkpoint as torch."""
+    with refusals(f"{described.model} can't be read"):
+        return described.plain and _is_known(described)
+
+
+def _is_known(described: Described) -> bool:
     config = _config(described)
     return (
-        described.plain
-        and described.head is None
+        described.head is None
         and described.spec.pooling in ("mean", "cls", "max")
         and config.get("model_type") in _FAMILIES
         and (config.get("activation") or config.get("hidden_act") or "gelu") in _ACTIVATIONS

@@ -39,7 +39,7 @@ def locate(name: str, revision: str | None, *, fetch: bool = True) -> tuple[Path
     """
     if not name.strip() or "\x00" in name:
         raise CheckpointError(f"expected a model folder or name, found {name!r}")
-    if os.path.isdir(name):  # Path.is_dir raises an error for names that the system refuses
+    if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises an error for names that the system refuses
         return Path(name), ""
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled()):
         return bundled, ""
@@ -75,8 +75,8 @@ def _from_cache(name: str, revision: str | None) -> tuple[Path, str]:
     else:
         advice = "put its folder there, or name it with `embedstore encode STORE -m FOLDER`"
     raise CheckpointError(
-        f"the store names the model {clip(name, _LONGEST_NAME)!r}, which is not on this machine, and what a store names is never fetched: "
-        f"{advice}"
+        f"the store names the model {clip(name, _LONGEST_NAME)!r}, which is not on this machine, and what a store "
+        f"names is never fetched: {advice}"
     )
 
 

@@ -14,7 +14,14 @@ from fuzz import judged, target_of
 
 HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
-TARGETS = ["label_sets:yaml"]
+TARGETS = [
+    "label_sets:yaml",
+    *(
+        f"checkpoint_files:{name}"
+        for name in ("safetensors", "weight_index", "config", "tokenizer_config", "tokenizer")
+    ),
+    *(f"checkpoint_files:{name}" for name in ("modules", "pooling", "prompts", "probe_arrays", "probe_description")),
+]
 FOUND = [(folder.name, path) for folder in sorted(HERE.glob("found/*")) for path in sorted(folder.iterdir())]
 
 
