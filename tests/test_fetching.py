@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -224,6 +225,29 @@ def test_an_index_names_no_weights_outside_its_folder(checkpoint, tmp_path, name
     with pytest.raises(CheckpointError, match="names weights outside its folder") as caught:
         describe(str(folder), EncoderOptions())
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"shape": [10**6, 32]}, "sizes and shapes of its tensors differ"),
+        ({"shape": [-600, -32]}, "its sizes are no numbers of bytes"),
+        ({"shape": [1] * 100_000}, "sizes and shapes of its tensors differ"),
+        ({"data_offsets": [True, 9]}, "its sizes are no numbers of bytes"),
+        ({"data_offsets": [0, 2**50], "shape": [2**48]}, "is cut off"),
+        ({"data_offsets": [8, 0]}, "sizes and shapes of its tensors differ"),
+    ],
+)
+def test_a_header_that_does_not_fit_its_file_is_refused(checkpoint, tmp_path, change, fault):
+    folder = Path(shutil.copytree(checkpoint("bert"), tmp_path / "copy"))
+    whole = (folder / "model.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    header = json.loads(whole[8 : 8 + length])
+    header["bert.embeddings.word_embeddings.weight"] |= change
+    written = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(written)) + written + whole[8 + length :])
+    with pytest.raises(CheckpointError, match=fault):
+        describe(str(folder), EncoderOptions())
 
 
 def test_a_pipe_among_the_files_does_not_stop_the_process(checkpoint, tmp_path):

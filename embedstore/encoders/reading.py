@@ -68,8 +68,5 @@ def read_json(path: Path, default: Any) -> Any:
             raise ValueError(f"expected at most {counted(_LONGEST, 'byte')}")
         found = json.loads(content.decode("utf-8"))
         if not isinstance(found, type(default)):
-            raise ValueError(f"expected {_NAMES[type(default)]} in it, found {_NAMES.get(type(found), 'a value')}")
+            raise ValueError(f"expected {type(default).__name__} in it, found {type(found).__name__}")
     return found
-
-
-_NAMES = {dict: "an object", list: "a list"}
