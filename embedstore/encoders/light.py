@@ -227,11 +227,12 @@ def _config(described: Described) -> dict[str, Any]:
 
 def _mapped(described: Described) -> dict[str, npt.NDArray[Any]]:
     """Return every float tensor as a view of its mapped file."""
-    files: dict[Path, Any] = {}
+    files: dict[Path, npt.NDArray[np.uint8]] = {}
     weights: dict[str, npt.NDArray[Any]] = {}
     for name, tensor in read_headers(described.transformer, described.model).items():
         if tensor.dtype in _DTYPES:
-            mapped = files.setdefault(tensor.path, np.memmap(tensor.path, dtype=np.uint8, mode="r"))
-            view = mapped[tensor.first : tensor.last].view(np.ndarray)
+            if tensor.path not in files:
+                files[tensor.path] = np.asarray(np.memmap(tensor.path, dtype=np.uint8, mode="r"))
+            view = files[tensor.path][tensor.first : tensor.last]
             weights[name] = view.view(_DTYPES[tensor.dtype]).reshape(tensor.shape)
     return weights
