@@ -227,7 +227,7 @@ def _config(described: Described) -> dict[str, Any]:
 
 def _mapped(described: Described) -> dict[str, npt.NDArray[Any]]:
     """Return every float tensor as a view of its mapped file."""
-    files: dict[Path, npt.NDArray[np.uint8]] = {}
+    files: dict[Path, npt.NDArray[Any]] = {}
     weights: dict[str, npt.NDArray[Any]] = {}
     for name, tensor in read_headers(described.transformer, described.model).items():
         if tensor.dtype in _DTYPES:
