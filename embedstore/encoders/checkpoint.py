@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from embedstore.core.counts import listed
+from embedstore.core.counts import counted, listed
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, canonical_json
 from embedstore.encoders.base import Described, EncoderOptions
@@ -220,9 +220,10 @@ def _check_classifier(config: dict[str, Any], name: str) -> None:
 def _check_labels(config: dict[str, Any], transformer: Path, name: str) -> None:
     """Refuse more labels than any weight has rows, before there is a name for each."""
     most = max((tensor.shape[0] for tensor in read_headers(transformer, name).values() if tensor.shape), default=0)
-    if not config.get("id2label") and int(config.get("num_labels") or 2) > most:
+    claimed = int(config.get("num_labels") or 2)
+    if not config.get("id2label") and claimed > most:
         raise CheckpointError(
-            f"{name} claims {config['num_labels']!r} labels, and its weights have at most {most:,} rows"
+            f"{name} claims {counted(claimed, 'label')}, and its weights have at most {counted(most, 'row')}"
         )
 
 

@@ -233,6 +233,7 @@ def _mapped(described: Described) -> dict[str, npt.NDArray[Any]]:
         if tensor.dtype in _DTYPES:
             if tensor.path not in files:
                 files[tensor.path] = np.asarray(np.memmap(tensor.path, dtype=np.uint8, mode="r"))
-            view = files[tensor.path][tensor.first : tensor.last]
-            weights[name] = view.view(_DTYPES[tensor.dtype]).reshape(tensor.shape)
+            content: npt.NDArray[Any] = files[tensor.path][tensor.first : tensor.last]
+            dtype: np.dtype[Any] = _DTYPES[tensor.dtype]
+            weights[name] = content.view(dtype).reshape(tensor.shape)
     return weights

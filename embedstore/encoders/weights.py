@@ -50,7 +50,7 @@ def weight_files(folder: Path, name: str) -> list[Path]:
             outside = [part for part in parts if Path(part).name != part or part == ".." or not part.isprintable()]
         if outside:
             raise CheckpointError(
-                f"{index} names weights outside its folder ({outside[0]!r}): expected names of files beside it"
+                f"{index} asks for weights outside its folder ({outside[0]!r}): expected names of files beside it"
             )
         if not parts:
             raise CheckpointError(f"{index} names no weights: download the checkpoint again")
