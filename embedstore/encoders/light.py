@@ -51,7 +51,7 @@ _FAMILIES = {
     "xlm-roberta": ("roberta", _BERT),
 }
 _POSITIONS_AFTER_PADDING = ("camembert", "roberta", "xlm-roberta")
-_DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
 def is_light_work(texts: Sequence[str]) -> bool:
@@ -234,6 +234,5 @@ def _mapped(described: Described) -> dict[str, npt.NDArray[Any]]:
             if tensor.path not in files:
                 files[tensor.path] = np.asarray(np.memmap(tensor.path, dtype=np.uint8, mode="r"))
             content: npt.NDArray[Any] = files[tensor.path][tensor.first : tensor.last]
-            dtype: np.dtype[Any] = _DTYPES[tensor.dtype]
-            weights[name] = content.view(dtype).reshape(tensor.shape)
+            weights[name] = content.view(_DTYPES[tensor.dtype]).reshape(tensor.shape)
     return weights
