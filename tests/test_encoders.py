@@ -225,7 +225,7 @@ def test_a_sentence_transformers_model_with_missing_weights_is_refused(checkpoin
 def test_pickled_weights_are_refused_with_the_way_out(checkpoint, tmp_path):
     folder = damaged(checkpoint("bert"), tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "found pytorch_model.bin: pickled weights are not read; save it with" in refusal(folder, pooling="mean")
+    assert "found 'pytorch_model.bin': pickled weights are not read; save it with" in refusal(folder, pooling="mean")
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
@@ -234,7 +234,9 @@ def test_code_of_its_own_is_never_run(checkpoint, tmp_path, file):
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     asks = {"auto_map": {"AutoModel": "own.Model", "AutoTokenizer": "own.Tokens"}}
     (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | asks))
-    assert f"asks for code of its own (auto_map in {file}: AutoModel, AutoTokenizer)" in refusal(folder, pooling="mean")
+    assert f"asks for code of its own (auto_map in {file}: 'AutoModel', 'AutoTokenizer')" in refusal(
+        folder, pooling="mean"
+    )
     assert not (tmp_path / "ran").exists()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from embedstore.core.guards import Lock
 from embedstore.core.registry import look_up
+from embedstore.encoders.reading import refusals
 
 if TYPE_CHECKING:
     from embedstore.encoders.base import Described, Encoder, Precision
@@ -58,5 +59,7 @@ def load(
     with _LOADING.held():
         load_with = look_up(BACKENDS, backend, "a backend")
         options = {"device": device, "batch_size": batch_size, "precision": precision, "sample": sample}
-        encoder: Encoder = load_with(described, **options)
+        fault = f"{described.model} can't be loaded with the backend {backend}"
+        with refusals(fault, "check that its files belong together and that the device has memory for it"):
+            encoder: Encoder = load_with(described, **options)
     return encoder

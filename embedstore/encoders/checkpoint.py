@@ -1,18 +1,19 @@
 """Read the spec of a checkpoint from its files, without a model."""
 
 import hashlib
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from embedstore.core.counts import counted, listed
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, canonical_json
 from embedstore.encoders.base import Described, EncoderOptions
 from embedstore.encoders.locate import DEFAULT_MODEL, locate
-from embedstore.encoders.weights import check_weights
-from embedstore.errors import CheckpointError, EmbedstoreError, UsageError
+from embedstore.encoders.reading import read_json, refusals, regular
+from embedstore.encoders.weights import read_headers
+from embedstore.errors import CheckpointError, UsageError
 
 __all__ = ["describe"]
 
@@ -23,6 +24,7 @@ _TOKENIZER_FILES = re.compile(
     r"(.*/)?(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)"
     r"|merges\.txt|.*\.model|.*\.bpe\.codes)"
 )
+_KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation")
 _HIDDEN_SIZES = ("hidden_size", "dim", "d_model", "n_embd")  # the names that families give it in config.json
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.bpe.codes")
 # These fields (where and by which library the model was saved, names of labels) change no vector.
@@ -51,7 +53,9 @@ _POSITIONS_AFTER_PADDING = {
 }
 
 
-def describe(model: str | None, options: EncoderOptions, *, revision: str | None = None) -> Described:
+def describe(
+    model: str | None, options: EncoderOptions, *, revision: str | None = None, fetch: bool = True
+) -> Described:
     """Find a checkpoint and return its description; no model is loaded.
 
     Parameters
@@ -62,6 +66,8 @@ def describe(model: str | None, options: EncoderOptions, *, revision: str | None
         The user's options; all other settings are read from the checkpoint's files.
     revision : str, optional
         Branch, tag or commit of a hub model.
+    fetch : bool
+        Whether a model that is not on this machine is fetched from the hub: only if the user has named it.
 
     Raises
     ------
@@ -69,27 +75,24 @@ def describe(model: str | None, options: EncoderOptions, *, revision: str | None
         If the checkpoint is not found, is not complete, or is of a kind that is not supported.
     """
     name = model or DEFAULT_MODEL
-    folder, resolved = locate(name, revision)
-    try:
-        return _describe(name, folder, resolved, options)
-    except EmbedstoreError:
-        raise
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        raise CheckpointError(
-            f"{name}: the JSON files in {folder} are not those of a checkpoint ({error!r}): download it again"
-        ) from error
+    folder, resolved = locate(name, revision, fetch=fetch)
+    with refusals(f"{name}: the files in {folder} are not those of a checkpoint"):
+        described = _describe(name, folder, resolved, options)
+        _check_texts(described)
+    return described
 
 
 def _describe(name: str, folder: Path, revision: str, options: EncoderOptions) -> Described:
     modules = _modules(folder, name)
     transformer = folder / modules[0]["path"]
     config = _config(transformer, name)
-    shown = str(folder.resolve()) if Path(name).is_dir() else name
+    shown = str(folder.resolve()) if folder == Path(name) else name
     found: dict[str, Any] = {"model": shown, "folder": folder, "transformer": transformer, "revision": revision}
     if options.output == "logits":
         if (options.pooling, options.truncate_dim, options.normalize) != (None, None, None):
             raise UsageError("logits are kept as they are: expected no pooling, truncate_dim or normalize with them")
         _check_classifier(config, name)
+        _check_labels(config, transformer, name)
         spec = _spec(folder, modules[:1], options, pooling="none", normalized=False)
         return Described(**found, kind="logits", spec=spec, query_prompt=spec.prompt, head=Head.of_config(config))
     if (folder / "modules.json").is_file() and options.pooling in (None, _same_pooling(folder, modules, options)):
@@ -101,13 +104,16 @@ def _describe(name: str, folder: Path, revision: str, options: EncoderOptions) -
 
 
 def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: dict[str, Any]) -> Described:
-    saved = _read_json(folder / "config_sentence_transformers.json", {})
+    saved = read_json(folder / "config_sentence_transformers.json", {})
     named = saved.get("prompts") or {}
     default = named.get(saved.get("default_prompt_name") or "", "")
     document = next((named[key] for key in ("document", "passage", "corpus") if named.get(key)), default)
     query = options.query_prompt
     if query is None:
         query = (named.get("query") or default) if options.prompt is None else options.prompt
+    for module in modules:
+        if _class_name(module) == "Dense":
+            read_headers(folder / module["path"], found["model"])  # its weights are read from safetensors too
     normalizes = any(_class_name(module) == "Normalize" for module in modules)
     full = _full_dimension(folder, modules)
     if options.truncate_dim is None:
@@ -120,7 +126,7 @@ def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: di
         pooling=_pooling(folder, modules),
         normalized=options.normalize is not False or (options.truncate_dim is None and normalizes),
     )
-    lowers = _read_json(found["transformer"] / "sentence_bert_config.json", {}).get("do_lower_case")
+    lowers = read_json(found["transformer"] / "sentence_bert_config.json", {}).get("do_lower_case")
     return Described(
         **found,
         kind="sentence",
@@ -151,13 +157,15 @@ def _modules(folder: Path, name: str) -> Modules:
     """Return the modules of a sentence-transformers model; any other model is one transformer module."""
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise CheckpointError(f"{name} is not a checkpoint: expected config.json or modules.json in {folder}")
-    modules = _read_json(folder / "modules.json", [{"idx": 0, "path": "", "type": "Transformer"}])
+    modules = read_json(folder / "modules.json", [{"idx": 0, "path": "", "type": "Transformer"}])
     for module in modules:
-        if Path(module["path"]).is_absolute() or ".." in Path(module["path"]).parts:
-            raise CheckpointError(f"{name} has a module outside its folder ({module['path']}): expected a subfolder")
-        if _class_name(module) not in _MODULES:
+        path, kind = module["path"], module["type"]
+        if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
+            raise CheckpointError(f"{name} has a module outside its folder ({path!r}): expected a subfolder")
+        # Only the name of the class would let `code.Dense` pass, which is a file of the model's own.
+        if _class_name(module) not in _MODULES or not ("." not in kind or kind.startswith("sentence_transformers.")):
             raise CheckpointError(
-                f"{name} has a module {module['type']!r}: expected {', '.join(sorted(_MODULES))} "
+                f"{name} has a module {kind!r}: expected {', '.join(sorted(_MODULES))} of sentence_transformers "
                 "(remote code is not run)"
             )
     if not modules or _class_name(modules[0]) != "Transformer":
@@ -167,18 +175,16 @@ def _modules(folder: Path, name: str) -> Modules:
 
 def _config(transformer: Path, name: str) -> dict[str, Any]:
     """Return the transformer's configuration, after a check that all its files are there."""
-    config = _read_json(transformer / "config.json", None)
-    if not isinstance(config, dict) or "model_type" not in config:
+    config: dict[str, Any] = read_json(transformer / "config.json", {})
+    if not isinstance(config.get("model_type"), str):
         raise CheckpointError(f"{name}: expected config.json with a model_type in {transformer}")
     for file in ("config.json", "tokenizer_config.json"):
-        if own_code := _read_json(transformer / file, {}).get("auto_map"):
-            raise CheckpointError(
-                f"{name} asks for code of its own (auto_map in {file}: {', '.join(map(str, own_code))}), which is "
-                "never run: expected an architecture that transformers has"
-            )
+        _check_own(read_json(transformer / file, {}), file, name)
+    if (transformer / "adapter_config.json").exists():
+        raise CheckpointError(f"{name} is an adapter of another model: expected a model that it was merged into")
     if config.get("is_encoder_decoder"):
-        raise CheckpointError(f"{name} is an encoder-decoder ({config['model_type']}): expected an encoder")
-    check_weights(transformer, name)
+        raise CheckpointError(f"{name} is an encoder-decoder ({config['model_type']!r}): expected an encoder")
+    read_headers(transformer, name)
     if not any(path for pattern in _VOCABULARIES for path in transformer.glob(pattern)):
         raise CheckpointError(
             f"{name}: expected a tokenizer ({', '.join(_VOCABULARIES[:3])}, …) in {transformer}, found none: download "
@@ -187,15 +193,47 @@ def _config(transformer: Path, name: str) -> dict[str, Any]:
     return config
 
 
+def _check_own(config: dict[str, Any], file: str, name: str) -> None:
+    """Refuse a configuration that asks for code of its own, for weights beside those read, or for a hub's kernel."""
+    if own_code := config.get("auto_map"):
+        raise CheckpointError(
+            f"{name} asks for code of its own (auto_map in {file}: {listed(list(map(str, own_code)))}), which is never "
+            "run: expected an architecture that transformers has"
+        )
+    kernels = [config[key] for key in _KERNELS if "/" in str(config.get(key))]
+    for key, other in [("transformers_weights", config.get("transformers_weights")), ("a kernel", kernels)]:
+        if other:
+            raise CheckpointError(f"{name} asks for other files than its own ({key} in {file}), which are never used")
+
+
 def _check_classifier(config: dict[str, Any], name: str) -> None:
     architectures = config.get("architectures") or []
     if isinstance(architectures, str):
         architectures = [architectures]
     if architectures and not any(one.endswith("ForSequenceClassification") for one in architectures):
         raise CheckpointError(
-            f"{name} has no classification head ({architectures[0]}), and one with random weights is of no use: "
+            f"{name} has no classification head ({architectures[0]!r}), and one with random weights is of no use: "
             "expected a …ForSequenceClassification"
         )
+
+
+def _check_labels(config: dict[str, Any], transformer: Path, name: str) -> None:
+    """Refuse more labels than any weight has rows, before there is a name for each."""
+    most = max((tensor.shape[0] for tensor in read_headers(transformer, name).values() if tensor.shape), default=0)
+    claimed = int(config.get("num_labels") or 2)
+    if not config.get("id2label") and claimed > most:
+        raise CheckpointError(
+            f"{name} claims {counted(claimed, 'label')}, and its weights have at most {counted(most, 'row')}"
+        )
+
+
+def _check_texts(described: Described) -> None:
+    """Refuse settings of another type than text; half a surrogate pair has no UTF-8."""
+    texts = [described.query_prompt, described.spec.prompt, described.spec.pooling]
+    for text in [*texts, *(described.head.labels if described.head else ())]:
+        if not isinstance(text, str):
+            raise TypeError(f"expected a text as prompt or pooling, found {text!r}")
+        text.encode()
 
 
 def _class_name(module: dict[str, Any]) -> str:
@@ -203,7 +241,7 @@ def _class_name(module: dict[str, Any]) -> str:
 
 
 def _pooled_only(folder: Path, modules: Modules) -> bool:
-    configs = [_read_json(folder / module["path"] / "config.json", {}) for module in modules]
+    configs = [read_json(folder / module["path"] / "config.json", {}) for module in modules]
     if any(config.get("include_prompt") is False for config in configs):
         return False  # the pooling leaves out the tokens of the prompt
     return all(_class_name(module) in ("Transformer", "Pooling", "Normalize") for module in modules)
@@ -217,7 +255,7 @@ def _same_pooling(folder: Path, modules: Modules, options: EncoderOptions) -> st
 def _pooling(folder: Path, modules: Modules) -> str:
     for module in modules:
         if _class_name(module) == "Pooling":
-            config = _read_json(folder / module["path"] / "config.json", {})
+            config = read_json(folder / module["path"] / "config.json", {})
             if isinstance(config.get("pooling_mode"), str):
                 return str(config["pooling_mode"])
             modes = [key for key, on in config.items() if key.startswith("pooling_mode_") and on]
@@ -230,13 +268,13 @@ def _pooling(folder: Path, modules: Modules) -> str:
 
 def _full_dimension(folder: Path, modules: Modules) -> int | None:
     """Return the length of the model's vectors before they are truncated, or None if its files do not tell."""
-    config = _read_json(folder / modules[0]["path"] / "config.json", {})
+    config = read_json(folder / modules[0]["path"] / "config.json", {})
     length = next((int(config[name]) for name in _HIDDEN_SIZES if config.get(name)), None)
     for module in modules[1:]:
         if _class_name(module) == "Pooling" and length is not None:
             length *= 1 + _pooling(folder, modules).count("+")
         elif _class_name(module) == "Dense":
-            length = _read_json(folder / module["path"] / "config.json", {}).get("out_features")
+            length = read_json(folder / module["path"] / "config.json", {}).get("out_features")
     return length
 
 
@@ -254,9 +292,9 @@ def _saved_truncate_dim(saved: Any, full: int | None) -> int | None:
 
 def _max_seq_length(folder: Path, modules: Modules, asked: int | None) -> int:
     transformer = folder / modules[0]["path"]
-    config = _read_json(transformer / "config.json", {})
-    stated = _read_json(transformer / "sentence_bert_config.json", {}).get("max_seq_length")
-    tokenizer = _read_json(transformer / "tokenizer_config.json", {}).get("model_max_length")
+    config = read_json(transformer / "config.json", {})
+    stated = read_json(transformer / "sentence_bert_config.json", {}).get("max_seq_length")
+    tokenizer = read_json(transformer / "tokenizer_config.json", {}).get("model_max_length")
     limit = int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
     if config.get("model_type") in _POSITIONS_AFTER_PADDING:
         padding = config.get("pad_token_id")
@@ -277,19 +315,10 @@ def _digest(folder: Path, modules: Modules) -> str:
         for path in sorted(place.iterdir()) if place.is_dir() else []:
             name = f"{module['idx']}/{path.name}"
             if path.suffix == ".safetensors" or _TOKENIZER_FILES.fullmatch(path.name):
-                with path.open("rb") as stream:
+                with regular(path).open("rb") as stream:
                     parts[name] = hashlib.file_digest(stream, "sha256").hexdigest()
             elif path.name in ("config.json", "sentence_bert_config.json"):
-                config = {k: v for k, v in _read_json(path, {}).items() if k not in _IGNORED_CONFIG}
+                config = {k: v for k, v in read_json(path, {}).items() if k not in _IGNORED_CONFIG}
                 parts[name] = hashlib.sha256(canonical_json(config)).hexdigest()
         parts[f"{module['idx']}/type"] = _class_name(module)
     return hashlib.sha256(canonical_json(parts)).hexdigest()
-
-
-def _read_json(path: Path, default: Any) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return default
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} can't be read ({error}): download the checkpoint again") from error

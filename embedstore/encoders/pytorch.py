@@ -22,7 +22,8 @@ from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Precision, finish
-from embedstore.encoders.loading import load_checked, reason
+from embedstore.encoders.loading import load_checked
+from embedstore.encoders.reading import reason
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.errors import CheckpointError
 

@@ -1,6 +1,7 @@
-"""Hide the output that libraries print when they are loaded.
+"""Hide the output that libraries print when they are loaded, and keep them from the network.
 
-Log levels, progress bars and file descriptor 2 belong to the process, so each is a `CountedGuard`.
+Log levels, progress bars, file descriptor 2 and the hub client's offline mode belong to the process, so each is a
+`CountedGuard`.
 """
 
 import logging
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 
 from embedstore.core.guards import CountedGuard
 
-__all__ = ["quiet_logs", "quiet_stderr"]
+__all__ = ["offline", "quiet_logs", "quiet_stderr"]
 
 _LOGGERS = ("sentence_transformers", "transformers")
 
@@ -22,6 +23,29 @@ def quiet_logs() -> CountedGuard:
     import transformers.utils.logging  # noqa: F401 - imported before any change, because it may wait for other threads
 
     return _LOGS
+
+
+def offline() -> CountedGuard:
+    """Return a context in which the hub's client sends no request.
+
+    What is loaded is in a folder. But its configuration can name other models (the backbone of a detector, a kernel of
+    attention), and the libraries would fetch these in spite of ``local_files_only=True``.
+    """
+    import huggingface_hub.constants  # noqa: F401 - imported before any change, because it may wait for other threads
+
+    return _OFFLINE
+
+
+def _close_hub() -> Callable[[], object]:
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+
+    def restore() -> None:
+        constants.HF_HUB_OFFLINE = before
+
+    return restore
 
 
 def _silence_logs() -> Callable[[], object]:
@@ -61,5 +85,6 @@ def _flush_stderr() -> None:
 
 
 _LOGS = CountedGuard(_silence_logs)
+_OFFLINE = CountedGuard(_close_hub)
 quiet_stderr = CountedGuard(_redirect_stderr)
 """A context that redirects file descriptor 2 to a temp file, because TensorFlow's C++ code writes to it directly."""

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from embedstore.core.guards import Lock
 from embedstore.encoders.base import BatchEncoder, Described, Precision
-from embedstore.encoders.loading import load_checked, reason
-from embedstore.encoders.quiet import quiet_logs
-from embedstore.encoders.weights import check_weights
-from embedstore.errors import CheckpointError
+from embedstore.encoders.loading import load_checked
+from embedstore.encoders.quiet import offline, quiet_logs
+from embedstore.encoders.reading import refusals
+from embedstore.encoders.weights import read_headers
 
 __all__ = ["SentenceEncoder"]
 
@@ -45,18 +45,15 @@ class SentenceEncoder(BatchEncoder):
         self.spec = described.spec
         self._batch_size = batch_size or _BATCH_SIZE
         self._lock = Lock()  # a call can change its settings while another thread uses it
-        try:
-            with quiet_logs():
-                self._model = sentence_transformers.SentenceTransformer(
-                    str(described.folder),
-                    device=device,
-                    trust_remote_code=False,
-                    local_files_only=True,
-                    truncate_dim=self.spec.truncate_dim,
-                    model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-                )
-        except Exception as error:  # torch, safetensors and transformers raise errors of their own types
-            raise CheckpointError(f"the checkpoint in {described.folder} can't be loaded: {reason(error)}") from error
+        with refusals(f"the checkpoint in {described.folder} can't be loaded"), offline(), quiet_logs():
+            self._model = sentence_transformers.SentenceTransformer(
+                str(described.folder),
+                device=device,
+                trust_remote_code=False,
+                local_files_only=True,
+                truncate_dim=self.spec.truncate_dim,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
         _check_complete(self._model, described)
         if precision == "bfloat16":
             self._model.to(torch.bfloat16)
@@ -118,7 +115,7 @@ def _check_complete(model: Any, described: Described) -> None:
 
     transformer = model[0].auto_model
     prefix = transformer.base_model_prefix + "."
-    stored = {name.removeprefix(prefix) for name in check_weights(described.transformer, described.model)}
+    stored = {name.removeprefix(prefix) for name in read_headers(described.transformer, described.model)}
     stored |= {name.replace(".gamma", ".weight").replace(".beta", ".bias") for name in stored}
     if any(name not in stored for name in transformer.state_dict()):
         load_checked(AutoModel, described.transformer)  # handles renamed weights, and names the missing ones

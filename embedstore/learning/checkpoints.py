@@ -1,6 +1,7 @@
 """Label rows with finetuned checkpoints, from cached logits."""
 
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.blocks import row_blocks
 from embedstore.core.cells import plain_values
 from embedstore.core.heads import Head
 from embedstore.encoders import EncoderOptions, Precision
@@ -23,7 +25,11 @@ __all__ = ["classify", "predicted_names"]
 
 def predicted_names(space: Space, head: Head, positions: npt.NDArray[np.int64]) -> list[str]:
     """Return the most probable name for each text position."""
-    return [head.names[i] for i in head.probabilities(space.at(positions)).argmax(axis=1)]
+    best = (
+        head.probabilities(space.at(positions[here])).argmax(axis=1)
+        for here in row_blocks(len(positions), len(head.labels))
+    )
+    return [head.names[i] for numbers in best for i in numbers]
 
 
 def classify(
@@ -119,8 +125,7 @@ def classify(
         raise InputError(f"this checkpoint gives a row {kind}: expected one label of several to compare with {gold!r}")
     vectors.require(table.positions(), table.name)
     unique, row_of = np.unique(table.positions()[answered], return_inverse=True)
-    logits = vectors.at(unique, table.name)
-    columns, share, best = _columns(head, logits, row_of, threshold, scores=scores)
+    columns, share, best = _columns(head, vectors, unique, row_of, threshold, scores=scores)
     report = None
     if gold_values and best is not None:
         report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map)
@@ -145,32 +150,49 @@ def _logits(now: Snapshot, selector: str | None) -> tuple[Space, Head]:
 
 def _columns(
     head: Head,
-    logits: npt.NDArray[np.float32],
+    space: Space,
+    unique: npt.NDArray[np.int64],
     text_of_row: npt.NDArray[np.int64],
     threshold: float,
     *,
     scores: bool,
 ) -> tuple[dict[str, pa.Array], dict[str, float], npt.NDArray[np.int64] | None]:
-    """Return the new columns, the share of each label, and each row's label if the head chooses one of several."""
+    """Return the new columns, the share of each label, and each row's label if the head chooses one of several.
+
+    `unique` has the position of each distinct text; its logits are read and turned into answers a block at a time.
+    """
     if head.activation == "identity":
-        return {"Predicted_Value": pa.array(logits[text_of_row, 0])}, {}, None
-    probabilities = head.probabilities(logits)  # per distinct text
-    best: npt.NDArray[np.int64] | None = None
-    if head.is_multilabel:
-        chosen = probabilities >= threshold
-        names = np.array(head.names, dtype=object)
-        labels = pa.array(["|".join(names[row]) for row in chosen], type=pa.string()).take(pa.array(text_of_row))
-        probability = probabilities.max(axis=1)
-        share = chosen[text_of_row].mean(axis=0) if len(text_of_row) else np.zeros(len(names))
-        shares = dict(zip(head.names, share.tolist(), strict=True))
-    else:
-        of_text = probabilities.argmax(axis=1)
+        return {"Predicted_Value": pa.array(space.at(unique)[text_of_row, 0])}, {}, None
+    blocks = list(row_blocks(len(unique), len(head.names)))
+    probability = np.empty(len(unique), dtype=np.float32)
+    of_text = np.empty(0 if head.is_multilabel else len(unique), dtype=np.int64)
+    chosen: list[str] = []
+    hits = np.zeros(len(head.names), dtype=np.int64)
+    of_labels = np.empty((len(head.names) if scores else 0, len(unique)), dtype=np.float32)
+    rows_of = np.bincount(text_of_row, minlength=len(unique))
+    for here in blocks:
+        probabilities = head.probabilities(space.at(unique[here]))
+        of_labels[:, here] = probabilities.T[: len(of_labels)]
+        if head.is_multilabel:
+            above = probabilities >= threshold
+            chosen += ("|".join(compress(head.names, row)) for row in above)
+            hits += rows_of[here] @ above
+            probability[here] = probabilities.max(axis=1)
+            continue
+        best = probabilities.argmax(axis=1)
         if len(head.labels) == 1:
-            of_text = (probabilities[:, 1] >= threshold).astype(np.int64)
-        probability = probabilities[np.arange(len(of_text)), of_text]
-        best = of_text[text_of_row]
-        labels, shares = coded(best, head.names), shares_of(best, head.names)
+            best = (probabilities[:, 1] >= threshold).astype(np.int64)
+        of_text[here] = best
+        probability[here] = probabilities[np.arange(len(best)), best]
+    if head.is_multilabel:
+        labels = pa.array(chosen, type=pa.string()).take(pa.array(text_of_row))
+        shares = dict(zip(head.names, (hits / max(1, len(text_of_row))).tolist(), strict=True))
+        of_rows = None
+    else:
+        of_rows = of_text[text_of_row]
+        labels, shares = coded(of_rows, head.names), shares_of(of_rows, head.names)
     columns: dict[str, pa.Array] = {"Predicted_Labels": labels, "probability": pa.array(probability[text_of_row])}
-    if scores:
-        columns |= {f"probability_{name}": pa.array(probabilities[text_of_row, i]) for i, name in enumerate(head.names)}
-    return columns, shares, best
+    columns |= {
+        f"probability_{name}": pa.array(of[text_of_row]) for name, of in zip(head.names, of_labels, strict=False)
+    }
+    return columns, shares, of_rows

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numpy.lib import format as npy_format
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.blocks import row_blocks
+from embedstore.core.cells import array_of
 from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
@@ -25,9 +29,9 @@ from embedstore.storage.records import ProbeRecord
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["Probe", "load_probe", "predict", "save_probe"]
+__all__ = ["Probe", "load_probe", "predict", "read_probe", "save_probe"]
 
-_HEADERS = 4096  # upper limit for the headers of two arrays, in bytes
+_HEADER = 2048  # upper limit for the header of an array, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,13 @@ class Probe:
     intercept: npt.NDArray[np.float64]
     space: str
     description: dict[str, Any]
+
+    def best(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+        """Return the number of the most probable class of each row, shape (n,)."""
+        blocks = row_blocks(len(vectors), len(self.classes))
+        return np.concatenate(
+            [np.empty(0, dtype=np.intp), *(self.probabilities(vectors[here]).argmax(axis=1) for here in blocks)]
+        )
 
     def probabilities(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the probability of each class for each row, shape (n, classes)."""
@@ -109,28 +120,50 @@ def predict(
     table = now.corpus(corpus)
     vectors.require(table.positions(), table.name)
     answered = now.texts.answerable(table.positions(), blank)
-    of_rows = _probabilities(trained, vectors, table.positions()[answered])
-    label = of_rows.argmax(axis=1)
+    found = _predicted(trained, vectors, table.positions()[answered], scores=scores)
     columns: dict[str, pa.Array] = {
-        "Predicted_Labels": coded(label, trained.classes),
-        "probability": pa.array(of_rows.max(axis=1)),
+        "Predicted_Labels": coded(found.label, trained.classes),
+        "probability": pa.array(found.probability),
     }
-    if scores:
-        columns |= {f"probability_{name}": pa.array(of_rows[:, i]) for i, name in enumerate(trained.classes)}
+    columns |= {f"probability_{name}": pa.array(of) for name, of in zip(trained.classes, found.scores, strict=False)}
     title = f"{now.name}: {table.name} by probe {probe}"
-    notes = blank_notes(len(table) - len(of_rows), len(table), labelled=True)
-    shares = shares_of(label, trained.classes)
+    notes = blank_notes(len(table) - len(found.label), len(table), labelled=True)
+    shares = shares_of(found.label, trained.classes)
     return Predictions(table, columns, shares, notes=notes, title=title, answered=answered)
 
 
-def _probabilities(probe: Probe, space: Space, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the probability of each class at each position, shape (n, classes); each distinct text is scored once."""
-    wanted = mask_of(positions, len(space.texts))
-    probabilities = np.zeros((len(space.texts), len(probe.classes)), dtype=np.float32)
-    for block in space.blocks(wanted):
-        vectors = block.vectors.astype(np.float32, copy=False)
-        probabilities[block.start : block.start + len(vectors)] = probe.probabilities(vectors)
-    return probabilities[positions]
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """The best class of some rows, shape (n,), its probability, and a row for each class, shape (classes or 0, n)."""
+
+    label: npt.NDArray[np.int32]
+    probability: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+
+
+def _predicted(probe: Probe, space: Space, positions: npt.NDArray[np.int64], *, scores: bool) -> _Predicted:
+    """Predict the text at each position; each distinct text is scored once, a block at a time."""
+    order = np.argsort(positions, kind="stable")
+    ordered, row = positions[order], 0
+    found = _Predicted(
+        np.empty(len(positions), dtype=np.int32),
+        np.empty(len(positions), dtype=np.float32),
+        np.empty((len(probe.classes) if scores else 0, len(positions)), dtype=np.float32),
+    )
+    for block in space.blocks(mask_of(positions, len(space.texts))):
+        for here in row_blocks(len(block.vectors), len(probe.classes)):
+            end = int(np.searchsorted(ordered, block.start + here.stop))
+            if end > row:
+                vectors = block.vectors[here].astype(np.float32, copy=False)
+                probabilities = probe.probabilities(vectors).astype(np.float32)
+                rows, texts = order[row:end], ordered[row:end] - (block.start + here.start)
+                best = probabilities.argmax(axis=1)
+                found.label[rows] = best[texts]
+                found.probability[rows] = probabilities.max(axis=1)[texts]
+                for number, of_class in enumerate(found.scores):
+                    of_class[rows] = probabilities[texts, number]
+            row = end
+    return found
 
 
 def save_probe(now: Snapshot, name: str, probe: Probe) -> None:
@@ -168,21 +201,71 @@ def load_probe(root: Path, record: ProbeRecord, space: Space) -> Probe:
             f"the probe was trained in space {record.space[:12]}, and this is space {space.key[:12]}: choose the space "
             f"with --space {record.space[:12]}, or train a probe here"
         )
-    path = root / record.arrays.path
-    content = read_file(root, record.arrays, "train the probe again")
+    advice = "train the probe again"
+    arrays, described = (
+        (root / file.path, read_file(root, file, advice)) for file in (record.arrays, record.description)
+    )
+    return read_probe(arrays, described, space=space.key, dimension=space.dimension)
+
+
+def read_probe(arrays: tuple[Path, bytes], described: tuple[Path, bytes], *, space: str, dimension: int) -> Probe:
+    """Read a probe from its two files.
+
+    Parameters
+    ----------
+    arrays, described : tuple of path and bytes
+        The name and content of the npz file with its arrays, and of the JSON file with its description.
+    space : str
+        Encoder key of the training vectors.
+    dimension : int
+        The length of these vectors.
+
+    Raises
+    ------
+    DamagedStoreError
+        If the files are not those of a probe; nothing is read that is larger than its arrays can be.
+    """
+    path, content = described
     try:
-        description = json.loads(read_file(root, record.description, "train the probe again"))
-        with zipfile.ZipFile(io.BytesIO(content)) as members:
-            claimed = sum(member.file_size for member in members.infolist())
-        most = 8 * len(description["classes"]) * (space.dimension + 1) + _HEADERS
-        if claimed > most:
-            raise ValueError(f"its arrays claim {counted(claimed, 'byte')}, expected at most {most:,}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            coef, intercept = arrays["coef"], arrays["intercept"]
-        classes = tuple(description.pop("classes"))
-        expected = 1 if len(classes) == 2 else len(classes)
-        if coef.shape != (expected, space.dimension) or intercept.shape != (expected,):
-            raise ValueError(f"shapes {coef.shape} and {intercept.shape}")
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedStoreError(f"{path} is damaged ({error}): train the probe again") from error
-    return Probe(classes, coef, intercept, record.space, description)
+        description = json.loads(content)
+        classes = _classes(description.pop("classes"))
+        path, content = arrays
+        rows = 1 if len(classes) == 2 else len(classes)
+        coef, intercept = _arrays(content, rows, dimension)
+    except Exception as error:  # of JSON, zipfile, zlib, NumPy and Arrow
+        found = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise DamagedStoreError(f"{path} is damaged ({found}): train the probe again") from error
+    return Probe(classes, coef, intercept, space, description)
+
+
+def _classes(values: Any) -> tuple[Any, ...]:
+    """Return the classes of a description, after a check that they are at least two values of one type."""
+    if len(values) < 2 or len({type(value) for value in values}) > 1 or type(values[0]) not in (str, int, float, bool):
+        raise ValueError("expected classes of one type")
+    if len(set(values)) < len(values) or len(array_of(values)) < len(values):
+        raise ValueError("expected each class once")
+    return tuple(values)
+
+
+def _arrays(content: bytes, rows: int, dimension: int) -> list[npt.NDArray[np.float64]]:
+    """Return the weights, shape (rows, dimension), and the intercepts, shape (rows,), of an npz file.
+
+    The headers are read before any array: NumPy itself makes an array as large as a header says, and then reads it.
+    """
+    found = []
+    with zipfile.ZipFile(io.BytesIO(content)) as members:
+        for name, expected in (("coef", (rows, dimension)), ("intercept", (rows,))):
+            most = 8 * math.prod(expected) + _HEADER
+            with members.open(f"{name}.npy") as stream:
+                member = io.BytesIO(stream.read(most))
+                if stream.read(1):
+                    raise ValueError(f"its array {name} has more than {counted(most, 'byte')}")
+            npy_format.read_magic(member)
+            shape, fortran, dtype = npy_format.read_array_header_1_0(member)
+            if shape != expected or dtype != np.float64:
+                raise ValueError(f"its array {name} has the shape {shape} and dtype {dtype}")
+            array = np.frombuffer(member.read(), dtype).reshape(shape, order="F" if fortran else "C")
+            if not np.isfinite(array).all():
+                raise ValueError(f"its array {name} has other values than numbers")
+            found.append(array)
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import value_text
@@ -172,7 +173,7 @@ class Scoring:
         """Predict the class whose mean unit vector has the highest cosine similarity."""
         unit = unit_rows(train)
         means = unit_rows(np.stack([unit[y == number].mean(axis=0) for number in range(len(self._names))]))
-        return self._report((test @ means.T).argmax(axis=1))
+        return self._report(_nearest(test, means))
 
     def score_tags(self, space: Space, test: Vectors, labels: LabelSet, queries: QueryEncoder, *, asked: bool) -> None:
         """Score tags by cosine similarity, without training."""
@@ -181,7 +182,7 @@ class Scoring:
         cost = {"seconds": time.monotonic() - start, "encoded": queries.encoded - before}
 
         def predict() -> Report:
-            return self._mapped([labels.names[i] for i in (test @ prototypes.T).argmax(axis=1)], labels.names)
+            return self._mapped([labels.names[i] for i in _nearest(test, prototypes)], labels.names)
 
         self._score_or_note("cosine labels", space, predict, asked=asked, **cost)
 
@@ -244,6 +245,14 @@ class Scoring:
     def _mapped(self, predicted: list[str], names: Sequence[str]) -> Report:
         pairs = [pair for pair in self._mapping if pair.partition("=")[2] in ("", *names)]
         return map_gold(self._split.given, predicted, names, parse_map(pairs, names))
+
+
+def _nearest(vectors: Vectors, of_labels: Vectors) -> npt.NDArray[np.intp]:
+    """Return the number of the label vector with the largest product for each vector, shape (n,)."""
+    found = np.empty(len(vectors), dtype=np.intp)
+    for here in row_blocks(len(vectors), len(of_labels)):
+        found[here] = (vectors[here] @ of_labels.T).argmax(axis=1)
+    return found
 
 
 def _told(*, kept: int, left_out: int) -> str:

@@ -150,8 +150,7 @@ def train(
 
 
 def _tested(probe: Probe, split: Split, vectors: npt.NDArray[np.float32]) -> Report:
-    best = probe.probabilities(vectors).argmax(axis=1)
-    return report(split.given, [value_text(probe.classes[i]) for i in best])
+    return report(split.given, [value_text(probe.classes[i]) for i in probe.best(vectors)])
 
 
 def _cross_validated(

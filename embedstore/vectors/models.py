@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -38,7 +39,7 @@ class Models:
             if options and options.output != self._own.spec.output:
                 raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")
             return _described(self._own)
-        options = options or EncoderOptions()
+        options, fetch = options or EncoderOptions(), True
         held = {text.file.sha256 for text in manifest.texts}
         filled = [
             space
@@ -48,8 +49,8 @@ class Models:
         if model is None and filled and revision is None:
             if options == EncoderOptions():
                 return _redescribe(filled[0])
-            model = filled[0].model
-        described = encoders.describe(model, options, revision=revision)
+            model, revision, fetch = filled[0].model, filled[0].revision or None, False
+        described = encoders.describe(model, options, revision=revision, fetch=fetch)
         most = described.full_dimension
         if most is not None and options.truncate_dim is not None and options.truncate_dim > most:
             raise UsageError(
@@ -88,7 +89,9 @@ class Models:
 
 
 def _redescribe(record: SpaceRecord) -> Described:
-    """Find the checkpoint that made a space, by the model name recorded with the space.
+    """Find the checkpoint that made a space on this machine, by the model name recorded with the space.
+
+    Somebody else may have made the store, so nothing is fetched because of that name.
 
     Raises
     ------
@@ -105,15 +108,14 @@ def _redescribe(record: SpaceRecord) -> Described:
         dtype=spec.dtype,
         output=spec.output,
     )
-    described = encoders.describe(record.model, options, revision=record.revision or None)
+    find = partial(encoders.describe, record.model, revision=record.revision or None, fetch=False)
+    described = find(options)
     if described.spec != spec and spec.pooling in get_args(Pooling):
         # A sentence-transformers folder that was encoded with another pooling than its own.
-        named = replace(options, pooling=cast(Pooling, spec.pooling))
-        described = encoders.describe(record.model, named, revision=record.revision or None)
+        described = find(replace(options, pooling=cast(Pooling, spec.pooling)))
     if described.spec != spec and spec.truncate_dim is None:
         # A space with all dimensions of a model that was saved with a truncate_dim, which earlier releases ignored.
-        whole = replace(options, truncate_dim=record.dimension)
-        described = encoders.describe(record.model, whole, revision=record.revision or None)
+        described = find(replace(options, truncate_dim=record.dimension))
         described = replace(described, spec=replace(described.spec, truncate_dim=None))
     if described.spec != spec:
         raise CheckpointError(

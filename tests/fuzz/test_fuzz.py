@@ -17,13 +17,13 @@ TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 TARGETS = [
     "answers:import_csv",
     "answers:import_jsonl",
-    "label_sets:json",
-    "label_sets:txt",
-    "label_sets:yaml",
-    "stores:annotation_part",
-    "stores:corpus_part",
-    "stores:manifest",
-    "stores:records",
+    *(f"checkpoint_files:{name}" for name in ("config", "modules", "pooling", "probe_arrays", "probe_description")),
+    *(
+        f"checkpoint_files:{name}"
+        for name in ("prompts", "safetensors", "tokenizer", "tokenizer_config", "weight_index")
+    ),
+    *(f"label_sets:{name}" for name in ("json", "txt", "yaml")),
+    *(f"stores:{name}" for name in ("annotation_part", "corpus_part", "manifest", "records")),
 ]
 SLOW = ("answers", "stores")  # an input of theirs is a whole store, and takes milliseconds: fewer inputs in a quick run
 FOUND = [(folder.name, path) for folder in sorted(HERE.glob("found/*")) for path in sorted(folder.iterdir())]
