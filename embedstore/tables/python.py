@@ -12,7 +12,7 @@ from embedstore.core.columns import is_missing
 from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
-from embedstore.tables.base import first_line
+from embedstore.tables.base import first_line, too_much
 from embedstore.tables.values import ValueTypes
 
 __all__ = ["ACCEPTED", "table_of"]
@@ -29,7 +29,7 @@ _JSON_TYPES = (str, int, float, bool, list, dict, tuple, type(None))
 _REFUSED = (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, ValueError)
 
 
-def table_of(table: Any, column: str = "text") -> pa.Table:
+def table_of(table: Any, column: str = "text", *, max_columns: int = 20_000) -> pa.Table:
     """Return an Arrow table for a table in memory.
 
     Parameters
@@ -38,6 +38,8 @@ def table_of(table: Any, column: str = "text") -> pa.Table:
         A pandas frame, anything with the PyCapsule protocol of Arrow, rows as dicts, a dict of columns, or texts.
     column : str
         Name of the column if `table` is only texts.
+    max_columns : int
+        Most different keys of rows as dicts.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def table_of(table: Any, column: str = "text") -> pa.Table:
         return pa.table({column: table})
     if hasattr(table, "to_frame") and not hasattr(table, "columns"):  # a Series of pandas or of Polars
         frame = table.to_frame(column) if getattr(table, "name", None) in (None, "") else table.to_frame()
-        return table_of(frame, column)
+        return table_of(frame, column, max_columns=max_columns)
     if hasattr(table, "columns") and hasattr(table, "itertuples"):
         return _from_pandas(table)
     if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
@@ -62,7 +64,7 @@ def table_of(table: Any, column: str = "text") -> pa.Table:
     if isinstance(table, Mapping):
         return _from_columns(table)
     if isinstance(table, Iterable) and not isinstance(table, str | bytes):
-        return _from_rows(list(table), type(table).__name__, column)
+        return _from_rows(list(table), type(table).__name__, column, max_columns)
     raise InputError(f"expected {ACCEPTED}, found {type(table).__name__}")
 
 
@@ -75,9 +77,12 @@ def _from_arrow(table: Any) -> pa.Table:
         raise InputError(f"expected a table of Arrow, found {type(table).__name__}: {first_line(error)}") from error
 
 
-def _from_rows(rows: list[Any], found: str, column: str) -> pa.Table:
+def _from_rows(rows: list[Any], found: str, column: str, max_columns: int) -> pa.Table:
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = dict.fromkeys(name for row in rows for name in row)
+        if len(names) > max_columns:
+            most = counted(max_columns, "different key")
+            raise too_much("the table", most, f"{len(names):,}", "columns")
         return _from_columns({name: [row.get(name) for row in rows] for name in names})
     if rows and all(isinstance(row, str) or is_missing(row) for row in rows):
         return _from_columns({column: [None if is_missing(row) else row for row in rows]})
