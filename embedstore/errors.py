@@ -43,6 +43,9 @@ class EmbedstoreError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())  # names from a table can hold line breaks
+
 
 class UsageError(EmbedstoreError, ValueError):
     """The call itself is wrong: for example, an option is out of range or a name is not valid."""
@@ -86,7 +89,7 @@ class StorageError(EmbedstoreError, OSError):
     """A file of the store can't be written or locked; `errno` and `filename` are those of the cause."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return " ".join(str(self.args[0]).splitlines())
 
 
 class ModelRequiredError(EmbedstoreError, RuntimeError):

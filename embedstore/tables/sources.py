@@ -120,7 +120,7 @@ def sources_of(table: Any, options: ReadOptions, *, column: str = "text") -> lis
         if all(isinstance(one, str | Path) for one in table) and _are_paths(table):
             return [source for path in table for source in sources_of(path, options)]
     with refused("the table"):
-        whole = table_of(table, column, max_columns=options.max_columns)
+        whole = table_of(table, column, options)
     return [GuardedSource(ArrowSource(whole), options)]
 
 

@@ -84,7 +84,7 @@ def _file(suffix: str, options: list[dict[str, Any]]) -> Callable[[bytes], None]
 def _csv() -> list[bytes]:
     table = b'text,n,b\n"a ""quoted"", one",1,True\nNA,2.5,False\n\n"two\nlines",-3,\xc3\xa9\n'
     seeds = [bytes([first]) + table for first in (0, 1, 3, 6, 248, 250)]
-    seeds += [b"\x00sep=;\r\ntext;n\r\na;1\r\n", b"\x02text;n\na \\\"b;1\n", b"\x04a,1\nb,2\n"]
+    seeds += [b"\x00sep=;\r\ntext;n\r\na;1\r\n", b'\x02text;n\na \\"b;1\n', b"\x04a,1\nb,2\n"]
     seeds += [b"\x00" + "text,n\ncaffè,1\n".encode("utf-16"), b"\x05" + "text,n\ncaffè,1\n".encode("utf-16")]
     return [*seeds, b"\x00a,a,,a.1\n1,2,3,4\n", b"\x07text\tn\nax\tb\t1\n"]
 
@@ -223,7 +223,9 @@ def _value(data: Iterator[int], depth: int = 0) -> Any:
         if kind % 16 == 13:
             return [_value(data, depth + 1) for _ in range(size)]
         if kind % 16 == 14:
-            return {_value(data, 9) if size % 2 and False else _name(data): _value(data, depth + 1) for _ in range(size)}
+            return {
+                _value(data, 9) if size % 2 and False else _name(data): _value(data, depth + 1) for _ in range(size)
+            }
         around: list[Any] = []
         around.append((around,) if size == 7 else tuple(_value(data, depth + 1) for _ in range(size)))
         return around
@@ -274,7 +276,19 @@ def _as_it_is(path: Path) -> Callable[[bytes], bytes]:
 
 _CSV_WORDS = [b'"', b'""', b",", b"\r\n", b"\n", b"sep=", b"NA", b"True", b"\xef\xbb\xbf", b"\xff\xfe", b"1e5", b"-1.5"]
 _JSON_WORDS = [b'{"', b'": ', b"[", b"]", b"}", b", ", b"null", b"true", b"NaN", b"\\ud83d", b"1e999", b"\n", b'"text"']
-_XML_WORDS = [b"<row", b"<c ", b' r="', b'"XFD1048576"', b' t="s"', b' t="b"', b' t="d"', b"<v>", b"</v>", b'"A1:B2"', _BETWEEN]
+_XML_WORDS = [
+    b"<row",
+    b"<c ",
+    b' r="',
+    b'"XFD1048576"',
+    b' t="s"',
+    b' t="b"',
+    b' t="d"',
+    b"<v>",
+    b"</v>",
+    b'"A1:B2"',
+    _BETWEEN,
+]
 
 TARGETS = {
     "csv": Target(_csv, _file(".csv", _CELLS), words=_CSV_WORDS),
