@@ -24,7 +24,6 @@ from embedstore.core.settings import Home
 from embedstore.corpora.ingest import add
 from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import keys_of
-from embedstore.errors import InputError
 from embedstore.tables import ReadOptions, Source, file_source, sources_of
 from embedstore.tables.columns import is_text
 
@@ -180,7 +179,8 @@ def _excel() -> list[bytes]:
     shared = b"<sst><si><t>x</t></si><si><r><t>y</t></r></si></sst>"
     sheet = (
         b'<worksheet><dimension ref="A1:B2"/><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v>'
-        b'</c></row><row r="2"><c r="A2" t="str"><v>z</v></c><c r="B2" s="1"><v>43831</v></c></row></sheetData></worksheet>'
+        b'</c></row><row r="2"><c r="A2" t="str"><v>z</v></c><c r="B2" s="1"><v>43831</v></c></row></sheetData>'
+        b"</worksheet>"
     )
     other = [*parts[:4], sheet, shared, days.encode()]
     return [bytes([first]) + _BETWEEN.join(some) for first in (0, 1, 250) for some in (parts, other)]
@@ -198,6 +198,24 @@ class _Text(str):
     pass
 
 
+_DIGITS = ["1.50", "NaN", "sNaN", "Infinity", "1E+999999", "1e-400", "0", "-12345678901234567890"]
+_ODD: list[list[Any]] = [
+    [float("nan"), float("inf"), -float("inf"), -0.0, 1e308, 2.0**53, 2.0**63, 5e-324],
+    ["\ud800", "\udfff a", "NA", "Infinity", "\0", "\u2028", _Text("mine"), "a\nb"],
+    [
+        *(datetime.datetime.min, datetime.date.max, datetime.time(1, tzinfo=datetime.UTC), datetime.timedelta.max),
+        *(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.date(1, 1, 1), datetime.time.max),
+        datetime.timedelta(days=-1),
+    ],
+    list(map(decimal.Decimal, _DIGITS)),
+    [
+        *(np.int8(-5), np.uint64(2**64 - 1), np.float16(0.1), np.float32("nan"), np.str_("a"), np.datetime64("NaT")),
+        *(np.array([1, 2]), np.array([["a"]])),
+    ],
+    [pd.NA, pd.NaT, pd.Timestamp(0), uuid.UUID(int=1), 1j, object, {1, 2}, range(3)],
+]
+
+
 def _value(data: Iterator[int], depth: int = 0) -> Any:
     """Return a value that the next bytes name; text and numbers are made of bytes too."""
     kind, size = divmod(next(data, 0), 8)
@@ -208,17 +226,9 @@ def _value(data: Iterator[int], depth: int = 0) -> Any:
         lambda: next(data, 0) - 128,
         lambda: 10 ** (size * next(data, 0)) * (1 if size % 2 else -1),
         lambda: float(next(data, 0)) / (size + 1),
-        lambda: [float("nan"), float("inf"), -float("inf"), -0.0, 1e308, 2.0**53, 2.0**63, 5e-324][size],
-        lambda: ["\ud800", "\udfff a", "NA", "Infinity", "\0", "\u2028", _Text("mine"), "a\nb"][size],
         lambda: bytes(next(data, 0) for _ in range(size)),
-        lambda: [datetime.datetime.min, datetime.date.max, datetime.time(1, tzinfo=datetime.UTC), datetime.timedelta.max,
-                 datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.date(1, 1, 1), datetime.time.max,
-                 datetime.timedelta(days=-1)][size],
-        lambda: decimal.Decimal(["1.50", "NaN", "sNaN", "Infinity", "1E+999999", "1e-400", "0", "-12345678901234567890"][size]),
-        lambda: [np.int8(-5), np.uint64(2**64 - 1), np.float16(0.1), np.float32("nan"), np.str_("a"), np.datetime64("NaT"),
-                 np.array([1, 2]), np.array([["a"]])][size],
-        lambda: [pd.NA, pd.NaT, pd.Timestamp(0), uuid.UUID(int=1), 1j, object, {1, 2}, range(3)][size],
-    ]  # fmt: skip
+        *(lambda among=among: among[size] for among in _ODD),
+    ]
     if depth < 4 and kind % 16 >= len(simple):
         if kind % 16 == 13:
             return [_value(data, depth + 1) for _ in range(size)]
@@ -268,10 +278,6 @@ def _rows(content: bytes) -> None:
 def _rows_seeds() -> list[bytes]:
     plain = b"\x03\x00\x01\x02\x03\x04"
     return [bytes([first]) + plain + bytes(range(start, 256, 7)) for first in (0, 1, 2, 3, 4, 250) for start in (0, 3)]
-
-
-def _as_it_is(path: Path) -> Callable[[bytes], bytes]:
-    return lambda content: content
 
 
 _CSV_WORDS = [b'"', b'""', b",", b"\r\n", b"\n", b"sep=", b"NA", b"True", b"\xef\xbb\xbf", b"\xff\xfe", b"1e5", b"-1.5"]
