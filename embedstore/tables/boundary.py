@@ -60,6 +60,7 @@ class GuardedSource:
         self.origin = source.origin
         self._source = source
         self._options = options
+        self._rows: int | None = None
 
     def digest(self) -> str:
         """Return the SHA-256 of the content, as 64 hex digits."""
@@ -77,9 +78,18 @@ class GuardedSource:
                 if name in seen:
                     raise InputError(f"{self.name} has two columns named {clip(name, _SHOWN)!r}: rename one")
                 seen.add(name)
+            self._rows = survey.rows
             return survey
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each batch of rows as two tables: as written in the file (for texts), and typed as `schema`."""
+        rows = 0
         with refused(self.name, self._source):
-            yield from self._source.batches(schema)
+            for raw, typed in self._source.batches(schema):
+                rows += raw.num_rows
+                yield raw, typed
+            if self._rows not in (None, rows):
+                raise InputError(
+                    f"{self.name}: expected {counted(self._rows or 0, 'row')} as counted before, found {rows:,}: the "
+                    "file is damaged, or was changed meanwhile"
+                )
