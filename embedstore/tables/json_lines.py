@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from embedstore.core.cells import json_values
 from embedstore.core.counts import counted
-from embedstore.errors import InputError
+from embedstore.errors import EmbedstoreError, InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource, first_line, too_much
 from embedstore.tables.columns import notes_on
 from embedstore.tables.json_parts import Elements, weight_of
@@ -65,7 +65,7 @@ class JsonSource(TextSource):
     def _check_keys(self, count: int) -> None:
         most = self._options.max_columns
         if count > most:
-            raise too_much(f"{self.name}, {self.place}", f"{counted(most, 'different key')}", f"{count:,}", "columns")
+            raise too_much(f"{self.name}, {self.place}", f"{counted(most, 'column')}", f"{count:,}", "columns")
 
     def _rows(self, stream: IO[str]) -> Iterator[tuple[Any, int]]:
         """Yield each value, and its weight."""
@@ -92,7 +92,7 @@ class JsonSource(TextSource):
     def _parsed(self, stream: IO[str]) -> Iterator[tuple[Any, int]]:
         try:
             yield from self._rows(stream)
-        except UnicodeError:
+        except (UnicodeError, EmbedstoreError):
             raise
         except (ValueError, RecursionError) as error:
             raise InputError(

@@ -13,6 +13,7 @@ __all__ = ["Elements", "weight_of"]
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _SPACE = re.compile(r"[ \t\n\r]*+")
+_COMMA = re.compile(r"[ \t\n\r]*+,[ \t\n\r]*+")
 _BLOCK = 1 << 18  # characters that are read at first
 _DECODER = json.JSONDecoder()
 _UNDECIDED = 16  # characters at the end of a text that can be the beginning of something longer
@@ -90,6 +91,10 @@ class Elements:
             while True:
                 value, end, weight = self._value()
                 yield value, weight
+                between = _COMMA.match(self._text, end)
+                if between and between.end() < len(self._text):
+                    self._pass(between.end() - self._at)
+                    continue
                 self._pass(end - self._at)
                 sign = self._next_sign()
                 if sign == "]":

@@ -83,7 +83,7 @@ def _from_rows(rows: list[Any], found: str, column: str, options: ReadOptions) -
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = dict.fromkeys(name for row in rows for name in row)
         if len(names) > options.max_columns:
-            most = counted(options.max_columns, "different key")
+            most = counted(options.max_columns, "column")
             raise too_much("the table", most, f"{len(names):,}", "columns")
         return _from_columns({name: [row.get(name) for row in rows] for name in names}, options)
     if rows and all(isinstance(row, str) or is_missing(row) for row in rows):
