@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -100,17 +101,20 @@ class DelimitedSource(TextSource):
 
     def _parsed(self, lines: "_Lines") -> Iterator[list[str]]:
         quoting: dict[str, Any] = {} if self._options.quoting else {"quoting": csv.QUOTE_NONE}
-        rest = iter(lines)
-        while not lines.ended:
-            reader = csv.reader(
-                rest, delimiter=self._delimiter, escapechar=self._options.escape, strict=True, **quoting
-            )
-            for row in reader:
-                large = lines.size > _LARGE
-                lines.size = lines.fields = 0
-                yield row
-                if large:  # the buffer of a reader takes 4 to 8 bytes a character, and never becomes smaller
-                    break
+        begin = partial(
+            csv.reader,
+            iter(lines),
+            delimiter=self._delimiter,
+            escapechar=self._options.escape,
+            strict=True,
+            **quoting,
+        )
+        reader = begin()
+        while (row := next(reader, None)) is not None:
+            if lines.size > _LARGE:  # the buffer of a reader takes 4 to 8 bytes a character, and never becomes smaller
+                reader = begin()
+            lines.size = lines.fields = 0
+            yield row
 
     def _likely(self, header: str) -> str:
         """Return the format's separator, or the one that a header without any comma has."""
