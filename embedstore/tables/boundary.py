@@ -32,11 +32,10 @@ def refused(
     """
     try:
         yield
-    except (EmbedstoreError, *passing):
-        raise
     except BaseException as error:
         # A panic of a reader written in Rust is no Exception, so that nobody swallows it by mistake.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        parsing = isinstance(error, Exception) or type(error).__name__ == "PanicException"
+        if not parsing or isinstance(error, (EmbedstoreError, *passing)):
             raise
         place = getattr(source, "place", "")
         what = "it needs more memory than there is" if isinstance(error, MemoryError) else first_line(error)

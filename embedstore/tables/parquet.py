@@ -63,7 +63,8 @@ class ParquetSource(FileSource):
     def _rows_at_once(self, file: Any, number: int) -> int:
         """Return how many rows of a group fill a batch."""
         group = file.metadata.row_group(number)
-        return max(1, min(BATCH_ROWS, BATCH_CHARS * group.num_rows // max(1, group.total_byte_size)))
+        filling = BATCH_CHARS * int(group.num_rows) // max(1, int(group.total_byte_size))
+        return max(1, min(BATCH_ROWS, filling))
 
     def _check_cells(self, table: pa.Table) -> None:
         """Refuse a table with a text that is too large."""

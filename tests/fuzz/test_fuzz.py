@@ -14,7 +14,10 @@ from fuzz import judged, target_of
 
 HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
-TARGETS = ["label_sets:yaml"]
+TARGETS = [
+    "label_sets:yaml",
+    *(f"tables:{name}" for name in ("csv", "csv_gz", "jsonl", "parquet", "rows")),
+]
 FOUND = [(folder.name, path) for folder in sorted(HERE.glob("found/*")) for path in sorted(folder.iterdir())]
 
 
