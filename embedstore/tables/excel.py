@@ -132,7 +132,7 @@ class ExcelSource(FileSource):
                 f"{self.name}: a sheet is read by python-calamine: pip install 'embedstore[excel]', or save it as CSV"
             )
         most = FREE_BYTES + self._options.max_expansion * self._path.stat().st_size
-        words = [
+        words: list[str | Path] = [
             sys.executable,
             "-P",
             "-m",
