@@ -60,6 +60,11 @@ def test_each_cap_says_what_was_found_and_what_raises_it(tmp_path, name, content
         assert read(path)
 
 
+def test_an_array_in_one_line_can_be_longer_than_a_row(tmp_path):
+    rows = [{"n": number} for number in range(100)]
+    assert read(write(tmp_path, "a.json", json.dumps(rows)), max_row=150) == rows
+
+
 def test_separators_and_brackets_in_a_text_do_not_count(tmp_path):
     text = 'a,b,"c",{[[[[' * 30
     stream = io.StringIO()

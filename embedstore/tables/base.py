@@ -297,12 +297,9 @@ class TextSource(FileSource):
             ) from error
 
     def _lines(self, stream: IO[str]) -> Iterator[str]:
-        """Yield the lines; refuse one that is too long before all of it is read."""
-        most = self._options.max_row
-        for line in iter(partial(stream.readline, most + 1), ""):
+        """Yield the lines; one that is longer than a row may be comes in pieces, of which the first is too long."""
+        for line in iter(partial(stream.readline, self._options.max_row + 1), ""):
             self._line += 1
-            if len(line) > most:
-                raise self._too_long()
             yield line
 
     def _too_long(self) -> InputError:

@@ -113,8 +113,6 @@ MUTANTS = [
      ' if name != "_opened"}', '}', 'tests/test_estimators.py'),
     ('a store for equal estimators', 'estimators.py',
      '        found = _SHARED.get(path)', '        found = None', 'tests/test_estimators.py'),
-    ('the cap of a line', 'tables/base.py',
-     '            if len(line) > most:', '            if False:', 'tests/test_caps.py'),
     ('the cap of a row of CSV', 'tables/delimited.py',
      '            if self.size > self._options.max_row:', '            if False:', 'tests/test_caps.py'),
     ('the cap of fields', 'tables/delimited.py',
