@@ -174,7 +174,7 @@ def test_no_python_value_ends_the_interpreter(target):
     for _ in range(200):
         deep = [deep]
     shared = []
-    for _ in range(60):
+    for _ in range(22):
         shared = [shared, shared]
     for value, told in ((around, "100 levels"), (deep, "100 levels"), (shared, "128,000,000 characters")):
         for rows in ([{"text": "a", "x": value}], pd.DataFrame({"text": ["a"], "x": [value]})):
