@@ -147,8 +147,6 @@ MUTANTS = [
      '    for value in values:\n        if _is_nested(value):', '    for value in values:\n        if False:', 'tests/test_caps.py'),
     ('lists that stand in many places', 'tables/nesting.py',
      'len(children) * times[key]', 'len(children)', 'tests/test_caps.py'),
-    ('texts of Parquet as dictionaries', 'tables/parquet.py',
-     '        with self._opened(texts) as file:', '        with self._opened() as file:', 'tests/test_caps.py'),
     ('messages on one line', 'errors.py',
      '        return " ".join(super().__str__().splitlines())', '        return super().__str__()', 'tests/test_caps.py'),
 ]  # fmt: skip
