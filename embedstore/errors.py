@@ -92,7 +92,7 @@ class StorageError(EmbedstoreError, OSError):
     """A file of the store can't be written or locked; `errno` and `filename` are those of the cause."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return " ".join(str(self.args[0]).splitlines())
 
 
 class ModelRequiredError(EmbedstoreError, RuntimeError):

@@ -19,6 +19,7 @@ from embedstore.errors import InputError
 from embedstore.storage.gate import staged
 from embedstore.storage.records import CorpusPart
 from embedstore.tables import Source
+from embedstore.tables.boundary import refused
 from embedstore.tables.columns import notes_on
 from embedstore.tables.widening import large_integers
 
@@ -77,13 +78,15 @@ def write_part(
                     raw, typed = raw.take(here), typed.take(here)
                 if not raw.num_rows:
                     continue
-                texts = template.fill(raw)
-                positions = pa.array(writer.positions(texts))
-                out.write_table(pa.table([*typed.columns, positions], schema=stored))
+                with refused(source.name, passing=(OSError,)):  # the disk's errors are not the table's
+                    texts = template.fill(raw)
+                    positions = pa.array(writer.positions(texts))
+                    out.write_table(pa.table([*typed.columns, positions], schema=stored))
+                    empty += sum(map(is_blank, texts))
+                    words += _missing_words(typed, template)
+                    large |= large_integers(typed)
                 rows += raw.num_rows
-                empty += sum(map(is_blank, texts))
-                words += _missing_words(typed, template)
-                large |= large_integers(typed)
+                del raw, typed, texts  # not kept while the next batch is read
             if large:
                 out.add_key_value_metadata({LARGE: json.dumps(sorted(large))})
         if rows and empty == rows:

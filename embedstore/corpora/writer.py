@@ -13,7 +13,7 @@ from embedstore.storage.segments import KEY_DTYPE, segment_keys, text_key, write
 __all__ = ["TextWriter", "keys_of"]
 
 _SHARE = 16  # a segment holds a sixteenth of the store's texts, between the smallest and the largest size
-_BYTES = 1 << 26  # characters after which a segment is written
+_BYTES = 1 << 25  # most characters of a segment of several texts
 
 
 def keys_of(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:
@@ -85,6 +85,8 @@ class TextWriter:
         return self.written
 
     def _append(self, text: str) -> None:
+        if self._pending and self._pending_bytes + len(text) > _BYTES:
+            self._flush()
         self._pending.append(text)
         self._pending_bytes += len(text)
         # Segments grow with the store: a kill loses little early on, and there are few segments later.

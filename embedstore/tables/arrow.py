@@ -1,6 +1,7 @@
 """Arrow tables in memory as a source of rows, and the Arrow types that a store keeps."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from embedstore.errors import InputError
-from embedstore.tables.base import BATCH_ROWS, Survey, first_line
+from embedstore.tables.base import Survey, first_line
+from embedstore.tables.batching import pieces
 
 __all__ = ["ArrowSource", "kept", "kept_schema"]
 
@@ -23,22 +25,40 @@ class ArrowSource:
 
     def digest(self) -> str:
         """Return the SHA-256 of the table's Arrow stream."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self._table.schema) as writer:
+        sink = _Hashed()
+        with pa.PythonFile(sink, mode="w") as stream, pa.ipc.new_stream(stream, self._table.schema) as writer:
             writer.write_table(self._table)
-        return hashlib.sha256(sink.getvalue()).hexdigest()
+        return sink.hash.hexdigest()
 
     def survey(self) -> Survey:
         """Return the row count and the types that are kept; refuse a column that can't be kept."""
         schema = kept_schema(self._table.schema, self.name)
-        kept(self._table, schema, self.name)
+        for part in pieces(self._table):
+            kept(part, schema, self.name)
         return Survey(self._table.num_rows, schema)
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield slices of the table."""
-        for start in range(0, self._table.num_rows, BATCH_ROWS):
-            part = kept(self._table.slice(start, BATCH_ROWS), schema, self.name)
+        for piece in pieces(self._table):
+            part = kept(piece, schema, self.name)
             yield part, part
+
+
+class _Hashed(io.RawIOBase):
+    """A file that keeps only the hash of what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hash = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """Say that this can be written."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Hash the next bytes."""
+        self.hash.update(content)
+        return len(content)
 
 
 def kept_schema(schema: pa.Schema, name: str) -> pa.Schema:

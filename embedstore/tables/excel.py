@@ -1,21 +1,38 @@
 """Read sheets of Excel and of LibreOffice."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
 from embedstore.core.counts import counted
-from embedstore.core.values import value_text
+from embedstore.core.values import clip, value_text
 from embedstore.errors import InputError, MissingExtraError, OutputError
-from embedstore.tables.base import BATCH_ROWS, FileSource, ReadOptions, Survey, first_line
+from embedstore.tables.base import (
+    BATCH_CHARS,
+    BATCH_ROWS,
+    FREE_BYTES,
+    VALUE_WEIGHT,
+    FileSource,
+    ReadOptions,
+    Survey,
+    too_much,
+)
 from embedstore.tables.columns import Notes, noted, notes_on
 from embedstore.tables.values import ValueTypes
 from embedstore.tables.widening import without_missing
 
 __all__ = ["EXCEL", "ExcelSource"]
+
+_SHOWN = 300  # characters of what the reader says
 
 
 class ExcelSource(FileSource):
@@ -24,75 +41,150 @@ class ExcelSource(FileSource):
     def __init__(self, path: Path, name: str, origin: str, options: ReadOptions) -> None:
         super().__init__(path, name, origin)
         self._options = options
+        self._row = 0
+
+    @property
+    def place(self) -> str:
+        """The row that was read last."""
+        return f"row {self._row:,} of the sheet" if self._row else ""
 
     def survey(self) -> Survey:
         """Read all rows once; return the row count and the column types."""
-        names, rows = self._rows()
-        if not rows:
+        count = 0
+        columns: list[_Column] = []
+        for names, rows in self._batches():
+            columns = columns or [_Column(name, self._options.missing_words) for name in names]
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+                column.add(values)
+            count += len(rows)
+        if not count:
             raise InputError(f"{self.name} has no rows: expected a row of column names and at least one row")
-        columns = zip(*rows, strict=True)
-        fields = [self._field(name, values) for name, values in zip(names, columns, strict=True)]
-        return Survey(len(rows), pa.schema(fields))
+        return Survey(count, pa.schema([column.field() for column in columns]))
 
     def batches(self, schema: pa.Schema) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Yield each batch of rows as two tables: without missing words (for texts), and typed."""
-        _, rows = self._rows()
-        for start in range(0, len(rows), BATCH_ROWS):
-            cells = zip(*rows[start : start + BATCH_ROWS], strict=True)
+        for _, rows in self._batches():
+            cells = zip(*rows, strict=True)
             columns = [self._column(values, field) for values, field in zip(cells, schema, strict=True)]
             raw = [without_missing(column, field) for column, field in zip(columns, schema, strict=True)]
             yield pa.table(raw, schema=schema), pa.table(columns, schema=schema)
-
-    def _field(self, name: str, values: Sequence[Any]) -> pa.Field:
-        words = {value for value in values if isinstance(value, str) and value in self._options.missing_words}
-        types = ValueTypes()
-        types.add_column(name, [value for value in values if not (isinstance(value, str) and value in words)])
-        field = types.schema().field(0)
-        if pa.types.is_string(field.type) or len(words) + (None in values) > 1:
-            return noted(name, pa.string(), Notes(missing=tuple(words)))
-        return noted(name, field.type, replace(notes_on(field), null=next(iter(words), None)))
 
     def _column(self, values: Sequence[Any], field: pa.Field) -> pa.Array:
         if not pa.types.is_string(field.type):
             values = [None if isinstance(value, str) else value for value in values]
         return ValueTypes.column(values, field)
 
-    def _rows(self) -> tuple[list[str], list[list[Any]]]:
-        cells = [[_cell(value) for value in row] for row in self._sheet().to_python(skip_empty_area=True)]
-        if self._options.columns:
-            names, rows = list(self._options.columns), cells
-        else:
-            head, rows = (cells[0], cells[1:]) if cells else ([], [])
-            names = [f"Unnamed: {number}" if name is None else value_text(name) for number, name in enumerate(head)]
-        rows = [row for row in rows if any(value is not None for value in row)]
-        if rows and len(rows[0]) != len(names):
-            raise InputError(f"{self.name}: expected {counted(len(names), 'column')} as named, found {len(rows[0])}")
-        return names, rows
+    def _batches(self) -> Iterator[tuple[list[str], list[list[Any]]]]:
+        """Yield the names of the columns, and rows that are not empty."""
+        names = list(self._options.columns or ())
+        rows: list[list[Any]] = []
+        weight = 0
+        for cells, size in self._rows():
+            if not names:
+                names = [
+                    f"Unnamed: {number}" if name is None else value_text(name) for number, name in enumerate(cells)
+                ]
+                continue
+            if len(cells) != len(names):
+                raise InputError(f"{self.name}: expected {counted(len(names), 'column')} as named, found {len(cells)}")
+            if any(value is not None for value in cells):
+                rows.append(cells)
+                weight += size
+                if len(rows) == BATCH_ROWS or weight > BATCH_CHARS:
+                    yield names, rows
+                    rows, weight = [], 0
+        if rows:
+            yield names, rows
 
-    def _sheet(self) -> Any:
-        try:
-            from python_calamine import CalamineError, CalamineWorkbook
-        except ImportError as error:
+    def _rows(self) -> Iterator[tuple[list[Any], int]]:
+        """Yield the cells of each row of the sheet, and their weight."""
+        self._row = 0
+        with self._reader() as lines:
+            for line in iter(partial(lines.readline, self._options.max_row + 1), b""):
+                if len(line) > self._options.max_row:
+                    raise self._too_much("row", f"{counted(self._options.max_row, 'character')} in a row", "more")
+                cells = json.loads(line)
+                if isinstance(cells, dict):
+                    raise self._refusal(cells)
+                self._row += 1
+                if len(cells) > self._options.max_columns:
+                    raise self._too_much("columns", counted(self._options.max_columns, "column"), f"{len(cells):,}")
+                longest = max((len(cell) for cell in cells if isinstance(cell, str)), default=0)
+                if longest > self._options.max_cell:
+                    most = f"{counted(self._options.max_cell, 'character')} in a cell"
+                    raise self._too_much("cell", most, f"{longest:,}")
+                yield cells, len(line) + VALUE_WEIGHT * len(cells)
+
+    def _too_much(self, cap: str, most: str, found: str) -> InputError:
+        return too_much(f"{self.name}, {self.place}" if self._row else self.name, most, found, cap)
+
+    def _refusal(self, said: dict[str, Any]) -> InputError:
+        if "sheets" in said:
+            named = ", ".join(said["sheets"])
+            return InputError(f"{self.name} has no sheet {self._options.sheet!r}: choose one of {named} with --sheet")
+        return InputError(f"{self.name} is no sheet of Excel or LibreOffice: {clip(str(said['error']), _SHOWN)}")
+
+    @contextmanager
+    def _reader(self) -> Iterator[IO[bytes]]:
+        """Start the process that reads the sheet; yield what it writes; refuse the sheet if it ended otherwise."""
+        if importlib.util.find_spec("python_calamine") is None:
             raise MissingExtraError(
                 f"{self.name}: a sheet is read by python-calamine: pip install 'embedstore[excel]', or save it as CSV"
-            ) from error
-        try:
-            book = CalamineWorkbook.from_path(str(self._path))
-            named = self._options.sheet or book.sheet_names[0]
-            if named not in book.sheet_names:
-                raise InputError(
-                    f"{self.name} has no sheet {named!r}: choose one of {', '.join(book.sheet_names)} with --sheet"
+            )
+        most = FREE_BYTES + self._options.max_expansion * self._path.stat().st_size
+        words: list[str | Path] = [
+            sys.executable,
+            "-P",
+            "-m",
+            "embedstore.tables.sheets",
+            self._path,
+            self._options.sheet or "",
+            str(most),
+        ]
+        with subprocess.Popen(  # noqa: S603 (our own module)
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            if process.stdout is None:
+                raise AssertionError("there is a pipe")
+            try:
+                yield process.stdout
+            except BaseException:
+                process.kill()
+                raise
+            if process.wait():
+                raise too_much(
+                    self.name,
+                    f"a sheet of Excel or LibreOffice that fits {counted(most, 'byte')} of memory",
+                    "one that is damaged, or larger",
+                    "expansion",
                 )
-            return book.get_sheet_by_name(named)
-        except (CalamineError, OSError, IndexError) as error:
-            raise InputError(f"{self.name} is no sheet of Excel or LibreOffice: {first_line(error)}") from error
 
 
-def _cell(value: Any) -> Any:
-    """Return a cell's value; sheets hold whole numbers as floats, and nothing as an empty text."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return None if value == "" else value
+class _Column:
+    """What is known of a column after some of its rows."""
+
+    def __init__(self, name: str, missing: Container[str]) -> None:
+        self._name = name
+        self._missing = missing
+        self._types = ValueTypes()
+        self._words: set[str] = set()
+        self._empty = False
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Look at the values of a batch."""
+        words = {value for value in values if isinstance(value, str) and value in self._missing}
+        self._types.add_column(
+            self._name, [value for value in values if not (isinstance(value, str) and value in words)]
+        )
+        self._words |= words
+        self._empty = self._empty or None in values
+
+    def field(self) -> pa.Field:
+        """Return the field that keeps all values."""
+        field = self._types.schema().field(0)
+        if pa.types.is_string(field.type) or len(self._words) + self._empty > 1:
+            return noted(self._name, pa.string(), Notes(missing=tuple(self._words)))
+        return noted(self._name, field.type, replace(notes_on(field), null=next(iter(self._words), None)))
 
 
 class _Excel:

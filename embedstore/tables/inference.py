@@ -45,7 +45,7 @@ class CellTypes:
             gone = pc.is_in(column, value_set=self._missing)
             if len(self._nulls[name]) < _FEW and pc.any(gone).as_py():
                 self._nulls[name].update(pc.unique(column.filter(gone)).to_pylist())
-            values = column.filter(pc.invert(gone))
+            values = column.filter(pc.invert(gone)) if pc.any(gone).as_py() else column
             if len(values):
                 self._filled[name] = True
                 self._kinds[name] = [kind for kind in self._kinds[name] if _FITS[kind](values)]
@@ -72,7 +72,7 @@ class CellTypes:
         for field in schema:
             column = table.column(field.name)
             if pa.types.is_string(field.type):
-                columns.append(pc.if_else(pc.equal(column, ""), None, column))
+                columns.append(_without(column, pc.equal(column, "")))
             else:
                 columns.append(self._valid(column).cast(field.type))
         return pa.table(columns, schema=schema)
@@ -80,7 +80,14 @@ class CellTypes:
     def _valid(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         import pyarrow.compute as pc
 
-        return pc.if_else(pc.is_in(column, value_set=self._missing), None, column)
+        return _without(column, pc.is_in(column, value_set=self._missing))
+
+
+def _without(column: pa.ChunkedArray, gone: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with null where `gone` says so; without a copy if nothing is gone."""
+    import pyarrow.compute as pc
+
+    return pc.if_else(gone, None, column) if pc.any(gone).as_py() else column
 
 
 def _all_match(values: pa.ChunkedArray, pattern: str) -> bool:

@@ -12,13 +12,15 @@ from embedstore.core.columns import is_missing
 from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
-from embedstore.tables.base import first_line
+from embedstore.tables.base import ReadOptions, first_line, too_much
+from embedstore.tables.nesting import check_nesting
 from embedstore.tables.values import ValueTypes
 
 __all__ = ["ACCEPTED", "table_of"]
 
 logger = logging.getLogger(__name__)
 
+_USUAL = ReadOptions()
 ACCEPTED = (
     "a DataFrame, an Arrow table, another object with __arrow_c_stream__ (Polars, DuckDB), rows as dicts, a dict of "
     "columns, a list of texts, or paths of files"
@@ -29,7 +31,7 @@ _JSON_TYPES = (str, int, float, bool, list, dict, tuple, type(None))
 _REFUSED = (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, ValueError)
 
 
-def table_of(table: Any, column: str = "text") -> pa.Table:
+def table_of(table: Any, column: str = "text", options: ReadOptions = _USUAL) -> pa.Table:
     """Return an Arrow table for a table in memory.
 
     Parameters
@@ -38,6 +40,8 @@ def table_of(table: Any, column: str = "text") -> pa.Table:
         A pandas frame, anything with the PyCapsule protocol of Arrow, rows as dicts, a dict of columns, or texts.
     column : str
         Name of the column if `table` is only texts.
+    options : ReadOptions
+        What is allowed.
 
     Raises
     ------
@@ -52,17 +56,17 @@ def table_of(table: Any, column: str = "text") -> pa.Table:
         return pa.table({column: table})
     if hasattr(table, "to_frame") and not hasattr(table, "columns"):  # a Series of pandas or of Polars
         frame = table.to_frame(column) if getattr(table, "name", None) in (None, "") else table.to_frame()
-        return table_of(frame, column)
+        return table_of(frame, column, options)
     if hasattr(table, "columns") and hasattr(table, "itertuples"):
-        return _from_pandas(table)
+        return _from_pandas(table, options)
     if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
         return _from_arrow(table)
     if hasattr(table, "with_format") and hasattr(table, "features"):  # a data set of Hugging Face
         return table.with_format("arrow")[:]
     if isinstance(table, Mapping):
-        return _from_columns(table)
+        return _from_columns(table, options)
     if isinstance(table, Iterable) and not isinstance(table, str | bytes):
-        return _from_rows(list(table), type(table).__name__, column)
+        return _from_rows(list(table), type(table).__name__, column, options)
     raise InputError(f"expected {ACCEPTED}, found {type(table).__name__}")
 
 
@@ -75,24 +79,29 @@ def _from_arrow(table: Any) -> pa.Table:
         raise InputError(f"expected a table of Arrow, found {type(table).__name__}: {first_line(error)}") from error
 
 
-def _from_rows(rows: list[Any], found: str, column: str) -> pa.Table:
+def _from_rows(rows: list[Any], found: str, column: str, options: ReadOptions) -> pa.Table:
     if rows and all(isinstance(row, Mapping) for row in rows):
         names = dict.fromkeys(name for row in rows for name in row)
-        return _from_columns({name: [row.get(name) for row in rows] for name in names})
+        if len(names) > options.max_columns:
+            most = counted(options.max_columns, "column")
+            raise too_much("the table", most, f"{len(names):,}", "columns")
+        return _from_columns({name: [row.get(name) for row in rows] for name in names}, options)
     if rows and all(isinstance(row, str) or is_missing(row) for row in rows):
-        return _from_columns({column: [None if is_missing(row) else row for row in rows]})
+        return _from_columns({column: [None if is_missing(row) else row for row in rows]}, options)
     wanted = Mapping if rows and isinstance(rows[0], Mapping) else str
     number, odd = next(((n, row) for n, row in enumerate(rows) if not isinstance(row, wanted)), (0, None))
     said = f"{found} with {type(odd).__name__} as number {number + 1}" if rows else f"an empty {found}"
     raise InputError(f"expected {ACCEPTED}, found {said}")
 
 
-def _from_columns(columns: Mapping[Any, Any]) -> pa.Table:
+def _from_columns(columns: Mapping[Any, Any], options: ReadOptions) -> pa.Table:
     fields, arrays = [], []
     for name, values in columns.items():
         if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
             raise InputError(f"expected a list of values for column {str(name)!r}, found {type(values).__name__}")
-        field, array = _column(str(name), list(values))
+        listed = list(values)
+        check_nesting(str(name), listed, options)
+        field, array = _column(str(name), listed)
         fields.append(field)
         arrays.append(array)
     if len(set(map(len, arrays))) > 1:
@@ -136,12 +145,14 @@ def _as_json(name: str, values: Sequence[Any]) -> tuple[pa.Field, pa.Array]:
     return field, ValueTypes.column(values, field)
 
 
-def _from_pandas(frame: Any) -> pa.Table:
-    columns = [_from_series(str(name), frame.iloc[:, number]) for number, name in enumerate(frame.columns)]
+def _from_pandas(frame: Any, options: ReadOptions) -> pa.Table:
+    columns = [_from_series(str(name), frame.iloc[:, number], options) for number, name in enumerate(frame.columns)]
     return pa.table([array for _, array in columns], schema=pa.schema([field for field, _ in columns]))
 
 
-def _from_series(name: str, series: Any) -> tuple[pa.Field, Any]:
+def _from_series(name: str, series: Any, options: ReadOptions) -> tuple[pa.Field, Any]:
+    if series.dtype == object:
+        check_nesting(name, series, options)
     if str(series.dtype).startswith(("period", "interval")):  # Arrow has only their numbers
         series = series.astype(object).map(str, na_action="ignore")
     mixed = series.dtype == object and not _of_one_kind(series)

@@ -12,6 +12,7 @@ from embedstore.core.system import explained
 from embedstore.errors import InputError, OutputError
 from embedstore.tables.arrow import ArrowSource
 from embedstore.tables.base import ReadOptions, Source, encoding_of, find_format, open_bytes
+from embedstore.tables.boundary import GuardedSource, refused
 from embedstore.tables.formats import FORMATS
 from embedstore.tables.python import table_of
 
@@ -66,13 +67,13 @@ def piped_source(stream: IO[bytes], options: ReadOptions, *, name: str) -> Sourc
 
 def _source(path: Path, options: ReadOptions, name: str, origin: str) -> Source:
     suffixes = {suffix: name for name, entry in FORMATS.items() for suffix in entry.reads}
-    format_ = options.format or suffixes.get(_suffix(path.name)) or (None if origin else _sniff(path, options))
+    format_ = options.format or suffixes.get(_suffix(path.name)) or (None if origin else _sniff(path, name, options))
     if format_ is None:
         known = ", ".join(suffixes)
         raise InputError(
             f"{name}: can't tell the format from the name; expected {known} (or .gz of these), or give --format"
         )
-    return find_format(format_).source(path, name, origin, options)
+    return GuardedSource(find_format(format_).source(path, name, origin, options), options)
 
 
 def _suffix(name: str) -> str:
@@ -80,14 +81,14 @@ def _suffix(name: str) -> str:
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix
 
 
-def _sniff(path: Path, options: ReadOptions) -> str:
-    with open_bytes(path) as stream:
+def _sniff(path: Path, name: str, options: ReadOptions) -> str:
+    with refused(name), open_bytes(path, name, options) as stream:
         head = stream.read(4096)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         return "excel"
-    text = codecs.decode(head, encoding_of(path, options), "ignore").lstrip()
+    text = codecs.decode(head, encoding_of(path, name, options), "ignore").lstrip()
     return "jsonl" if text.startswith(("{", "[")) else "csv"
 
 
@@ -118,7 +119,9 @@ def sources_of(table: Any, options: ReadOptions, *, column: str = "text") -> lis
             return table
         if all(isinstance(one, str | Path) for one in table) and _are_paths(table):
             return [source for path in table for source in sources_of(path, options)]
-    return [ArrowSource(table_of(table, column))]
+    with refused("the table"):
+        whole = table_of(table, column, options)
+    return [GuardedSource(ArrowSource(whole), options)]
 
 
 def _are_paths(given: Sequence[str | Path]) -> bool:

@@ -11,13 +11,15 @@ import pyarrow as pa
 
 from embedstore.core.cells import json_text
 from embedstore.core.columns import is_missing
-from embedstore.core.values import value_text
+from embedstore.core.values import clip, value_text
 from embedstore.errors import InputError
+from embedstore.tables.base import first_line
 from embedstore.tables.columns import Notes, noted, notes_on
 
 __all__ = ["ValueTypes"]
 
 _EXACT = 2**53  # integers up to here are exact as float64
+_SHOWN = 60  # characters of a name or a reason in a message
 _DIGITS = 38  # of the widest decimal that all programs read
 
 
@@ -38,6 +40,11 @@ class ValueTypes:
             for name, value in row.items():
                 self._of(name).add(value)
 
+    @property
+    def width(self) -> int:
+        """The number of columns so far."""
+        return len(self._columns)
+
     def add_column(self, name: str, values: Sequence[Any]) -> None:
         """Look at the values of a column."""
         kinds = self._of(name)
@@ -54,8 +61,18 @@ class ValueTypes:
     @staticmethod
     def table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         """Return rows as a table of a schema."""
+        found: dict[str, list[Any]] = {}
+        for number, row in enumerate(rows):  # not by column: rows can have few of many keys
+            for name, value in row.items():
+                if name not in found:
+                    found[name] = [None] * len(rows)
+                found[name][number] = value
         return pa.table(
-            [ValueTypes.column([row.get(field.name) for row in rows], field) for field in schema], schema=schema
+            [
+                ValueTypes.column(found[field.name], field) if field.name in found else pa.nulls(len(rows), field.type)
+                for field in schema
+            ],
+            schema=schema,
         )
 
     @staticmethod
@@ -65,26 +82,35 @@ class ValueTypes:
         Raises
         ------
         InputError
-            If a text is no Unicode text.
+            If a text is no Unicode text, or a value has no text.
         """
-        values = [_plain(value) for value in values]
-        if pa.types.is_floating(field.type):
-            values = [float(value) if isinstance(value, str) else value for value in values]
-        if pa.types.is_string(field.type):
-            documents = notes_on(field).json
-            values = [
-                value if isinstance(value, str) and not documents else None if is_missing(value) else _text(value)
-                for value in values
-            ]
-        elif pa.types.is_decimal(field.type):
-            values = [None if value is None else decimal.Decimal(value) for value in values]
         try:
-            return pa.array(values, field.type)
+            return _array(values, field)
         except UnicodeEncodeError as error:
             raise InputError(
                 f"column {field.name!r} holds half of a surrogate pair ({error.object[error.start]!r}), "
                 "which is no Unicode text"
             ) from error
+        except (pa.ArrowException, ValueError, TypeError, OverflowError, ArithmeticError, RecursionError) as error:
+            raise InputError(
+                f"column {clip(field.name, _SHOWN)!r} holds a value that can't be kept: "
+                f"{clip(first_line(error), _SHOWN)}"
+            ) from error
+
+
+def _array(values: Sequence[Any], field: pa.Field) -> pa.Array:
+    values = [_plain(value) for value in values]
+    if pa.types.is_floating(field.type):
+        values = [float(value) if isinstance(value, str) else value for value in values]
+    if pa.types.is_string(field.type):
+        documents = notes_on(field).json
+        values = [
+            value if isinstance(value, str) and not documents else None if is_missing(value) else _text(value)
+            for value in values
+        ]
+    elif pa.types.is_decimal(field.type):
+        values = [None if value is None else decimal.Decimal(value) for value in values]
+    return pa.array(values, field.type)
 
 
 class _Infinite:

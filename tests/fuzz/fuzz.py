@@ -8,10 +8,12 @@ longer than 2 seconds, or takes more than 300 MB. Prints one JSON line of figure
 """
 
 import argparse
+import faulthandler
 import importlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -82,7 +84,14 @@ def worker(name: str, arguments: list[str]) -> None:
     warnings.simplefilter("ignore")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + MEGABYTES
     limits = [f"-timeout={SECONDS}", f"-rss_limit_mb={most}", f"-malloc_limit_mb={MEGABYTES}"]
-    atheris.Setup([sys.argv[0], *limits, *arguments], lambda content: judged(target, content))
+    faulthandler.enable()
+    last = Path(tempfile.gettempdir()) / "last"
+
+    def run(content: bytes) -> None:
+        last.write_bytes(content)  # libFuzzer keeps no input that ends the interpreter itself
+        judged(target, content)
+
+    atheris.Setup([sys.argv[0], *limits, *arguments], run)
     atheris.Fuzz()
 
 
@@ -113,6 +122,9 @@ def fuzz(name: str, *, runs: int, seconds: int, found: Path) -> dict[str, object
             env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": place},
         )
         took = time.monotonic() - start
+        last = Path(place) / "last"
+        if done.returncode < 0 and last.exists():
+            shutil.copy(last, found / f"{name.replace(':', '-')}-end")
     said = done.stderr.splitlines()
     executed = next((int(line.split()[-1]) for line in said if "number_of_executed_units" in line), 0)
     fault = "" if done.returncode == 0 else "\n".join([*done.stdout.splitlines()[-30:], *said[-30:]])
