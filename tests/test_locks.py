@@ -105,10 +105,11 @@ def test_gc_gets_its_turn_among_writers_that_overlap(store):
 def test_gc_inside_a_callback_of_a_writer_is_refused_at_once(store, encoder):
     store.add([{"t": "unseen"}], text="t", corpus="more")
     said = []
+    impatient = embedstore.open(store.path, settings=embedstore.Settings(wait=0))
 
     def collect(progress):
         try:
-            store.gc()
+            impatient.gc()
         except StoreBusyError as error:
             said.append(str(error))
 

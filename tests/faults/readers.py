@@ -89,6 +89,7 @@ class Round:
         while not self.done.exists():
             with store.snapshot() as now:
                 assert now.manifest.corpora
+            store.gc(dry_run=True)
             os.write(self.counting, b".")
 
     def writer(self) -> None:
