@@ -173,6 +173,18 @@ def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
+def test_a_folder_that_can_not_be_made_is_told_with_its_whole_path(tmp_path, monkeypatch):
+    def refuse(name, *words, **options):
+        raise OSError(28, "No space left on device", name)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with (
+        pytest.raises(StorageError, match=rf"can't write to {tmp_path / 'texts'}: No space left"),
+        staged(tmp_path, "texts"),
+    ):
+        pass
+
+
 def test_a_temp_file_is_removed_whatever_happens(tmp_path):
     with pytest.raises(ZeroDivisionError), staged(tmp_path, "texts", ".h5") as temp:
         temp.stream.write(b"half")

@@ -83,9 +83,9 @@ class Folder:
             self.descriptor = outer
             return
         try:
-            if make:
-                _make(name, outer)
             with _naming(self.path):
+                if make:
+                    _make(name, outer)
                 self.descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=outer)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):

@@ -234,8 +234,11 @@ class Driver:
 
         self._child(logged)
         states = list(disk.crashes(read_log(log)))
-        if most and len(states) > most:
-            states = random.Random(0).sample(states, most)
+        if most:  # those of the end among them: they show what was acknowledged and not synced
+            dice = random.Random(0)
+            ended = [state for state in states if state[2]]
+            others = [state for state in states if not state[2]]
+            states = [*dice.sample(ended, min(8, len(ended))), *dice.sample(others, min(most, len(others)))]
         for what, tree, finished in states:
             disk.build(tree, copy(self.place / "before", self.place / "crashed"))
             self.judge(self.place / "crashed", what, acknowledged=finished)

@@ -1,8 +1,8 @@
 """Run every command that writes on a file system that is full, or becomes full while it runs.
 
 ``full.py PLACE SCENARIOS MOST``: PLACE/disk is the small file system (see `small_disk.py`). SCENARIOS are names with
-commas between them. MOST is the number of fillings for each; 0 means all, from no free page up to the first with which
-the scenario succeeds. Prints one JSON line.
+commas between them. MOST is the number of fillings for each; 0 means all: from no free page, and from no file that
+still fits, up to the first number with which the scenario succeeds. Prints one JSON line.
 """
 
 import json
@@ -11,8 +11,9 @@ import os
 import pickle
 import random
 import re
+import shutil
 import sys
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,7 +24,7 @@ import pyarrow as pa
 import sklearn.linear_model  # noqa: F401
 from embedstore.cli.failures import report
 from scenarios import SCENARIOS, before, between, check, copy, facts_of, home, in_child, prepare
-from small_disk import fill
+from small_disk import fill, fill_names
 
 from embedstore.storage.manifest import exists
 
@@ -70,33 +71,43 @@ class Full:
         self._child(lambda: path.write_bytes(pickle.dumps(facts_of(place, self.scenario))) and None)
         return pickle.loads(path.read_bytes())
 
-    def pages(self) -> int:
-        """Return the pages of the files that an undisturbed run leaves and that were not there before."""
+    def new(self) -> list[int]:
+        """Return the sizes of the files that an undisturbed run leaves and that were not there before."""
         old, new = (
             {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
             for folder in (self.place / "before", self.place / "after")
         )
-        return sum(-(-len(content) // _PAGE) for path, content in new.items() if old.get(path) != content)
+        return [len(content) for path, content in new.items() if old.get(path) != content]
 
     def sweep(self, most: int) -> None:
-        """Fill the file system but for some pages: none, and random numbers of them; or each number."""
+        """Fill the file system but for some pages, or some files: random numbers of them, or each number."""
+        enough = {"pages": sum(-(-size // _PAGE) for size in self.new()), "files": len(self.new()) + 1}
         if most:
             dice = random.Random(self.scenario)
-            for pages in [0, *(dice.randint(1, max(2, self.pages())) for _ in range(most - 1))]:
-                self.once(pages)
+            for _number, kind in zip(range(most), cycle(enough), strict=False):
+                self.once(kind, dice.choice([0, dice.randint(1, max(2, enough[kind]))]))
             return
-        for pages in count():
-            if self.once(pages) and pages >= self.pages():
-                return
-            assert pages < 400, f"{self.scenario} does not succeed with {pages} free pages"
+        for kind, least in enough.items():
+            for left in count():
+                if self.once(kind, left) and left >= least:
+                    break
+                assert left < 400, f"{self.scenario} does not succeed with {left} free {kind}"
 
-    def once(self, pages: int) -> bool:
-        """Run the scenario with this number of free pages, judge what it leaves; return whether it did all."""
-        place = copy(self.place / "before", self.disk / "hit")
+    def free(self) -> None:
+        """Remove what fills the file system."""
         (self.disk / "filler").unlink(missing_ok=True)
+        shutil.rmtree(self.disk / "fillers", ignore_errors=True)
+
+    def once(self, kind: str, left: int) -> bool:
+        """Run the scenario with free pages or files left, judge what it leaves; return whether it did all."""
+        self.free()
+        place = copy(self.place / "before", self.disk / "hit")
         if self.scenario != "create":
             (place / "store" / _LEFT).write_bytes(bytes(5 * _PAGE))
-        fill(self.disk, pages * _PAGE)
+        if kind == "pages":
+            fill(self.disk, left * _PAGE)
+        else:
+            fill_names(self.disk, left)
         code, lines = told(lambda: SCENARIOS[self.scenario](place))
         kept = code == 0 and not any(_NOT_KEPT.fullmatch(line) for line in lines)
         self.injected += 1
@@ -108,10 +119,10 @@ class Full:
             line = lines.pop() if lines else ""
             faults.append("" if (found := _LINE.fullmatch(line)) and "/." not in found["path"] else f"says {line!r}")
         faults += [f"says {line!r}" for line in lines if not any(kind.fullmatch(line) for kind in _NOTES)]
-        (self.disk / "filler").unlink()
+        self.free()
         status, said = in_child(lambda: check(place, self.scenario, self.before, self.after, acknowledged=kept))
         faults.append(said or (f"exit {status} of the check" if status else ""))
-        self.faults += [f"{self.scenario} with {pages} free pages: {fault}" for fault in faults if fault]
+        self.faults += [f"{self.scenario} with {left} free {kind}: {fault}" for fault in faults if fault]
         return kept
 
     def _while_full(self, place: Path) -> str:
@@ -128,7 +139,8 @@ class Full:
                 return f"gc removed only {removed}"
             if facts_of(place, self.scenario) != state:
                 return "gc changed what there is"
-            return "" if os.statvfs(self.disk).f_bavail or self.scenario == "create" else "gc freed nothing"
+            found = os.statvfs(self.disk)
+            return "" if (found.f_bavail and found.f_favail) or self.scenario == "create" else "gc freed nothing"
 
         code, lines = told(lambda: print(judge(), file=sys.stderr))
         lines = [line for line in lines if line and not _NOT_MERGED.fullmatch(line)]

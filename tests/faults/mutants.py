@@ -138,6 +138,8 @@ MUTANTS = [
      "                with Folder(root) as folder:\n                    folder.remove(old.name)", f"{FAULTS} -k readers"),
     ("manifests that go during a dry run", "sweeping.py", "            with suppress(FileNotFoundError):  # a dry", "            if True:  # a dry",
      f"{FAULTS} -k readers"),
+    ("the whole path of a folder that can't be made", "storage/gate.py", "            with _naming(self.path):\n                if make:\n                    _make(name, outer)\n",
+     "            if make:\n                _make(name, outer)\n            with _naming(self.path):\n", "tests/test_gate.py -k whole_path"),
     ("sweeping before merging", "sweeping.py", "        first = _swept(root, dry_run=False)\n        try:\n            merged = _merge_queries(root, load(root))",
      "        try:\n            merged = _merge_queries(root, load(root))\n            first = _swept(root, dry_run=False)", "tests/test_locks.py -k no_space"),
     ("a merge that fails and gc", "sweeping.py", "        except StorageError as error:\n            logger", "        except ZeroDivisionError as error:\n            logger",
@@ -152,7 +154,7 @@ MUTANTS = [
 def tests_fail(place: Path, words: str) -> bool:
     """Return whether the tests in the folder `place` fail with the package in this folder."""
     long = {"EMBEDSTORE_TORTURE": "1"} if words.endswith(LONG) else {}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", *shlex.split(words.removesuffix(LONG))]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *shlex.split(words.removesuffix(LONG))]
     environment = {**os.environ, **long, "PYTHONPATH": str(place)}
     with subprocess.Popen(
         command,
