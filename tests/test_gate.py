@@ -185,6 +185,18 @@ def test_a_folder_that_can_not_be_made_is_told_with_its_whole_path(tmp_path, mon
         pass
 
 
+def test_a_place_for_no_store_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"can't write to .*/file/s: Not a directory: check the path"):
+        embedstore.EmbeddingStore(tmp_path / "file" / "s").add([{"t": "a"}], text="t")
+
+
+def test_a_link_that_leads_nowhere_is_no_place_for_a_store(tmp_path):
+    (tmp_path / "s").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageError, match=r"can't write to .*/s: No such file or directory: check the name"):
+        embedstore.EmbeddingStore(tmp_path / "s").add([{"t": "a"}], text="t")
+
+
 def test_a_temp_file_is_removed_whatever_happens(tmp_path):
     with pytest.raises(ZeroDivisionError), staged(tmp_path, "texts", ".h5") as temp:
         temp.stream.write(b"half")

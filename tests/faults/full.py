@@ -34,7 +34,7 @@ pa.set_io_thread_count(1)
 _PAGE = 4096
 _LEFT = "vectors/.tmp-1-left.h5"  # what a killed writer left; `gc` can free it
 _LINE = re.compile(
-    r"Error: can't write (?:to )?(?P<path>/.*): No space left on device \(.+ free\): "
+    r"Error: can't write (?:to )?(?P<path>/.*): No space left on device \((.+ free|no more files fit)\): "
     r"what was finished is kept; free some space and run the same command again"
 )
 _NOT_KEPT = re.compile(
