@@ -7,7 +7,9 @@ faults to inject for each, a random sample; 0 means all.
 import ctypes
 import dataclasses
 import errno
+import io
 import json
+import logging
 import os
 import pickle
 import random
@@ -45,6 +47,8 @@ import embedstore
 
 KILL, SHORT, STOP = -1, -2, -3
 ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "EDQUOT": errno.EDQUOT, "short": SHORT, "EROFS": errno.EROFS}
+
+_NOT_KEPT = "used and not kept"
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
@@ -133,14 +137,17 @@ class Driver:
         return self.shim.fault_count()
 
     def _armed(self, root: Path, at: int, kind: int, sticky: bool) -> str:
+        notes = io.StringIO()
+        logging.basicConfig(stream=notes, force=True)
         self.shim.fault_arm(os.fsencode(root), at, kind, int(sticky))
         self.run(root)
-        return "done"
+        return _NOT_KEPT if _NOT_KEPT in notes.getvalue() else ""
 
-    def judge(self, root: Path, what: str, *, acknowledged: bool) -> None:
-        """Check a store after a fault, in a separate process."""
+    def judge(self, root: Path, what: str, *, acknowledged: bool, kept: bool = True) -> None:
+        """Check a store after a fault, in a separate process; see `scenarios.check`."""
         self.injected += 1
-        status, said = in_child(lambda: check(root, self.scenario, self.before, self.after, acknowledged=acknowledged))
+        judged = {"acknowledged": acknowledged, "kept": kept}
+        status, said = in_child(lambda: check(root, self.scenario, self.before, self.after, **judged))
         if status or said:
             self.faults.append(f"{self.scenario}, {what}: {said or status}")
 
@@ -193,7 +200,7 @@ class Driver:
                         )
                         if grown != "True":
                             self.faults.append(f"{self.scenario}, {what}: failed, and yet the manifest advanced")
-                    self.judge(root, what, acknowledged=code == 0)
+                    self.judge(root, what, acknowledged=code == 0, kept=said != _NOT_KEPT)
 
     def stop(self, most: int) -> None:
         """Stop the process at each operation: all others work or end with a line; then it goes on."""

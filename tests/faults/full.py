@@ -118,9 +118,10 @@ class Full:
         if code == 1:
             line = lines.pop() if lines else ""
             faults.append("" if (found := _LINE.fullmatch(line)) and "/." not in found["path"] else f"says {line!r}")
-        faults += [f"says {line!r}" for line in lines if not any(kind.fullmatch(line) for kind in _NOTES)]
+        faults += [f"says {line!r}" for line in lines if not any(note.fullmatch(line) for note in _NOTES)]
         self.free()
-        status, said = in_child(lambda: check(place, self.scenario, self.before, self.after, acknowledged=kept))
+        judged = {"acknowledged": code == 0, "kept": kept}
+        status, said = in_child(lambda: check(place, self.scenario, self.before, self.after, **judged))
         faults.append(said or (f"exit {status} of the check" if status else ""))
         self.faults += [f"{self.scenario} with {left} free {kind}: {fault}" for fault in faults if fault]
         return kept
