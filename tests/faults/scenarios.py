@@ -147,7 +147,7 @@ def repair(place: Path) -> None:
 def export(place: Path) -> None:
     store = home(place)
     for suffix in ("npy", "parquet", "h5"):
-        store.export(place / f"vectors.{suffix}", corpus="train")
+        store.export(place / f"vectors.{suffix}", corpus="wide")
 
 
 def map_(place: Path) -> None:
@@ -195,7 +195,9 @@ def before(place: Path, name: str) -> None:
     if name in ("search", "predict", "labels"):  # there are outputs from before
         for output in ("found.jsonl", "predicted.parquet", "labels.yaml"):
             (place / output).write_text("from before\n")
-    if name == "export":  # there are outputs from before, of other rows
+    if name == "export":  # outputs of several pages, and others from before
+        wide = [{"key": f"w{n}", "review": row["review"]} for n, row in enumerate(rows(0, 12) * 50)]
+        store.add(wide, text="review", id="key", corpus="wide")
         for suffix in ("npy", "parquet", "h5"):
             store.export(place / f"vectors.{suffix}", corpus="few")
 
