@@ -94,15 +94,16 @@ def _swept(root: Path, *, dry_run: bool) -> GcReport:
             with suppress(FileNotFoundError):
                 folders.append(stack.enter_context(Folder(root, name)))
         for number, path in manifest_files(root):
-            if number == manifest.sequence:
+            if number >= manifest.sequence:
                 continue
-            length = folders[0].status(path.name).st_size
-            if remove_unread(path, dry_run=dry_run):
-                removed.append(path.name)
-                size += length
-            else:
-                read |= {file.path for file in parsed(number, path).files()}
-                spared += 1
+            with suppress(FileNotFoundError):  # a dry run holds no lock, and commits remove old manifests meanwhile
+                length = folders[0].status(path.name).st_size
+                if remove_unread(path, dry_run=dry_run):
+                    removed.append(path.name)
+                    size += length
+                else:
+                    read |= {file.path for file in parsed(number, path).files()}
+                    spared += 1
         for folder in folders:
             prefix = "" if folder.path == root else f"{folder.path.name}/"
             for name, length in _unlisted(folder, prefix, listed):
@@ -122,9 +123,10 @@ def _unlisted(folder: Folder, prefix: str, listed: set[str]) -> Iterable[tuple[s
     for name in folder.names():
         if prefix + name in listed or not (prefix or name.startswith(TEMP_PREFIX)):
             continue
-        status = folder.status(name)
-        if not stat.S_ISDIR(status.st_mode):
-            yield name, status.st_size
+        with suppress(FileNotFoundError):  # a dry run holds no lock, and writers remove their temp files meanwhile
+            status = folder.status(name)
+            if not stat.S_ISDIR(status.st_mode):
+                yield name, status.st_size
 
 
 def _merge_queries(root: Path, manifest: Manifest) -> int:

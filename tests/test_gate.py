@@ -174,6 +174,30 @@ def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob(".tmp-*"))
 
 
+def test_a_folder_that_can_not_be_made_is_told_with_its_whole_path(tmp_path, monkeypatch):
+    def refuse(name, *words, **options):
+        raise OSError(28, "No space left on device", name)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with (
+        pytest.raises(StorageError, match=rf"can't write to {tmp_path / 'texts'}: No space left"),
+        staged(tmp_path, "texts"),
+    ):
+        pass
+
+
+def test_a_place_for_no_store_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"can't write to .*/file/s: Not a directory: check the path"):
+        embedstore.EmbeddingStore(tmp_path / "file" / "s").add([{"t": "a"}], text="t")
+
+
+def test_a_link_that_leads_nowhere_is_no_place_for_a_store(tmp_path):
+    (tmp_path / "s").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageError, match=r"can't write to .*/s: No such file or directory: check the name"):
+        embedstore.EmbeddingStore(tmp_path / "s").add([{"t": "a"}], text="t")
+
+
 def test_a_temp_file_is_removed_whatever_happens(tmp_path):
     with pytest.raises(ZeroDivisionError), staged(tmp_path, "texts", ".h5") as temp:
         temp.stream.write(b"half")

@@ -24,6 +24,15 @@ def folder_lock(root, kind):
     return descriptor
 
 
+def is_free(root):
+    """Return whether nobody has locked a store's folder."""
+    try:
+        os.close(folder_lock(root, fcntl.LOCK_SH | fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
     ("words", "kind", "doing"),
     [
@@ -105,10 +114,11 @@ def test_gc_gets_its_turn_among_writers_that_overlap(store):
 def test_gc_inside_a_callback_of_a_writer_is_refused_at_once(store, encoder):
     store.add([{"t": "unseen"}], text="t", corpus="more")
     said = []
+    impatient = embedstore.open(store.path, settings=embedstore.Settings(wait=0))
 
     def collect(progress):
         try:
-            store.gc()
+            impatient.gc()
         except StoreBusyError as error:
             said.append(str(error))
 
@@ -120,13 +130,17 @@ def test_gc_inside_a_callback_of_a_writer_is_refused_at_once(store, encoder):
 
 
 def test_a_callback_of_a_writer_can_write_though_gc_waits(store, encoder):
+    """It does not wait for the turn that `gc` has taken and can't use."""
     store.add([{"t": "unseen"}], text="t", corpus="more")
     collector = threading.Thread(target=lambda: embedstore.open(store.path, encoder=encoder).gc())
+    impatient = embedstore.open(store.path, settings=embedstore.Settings(wait=0))
 
     def annotate(progress):
         if progress.done and not collector.is_alive():
             collector.start()
-            store.annotations.add(0, "Positive", ["Negative", "Positive"])
+            while is_free(store.path):
+                pass
+            impatient.annotations.add(0, "Positive", ["Negative", "Positive"])
 
     store.encode(on_progress=annotate)
     collector.join()
@@ -241,6 +255,40 @@ def test_a_failed_first_add_leaves_a_store_that_was_committed_meanwhile(tmp_path
     assert embedstore.open(root, encoder=HashEncoder()).verify().faults == ()
 
 
+def test_a_first_add_that_is_interrupted_after_its_commit_keeps_its_rows(tmp_path, monkeypatch):
+    def interrupted(*words):
+        manifest.commit(*words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ingest, "commit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embedstore.EmbeddingStore(tmp_path / "s", encoder=HashEncoder()).add(ROWS, text="t")
+    store = embedstore.open(tmp_path / "s")
+    assert len(store.corpus()) == len(ROWS)
+    assert store.verify().faults == ()
+
+
+def test_a_lock_file_that_goes_while_it_is_waited_for_is_opened_anew(store):
+    """As a first add does that fails in a folder which was there: otherwise two would hold two files of one name."""
+    said = []
+
+    def add():
+        with locks.adding(store.path, 60):
+            try:
+                with locks.adding(store.path, 0):
+                    said.append("two at once")
+            except StoreBusyError:
+                said.append("alone")
+
+    waiting = threading.Thread(target=add)
+    with locked_elsewhere(store.path, ".rows.lock"):
+        waiting.start()
+        waiting.join(0.3)
+        (store.path / ".rows.lock").unlink()
+    waiting.join()
+    assert said == ["alone"]
+
+
 def test_an_add_that_waits_for_a_failing_first_one_makes_the_store(tmp_path, monkeypatch):
     root, failed = tmp_path / "s", []
     other = threading.Thread(
@@ -306,8 +354,12 @@ report = store.gc()
 assert "vectors/.tmp-1-left.h5" in report.removed, report
 assert {store.path / name for name in report.removed} & before
 assert store.verify().faults == ()
+(place / "filler").unlink()
+for n in range(2):
+    store.search(f"long {n} " * 10_000, k=1)
 fill(place)
-assert store.gc().merged == 0  # there is no space to merge now
+assert store.gc().merged == 0  # there is no space to merge these
+assert store.verify().faults == ()
 """
 
 

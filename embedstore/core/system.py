@@ -3,7 +3,6 @@
 import errno
 import os
 import resource
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,7 +67,10 @@ def _details(error: OSError, place: str | Path) -> str:
     """Return what the system knows about the limit that was met, in brackets; "" if it knows nothing."""
     if error.errno == errno.ENOSPC and isinstance(place, Path):
         with suppress(OSError):
-            return f" ({shown_bytes(shutil.disk_usage(_existing(place)).free)} free)"
+            found = os.statvfs(_existing(place))
+            if found.f_files and not found.f_favail:
+                return " (no more files fit)"
+            return f" ({shown_bytes(found.f_bavail * found.f_frsize)} free)"
     if error.errno == errno.EMFILE:
         return f" (the limit is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,})"
     if error.errno == errno.EFBIG and (most := resource.getrlimit(resource.RLIMIT_FSIZE)[0]) != resource.RLIM_INFINITY:

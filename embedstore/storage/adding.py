@@ -16,6 +16,7 @@ from embedstore.storage.records import CorpusPart, TextSegment
 __all__ = ["Made", "adding_rows"]
 
 _LOCKS = (".lock", ".rows.lock")
+_TRIES = 100
 
 
 @dataclass
@@ -54,15 +55,15 @@ def adding_rows(root: Path, wait: float) -> Iterator[Made]:
 
 def _locked(root: Path, wait: float) -> tuple[ExitStack, bool]:
     """Return the locks, taken, and whether this call made the folder."""
-    fresh = False
+    fresh, tries = False, 0
     while True:
-        fresh = make_root(root) or fresh
+        fresh, tries = make_root(root) or fresh, tries + 1
         with ExitStack() as stack:
             try:
                 stack.enter_context(locks.adding(root, wait))
                 stack.enter_context(locks.writing(root, wait))
             except StorageError as error:
-                if error.errno != errno.ENOENT:
+                if error.errno != errno.ENOENT or tries == _TRIES:  # or it is a link that leads nowhere
                     raise
                 continue  # another process, whose first rows could not be added, has removed the folder
             return stack.pop_all(), fresh

@@ -81,9 +81,9 @@ class Folder:
             self.descriptor = outer
             return
         try:
-            if make:
-                _make(name, outer)
             with _naming(self.path):
+                if make:
+                    _make(name, outer)
                 self.descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=outer)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EMLINK):
@@ -266,16 +266,23 @@ def make_root(root: Path) -> bool:
     """Make the folder of a store and the folders above; return whether this call made it.
 
     The parents are synced, so that a crash can't leave a manifest without its folder.
+
+    Raises
+    ------
+    StorageError
+        If the operating system refuses it.
     """
     if root.is_dir():
         return False
     make_root(root.parent)
     try:
         root.mkdir()
+        with Folder(root.parent) as parent:
+            parent.sync()
     except FileExistsError:
         return False
-    with Folder(root.parent) as parent:
-        parent.sync()
+    except OSError as error:
+        raise refused(error, root) from error
     return True
 
 

@@ -119,10 +119,16 @@ def parsed(number: int, path: Path) -> Manifest:
 
 def _open_newest(root: Path) -> tuple[int, int, Path]:
     """Return a descriptor of the newest manifest, its number and its path."""
-    while listed := manifest_files(root):
+    for attempt in count(1):
+        if not (listed := manifest_files(root)):
+            break
         number, path = listed[-1]
-        with suppress(FileNotFoundError), Folder(root) as folder:  # else commits since the listing removed it
-            return folder.open(path.name), number, path
+        try:
+            with Folder(root) as folder:
+                return folder.open(path.name), number, path
+        except FileNotFoundError:  # commits since the listing removed it
+            if attempt == _ATTEMPTS:
+                raise
     raise NotFoundError(f"no store at {root}: make one with `embedstore encode STORE FILE --text COLUMN`")
 
 

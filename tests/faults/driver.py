@@ -1,19 +1,24 @@
 """Inject faults into forked runs of one scenario; needs the shim preloaded and prints one JSON line of results.
 
-``driver.py PLACE SHIM MODE SCENARIO [MOST]``: MOST is the number of faults to inject, a random sample; 0 means all.
+``driver.py PLACE SHIM MODE SCENARIOS [MOST]``: SCENARIOS are names with commas between them; MOST is the number of
+faults to inject for each, a random sample; 0 means all.
 """
 
 import ctypes
+import dataclasses
 import errno
+import io
 import json
+import logging
 import os
 import pickle
 import random
+import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -22,34 +27,98 @@ import pandas  # noqa: F401
 import pyarrow as pa
 import sklearn.linear_model  # noqa: F401
 from disk import Disk, read_log
-from scenarios import SCENARIOS, check, copy, facts, in_child, opened, prepare
+from scenarios import (
+    LABELS,
+    RIGHT,
+    SCENARIOS,
+    SMALL,
+    HashEncoder,
+    before,
+    check,
+    copy,
+    facts_of,
+    home,
+    in_child,
+    prepare,
+    rows,
+)
 
-KILL, SHORT = -1, -2
+import embedstore
+
+KILL, SHORT, STOP = -1, -2, -3
 ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "EDQUOT": errno.EDQUOT, "short": SHORT, "EROFS": errno.EROFS}
+
+_NOT_KEPT = "used and not kept"
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
+
+
+# What other processes do while one is stopped; each can be done again.
+OTHERS = {
+    "read": lambda store: (store.tag(LABELS[:2], corpus="few").to_pandas(), store.search(row="k1", k=2, corpus="few")),
+    "verify": lambda store: store.verify().faults and 1 / 0,
+    "add": lambda store: store.add(rows(50, 54), text="review", id="key", corpus="others"),
+    "encode": lambda store: store.encode(),
+    "index": lambda store: store.index("flat"),
+    "search": lambda store: store.search("seen by others", k=1, corpus="few"),
+    "annotate": lambda store: store.annotations.add(0, RIGHT, LABELS[:2], who="others"),
+    "repair": lambda store: store.repair(),
+    "gc": lambda store: store.gc(),
+}
+_READERS = ("read", "verify")
+_BUSY = re.compile(
+    r"StoreBusyError: another process (writes to|adds rows to|removes files from) /.+, and 0 seconds have not been "
+    r"enough: run the command again when it is done, or wait longer \(--wait SECONDS\)"
+)
+
+
+def meanwhile(place: Path) -> list[str]:
+    """Let other processes work with a store; return what each says that neither works nor ends as busy."""
+    faults = []
+    impatient = dataclasses.replace(SMALL, wait=0.05)
+    for name, work in OTHERS.items():
+        status, said = in_child(
+            lambda work=work: (
+                work(embedstore.open(place / "store", encoder=HashEncoder(8), settings=impatient)) and None
+            )
+        )
+        if status and not (_BUSY.fullmatch(said) and name not in _READERS):
+            faults.append(f"{name} meanwhile: {said or status}")
+    return faults
+
+
+def at_last(place: Path, scenario: str, expected: dict[str, Any]) -> str:
+    """Return "" if a store is sound, and doing all again comes to the same as doing it one after the other."""
+    facts_of(place, scenario)
+    SCENARIOS[scenario](place)
+    for work in OTHERS.values():
+        work(home(place))
+    found = facts_of(place, scenario)
+    differing = [name for name in expected if found[name] != expected[name]]
+    left = [path.name for path in place.rglob(".*") if path.name not in (".lock", ".rows.lock")]
+    return f"differs: {differing}; left behind: {left}" if differing or left else ""
 
 
 class Driver:
     """One scenario with its run without faults, and the results of the faults injected so far."""
 
     def __init__(self, place: Path, shim: str, scenario: str) -> None:
-        self.place, self.scenario = place, scenario
+        self.place, self.scenario = place / scenario, scenario
         self.shim = ctypes.CDLL(shim)
         self.run = SCENARIOS[scenario]
         self.injected = 0
         self.faults: list[str] = []
-        (place / "before").mkdir(parents=True)
+        before_it = self.place / "before"
+        before_it.mkdir(parents=True)
         if scenario != "create":
-            self._child(lambda: prepare(place / "before"))
-        if scenario == "gc":  # something to merge and something to remove
-            self._child(lambda: (opened(place / "before").encode(), opened(place / "before").tag(["red", "blue"])))
+            copy(place / "prepared", before_it / "store")
+        self._child(lambda: before(before_it, scenario))
         start = time.monotonic()
-        copy(place / "before", place / "after")
-        self.operations = int(self._child(lambda: self._counted(place / "after")))
+        copy(before_it, self.place / "after")
+        self.operations = int(self._child(lambda: self._counted(self.place / "after")))
         self.seconds = time.monotonic() - start
-        self.before, self.after = (self._facts(place / name) for name in ("before", "after"))
+        self.before, self.after = (self._facts(self.place / name) for name in ("before", "after"))
 
     def _child(self, work) -> str:
         status, said = in_child(work)
@@ -58,7 +127,7 @@ class Driver:
 
     def _facts(self, root: Path):
         path = self.place / "facts"
-        self._child(lambda: path.write_bytes(pickle.dumps(facts(root))))
+        self._child(lambda: path.write_bytes(pickle.dumps(facts_of(root, self.scenario))) and None)
         return pickle.loads(path.read_bytes())
 
     def _counted(self, root: Path) -> int:
@@ -68,14 +137,17 @@ class Driver:
         return self.shim.fault_count()
 
     def _armed(self, root: Path, at: int, kind: int, sticky: bool) -> str:
+        notes = io.StringIO()
+        logging.basicConfig(stream=notes, force=True)
         self.shim.fault_arm(os.fsencode(root), at, kind, int(sticky))
         self.run(root)
-        return "done"
+        return _NOT_KEPT if _NOT_KEPT in notes.getvalue() else ""
 
-    def judge(self, root: Path, what: str, *, acknowledged: bool) -> None:
-        """Check a store after a fault, in a separate process."""
+    def judge(self, root: Path, what: str, *, acknowledged: bool, kept: bool = True) -> None:
+        """Check a store after a fault, in a separate process; see `scenarios.check`."""
         self.injected += 1
-        status, said = in_child(lambda: check(root, self.scenario, self.before, self.after, acknowledged=acknowledged))
+        judged = {"acknowledged": acknowledged, "kept": kept}
+        status, said = in_child(lambda: check(root, self.scenario, self.before, self.after, **judged))
         if status or said:
             self.faults.append(f"{self.scenario}, {what}: {said or status}")
 
@@ -123,10 +195,39 @@ class Driver:
                     if kind == SHORT and code and not sticky:
                         self.faults.append(f"{self.scenario}, {what}: a short write is no error, {said}")
                     if code == 10 and self.scenario in ("add", "append", "replace", "index") and not sticky:
-                        status, grown = in_child(lambda r=root: facts(r)["corpora"] == self.before["corpora"])
+                        status, grown = in_child(
+                            lambda r=root: facts_of(r, self.scenario)["corpora"] == self.before["corpora"]
+                        )
                         if grown != "True":
                             self.faults.append(f"{self.scenario}, {what}: failed, and yet the manifest advanced")
-                    self.judge(root, what, acknowledged=code == 0)
+                    self.judge(root, what, acknowledged=code == 0, kept=said != _NOT_KEPT)
+
+    def stop(self, most: int) -> None:
+        """Stop the process at each operation: all others work or end with a line; then it goes on."""
+        few = self.place / "before"
+        self._child(lambda: home(few).add(rows(0, 4), text="review", id="key", corpus="few") and None)
+        whole = copy(few, self.place / "whole")
+        self._child(lambda: [self.run(whole), *(other(home(whole)) for other in OTHERS.values())].clear())
+        expected = self._facts(whole)
+        for at in self.moments(most):
+            self.injected += 1
+            place = copy(few, self.place / "hit")
+            child = os.fork()
+            if not child:
+                code = 1
+                try:
+                    self._armed(place, at, STOP, sticky=False)
+                    code = 0
+                finally:
+                    os._exit(code)
+            faults = []
+            if os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]):
+                faults = meanwhile(place)
+                os.kill(child, signal.SIGCONT)
+                faults += [f"it ended with {code}"] if (code := os.waitpid(child, 0)[1]) else []
+            status, said = in_child(lambda place=place: at_last(place, self.scenario, expected))
+            faults += [said or f"exit {status}"] if status or said else []
+            self.faults += [f"{self.scenario}, stopped at operation {at}: {fault}" for fault in faults]
 
     def power(self, most: int) -> None:
         """Check the disk states that a loss of power can leave, at every sync of the run and at its end."""
@@ -140,18 +241,27 @@ class Driver:
 
         self._child(logged)
         states = list(disk.crashes(read_log(log)))
-        if most and len(states) > most:
-            states = random.Random(0).sample(states, most)
+        if most:  # those of the end among them: they show what was acknowledged and not synced
+            dice = random.Random(0)
+            ended = [state for state in states if state[2]]
+            others = [state for state in states if not state[2]]
+            states = [*dice.sample(ended, min(8, len(ended))), *dice.sample(others, min(most, len(others)))]
         for what, tree, finished in states:
             disk.build(tree, copy(self.place / "before", self.place / "crashed"))
             self.judge(self.place / "crashed", what, acknowledged=finished)
 
 
-def main(place: str, shim: str, mode: str, scenario: str, most: str = "0") -> Iterator[str]:
-    """Run one mode over one scenario."""
-    driver = Driver(Path(place), shim, scenario)
-    getattr(driver, mode)(int(most))
-    print(json.dumps({"injected": driver.injected, "operations": driver.operations, "faults": driver.faults}))
+def main(place: str, shim: str, mode: str, scenarios: str, most: str = "0") -> None:
+    """Run one mode over scenarios."""
+    status, said = in_child(lambda: prepare(Path(place) / "prepared"))
+    assert status == 0, said
+    injected, operations, faults = 0, 0, []
+    for scenario in scenarios.split(","):
+        driver = Driver(Path(place), shim, scenario)
+        getattr(driver, mode)(int(most))
+        injected, operations = injected + driver.injected, operations + driver.operations
+        faults += driver.faults
+    print(json.dumps({"injected": injected, "operations": operations, "faults": faults}))
 
 
 if __name__ == "__main__":

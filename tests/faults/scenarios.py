@@ -1,5 +1,9 @@
-"""Scenarios to run on a small store while faults are injected, and the checks afterwards."""
+"""Scenarios to run on a small store while faults are injected, and the checks afterwards.
 
+A scenario gets a folder with the store, ``store``, and writes its outputs beside it.
+"""
+
+import hashlib
 import os
 import shutil
 import sys
@@ -11,21 +15,27 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 from conftest import HashEncoder
+from embedstore.cli.main import group
 
 import embedstore
 import embedstore.annotations.book
 import embedstore.learning.training
 import embedstore.maintenance
+import embedstore.maps
+import embedstore.sweeping
 import embedstore.tagging.pipeline
+import embedstore.vectors.export
 import embedstore.vectors.indexing
 import embedstore.vectors.neighbours  # before the fork, like the others, so that no child has to import it
-from embedstore.storage.gate import TEMP_PREFIX
+from embedstore.annotations.log import MERGED_AFTER, current_answers
 from embedstore.storage.segments import read_texts
 from embedstore.vectors import Space
 
 # Small segments, so that a store has several; an index is read at the first search.
 SMALL = embedstore.Settings(smallest_segment=4, largest_segment=4, index_after=1)
 LABELS = ["Negative", "Positive", "Neutral"]
+WRONG, RIGHT = LABELS[:2]
+WHO = "Ann"
 
 
 def rows(first: int, last: int) -> list[dict[str, Any]]:
@@ -49,48 +59,99 @@ def prepare(root: Path) -> None:
     store.add(rows(12, 24), text="review", id="key")
 
 
-def create(root: Path) -> None:
-    store = embedstore.EmbeddingStore(root, encoder=HashEncoder(8), settings=SMALL)
+def home(place: Path) -> embedstore.EmbeddingStore:
+    """Open the store in the folder of a scenario."""
+    return opened(place / "store")
+
+
+def create(place: Path) -> None:
+    store = embedstore.EmbeddingStore(place / "store", encoder=HashEncoder(8), settings=SMALL)
     store.add(rows(0, 12), text="review", id="key")
     store.encode()
 
 
-def add(root: Path) -> None:
-    opened(root).add(rows(24, 36), text="review", id="key", corpus="more")
+def add(place: Path) -> None:
+    home(place).add(rows(24, 36), text="review", id="key", corpus="more")
 
 
-def append(root: Path) -> None:
-    opened(root).add(rows(24, 36), text="review", id="key")
+def append(place: Path) -> None:
+    home(place).add(rows(24, 36), text="review", id="key")
 
 
-def replace(root: Path) -> None:
-    opened(root).add(rows(20, 30), text="review", id="key", replace=True)
+def replace(place: Path) -> None:
+    home(place).add(rows(20, 30), text="review", id="key", replace=True)
 
 
-def encode(root: Path) -> None:
-    opened(root).encode()
+def encode(place: Path) -> None:
+    home(place).encode()
 
 
-def index(root: Path) -> None:
-    opened(root).index("hnsw")
+def index(place: Path) -> None:
+    home(place).index("hnsw")
 
 
-def train(root: Path) -> None:
-    opened(root).encode()
-    opened(root).train("stars", name="second")
+def train(place: Path) -> None:
+    home(place).encode()
+    home(place).train("stars", name="second")
 
 
-def tag(root: Path) -> None:
-    store = opened(root)
+def tag(place: Path) -> None:
+    store = home(place)
     store.encode()
-    store.tag(LABELS).save(root / "tagged.csv")
+    store.tag(LABELS).save(place / "tagged.csv")
 
 
-def gc(root: Path) -> None:
-    store = opened(root)
+def gc(place: Path) -> None:
+    store = home(place)
     for label in ("one", "two"):
         store.search(label, k=1, exact=True) if store.space().covers([store.corpus()]) else None
     store.gc()
+
+
+def search(place: Path) -> None:
+    home(place).search("something new", k=3, corpus="few").save(place / "found.jsonl")
+
+
+def predict(place: Path) -> None:
+    home(place).predict("stars", corpus="few").save(place / "predicted.parquet")
+
+
+def labels(place: Path) -> None:
+    words = ["labels", "init", str(place / "store"), str(place / "labels.yaml"), "--target", "stars", "--force"]
+    group.main([*words, "--corpus", "few"], standalone_mode=False)
+
+
+def annotate(place: Path) -> None:
+    """Answer each text: one is skipped, the others get the wrong label, which is taken back, and the right one."""
+    session = home(place).annotations.session(LABELS[:2], corpus="few", who=WHO)
+    if session.history and session.answers.get(session.history[-1]) == WRONG:
+        session.undo()  # an earlier run has ended there
+    while question := session.question:
+        if question.text.startswith("review 1 "):
+            session.skip()
+            continue
+        session.answer(WRONG)
+        assert session.undo()
+        session.answer(RIGHT)
+
+
+def import_(place: Path) -> None:
+    answers = [{"id": f"k{n}", "label": RIGHT} for n in range(4)]
+    home(place).annotations.import_table(answers, LABELS[:2], corpus="few", who=WHO)
+
+
+def repair(place: Path) -> None:
+    home(place).repair()
+
+
+def export(place: Path) -> None:
+    store = home(place)
+    for suffix in ("npy", "parquet", "h5"):
+        store.export(place / f"vectors.{suffix}", corpus="wide")
+
+
+def map_(place: Path) -> None:
+    home(place).map(by="stars").plot(place / "map.html")
 
 
 SCENARIOS: dict[str, Callable[[Path], None]] = {
@@ -103,7 +164,66 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "train": train,
     "tag": tag,
     "gc": gc,
+    "search": search,
+    "predict": predict,
+    "labels": labels,
+    "annotate": annotate,
+    "import": import_,
+    "repair": repair,
+    "export": export,
+    "map": map_,
 }
+
+
+def before(place: Path, name: str) -> None:
+    """Make the state before a scenario; its folder holds the store of `prepare`, except for "create"."""
+    if name == "create":
+        return
+    store = home(place)
+    if name == "gc":  # something to merge and something to remove
+        store.encode()
+        store.tag(["red", "blue"])
+    if name in ("search", "predict", "labels", "annotate", "import", "export"):
+        store.add(rows(0, 4), text="review", id="key", corpus="few")
+    if name == "annotate":  # so many that the files of answers are merged on the way
+        for number in range(MERGED_AFTER - 4):
+            store.annotations.add(number % 3, ["Good", "Bad"][number % 2], ["Good", "Bad"], who="before")
+    if name == "repair":
+        damage(store)
+    if name in ("export", "map"):
+        store.encode()
+    if name in ("search", "predict", "labels"):  # there are outputs from before
+        for output in ("found.jsonl", "predicted.parquet", "labels.yaml"):
+            (place / output).write_text("from before\n")
+    if name == "export":  # outputs of several pages, and others from before
+        wide = [{"key": f"w{n}", "review": row["review"]} for n, row in enumerate(rows(0, 12) * 50)]
+        store.add(wide, text="review", id="key", corpus="wide")
+        for suffix in ("npy", "parquet", "h5"):
+            store.export(place / f"vectors.{suffix}", corpus="few")
+
+
+def damage(store: embedstore.EmbeddingStore) -> None:
+    """Damage a file of each kind that can be made again."""
+    manifest = store.manifest
+    (space,), (index_,) = manifest.spaces.values(), manifest.indexes.values()
+    vectors = next(iter(space.segments.values()))
+    for file in (vectors.file, index_.file, manifest.probes["stars"].arrays):
+        path = store.path / file.path
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+
+def facts_of(place: Path, name: str) -> dict[str, Any]:
+    """Return the contents of the store and of the outputs in the folder of a scenario."""
+    files = [path for path in place.iterdir() if path.is_file()]
+    outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.name[0] != "."}
+    if name == "repair" and (faulty := set(home(place).verify().damaged)):
+        return {"damaged": faulty, "outputs": outputs}
+    return {"damaged": set(), "outputs": outputs, **facts(place / "store")}
+
+
+FACTS = ("corpora", "covered", "queries", "indexes", "probes", "answers")
 
 
 def facts(root: Path) -> dict[str, Any]:
@@ -117,7 +237,7 @@ def facts(root: Path) -> dict[str, Any]:
     try:
         store = opened(root)
     except embedstore.NotFoundError:
-        return {"corpora": {}, "covered": set(), "queries": set(), "indexes": {}, "probes": set()}
+        return {name: {} if name in ("corpora", "indexes") else set() for name in FACTS}
     manifest = store.manifest
     report = store.verify()
     assert not report.faults, report.faults
@@ -139,6 +259,7 @@ def facts(root: Path) -> dict[str, Any]:
         for corpus in now.corpora:
             keys = corpus.column("key").to_pylist()
             corpora[corpus.name] = list(zip(keys, (stored[p] for p in corpus.positions()), strict=True))
+        answers = {(one.text, one.who, one.label) for one in current_answers(now)}
     queries = {text for segment in manifest.queries for text in read_texts(root, segment)}
     if manifest.indexes:
         corpus = store.corpus("train")
@@ -150,45 +271,78 @@ def facts(root: Path) -> dict[str, Any]:
         "queries": queries,
         "indexes": {key: record.covers for key, record in manifest.indexes.items()},
         "probes": set(manifest.probes),
+        "answers": answers,
     }
 
 
-def between(state: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> bool:
+def between(name: str, state: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Return whether a run without faults passes through this state."""
+    if any(state["outputs"].get(name) not in whole_outputs(name, before, after) for name in after["outputs"]):
+        return False
+    if before["damaged"] and (state["damaged"] == before["damaged"] or state == after):
+        return True
     return (
-        state["corpora"] in (before["corpora"], after["corpora"])
+        not state["damaged"]
+        and state["corpora"] in (before["corpora"], after["corpora"])
         and before["covered"] <= state["covered"] <= after["covered"] | before["covered"]
         and before["queries"] <= state["queries"] <= after["queries"]
         and state["indexes"] in (before["indexes"], after["indexes"])
         and state["probes"] in (before["probes"], after["probes"])
+        and (
+            state["answers"] in (before["answers"], after["answers"])
+            if name != "annotate"
+            else before["answers"] <= state["answers"] and one_wrong(state["answers"] - after["answers"])
+        )
     )
 
 
-def check(root: Path, name: str, before: dict[str, Any], after: dict[str, Any], *, acknowledged: bool) -> str:
-    """Return "" if a store is sound after a fault and a second run completes it, else a description of the fault."""
+def whole_outputs(name: str, before: dict[str, Any], after: dict[str, Any]) -> set[str | None]:
+    """Return what an output may be: as before, as after; ids may be missing while vectors take the place of others."""
+    return {before["outputs"].get(name), after["outputs"][name], *([None] if name.endswith(".ids.csv") else [])}
+
+
+def one_wrong(answers: set[tuple[str, str, str]]) -> bool:
+    """Return whether these are at most the one wrong answer that is going to be taken back."""
+    return len(answers) <= 1 and all(label == WRONG for _, _, label in answers)
+
+
+def mismatch(place: Path) -> str:
+    """Return "" if exported vectors and the ids beside them are of one export, where both are there."""
+    vectors, ids = place / "vectors.npy", place / "vectors.ids.csv"
+    if not (vectors.exists() and ids.exists()):
+        return ""
+    found, named = len(np.load(vectors)), len(ids.read_text().splitlines()) - 1
+    return "" if found == named else f"{found} vectors beside {named} ids"
+
+
+def check(
+    place: Path, name: str, before: dict[str, Any], after: dict[str, Any], *, acknowledged: bool, kept: bool = True
+) -> str:
+    """Return "" if all is sound after a fault and a second run completes it, else a description of the fault.
+
+    If a run said that new vectors of labels and searches were used and not kept, as on a full disk, `kept` is False.
+    """
     try:
-        state = facts(root)
-        if not between(state, before, after):
+        state = facts_of(place, name)
+        if not between(name, state, before, after):
             return f"a state that no run passes through: {state}"
-        if acknowledged and state != after:
+        if acknowledged and state != (after if kept else {**after, "queries": state["queries"]}):
             return f"acknowledged, and not there: {state}"
-        tagged = root / "tagged.csv"
-        whole = (root.parent / "after" / "tagged.csv").read_bytes() if name == "tag" else b""
-        if tagged.exists() and tagged.read_bytes() != whole:
-            return "a table that is not whole"
-        missing = len(after["covered"] - state["covered"])
+        if found := mismatch(place):
+            return found
         encoder = HashEncoder(8)
         if name in ("encode", "tag", "train"):
-            embedstore.open(root, encoder=encoder, settings=SMALL).encode()
+            missing = len(after["covered"] - state["covered"])
+            embedstore.open(place / "store", encoder=encoder, settings=SMALL).encode()
             if len(encoder.encoded) > missing:
                 return f"encoded {len(encoder.encoded)} texts again where {missing} were missing"
-        SCENARIOS[name](root)
-        if facts(root) != after:
-            return f"run again, it came to {facts(root)}"
-        opened(root).gc()
-        if facts(root) != after:
+        SCENARIOS[name](place)
+        if facts_of(place, name) != after:
+            return f"run again, it came to {facts_of(place, name)}"
+        home(place).gc()
+        if facts_of(place, name) != after:
             return "gc changed what there is"
-        left = [path.name for path in root.rglob("*") if path.name.startswith(TEMP_PREFIX)]
+        left = [path.name for path in place.rglob(".*") if path.name not in (".lock", ".rows.lock")]
         return f"left behind: {left}" if left else ""
     except Exception as error:
         return f"{type(error).__name__}: {error}"
@@ -196,7 +350,8 @@ def check(root: Path, name: str, before: dict[str, Any], after: dict[str, Any], 
 
 def copy(source: Path, target: Path) -> Path:
     """Replace `target` with a copy of `source` and return it."""
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():
+        shutil.rmtree(target)
     shutil.copytree(source, target)
     return target
 

@@ -1,8 +1,8 @@
 /* Loaded with LD_PRELOAD: counts, logs and breaks what a process does to the files under one folder.
  *
  * Every call that changes the disk is one operation. `fault_arm` starts counting; at operation number `at` the
- * process is killed, or the call fails with `error` (once, or from there on), or a write is cut short. `fault_log`
- * writes each operation that succeeded to a file, for rebuilding what a crash could have left.
+ * process is killed or stopped, or the call fails with `error` (once, or from there on), or a write is cut short.
+ * `fault_log` writes each operation that succeeded to a file, for rebuilding what a crash could have left.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { KILL = -1, SHORT = -2 };
+enum { KILL = -1, SHORT = -2, STOP = -3 };
 
 static char root[PATH_MAX];
 static long count, at;
@@ -93,6 +93,7 @@ static int operation(int writes)
     count++;
     if (!fault || !(count == at || (sticky && count > at && at))) return 0;
     if (fault == KILL) kill(getpid(), SIGKILL);
+    if (fault == STOP) { kill(getpid(), SIGSTOP); return 0; }
     if (fault == SHORT) return writes;
     errno = fault;
     return -1;

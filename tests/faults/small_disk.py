@@ -1,12 +1,13 @@
 """Run a command with a small file system of its own: ``small_disk.py FOLDER MEGABYTES COMMAND…``.
 
-A tmpfs is mounted on FOLDER, in a mount namespace that only the command sees. The exit code is 77 where a user may not
-do that.
+A tmpfs is mounted on FOLDER, in a mount namespace that only the command sees; it takes 100 files a megabyte. The exit
+code is 77 where a user may not do that.
 """
 
 import ctypes
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000
@@ -27,6 +28,18 @@ def fill(folder: Path, left: int = 0) -> int:
         return os.fstat(stream.fileno()).st_size
 
 
+def fill_names(folder: Path, left: int) -> None:
+    """Make empty files in the folder ``fillers`` until no more fit, and remove some of them."""
+    (folder / "fillers").mkdir()
+    made = 0
+    with suppress(OSError):
+        while True:
+            (folder / "fillers" / str(made)).touch()
+            made += 1
+    for number in range(min(left, made)):
+        (folder / "fillers" / str(number)).unlink()
+
+
 def _mounted(folder: str, megabytes: int) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
@@ -36,7 +49,8 @@ def _mounted(folder: str, megabytes: int) -> bool:
         for name, content in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
             Path(f"/proc/self/{name}").write_text(content)
     libc.mount(b"none", b"/", None, _PRIVATE, None)
-    return not libc.mount(b"none", folder.encode(), b"tmpfs", 0, f"size={megabytes}m".encode())
+    options = f"size={megabytes}m,nr_inodes={100 * megabytes}"
+    return not libc.mount(b"none", folder.encode(), b"tmpfs", 0, options.encode())
 
 
 if __name__ == "__main__":
