@@ -193,7 +193,10 @@ def _vector_fault(root: Path, segment: VectorSegment, space: SpaceRecord, expect
 
 
 def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
-    positions = corpus.positions()
+    try:
+        positions = corpus.positions()
+    except DamagedStoreError as error:
+        return str(error)
     if len(positions) != rows:
         return f"holds {counted(len(positions), 'row')}, expected {rows:,}"
     return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"

@@ -62,7 +62,8 @@ def test_predict_keeps_the_best_class_of_a_row_and_no_others(tmp_path):
     random = np.random.default_rng(0)
     key = next(iter(store.manifest.spaces))
     probe = Probe(NAMES, random.normal(size=(CLASSES, 8)), random.normal(size=CLASSES), key, {})
-    save_probe(store.path, "many", probe)
+    with store.snapshot() as now:
+        save_probe(now, "many", probe)
     found, most = peak(lambda: store.predict("many"))
     assert most < MOST
     with store.snapshot() as now:

@@ -20,8 +20,8 @@ def counted(count: int, noun: str) -> str:
 
     Examples
     --------
-    >>> counted(1, "row"), counted(2000, "distinct text"), counted(0, "class"), counted(3, "query")
-    ('1 row', '2,000 distinct texts', '0 classes', '3 queries')
+    >>> counted(1, "row"), counted(2000, "distinct text"), counted(0, "class"), counted(3, "query"), counted(2, "key")
+    ('1 row', '2,000 distinct texts', '0 classes', '3 queries', '2 keys')
     """
     return f"{count:,} {form(count, noun, _plural(noun))}"
 
@@ -64,6 +64,6 @@ def shown_bytes(count: int) -> str:
 def _plural(noun: str) -> str:
     if noun.endswith("corpus"):
         return f"{noun[:-2]}ora"
-    if noun.endswith("y"):
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(_HISSING) else f"{noun}s"

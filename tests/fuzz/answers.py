@@ -54,5 +54,5 @@ _WORDS = [b"label_set", b"answer_id", b"2036-01-01T00:00:00+00:00", b"Negative|P
 
 TARGETS = {
     "import_csv": Target(_csv_seeds, _importer(".csv"), words=[*_WORDS, b"\xff", b'"', b"\r"]),
-    "import_jsonl": Target(_json_seeds, _importer(".jsonl"), words=[*_WORDS, b"null", b"1e999", b"[]"]),
+    "import_jsonl": Target(_json_seeds, _importer(".jsonl"), words=[*_WORDS, b"null", b"1e999", b"[]", b"\\ud800"]),
 }
