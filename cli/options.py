@@ -299,8 +299,11 @@ def settings() -> "Settings":
     """Return the settings of the running command."""
     from embedstore.core.settings import Settings
 
-    meta = click.get_current_context().meta
-    return Settings(wait=meta["embedstore.wait"], check=meta["embedstore.check"])
+    context = click.get_current_context(silent=True)
+    given = context.meta if context else {}
+    return Settings(
+        **{name: given[f"embedstore.{name}"] for name in ("wait", "check") if f"embedstore.{name}" in given}
+    )
 
 
 def open_named(store: str) -> "EmbeddingStore":

@@ -337,7 +337,7 @@ def test_a_manifest_that_names_impossible_blank_rows_is_damaged(store, named):
     body = json.loads(path.read_text())["body"]
     body["texts"][0][-1] = named
     _write(path, body)
-    with pytest.raises(embedstore.errors.DamagedStoreError, match="blank texts"):
+    with pytest.raises(embedstore.errors.DamagedStoreError, match="the blank text "):
         manifest.load(store.path)
 
 

@@ -171,7 +171,7 @@ BAD_INPUT = [
     (2, ["encode", "new", "{table}"], "expected --text COLUMN"),
     (1, ["encode", "new", "{table}", "--text", "stars"], "found int64 values; columns of text are id, review"),
     (1, ["encode", "new", "{table}", "--text", "review", "-m", "no/such-model"], "no/such-model"),
-    (1, ["encode", "new", "{table}", "--text", "review", "-m", "/no/folder"], "no model folder at /no/folder"),
+    (1, ["encode", "new", "{table}", "--text", "review", "-m", "/no/folder"], "no model folder at '/no/folder'"),
     (2, ["encode", "../up", "{table}", "--text", "review"], "without '..'"),
     (2, ["encode", "a/../../up", "{table}", "--text", "review"], "without '..'"),
     (2, ["encode", ".hidden", "{table}", "--text", "review"], "expected a store name"),

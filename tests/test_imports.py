@@ -39,6 +39,7 @@ ORDER = [
     "learning",
     "maps",
     "maintenance",
+    "sweeping",
     "store",
     "estimators",
     "demo",

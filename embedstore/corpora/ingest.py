@@ -146,7 +146,7 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
         written_parts.append(part)
         rows_read += part.rows
         _place(parts, part, source.name)
-    record = replace(record, parts=tuple(parts))
+    record = replace(record, parts=tuple(parts), texts=None)
     before = [Corpus(root, corpus, existing).schema] if existing else []
     rows = Corpus(root, corpus, record)
     _tell_of_texts(rows.schema, [*before, *plan.schemas])

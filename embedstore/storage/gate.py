@@ -160,7 +160,8 @@ class Folder:
             If the file system has no hard links.
         """
         try:
-            os.link(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False)
+            with _naming(self.path):
+                os.link(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise

@@ -36,8 +36,8 @@ def weight_of(text: str, most: int, depth: int) -> tuple[int, int]:
 
     Examples
     --------
-    >>> weight_of('{"a": [1, "[,"]}', 0, 0)
-    (144, 2)
+    >>> weight_of('{"a": [1, "[,"]}', 300, 1)
+    (208, 2)
     """
     opened = text.count("[") + text.count("{")
     weight = len(text) + VALUE_WEIGHT * (text.count(",") + opened)
