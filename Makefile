@@ -9,17 +9,17 @@ BASE := $(firstword $(wildcard $(ALL)) .venv/.base)
 SHELL := /bin/bash
 comma := ,
 
-.PHONY: demo test torture check format bench clean
+.PHONY: demo test torture check format bench clean compiled
 
 demo: $(BASE)
 	$(BIN)/embedstore demo
 
-test: $(ALL)
+test: $(ALL) compiled
 	$(BIN)/python -m pytest
 
 # The long version of tests/faults, of the tests with generated tables, and an hour of tests/fuzz: an hour and a half. The
 # figures stand in docs/reliability.md.
-torture: $(ALL)
+torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py
 	$(BIN)/python tests/faults/table.py
 
@@ -38,6 +38,10 @@ format: $(ALL)
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
 bench: $(ALL)
 	BENCH_CORPUS="$(CORPUS)" BENCH_TEXT="$(TEXT)" $(BIN)/python benchmarks/run.py
+
+# The tests start hundreds of processes, and some environments keep Python from writing what it compiled.
+compiled: $(ALL)
+	-$(BIN)/python -m compileall -q embedstore cli tests > /dev/null 2>&1
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,9 +5,9 @@ from dataclasses import asdict
 import click
 from embedstore.cli.options import json_option, open_named, store_argument
 from embedstore.cli.printing import print_json
-from embedstore.cli.terminal import echo
+from embedstore.cli.terminal import echo, note
 
-from embedstore.core.counts import counted, shown_bytes
+from embedstore.core.counts import counted, form, shown_bytes
 
 __all__ = ["gc"]
 
@@ -19,7 +19,7 @@ __all__ = ["gc"]
 def gc(store: str, dry_run: bool, as_json: bool) -> None:
     """Remove files that the store no longer refers to.
 
-    Small query segments are merged first.
+    Files that another process reads stay until the next call. Small query segments are merged afterwards.
     """
     report = open_named(store).gc(dry_run=dry_run)
     if as_json:
@@ -30,3 +30,6 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
     did = "would be removed" if dry_run else "removed"
     size = shown_bytes(report.size)
     echo(f"{counted(len(report.removed), 'file')}, {size} {did}; {counted(report.merged, 'query segment')} merged")
+    if report.spared:
+        these = form(report.spared, "it", "them")
+        note(f"note: {counted(report.spared, 'unlisted file')} left, because another process reads {these}")

@@ -62,7 +62,7 @@ def test_a_kill_at_a_random_moment_loses_nothing(tmp_path, shim, scenario):
 
 @pytest.mark.parametrize("scenario", GROUPS)
 def test_a_loss_of_power_loses_nothing_that_was_acknowledged(tmp_path, shim, scenario):
-    injected("power", scenario, "driver.py", tmp_path, shim, "power", scenario, 0 if TORTURE else 5, preload=shim)
+    injected("power", scenario, "driver.py", tmp_path, shim, "power", scenario, 0 if TORTURE else 3, preload=shim)
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
@@ -75,7 +75,7 @@ def test_an_answer_counts_once_however_often_the_disk_fails(tmp_path, shim):
 
 
 def test_eight_processes_at_once_add_up(tmp_path):
-    injected("crowd", "all", "crowd.py", tmp_path, 100 if TORTURE else 4, 8)
+    injected("crowd", "all", "crowd.py", tmp_path, 100 if TORTURE else 3, 8)
 
 
 @pytest.mark.parametrize("scenario", ["add", "encode", "annotate", "gc"] if TORTURE else ["add,encode,gc"])
@@ -92,7 +92,7 @@ def test_every_cut_is_found(tmp_path):
 
 
 def test_every_flipped_bit_is_found(tmp_path):
-    injected("damage", "flip", "damage.py", tmp_path, "flip", 2000 if TORTURE else 60)
+    injected("damage", "flip", "damage.py", tmp_path, "flip", 2000 if TORTURE else 40)
 
 
 def test_what_means_harm_is_refused(tmp_path):
