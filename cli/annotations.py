@@ -68,6 +68,7 @@ def annotations(
             print_json({"imported": count})
         else:
             echo(f"annotations imported: {count:,}")
+            note("answers that the store has or had, also those that were taken back, are not imported again")
         return
     if labels or label_file:
         raise UsageError("labels say what imported annotations may hold: give --import FILE too")

@@ -1,5 +1,6 @@
 """Maintain a store: describe it, verify every byte, repair it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from embedstore.errors import DamagedStoreError
 from embedstore.storage import locks
 from embedstore.storage.gate import FOLDERS, Folder
 from embedstore.storage.listed import map_dataset, open_file, same_hash
-from embedstore.storage.manifest import commit, load
+from embedstore.storage.manifest import commit, load, manifest_files
 from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import read_texts, segment_keys, text_key
 from embedstore.storage.state import Manifest
@@ -81,11 +82,13 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
 
 
 def _folder_faults(root: Path) -> list[str]:
+    """Return a line for each folder that is none, and for each manifest that is no file."""
     faults = []
-    for name in FOLDERS:
+    for folder, name in [*((name, "") for name in FOLDERS), *(("", path.name) for _, path in manifest_files(root))]:
         try:
-            with Folder(root, name):
-                continue
+            with Folder(root, folder) as opened:
+                if name:
+                    os.close(opened.open(name))
         except FileNotFoundError:
             continue
         except (DamagedStoreError, OSError) as error:
@@ -141,7 +144,7 @@ def repair(home: Home) -> tuple[str, ...]:
 
         before = {file.path for file in load(root).files()}
         after = {file.path for file in commit(root, change).files()}
-        return tuple(sorted(before - after))
+        return tuple(sorted((before - after) & damaged))
 
 
 def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[], str], FileRecord]]:

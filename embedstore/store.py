@@ -93,7 +93,7 @@ def _stores_elsewhere(store: str | Path, root: Path) -> str:
     """Return the end of an error message: the stores beside `root`, and the folder of this name if it has one."""
     others = sorted({path.parent.name for path in root.parent.glob("*/manifest-*.json")})
     there = f"; there are {', '.join(others)}" if others else ""
-    here = isinstance(store, str) and "/" not in store and manifests.exists(Path(store))
+    here = isinstance(store, str) and "/" not in store and manifests.manifest_files(Path(store))
     return there + (f"; there is one at ./{store}: give './{store}'" if here else "")
 
 

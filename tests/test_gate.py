@@ -101,7 +101,7 @@ def test_a_lock_or_manifest_that_is_no_file_is_damage(cli, tmp_path, kind, name,
     links_at(store.path, name, kind, tmp_path / "outside")
     (tmp_path / "more.csv").write_text("t\nanother text\n")
     line = cli.fails(4, "add", store.path.resolve(), tmp_path / "more.csv", "--text", "t")
-    assert f"{name}, found a {kind.split()[-1]}: a store keeps its files" in line
+    assert f"{name}, found a {kind.split()[-1]}: " in line
     assert not (tmp_path / "outside").exists()
     if name == "manifest-99999999.json":
         assert "expected a file at" in cli.fails(4, "info", store.path.resolve())
@@ -203,3 +203,22 @@ def test_a_temp_file_is_removed_whatever_happens(tmp_path):
         temp.stream.write(b"half")
         raise ZeroDivisionError
     assert list((tmp_path / "texts").iterdir()) == []
+
+
+@pytest.mark.parametrize("ask", ["info", "gc", "tag", "add"])
+def test_a_store_that_has_lost_its_manifests_is_no_empty_folder(cli, full, tmp_path, ask):
+    before = content(full.path)
+    for path in full.path.glob("manifest-*"):
+        path.unlink()
+    (tmp_path / "more.csv").write_text("t\nanother text\n")
+    more = {"add": [tmp_path / "more.csv", "--text", "t"], "tag": ["-l", "a", "-l", "b"]}.get(ask, [])
+    line = cli.fails(4, ask, full.path, *more)
+    assert "found none beside the files of a store in vectors/: restore the newest one from a backup" in line
+    assert content(full.path) == {path: what for path, what in before.items() if "manifest" not in path.name}
+
+
+def test_verify_finds_an_older_manifest_that_is_no_file(store):
+    (store.path / "manifest-00000001.json").unlink()
+    os.mkfifo(store.path / "manifest-00000001.json")
+    (fault,) = store.verify().faults
+    assert "manifest-00000001.json, found a pipe: remove it" in fault

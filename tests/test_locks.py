@@ -34,19 +34,19 @@ def is_free(root):
 
 
 @pytest.mark.parametrize(
-    ("words", "kind", "doing"),
+    ("words", "kind"),
     [
-        (["gc"], fcntl.LOCK_SH, "writes to"),
-        (["verify", "--repair"], fcntl.LOCK_SH, "writes to"),
-        (["index"], fcntl.LOCK_EX, "removes files from"),
+        (["gc"], fcntl.LOCK_SH),
+        (["verify", "--repair"], fcntl.LOCK_SH),
+        (["index"], fcntl.LOCK_EX),
     ],
 )
-def test_every_wait_of_the_shell_has_an_end(cli, tmp_path, words, kind, doing):
+def test_every_wait_of_the_shell_has_an_end(cli, tmp_path, words, kind):
     store = shell_store(cli)
     command, *rest = words
     with locked_elsewhere(store.path, kind=kind):
         line = cli.fails(1, command, "held", *rest, "--wait", "0.1")
-    assert f"another process {doing}" in line
+    assert "to be free within 0 seconds, found it locked by another process: run the command again" in line
     assert line.endswith("wait longer (--wait SECONDS)")
 
 
@@ -79,12 +79,12 @@ def test_readers_wait_for_no_lock(cli):
 def test_a_wait_is_told_after_a_second(store, caplog):
     with (
         locked_elsewhere(store.path),
-        pytest.raises(StoreBusyError, match="2 seconds have not been enough"),
+        pytest.raises(StoreBusyError, match="within 2 seconds, found it locked by another process"),
         locks.writing(store.path, 2.0),
     ):
         pass
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert caplog.text.count("waiting: another process removes files from") == 1
+    assert caplog.text.count("waiting: another process has locked") == 1
 
 
 def test_gc_gets_its_turn_among_writers_that_overlap(store):

@@ -231,3 +231,18 @@ def test_answers_that_were_made_safe_for_spreadsheets_are_imported_again(tmp_pat
     other.encode()
     assert other.annotations.import_table(tmp_path / "answers.csv") == 4
     assert other.annotations.export_table().to_arrow().to_pylist() == before
+
+
+def test_a_pipe_that_nobody_writes_to_is_told(cli, tmp_path):
+    """The writer comes when the message is there."""
+    os.mkfifo(tmp_path / "p.csv")
+    process = subprocess.Popen(
+        cli.command("add", "piped", tmp_path / "p.csv", "--text", "t"),
+        env=cli.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr.readline().rstrip().endswith("p.csv: nobody writes to this pipe yet")
+    (tmp_path / "p.csv").write_text("t\na text\n")
+    assert process.communicate()[0].startswith("1 row read now")

@@ -222,7 +222,7 @@ def test_a_folder_without_a_manifest_is_no_store(tmp_path):
 def test_a_lock_held_elsewhere_is_waited_for_or_refused(tmp_path):
     with (
         locked_elsewhere(tmp_path, ".lock"),
-        pytest.raises(StoreBusyError, match=r"another process removes files from .* wait longer \(--wait SECONDS\)"),
+        pytest.raises(StoreBusyError, match=r"found it locked by another process: .* wait longer \(--wait SECONDS\)"),
         locks.writing(tmp_path, 0),
     ):
         pass

@@ -291,10 +291,13 @@ def _other_kind(path: Path, expected: str) -> DamagedStoreError:
     found = "something else"
     with suppress(OSError):
         found = _KINDS.get(stat.S_IFMT(path.lstat().st_mode), "a device")
-    return DamagedStoreError(
-        f"expected a {expected} at {path}, found {found}: a store keeps its files in its own folder. Put the "
-        f"{expected} itself there, or restore it from a backup; to keep a store elsewhere, move the whole folder"
-    )
+    if found == "a link":
+        advice = f"put the {expected} itself there; to keep a store elsewhere, move the whole folder"
+    elif path.name.startswith("."):
+        advice = "remove it; the lock is made anew"
+    else:
+        advice = f"remove it, and restore the {expected} from a backup"
+    return DamagedStoreError(f"expected a {expected} at {path}, found {found}: {advice}")
 
 
 def _make(name: str, outer: int) -> None:

@@ -75,7 +75,7 @@ def writing(root: Path, wait: float) -> Iterator[None]:
     if own:  # `alone`, or shared already: a `gc` that waits for this thread must not keep it out
         yield
         return
-    limit = _Limit(root, wait, "removes files from")
+    limit = _Limit(root, wait)
     with _refusals(root), Folder(root) as folder:
         limit.until(lambda: _flock(folder.descriptor, fcntl.LOCK_SH))  # lets `alone` have its turn
         try:
@@ -103,7 +103,7 @@ def alone(root: Path, wait: float) -> Iterator[None]:
     own = _own.kinds.setdefault(root.resolve(), [])
     if own:
         raise StoreBusyError(f"this call is inside a call that writes to {root}: make it when that one is done")
-    limit = _Limit(root, wait, "writes to")
+    limit = _Limit(root, wait)
     with _refusals(root), Folder(root) as folder:
         turn = _Turn(folder.descriptor)
         try:
@@ -119,7 +119,7 @@ def alone(root: Path, wait: float) -> Iterator[None]:
 @contextmanager
 def adding(root: Path, wait: float) -> Iterator[None]:
     """Hold ``.rows.lock`` alone, while rows are added; see `writing` for the errors."""
-    limit = _Limit(root, wait, "adds rows to")
+    limit = _Limit(root, wait)
     with _refusals(root), Folder(root) as folder:
         descriptor = _open(folder, ".rows.lock", lambda opened: limit.until(lambda: _flock(opened, fcntl.LOCK_EX)))
     with _kept(descriptor, [], "alone"):
@@ -144,8 +144,8 @@ def take_unread(descriptor: int) -> bool:
 class _Limit:
     """The end of a wait, with a message after a second."""
 
-    def __init__(self, root: Path, wait: float, doing: str) -> None:
-        self._root, self._wait, self._doing = root, wait, doing
+    def __init__(self, root: Path, wait: float) -> None:
+        self._root, self._wait = root, wait
         self._start = time.monotonic()
         self._told = False
 
@@ -154,15 +154,13 @@ class _Limit:
             waited = time.monotonic() - self._start
             if waited >= self._wait:
                 raise StoreBusyError(
-                    f"another process {self._doing} {self._root}, and {counted(round(self._wait), 'second')} have not "
-                    "been enough: run the command again when it is done, or wait longer (--wait SECONDS)"
+                    f"expected {self._root} to be free within {counted(round(self._wait), 'second')}, found it locked "
+                    "by another process: run the command again when it is done, or wait longer (--wait SECONDS)"
                 )
             if waited >= 1 and not self._told:
                 self._told = True
                 logger.warning(
-                    "waiting: another process %s %s (Ctrl-C ends this, --wait SECONDS limits it)",
-                    self._doing,
-                    self._root,
+                    "waiting: another process has locked %s (Ctrl-C ends this, --wait SECONDS limits it)", self._root
                 )
             time.sleep(min(_STEP, max(0.0, self._wait - waited)))
 

@@ -47,6 +47,8 @@ _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
 _OURS = {*FOLDERS, ".lock", ".rows.lock"}
+_SEALED = re.compile(r"[0-9a-f]{64}\.")
+_AFTER_COMMITS = ("vectors", "index", "probes", "annotations")
 _KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
 _REMEMBERED = 64  # commits in the lineage of a manifest
 _ATTEMPTS = 1000
@@ -74,8 +76,23 @@ def unknown_names(root: Path) -> list[str]:
 
 
 def exists(root: Path) -> bool:
-    """Return whether `root` holds a store."""
-    return bool(manifest_files(root))
+    """Return whether `root` holds a store.
+
+    Raises
+    ------
+    DamagedStoreError
+        If it has lost its manifests: only a store that had some has vectors, indexes, probes or answers.
+    """
+    if manifest_files(root):
+        return True
+    for name in _AFTER_COMMITS:
+        with suppress(FileNotFoundError, NotADirectoryError), Folder(root, name) as folder:
+            if any(_SEALED.match(one) for one in folder.names()):
+                raise DamagedStoreError(
+                    f"expected manifest-*.json in {root}, found none beside the files of a store in {name}/: restore the "
+                    "newest one from a backup, or choose another folder"
+                )
+    return False
 
 
 def load(root: Path) -> Manifest:
@@ -129,6 +146,7 @@ def _open_newest(root: Path) -> tuple[int, int, Path]:
         except FileNotFoundError:  # commits since the listing removed it
             if attempt == _ATTEMPTS:
                 raise
+    exists(root)  # or has it lost its manifests?
     raise NotFoundError(f"no store at {root}: make one with `embedstore encode STORE FILE --text COLUMN`")
 
 

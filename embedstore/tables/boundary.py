@@ -40,7 +40,10 @@ def refused(
         place = getattr(source, "place", "")
         what = "it needs more memory than there is" if isinstance(error, MemoryError) else first_line(error)
         where = f"{name}, {place}" if place else name
-        raise InputError(f"{where}: the table can't be read: {clip(what, _SHOWN)}") from error
+        raise InputError(
+            f"{where}: the table can't be read ({clip(what, _SHOWN)}): copy or make the file again, or name its format "
+            "(--format)"
+        ) from error
 
 
 class GuardedSource:

@@ -1,8 +1,10 @@
 """Find the sources for a path, a pipe, a data frame or rows."""
 
 import codecs
+import logging
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +19,8 @@ from embedstore.tables.formats import FORMATS
 from embedstore.tables.python import table_of
 
 __all__ = ["file_source", "piped_source", "sources_of"]
+
+logger = logging.getLogger(__name__)
 
 _NO_LISTS = (dict, bytes, bytearray)
 _LOOKED_UP = 1000  # strings that are looked up as files
@@ -33,7 +37,14 @@ def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> 
     if not path.exists():
         raise InputError(f"no such file: {name}")
     if path.is_fifo() or path.is_char_device():
-        with path.open("rb") as stream:
+        waiting = threading.Timer(1.0, logger.warning, ["waiting for %s: nobody writes to this pipe yet", name])
+        waiting.daemon = True
+        waiting.start()
+        try:
+            stream = path.open("rb")
+        finally:
+            waiting.cancel()
+        with stream:
             return piped_source(stream, options, name=name)
     if not path.is_file():
         raise InputError(f"expected a file, found {'a folder' if path.is_dir() else 'a socket or device'}: {name}")

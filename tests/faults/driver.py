@@ -68,8 +68,8 @@ OTHERS = {
 }
 _READERS = ("read", "verify")
 _BUSY = re.compile(
-    r"StoreBusyError: another process (writes to|adds rows to|removes files from) /.+, and 0 seconds have not been "
-    r"enough: run the command again when it is done, or wait longer \(--wait SECONDS\)"
+    r"StoreBusyError: expected /.+ to be free within 0 seconds, found it locked by another process: run the command "
+    r"again when it is done, or wait longer \(--wait SECONDS\)"
 )
 
 

@@ -270,6 +270,11 @@ MUTANTS = [
      f"{FAULTS} -k 'failed and append'{LONG}"),
     ("reading all bytes first (--check)", "vectors/snapshot.py", "        if self._check:", "        if False:", "tests/test_locks.py -k check_finds"),
     ("saying whose a store is", "vectors/snapshot.py", "        if not self._told:", "        if False:", "tests/test_gate.py -k somebody_else"),
+    ("a store that has lost its manifests", "storage/manifest.py", "            if any(_SEALED.match(one) for one in folder.names()):",
+     "            if False:", "tests/test_gate.py -k lost"),
+    ("manifests that are no files in verify", "maintenance.py", "                if name:\n", "                if False:\n",
+     "tests/test_gate.py -k older_manifest"),
+    ("a message while a pipe has no writer", "tables/sources.py", "        waiting.start()", "        pass", "tests/test_reading.py -k nobody_writes"),
 ]  # fmt: skip
 
 
