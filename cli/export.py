@@ -31,4 +31,5 @@ def export(store: str, output: Path, corpus: str | None, space: str | None, as_j
     if as_json:
         print_json({"rows": rows, "output": str(output)})
     else:
-        echo(f"{counted(rows, 'vector')} written to {output}")
+        ids = f", their ids to {output.with_suffix('.ids.csv')}" if output.suffix == ".npy" else ""
+        echo(f"{counted(rows, 'vector')} written to {output}{ids}")

@@ -274,7 +274,6 @@ MUTANTS = [
      "            if False:", "tests/test_gate.py -k lost"),
     ("manifests that are no files in verify", "maintenance.py", "                if name:\n", "                if False:\n",
      "tests/test_gate.py -k older_manifest"),
-    ("a message while a pipe has no writer", "tables/sources.py", "        waiting.start()", "        pass", "tests/test_reading.py -k nobody_writes"),
 ]  # fmt: skip
 
 
