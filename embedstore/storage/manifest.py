@@ -89,8 +89,8 @@ def exists(root: Path) -> bool:
         with suppress(FileNotFoundError, NotADirectoryError), Folder(root, name) as folder:
             if any(_SEALED.match(one) for one in folder.names()):
                 raise DamagedStoreError(
-                    f"expected manifest-*.json in {root}, found none beside the files of a store in {name}/: restore the "
-                    "newest one from a backup, or choose another folder"
+                    f"expected manifest-*.json in {root}, found none beside the files of a store in {name}/: restore "
+                    "the newest one from a backup, or choose another folder"
                 )
     return False
 
