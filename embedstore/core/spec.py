@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from embedstore.core.checks import shown
 from embedstore.core.exact import exactly, text_of, whole
 from embedstore.errors import DamagedStoreError, UsageError
 
@@ -152,6 +153,8 @@ class Provenance:
         whole(value["batch_size"], "the batch_size of a provenance")
         versions = []
         for pair in exactly(list, value["versions"], "the versions of a provenance"):
-            library, version = exactly(list, pair, "a version of a provenance")
+            if len(exactly(list, pair, "a version of a provenance")) != 2:
+                raise DamagedStoreError(f"expected a library and its version in a provenance, found {shown(pair)}")
+            library, version = pair
             versions.append((text_of(library, "a library's name"), text_of(version, "a library's version")))
         return cls(**{**value, "versions": tuple(versions)})
