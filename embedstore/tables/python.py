@@ -114,13 +114,18 @@ def _column(name: str, values: list[Any]) -> tuple[pa.Field, pa.Array]:
     """Return a column of Python values: in a type of Arrow's if JSON lacks it (dates, decimals), else as from JSON."""
     if not all(isinstance(value, _JSON_TYPES) for value in values) and _of_one_kind(values):
         try:
-            array = pa.array(values, from_pandas=True)
+            array = _as_arrow(values)
         except _REFUSED:
             pass
         else:
             if not pa.types.is_nested(array.type):
                 return pa.field(name, array.type), array
     return _as_json(name, values)
+
+
+def _as_arrow(values: Iterable[Any]) -> pa.Array:
+    # Without the missing values themselves: Arrow ends the interpreter for a NaT of NumPy that has no unit.
+    return pa.array([None if is_missing(value) else value for value in values], from_pandas=True)
 
 
 def _of_one_kind(values: Iterable[Any]) -> bool:
@@ -157,7 +162,7 @@ def _from_series(name: str, series: Any, options: ReadOptions) -> tuple[pa.Field
         series = series.astype(object).map(str, na_action="ignore")
     mixed = series.dtype == object and not _of_one_kind(series)
     try:
-        array = None if mixed else pa.Array.from_pandas(series)
+        array = None if mixed else _as_arrow(series) if series.dtype == object else pa.Array.from_pandas(series)
     except _REFUSED:
         array = None
     if array is None:
