@@ -117,4 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = group.main(args=arguments, prog_name="embedstore", standalone_mode=False) or 0
     except (Exception, KeyboardInterrupt, interrupts.EndedError) as error:
         code = report(error, debug=debug)
+    # CPython notes a KeyboardInterrupt that leaves an `exec` of a text, such as that of a dataclass, and kills the
+    # process at its end, though the error was told; the next `exec` clears the note.
+    exec("")  # noqa: S102
     sys.exit(code)

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,17 @@ def test_no_usable_temporary_folder_names_the_variable_to_set():
 def test_names_of_temp_files_are_not_shown(name):
     line = explained(OSError(errno.ENOSPC, "", f"/some/where/{name}"), action="can't write to")
     assert line.startswith("can't write to /some/where: No space left on device")
+
+
+def test_ctrl_c_in_the_midst_of_an_exec_ends_with_130(tmp_path):
+    """Dataclasses and named tuples are made by `exec`."""
+    (tmp_path / "told.py").write_text(
+        "from embedstore.cli.main import group, main\n"
+        "group.main = lambda **_: exec('raise KeyboardInterrupt')\n"
+        "main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "told"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1), done.stderr
 
 
 EARLY = range(1, 280, 12)

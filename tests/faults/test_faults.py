@@ -75,7 +75,7 @@ def test_an_answer_counts_once_however_often_the_disk_fails(tmp_path, shim):
 
 
 def test_eight_processes_at_once_add_up(tmp_path):
-    injected("crowd", "all", "crowd.py", tmp_path, 100 if TORTURE else 3, 8)
+    injected("crowd", "all", "crowd.py", tmp_path, 100 if TORTURE else 2, 8)
 
 
 @pytest.mark.parametrize("scenario", ["add", "encode", "annotate", "gc"] if TORTURE else ["add,encode,gc"])

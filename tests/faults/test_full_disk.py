@@ -26,5 +26,5 @@ def disk(tmp_path):
 
 @pytest.mark.parametrize("scenario", SCENARIOS if TORTURE else [",".join(SCENARIOS[:9]), ",".join(SCENARIOS[9:])])
 def test_a_full_disk_loses_nothing(tmp_path, disk, scenario):
-    words = [disk, 4, sys.executable, HERE / "full.py", tmp_path, scenario, 0 if TORTURE else 2]
+    words = [disk, 4, sys.executable, HERE / "full.py", tmp_path, scenario, 0 if TORTURE else 1]
     injected("full", scenario, "small_disk.py", *words)
