@@ -11,7 +11,7 @@ from conftest import locked_elsewhere
 
 from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
 from embedstore.storage import locks, manifest
-from embedstore.storage.gate import Staged
+from embedstore.storage.gate import Folder, Staged
 from embedstore.storage.listed import map_dataset
 from embedstore.storage.records import DatasetRecord, FileRecord, IndexRecord
 from embedstore.storage.segments import read_texts, segment_keys, text_key, write_texts, write_vectors
@@ -149,6 +149,27 @@ def test_a_writer_that_slept_through_pruned_numbers_does_not_win(tmp_path):
     assert calls == [2, 12]
     assert manifest.load(tmp_path) == done
     assert done.sequence == 13
+
+
+def test_a_lost_commit_starts_again_though_it_can_not_be_withdrawn(tmp_path, monkeypatch):
+    for number in range(1, 3):
+        manifest.commit(tmp_path, lambda base, n=number: replace(base, indexes={str(n): INDEX}))
+    calls = []
+
+    def refuse(*names):
+        raise PermissionError(1, "Operation not permitted")
+
+    def change(base: Manifest) -> Manifest:
+        calls.append(base.sequence)
+        if len(calls) == 1:
+            for number in range(10):
+                manifest.commit(tmp_path, lambda other, n=number: replace(other, indexes={f"other {n}": INDEX}))
+            monkeypatch.setattr(Folder, "remove", refuse)
+        return replace(base, indexes={"y" * 64: INDEX})
+
+    done = manifest.commit(tmp_path, change)
+    assert calls == [2, 12]
+    assert manifest.load(tmp_path) == done
 
 
 def test_a_writer_that_is_overtaken_after_its_link_knows_that_it_won(tmp_path, monkeypatch):

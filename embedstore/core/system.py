@@ -3,12 +3,13 @@
 import errno
 import os
 import resource
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from embedstore.core.counts import shown_bytes
 
-__all__ = ["FULL", "explained"]
+__all__ = ["FULL", "explained", "kind_of"]
 
 _AGAIN = "what was finished is kept"
 _ADVICE = {
@@ -33,6 +34,20 @@ _ADVICE = {
 _TEMP = (".tmp-", ".embedstore-")  # what names of temp files begin with; no user knows them
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a disk, a quota or a file that is full."""
+
+
+_KINDS = {
+    stat.S_IFLNK: "link",
+    stat.S_IFDIR: "folder",
+    stat.S_IFREG: "file",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+}
+
+
+def kind_of(status: os.stat_result) -> str:
+    """Return what a status is of: a "file", "folder", "link", "pipe", "socket" or "device"."""
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "device")
 
 
 def explained(error: OSError, place: str | Path = "", *, action: str = "can't use") -> str:

@@ -20,7 +20,7 @@ from embedstore.corpora.templates import Template
 from embedstore.corpora.writer import TextWriter
 from embedstore.errors import InputError, StoreBusyError, UsageError
 from embedstore.storage.adding import Made, adding_rows
-from embedstore.storage.manifest import commit, exists, load, unknown_names
+from embedstore.storage.manifest import commit, exists, load_or_empty, unknown_names
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.tables import ReadOptions, Source, Survey, sources_of
@@ -123,7 +123,7 @@ def add(
 
 def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_corpus: bool) -> AddReport:
     root, sources, id_column = home.root, request.sources, request.id_column
-    base = load(root) if exists(root) else Manifest()
+    base = load_or_empty(root)
     existing = None if replace_corpus else base.corpora.get(corpus)
     fingerprints = request.fingerprints()
     known = {part.fingerprint for part in existing.parts} if existing else set()

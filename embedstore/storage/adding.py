@@ -15,7 +15,6 @@ from embedstore.storage.records import CorpusPart, TextSegment
 
 __all__ = ["Made", "adding_rows"]
 
-_LOCKS = (".lock", ".rows.lock")
 _TRIES = 100
 
 
@@ -78,8 +77,8 @@ def _remove(root: Path, made: Made, *, fresh: bool) -> None:
         for name in FOLDERS:
             with suppress(OSError):  # missing, or not empty
                 os.rmdir(name, dir_fd=outer.descriptor)
-        if set(outer.names()) <= set(_LOCKS):
-            for name in _LOCKS:
+        if set(outer.names()) <= set(locks.LOCKS):
+            for name in locks.LOCKS:
                 outer.remove(name)
             if fresh:
                 root.rmdir()

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from embedstore.core.system import explained
+from embedstore.core.system import explained, kind_of
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
 from embedstore.storage.records import FileRecord
 
@@ -32,13 +32,6 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # without waiting for the other end of a pipe
 _NO_FILE = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR, errno.ENODEV, errno.EOPNOTSUPP})
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-_KINDS = {
-    stat.S_IFLNK: "a link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFREG: "a file",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-}
 
 
 def denied(error: OSError) -> bool:
@@ -120,7 +113,8 @@ class Folder:
         """
         try:
             with _naming(self.path / name):
-                found = os.open(name, flags | _FILE, self._mode(0o666), dir_fd=self.descriptor)
+                mode = _mode(0o666, self.descriptor) if flags & os.O_CREAT else 0
+                found = os.open(name, flags | _FILE, mode, dir_fd=self.descriptor)
         except OSError as error:
             if error.errno in _NO_FILE:
                 raise _other_kind(self.path / name, "file") from error
@@ -176,10 +170,6 @@ class Folder:
         """Make sure that the names in the folder are on the disk."""
         with _naming(self.path):
             os.fsync(self.descriptor)
-
-    def _mode(self, widest: int) -> int:
-        """Return the mode of a new file: what is private in this folder is private in the file."""
-        return widest & stat.S_IMODE(os.fstat(self.descriptor).st_mode)
 
 
 class Staged:
@@ -290,7 +280,7 @@ def make_root(root: Path) -> bool:
 def _other_kind(path: Path, expected: str) -> DamagedStoreError:
     found = "something else"
     with suppress(OSError):
-        found = _KINDS.get(stat.S_IFMT(path.lstat().st_mode), "a device")
+        found = f"a {kind_of(path.lstat())}"
     if found == "a link":
         advice = f"put the {expected} itself there; to keep a store elsewhere, move the whole folder"
     elif path.name.startswith("."):
@@ -302,10 +292,15 @@ def _other_kind(path: Path, expected: str) -> DamagedStoreError:
 
 def _make(name: str, outer: int) -> None:
     try:
-        os.mkdir(name, 0o777 & stat.S_IMODE(os.fstat(outer).st_mode), dir_fd=outer)
+        os.mkdir(name, _mode(0o777, outer), dir_fd=outer)
     except FileExistsError:
         return
     os.fsync(outer)  # a crash must not leave a manifest without its folders
+
+
+def _mode(widest: int, folder: int) -> int:
+    """Return the mode of what is new in a folder: what is private there is private in it."""
+    return widest & stat.S_IMODE(os.fstat(folder).st_mode)
 
 
 @contextmanager

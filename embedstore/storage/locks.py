@@ -20,13 +20,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 from embedstore.core.counts import counted
 from embedstore.errors import StoreBusyError
 from embedstore.storage.gate import Folder, refused
 
-__all__ = ["adding", "alone", "being_read", "take_unread", "writing"]
+__all__ = ["LOCKS", "adding", "alone", "being_read", "take_unread", "writing"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +33,15 @@ _STEP = 0.02  # seconds between two tries
 _TURN, _PAUSE = 2.0, 0.1  # seconds that `alone` keeps new writers out, and lets them in, in turns
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EINVAL})
 
-Kind = Literal["shared", "alone"]
+LOCKS = (".lock", ".rows.lock")
+"""The lock files of a store; they are empty."""
 
 
 class _Own(threading.local):
-    """The locks that this thread holds on ``.lock``, by store."""
+    """The stores whose ``.lock`` this thread holds."""
 
     def __init__(self) -> None:
-        self.kinds: dict[Path, list[Kind]] = {}
+        self.stores: set[Path] = set()
 
 
 _own = _Own()
@@ -54,7 +54,7 @@ def _close_locks_in_child() -> None:
         with suppress(OSError):
             os.close(descriptor)
     _held.clear()
-    _own.kinds.clear()
+    _own.stores.clear()
 
 
 os.register_at_fork(after_in_child=_close_locks_in_child)
@@ -71,8 +71,7 @@ def writing(root: Path, wait: float) -> Iterator[None]:
     StoreBusyError
         If `gc` or `repair` of another process holds the lock for longer than `wait` seconds.
     """
-    own = _own.kinds.setdefault(root.resolve(), [])
-    if own:  # `alone`, or shared already: a `gc` that waits for this thread must not keep it out
+    if root.resolve() in _own.stores:  # `alone`, or shared already: a `gc` that waits for this thread must not stop it
         yield
         return
     limit = _Limit(root, wait)
@@ -82,7 +81,7 @@ def writing(root: Path, wait: float) -> Iterator[None]:
             descriptor = _open(folder, ".lock", lambda opened: limit.until(lambda: _flock(opened, fcntl.LOCK_SH)))
         finally:
             _unlock(folder.descriptor)
-    with _kept(descriptor, own, "shared"):
+    with _kept(descriptor), _owned(root.resolve()):
         yield
 
 
@@ -100,8 +99,7 @@ def alone(root: Path, wait: float) -> Iterator[None]:
     StoreBusyError
         If this thread writes to the store, or another process does for longer than `wait` seconds.
     """
-    own = _own.kinds.setdefault(root.resolve(), [])
-    if own:
+    if root.resolve() in _own.stores:
         raise StoreBusyError(f"this call is inside a call that writes to {root}: make it when that one is done")
     limit = _Limit(root, wait)
     with _refusals(root), Folder(root) as folder:
@@ -112,7 +110,7 @@ def alone(root: Path, wait: float) -> Iterator[None]:
             )
         finally:
             turn.end()
-    with _kept(descriptor, own, "alone"):
+    with _kept(descriptor), _owned(root.resolve()):
         yield
 
 
@@ -122,18 +120,15 @@ def adding(root: Path, wait: float) -> Iterator[None]:
     limit = _Limit(root, wait)
     with _refusals(root), Folder(root) as folder:
         descriptor = _open(folder, ".rows.lock", lambda opened: limit.until(lambda: _flock(opened, fcntl.LOCK_EX)))
-    with _kept(descriptor, [], "alone"):
+    with _kept(descriptor):
         yield
 
 
 @contextmanager
 def being_read(descriptor: int) -> Iterator[bool]:
     """Mark an open manifest as being read; yield False if it is gone, or is going to be removed."""
-    _held.add(descriptor)
-    try:
+    with _kept(descriptor):
         yield _flock(descriptor, fcntl.LOCK_SH) and os.fstat(descriptor).st_nlink > 0
-    finally:
-        _close(descriptor)
 
 
 def take_unread(descriptor: int) -> bool:
@@ -204,13 +199,20 @@ def _open(folder: Folder, name: str, locked: Callable[[int], None]) -> int:
 
 
 @contextmanager
-def _kept(descriptor: int, own: list[Kind], kind: Kind) -> Iterator[None]:
-    _held.add(descriptor)
-    own.append(kind)
+def _owned(store: Path) -> Iterator[None]:
+    _own.stores.add(store)
     try:
         yield
     finally:
-        own.pop()
+        _own.stores.discard(store)
+
+
+@contextmanager
+def _kept(descriptor: int) -> Iterator[None]:
+    _held.add(descriptor)
+    try:
+        yield
+    finally:
         _close(descriptor)
 
 

@@ -26,7 +26,7 @@ from embedstore.core.guards import CountedGuard, Lock
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, EmbedstoreError, NotFoundError, StoreBusyError, StoreFormatError
 from embedstore.storage.gate import FOLDERS, TEMP_PREFIX, Folder, staged
-from embedstore.storage.locks import being_read, take_unread
+from embedstore.storage.locks import LOCKS, being_read, take_unread
 from embedstore.storage.state import Manifest
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "exists",
     "forget_parsed",
     "load",
+    "load_or_empty",
     "manifest_files",
     "parsed",
     "reading",
@@ -46,7 +47,7 @@ FORMAT_VERSION = 2  # 2: text segments have the rows of their blank texts
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
-_OURS = {*FOLDERS, ".lock", ".rows.lock"}
+_OURS = {*FOLDERS, *LOCKS}
 _SEALED = re.compile(r"[0-9a-f]{64}\.")
 _AFTER_COMMITS = ("vectors", "index", "probes", "annotations")
 _KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
@@ -112,6 +113,11 @@ def load(root: Path) -> Manifest:
         return _parse(_content(descriptor, path), number, path)
     finally:
         os.close(descriptor)
+
+
+def load_or_empty(root: Path) -> Manifest:
+    """Read the newest manifest; where there is no store, return one without contents. See `load` for the errors."""
+    return load(root) if exists(root) else Manifest()
 
 
 @contextmanager
@@ -240,7 +246,7 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
         The committed manifest; the newest one if `change` changed nothing.
     """
     for _ in range(_ATTEMPTS):
-        base = load(root) if exists(root) else Manifest()
+        base = load_or_empty(root)
         following = change(base)
         if following == base and base.sequence:
             return base
@@ -254,21 +260,28 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
             if not temp.link(name):
                 continue
         _remembered(content, following)
-        # From here on it is done: if looking or tidying up fails, the commit has not failed.
+        if _overtaken(root, following, mark):
+            _withdraw(root, name)
+            continue
         with suppress(OSError, EmbedstoreError):
-            listed = manifest_files(root)
-            if listed[-1][0] > following.sequence and mark not in load(root).lineage:
-                _withdraw(root, name)
-                continue
-            for _, old in listed[:-_KEPT]:
+            for _, old in manifest_files(root)[:-_KEPT]:
                 remove_unread(old)
         return following
     raise StoreBusyError(f"other processes were first {_ATTEMPTS} times at {root}; try again")
 
 
+def _overtaken(root: Path, following: Manifest, mark: str) -> bool:
+    """Return whether newer manifests exist and none includes this commit: its writer slept, and its number was pruned.
+
+    The commit is on the disk. If nobody can look, it stands.
+    """
+    with suppress(OSError, EmbedstoreError):
+        return manifest_files(root)[-1][0] > following.sequence and mark not in load(root).lineage
+    return False
+
+
 def _withdraw(root: Path, name: str) -> None:
-    # This writer slept and linked a pruned number: newer manifests exist, and none includes its commit.
-    with suppress(FileNotFoundError), Folder(root) as folder:
+    with suppress(OSError), Folder(root) as folder:  # if it stays, it is an old manifest that nobody reads
         folder.remove(name)
 
 

@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedstore.core.counts import counted
-from embedstore.core.system import explained
+from embedstore.core.system import explained, kind_of
 from embedstore.errors import EmbedstoreError, OutputError
+from embedstore.storage.manifest import manifest_files
 
 __all__ = ["check_place", "published", "published_together"]
 
 logger = logging.getLogger(__name__)
 
 _TEMP = re.compile(r"\.embedstore-[0-9a-f]{12}\.tmp")
-_MANIFEST = re.compile(r"manifest-[0-9]{8,}\.json")
 _STANDARD = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/(self|[0-9]+)/fd/[0-9]+")
-_KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
 def check_place(path: Path) -> None:
@@ -52,8 +51,7 @@ def check_place(path: Path) -> None:
         missing = folder if path.is_symlink() else path.parent
         raise OutputError(f"can't write {path}: there is no folder {missing}; make it first")
     if status and not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "device")
-        raise OutputError(f"can't write {path}: it is a {kind}; give the name of a file")
+        raise OutputError(f"can't write {path}: it is a {kind_of(status)}; give the name of a file")
     if store := _store_above(target):
         raise OutputError(f"can't write {path}: {store} is a store, whose files `gc` removes; choose another folder")
     for place, right in ((target, os.W_OK), (folder, os.W_OK | os.X_OK)):
@@ -205,8 +203,8 @@ def _target(path: Path) -> tuple[Path, os.stat_result | None]:
 def _store_above(target: Path) -> Path | None:
     """Return the store that a file would be in: the folder above it that holds a manifest; None if there is none."""
     for folder in target.parents:
-        with suppress(OSError), os.scandir(folder) as entries:
-            if any(_MANIFEST.fullmatch(entry.name) for entry in entries):
+        with suppress(OSError):
+            if manifest_files(folder):
                 return folder
     return None
 
