@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["add_files", "opened", "reading_options", "row_options"]
 
+# The limits of `ReadOptions` as they are there: to import that takes longer than to show the help.
+_CAPS = {
+    "cell": ("Most characters of a cell.", 64_000_000),
+    "row": ("Most characters of a row; a value of JSON counts 64 more.", 128_000_000),
+    "columns": ("Most columns, or keys of JSON.", 20_000),
+    "depth": ("Most lists and objects of JSON inside one another.", 100),
+    "expansion": ("How many times larger a compressed FILE may become, beyond 1 GB.", 200),
+}
 reading_options: Decorator = together(
     click.option("--format", "format_", type=one_of("embedstore.tables.formats:FORMATS"), help="Format of FILE."),
     click.option("--delimiter", metavar="CHAR", help="Field separator."),
@@ -31,16 +39,9 @@ reading_options: Decorator = together(
     click.option("--sheet", metavar="NAME", help="Sheet of an Excel file; by default the first."),
     *(
         click.option(f"--max-{cap}", type=click.IntRange(min=1), metavar="N", help=f"{what} [default: {usual:,}]")
-        for cap, what, usual in (
-            ("cell", "Most characters of a cell.", 64_000_000),
-            ("row", "Most characters of a row; a value of JSON counts 64 more.", 128_000_000),
-            ("columns", "Most columns, or keys of JSON.", 20_000),
-            ("depth", "Most lists and objects of JSON inside one another.", 100),
-            ("expansion", "How many times larger a compressed FILE may become, beyond 1 GB.", 200),
-        )
+        for cap, (what, usual) in _CAPS.items()
     ),
 )
-_CAPS = ("max_cell", "max_row", "max_columns", "max_depth", "max_expansion")
 row_options: Decorator = together(
     click.option(
         "--text", multiple=True, metavar="COL", help='Text column; several, or a template: "{title}: {text}".'
@@ -77,7 +78,7 @@ def opened(
         encoding=options["encoding"],
         missing=() if options["keep_missing_words"] else words or missing,
         sheet=options["sheet"],
-        **{cap: options[cap] for cap in _CAPS if options[cap] is not None},
+        **{f"max_{cap}": options[f"max_{cap}"] for cap in _CAPS if options[f"max_{cap}"] is not None},
     )
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once, found it twice")

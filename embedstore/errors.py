@@ -47,6 +47,11 @@ class EmbedstoreError(Exception):
         super().__init__(" ".join(str(message).splitlines()))
 
 
+def _told(error: BaseException) -> str:
+    # An OSError with an errno tells that instead of its message.
+    return str(error.args[0])
+
+
 class UsageError(EmbedstoreError, ValueError):
     """The call itself is wrong: for example, an option is out of range or a name is not valid."""
 
@@ -74,7 +79,7 @@ class SpaceMismatchError(EmbedstoreError, ValueError):
 
 
 class StoreBusyError(EmbedstoreError, RuntimeError):
-    """Another process, or an open snapshot of the same thread, holds the store."""
+    """Another process holds the store, or the call is inside one that writes to it."""
 
 
 class StoreFormatError(EmbedstoreError, ValueError):
@@ -84,15 +89,13 @@ class StoreFormatError(EmbedstoreError, ValueError):
 class OutputError(EmbedstoreError, OSError):
     """A result can't be written to the given path; `errno` and `filename` are those of the cause, if it has one."""
 
-    def __str__(self) -> str:
-        return str(self.args[0])
+    __str__ = _told
 
 
 class StorageError(EmbedstoreError, OSError):
     """A file of the store can't be written or locked; `errno` and `filename` are those of the cause."""
 
-    def __str__(self) -> str:
-        return " ".join(str(self.args[0]).splitlines())
+    __str__ = _told
 
 
 class ModelRequiredError(EmbedstoreError, RuntimeError):

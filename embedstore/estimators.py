@@ -16,6 +16,7 @@ from embedstore.core.columns import column_names, is_missing, texts_of
 from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.core.names import store_path
+from embedstore.core.parsing import first_line
 from embedstore.core.unit import unit_rows
 from embedstore.errors import InputError
 from embedstore.store import EmbeddingStore, open_store
@@ -126,9 +127,7 @@ def _label_vectors(vectors: Any, shape: tuple[int, int]) -> npt.NDArray[np.float
     try:
         found = np.asarray(check_array(vectors, dtype=np.float64, input_name="label_vectors"))
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"expected label_vectors as finite numbers of shape {shape}: {str(error).splitlines()[0]}"
-        ) from error
+        raise InputError(f"expected label_vectors as finite numbers of shape {shape}: {first_line(error)}") from error
     if found.shape != shape:
         raise InputError(
             f"expected label_vectors of shape {shape}, found {found.shape}: give one vector for each label"

@@ -11,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import write
+from embedstore.cli import files
+from embedstore.cli.info import info
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -118,6 +120,14 @@ def test_the_shell_has_the_caps(cli, tmp_path):
     done = cli("add", "s", path, "--text", "text", "--max-cell", "5")
     assert (done.returncode, "at most 5 characters in a cell" in done.stderr) == (1, True)
     assert cli("add", "s", path, "--text", "text", "--max-cell", "6").returncode == 0
+
+
+def test_the_shell_shows_the_limits_of_python():
+    assert {cap: getattr(ReadOptions(), f"max_{cap}") for cap in files._CAPS} == {
+        cap: usual for cap, (_, usual) in files._CAPS.items()
+    }
+    (wait,) = (option.default for option in info.params if option.name == "wait")
+    assert wait == embedstore.Settings().wait
 
 
 ODD = [

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -88,10 +89,7 @@ class EncoderSpec:
         DamagedStoreError
             If fields are missing or unknown, or have another type.
         """
-        if set(exactly(dict, value, "an encoder spec")) != {field.name for field in fields(cls)}:
-            raise DamagedStoreError(f"an encoder spec has the fields {', '.join(map(repr, value))}")
-        for name in ("digest", "pooling", "prompt", "output", "dtype"):
-            text_of(value[name], f"the {name} of an encoder spec")
+        _check_fields(cls, value, "an encoder spec", texts=("digest", "pooling", "prompt", "output", "dtype"))
         exactly(bool, value["normalized"], "normalized of an encoder spec")
         whole(value["max_seq_length"], "the max_seq_length of an encoder spec", least=1)
         if value["truncate_dim"] is not None:
@@ -146,10 +144,7 @@ class Provenance:
         DamagedStoreError
             If fields are missing or unknown, or have another type.
         """
-        if set(exactly(dict, value, "a provenance")) != {field.name for field in fields(cls)}:
-            raise DamagedStoreError(f"a provenance has the fields {', '.join(map(repr, value))}")
-        for name in ("model", "revision", "backend", "device", "precision"):
-            text_of(value[name], f"the {name} of a provenance")
+        _check_fields(cls, value, "a provenance", texts=("model", "revision", "backend", "device", "precision"))
         whole(value["batch_size"], "the batch_size of a provenance")
         versions = []
         for pair in exactly(list, value["versions"], "the versions of a provenance"):
@@ -158,3 +153,11 @@ class Provenance:
             library, version = pair
             versions.append((text_of(library, "a library's name"), text_of(version, "a library's version")))
         return cls(**{**value, "versions": tuple(versions)})
+
+
+def _check_fields(kind: type[Any], value: dict[str, Any], what: str, *, texts: Sequence[str]) -> None:
+    """Raise a `DamagedStoreError` if a JSON object has other fields than a dataclass, or other `texts` than texts."""
+    if set(exactly(dict, value, what)) != {field.name for field in fields(kind)}:
+        raise DamagedStoreError(f"{what} has the fields {', '.join(map(repr, value))}")
+    for name in texts:
+        text_of(value[name], f"the {name} of {what}")

@@ -163,7 +163,8 @@ def _modules(folder: Path, name: str) -> Modules:
         if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
             raise CheckpointError(f"{name} has a module outside its folder ({path!r}): expected a subfolder")
         # Only the name of the class would let `code.Dense` pass, which is a file of the model's own.
-        if _class_name(module) not in _MODULES or not ("." not in kind or kind.startswith("sentence_transformers.")):
+        own = "." in kind and not kind.startswith("sentence_transformers.")
+        if own or _class_name(module) not in _MODULES:
             raise CheckpointError(
                 f"{name} has a module {kind!r}: expected {', '.join(sorted(_MODULES))} of sentence_transformers "
                 "(remote code is not run)"

@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
+from embedstore.core.parsing import first_line
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Precision, finish
 from embedstore.encoders.loading import load_checked
-from embedstore.encoders.reading import reason
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.errors import CheckpointError
 
@@ -106,7 +106,7 @@ class TorchEncoder(BatchEncoder):
             self._device = torch.device(device or _best_device())
             torch.empty(0, device=self._device)
         except (RuntimeError, AssertionError) as error:
-            raise CheckpointError(f"the device {device!r} can't be used: {reason(error)}") from error
+            raise CheckpointError(f"the device {device!r} can't be used: {first_line(error)}") from error
         self._model = self._loaded()
         config = self._model.config
         if head and config.num_labels != len(head.labels):

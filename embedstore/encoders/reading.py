@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from embedstore.core.counts import counted
+from embedstore.core.parsing import caused_by_data, first_line
 from embedstore.errors import CheckpointError, EmbedstoreError
 
-__all__ = ["read_json", "reason", "refusals", "regular"]
+__all__ = ["read_json", "refusals", "regular"]
 
 _LONGEST = 32_000_000  # bytes of a configuration or an index; those of the largest models have a tenth
-
-
-def reason(error: BaseException) -> str:
-    """Return the first non-empty line of an error's message, or the name of its type."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 @contextmanager
@@ -25,16 +20,16 @@ def refusals(what: str, advice: str = "download the checkpoint again") -> Iterat
     """Turn any error inside but our own into a `CheckpointError` that begins with `what`.
 
     The parsers are those of JSON, NumPy, safetensors, tokenizers, transformers and Keras, and their errors have many
-    types. A panic of a library in Rust is no `Exception`.
+    types.
     """
     try:
         yield
     except EmbedstoreError:
         raise
     except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not caused_by_data(error):
             raise
-        raise CheckpointError(f"{what} ({reason(error)}): {advice}") from error
+        raise CheckpointError(f"{what} ({first_line(error)}): {advice}") from error
 
 
 def regular(path: Path) -> Path:

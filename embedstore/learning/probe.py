@@ -19,6 +19,7 @@ from embedstore.core.cells import array_of
 from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
+from embedstore.core.parsing import first_line
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, NotFoundError, SpaceMismatchError
 from embedstore.reports.predictions import Predictions, coded, shares_of
@@ -233,8 +234,7 @@ def read_probe(arrays: tuple[Path, bytes], described: tuple[Path, bytes], *, spa
         rows = 1 if len(classes) == 2 else len(classes)
         coef, intercept = _arrays(content, rows, dimension)
     except Exception as error:  # of JSON, zipfile, zlib, NumPy and Arrow
-        found = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise DamagedStoreError(f"{path} is damaged ({found}): train the probe again") from error
+        raise DamagedStoreError(f"{path} is damaged ({first_line(error)}): train the probe again") from error
     return Probe(classes, coef, intercept, space, description)
 
 

@@ -82,13 +82,13 @@ def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDA
     _check_size(root, file, status)
     if 0 in dataset.shape:
         return np.empty(dataset.shape, dtype=dataset.dtype)
-    whole = _mapped(path, root, file, status.st_ino, status.st_mtime_ns)
+    whole = _mapped(root, file, status.st_ino, status.st_mtime_ns)
     count = math.prod(dataset.shape)
     return np.frombuffer(whole, dtype=dataset.dtype, count=count, offset=dataset.offset).reshape(dataset.shape)
 
 
 @lru_cache(maxsize=1 << 14)
-def _mapped(_path: str, root: Path, file: FileRecord, _inode: int, _changed: int) -> mmap.mmap:
+def _mapped(root: Path, file: FileRecord, _inode: int, _changed: int) -> mmap.mmap:
     # Cached: mapping a file again and touching each of its pages takes longer than reading them.
     descriptor = _opened(root, file)
     try:

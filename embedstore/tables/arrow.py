@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from embedstore.core.parsing import first_line
 from embedstore.errors import InputError
-from embedstore.tables.base import Survey, first_line
+from embedstore.tables.base import Survey
 from embedstore.tables.batching import pieces
 
 __all__ = ["ArrowSource", "kept", "kept_schema"]

@@ -34,7 +34,6 @@ __all__ = [
     "TextSource",
     "encoding_of",
     "find_format",
-    "first_line",
     "open_bytes",
     "too_much",
 ]
@@ -336,8 +335,3 @@ def encoding_of(path: Path, name: str, options: ReadOptions) -> str:
     with open_bytes(path, name, options) as raw:
         head = raw.read(4)
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8-sig")
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

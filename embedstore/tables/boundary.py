@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from embedstore.core.counts import counted
+from embedstore.core.parsing import caused_by_data, first_line
 from embedstore.core.values import clip
 from embedstore.errors import EmbedstoreError, InputError
-from embedstore.tables.base import ReadOptions, Source, Survey, first_line, too_much
+from embedstore.tables.base import ReadOptions, Source, Survey, too_much
 
 __all__ = ["GuardedSource", "refused"]
 
@@ -33,9 +34,7 @@ def refused(
     try:
         yield
     except BaseException as error:
-        # A panic of a reader written in Rust is no Exception, so that nobody swallows it by mistake.
-        parsing = isinstance(error, Exception) or type(error).__name__ == "PanicException"
-        if not parsing or isinstance(error, (EmbedstoreError, *passing)):
+        if not caused_by_data(error) or isinstance(error, (EmbedstoreError, *passing)):
             raise
         place = getattr(source, "place", "")
         what = "it needs more memory than there is" if isinstance(error, MemoryError) else first_line(error)

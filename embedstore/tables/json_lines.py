@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from embedstore.core.cells import json_values
 from embedstore.core.counts import counted
+from embedstore.core.parsing import first_line
 from embedstore.errors import EmbedstoreError, InputError
-from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource, first_line, too_much
+from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, ReadOptions, Survey, TextSource, too_much
 from embedstore.tables.columns import notes_on
 from embedstore.tables.json_parts import Elements, weight_of
 from embedstore.tables.values import ValueTypes

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from embedstore.core.counts import counted
+from embedstore.core.parsing import first_line
 from embedstore.core.values import clip
 from embedstore.errors import InputError
 from embedstore.tables.arrow import kept, kept_schema
@@ -18,7 +19,6 @@ from embedstore.tables.base import (
     FileSource,
     ReadOptions,
     Survey,
-    first_line,
     too_much,
 )
 from embedstore.tables.batching import pieces, text_sizes

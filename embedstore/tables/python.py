@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from embedstore.core.columns import is_missing
 from embedstore.core.counts import counted
+from embedstore.core.parsing import first_line
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
-from embedstore.tables.base import ReadOptions, first_line, too_much
+from embedstore.tables.base import ReadOptions, too_much
 from embedstore.tables.nesting import check_nesting
 from embedstore.tables.values import ValueTypes
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from embedstore.core.cells import json_text
 from embedstore.core.columns import is_missing
+from embedstore.core.parsing import first_line
 from embedstore.core.values import clip, value_text
 from embedstore.errors import InputError
-from embedstore.tables.base import first_line
 from embedstore.tables.columns import Notes, noted, notes_on
 
 __all__ = ["ValueTypes"]

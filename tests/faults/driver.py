@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import os
-import pickle
 import random
 import re
 import signal
@@ -36,6 +35,8 @@ from scenarios import (
     before,
     check,
     copy,
+    done_in_child,
+    facts_in_child,
     facts_of,
     home,
     in_child,
@@ -113,22 +114,12 @@ class Driver:
         before_it.mkdir(parents=True)
         if scenario != "create":
             copy(place / "prepared", before_it / "store")
-        self._child(lambda: before(before_it, scenario))
+        done_in_child(lambda: before(before_it, scenario))
         start = time.monotonic()
         copy(before_it, self.place / "after")
-        self.operations = int(self._child(lambda: self._counted(self.place / "after")))
+        self.operations = int(done_in_child(lambda: self._counted(self.place / "after")))
         self.seconds = time.monotonic() - start
-        self.before, self.after = (self._facts(self.place / name) for name in ("before", "after"))
-
-    def _child(self, work) -> str:
-        status, said = in_child(work)
-        assert status == 0, said
-        return said
-
-    def _facts(self, root: Path):
-        path = self.place / "facts"
-        self._child(lambda: path.write_bytes(pickle.dumps(facts_of(root, self.scenario))) and None)
-        return pickle.loads(path.read_bytes())
+        self.before, self.after = (facts_in_child(self.place / name, scenario) for name in ("before", "after"))
 
     def _counted(self, root: Path) -> int:
         self.shim.fault_arm(os.fsencode(root), 0, 0, 0)
@@ -205,10 +196,10 @@ class Driver:
     def stop(self, most: int) -> None:
         """Stop the process at each operation: all others work or end with a line; then it goes on."""
         few = self.place / "before"
-        self._child(lambda: home(few).add(rows(0, 4), text="review", id="key", corpus="few") and None)
+        done_in_child(lambda: home(few).add(rows(0, 4), text="review", id="key", corpus="few") and None)
         whole = copy(few, self.place / "whole")
-        self._child(lambda: [self.run(whole), *(other(home(whole)) for other in OTHERS.values())].clear())
-        expected = self._facts(whole)
+        done_in_child(lambda: [self.run(whole), *(other(home(whole)) for other in OTHERS.values())].clear())
+        expected = facts_in_child(whole, self.scenario)
         for at in self.moments(most):
             self.injected += 1
             place = copy(few, self.place / "hit")
@@ -239,7 +230,7 @@ class Driver:
             self.shim.fault_log(os.fsencode(root), os.fsencode(log))
             self.run(root)
 
-        self._child(logged)
+        done_in_child(logged)
         states = list(disk.crashes(read_log(log)))
         if most:  # those of the end among them: they show what was acknowledged and not synced
             dice = random.Random(0)

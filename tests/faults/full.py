@@ -8,7 +8,6 @@ still fits, up to the first number with which the scenario succeeds. Prints one 
 import json
 import logging
 import os
-import pickle
 import random
 import re
 import shutil
@@ -23,7 +22,19 @@ import pandas  # noqa: F401
 import pyarrow as pa
 import sklearn.linear_model  # noqa: F401
 from embedstore.cli.failures import report
-from scenarios import SCENARIOS, before, between, check, copy, facts_of, home, in_child, prepare
+from scenarios import (
+    SCENARIOS,
+    before,
+    between,
+    check,
+    copy,
+    done_in_child,
+    facts_in_child,
+    facts_of,
+    home,
+    in_child,
+    prepare,
+)
 from small_disk import fill, fill_names
 
 from embedstore.storage.manifest import exists
@@ -56,20 +67,10 @@ class Full:
         (self.place / "before").mkdir(parents=True)
         if scenario != "create":
             copy(place / "prepared", self.place / "before" / "store")
-        self._child(lambda: before(self.place / "before", scenario))
+        done_in_child(lambda: before(self.place / "before", scenario))
         copy(self.place / "before", self.place / "after")
-        self._child(lambda: SCENARIOS[scenario](self.place / "after"))
-        self.before, self.after = (self._facts(self.place / name) for name in ("before", "after"))
-
-    def _child(self, work) -> str:
-        status, said = in_child(work)
-        assert status == 0, said
-        return said
-
-    def _facts(self, place: Path):
-        path = self.place / "facts"
-        self._child(lambda: path.write_bytes(pickle.dumps(facts_of(place, self.scenario))) and None)
-        return pickle.loads(path.read_bytes())
+        done_in_child(lambda: SCENARIOS[scenario](self.place / "after"))
+        self.before, self.after = (facts_in_child(self.place / name, scenario) for name in ("before", "after"))
 
     def new(self) -> list[int]:
         """Return the sizes of the files that an undisturbed run leaves and that were not there before."""

@@ -5,6 +5,7 @@ A scenario gets a folder with the store, ``store``, and writes its outputs besid
 
 import hashlib
 import os
+import pickle
 import shutil
 import sys
 from collections.abc import Callable
@@ -378,3 +379,17 @@ def in_child(work: Callable[[], Any]) -> tuple[int, str]:
     with os.fdopen(reader, "rb") as stream:
         said = stream.read().decode()
     return os.waitpid(child, 0)[1], said
+
+
+def done_in_child(work: Callable[[], Any]) -> str:
+    """Run `work` in a forked process, and return its result as text; it must not fail."""
+    status, said = in_child(work)
+    assert status == 0, said
+    return said
+
+
+def facts_in_child(place: Path, scenario: str) -> dict[str, Any]:
+    """Return `facts_of` as a forked process finds them, so that this one keeps nothing open."""
+    path = place.parent / "facts"
+    done_in_child(lambda: path.write_bytes(pickle.dumps(facts_of(place, scenario))) and None)
+    return pickle.loads(path.read_bytes())
