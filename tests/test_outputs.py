@@ -1,5 +1,6 @@
 """Files for the user: whole or not at all, where their path leads, with the mode of the file before."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -362,3 +363,16 @@ def test_vectors_and_ids_of_two_exports_never_mix(shim, tmp_path):
     assert {code for kind, code, *_ in found if kind == -1} == {-signal.SIGKILL}
     assert {code for kind, code, *_ in found if kind == 28} <= {0, 2}  # 0: a temp file that could not be removed
     assert {(code, vectors, ids) for kind, code, vectors, ids, _ in found if kind == -2} == {(0, 8, 8)}
+
+
+def test_an_export_waits_for_a_folder_that_somebody_has_locked_and_not_for_ever(cli, store, tmp_path):
+    (tmp_path / "out").mkdir()
+    descriptor = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        line = cli.fails(1, "export", store.path, "-o", tmp_path / "out" / "v.npy", "--wait", "0.1")
+    finally:
+        os.close(descriptor)
+    assert f"expected {tmp_path / 'out'} to be free within 0 seconds, found it locked by another process" in line
+    assert list((tmp_path / "out").iterdir()) == []
+    assert cli("export", store.path, "-o", tmp_path / "out" / "v.npy").returncode == 0

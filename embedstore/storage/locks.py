@@ -25,7 +25,7 @@ from embedstore.core.counts import counted
 from embedstore.errors import StoreBusyError
 from embedstore.storage.gate import Folder, refused
 
-__all__ = ["LOCKS", "adding", "alone", "being_read", "take_unread", "writing"]
+__all__ = ["LOCKS", "adding", "alone", "being_read", "folder_alone", "take_unread", "writing"]
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +121,23 @@ def adding(root: Path, wait: float) -> Iterator[None]:
     with _refusals(root), Folder(root) as folder:
         descriptor = _open(folder, ".rows.lock", lambda opened: limit.until(lambda: _flock(opened, fcntl.LOCK_EX)))
     with _kept(descriptor):
+        yield
+
+
+@contextmanager
+def folder_alone(folder: Path, wait: float) -> Iterator[None]:
+    """Hold any folder alone, while files that belong together are renamed in it.
+
+    Raises
+    ------
+    StoreBusyError
+        If another process holds it for longer than `wait` seconds.
+    OSError
+        If the folder can't be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with _kept(descriptor):
+        _Limit(folder, wait).until(lambda: _flock(descriptor, fcntl.LOCK_EX))
         yield
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from embedstore.core.counts import counted
 from embedstore.core.system import explained, kind_of
 from embedstore.errors import EmbedstoreError, OutputError
+from embedstore.storage.locks import folder_alone
 from embedstore.storage.manifest import manifest_files
 
 __all__ = ["check_place", "published", "published_together"]
@@ -77,12 +78,19 @@ def published(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def published_together(path: Path, *others: Path) -> Iterator[tuple[Path, ...]]:
+def published_together(path: Path, *others: Path, wait: float = 0) -> Iterator[tuple[Path, ...]]:
     """Yield a temp path for each of several files that belong together, and rename them as in `published`.
 
     All are whole on disk before the first is renamed. Then the earlier `others` are removed, `path` is renamed, and
     `others` after it. So at every moment, also after a kill or a loss of power, the files that are there are of one
     write; some of `others` may be missing.
+
+    Raises
+    ------
+    OutputError
+        As in `published`.
+    StoreBusyError
+        If another process holds the folder for longer than `wait` seconds, while there are `others`.
     """
     paths = (path, *others)
     for name in paths:
@@ -94,18 +102,19 @@ def published_together(path: Path, *others: Path) -> Iterator[tuple[Path, ...]]:
             yield tuple(one.temp for one in staged)
             for one in staged:
                 one.finish()
-            _put(staged, held)
+            _put(staged, held, wait)
     except OSError as error:
         if isinstance(error, EmbedstoreError) or not _is_ours(error, staged):
             raise
         raise _refused(error, path) from error
 
 
-def _put(staged: "list[_Staged]", held: ExitStack) -> None:
+def _put(staged: "list[_Staged]", held: ExitStack, wait: float) -> None:
     """Rename temp files to their targets, so that no moment shows files of two writes."""
     first, *others = staged
     if others:
-        held.enter_context(_alone_in(first.target.parent))
+        with suppress(PermissionError):  # a folder that takes files and does not list them
+            held.enter_context(folder_alone(first.target.parent, wait))
         for one in others:
             one.target.unlink(missing_ok=True)
             _sync(one.target.parent)
@@ -207,20 +216,6 @@ def _store_above(target: Path) -> Path | None:
             if manifest_files(folder):
                 return folder
     return None
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs from renaming files that belong together in the same folder, until the block ends."""
-    descriptor = _opened(folder)
-    try:
-        if descriptor is not None:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def _sync(folder: Path) -> None:

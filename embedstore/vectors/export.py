@@ -55,7 +55,7 @@ def export_vectors(now: Snapshot, path: str | Path, *, corpus: str | None = None
     check_place(path)
     vectors.require(table.positions(), table.name)
     beside = [path.with_suffix(".ids.csv")] if path.suffix == ".npy" else []
-    with published_together(path, *beside) as temps:
+    with published_together(path, *beside, wait=now.wait) as temps:
         writers[path.suffix](vectors, table, *temps)
     return len(table)
 

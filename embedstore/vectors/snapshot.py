@@ -100,6 +100,8 @@ class Snapshot:
         Checkpoints and loaded encoders.
     indexes : Indexes
         Open FAISS indexes.
+    wait : float
+        Seconds to wait for other processes; see `Settings`.
     """
 
     def __init__(self, root: Path, manifest: Manifest, cache: Cache) -> None:
@@ -108,6 +110,7 @@ class Snapshot:
         self.texts = Texts(root, manifest.texts)
         self.models = cache.models
         self.indexes = cache.indexes
+        self.wait = cache.wait
         self._cache = cache
         self._corpora: dict[str, Corpus] = {}
         self._fresh: dict[tuple[str, str], npt.NDArray[np.float32]] = {}
@@ -120,7 +123,7 @@ class Snapshot:
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the store's lock while new files are written and committed; see `embedstore.storage.locks.writing`."""
-        return locks.writing(self.root, self._cache.wait)
+        return locks.writing(self.root, self.wait)
 
     def reload(self) -> "Snapshot":
         """Return the store's newest state, with the commits made since this one."""

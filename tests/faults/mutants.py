@@ -276,6 +276,8 @@ MUTANTS = [
      "tests/test_gate.py -k older_manifest"),
     ("a lost commit that can't be withdrawn", "storage/manifest.py", "    with suppress(OSError), Folder(root) as folder:  # if it stays",
      "    with suppress(FileNotFoundError), Folder(root) as folder:  # if it stays", "tests/test_storage.py -k withdrawn"),
+    ("the lock of the folder of an export", "tables/outputs.py", "held.enter_context(folder_alone(first.target.parent, wait))", "pass",
+     "tests/test_outputs.py -k locked"),
 ]  # fmt: skip
 
 
