@@ -48,10 +48,10 @@ __all__ = ["tag"]
     type=one_of("embedstore.tagging.methods:METHODS"),
     default="cosine",
     show_default=True,
-    help="cosine: the nearest label; best: refined by what the whole corpus says (docs/labels.md).",
+    help="cosine: the nearest label; best: refined by the whole corpus, as topics or as a scale (docs/labels.md).",
 )
 @click.option(
-    "--share", "shares", multiple=True, metavar="LABEL=SHARE", help="Known share of a label, for --method best."
+    "--share", "shares", multiple=True, metavar="LABEL=SHARE", help="Known share of a label; not for --method cosine."
 )
 @click.option("--examples", is_flag=True, help="Blend in what people said of some rows (`embedstore annotate`).")
 @scores_option

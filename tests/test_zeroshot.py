@@ -7,7 +7,8 @@ from sklearn.linear_model import LogisticRegression
 
 from embedstore.labels.fewshot import blend
 from embedstore.labels.label_set import LabelSet
-from embedstore.labels.zeroshot import balance_to_shares, common_words, out_of_fold, refine, standardised, topic_bias
+from embedstore.labels.words import out_of_fold
+from embedstore.labels.zeroshot import balance_to_shares, common_words, refine, standardised, topic_bias
 
 
 @pytest.fixture

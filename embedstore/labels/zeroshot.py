@@ -5,7 +5,6 @@ docs/labels.md measures each step on several corpora, and lists the steps that d
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +12,16 @@ import numpy.typing as npt
 from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.words import MOST, Words
 
 __all__ = [
+    "NO_WORDS",
+    "PENALTY",
     "STEPS",
     "Refined",
     "VectorsOf",
     "balance_to_shares",
     "common_words",
-    "out_of_fold",
     "refine",
     "standardised",
     "topic_bias",
@@ -28,16 +29,18 @@ __all__ = [
 
 STEPS = ("centre", "words")
 
+PENALTY = 0.3
+"""C of the support-vector classifier on words."""
+
+NO_WORDS = "hardly a word stands in three texts or more: nothing is learnt from words"
+"""The note where words are left out."""
+
 _NEUTRAL = ("Here is something about {}.", "There is {} in it.")  # sentences that name a word without an opinion
 _WORDS, _FEWEST_WORDS = 300, 10  # most and fewest words for these sentences
 _LOOKED_AT = 5_000  # most texts in the sample that gives words
 _BLOCK = 16_384  # texts per block
 _CENTRED = 0.25  # share of a label's mean score to subtract as its bias, if no estimate is given
 _LEAST = 400  # fewest texts to learn from
-_MOST = 50_000  # most texts to learn from
-_CONFIDENT = 0.5  # share of the texts to learn from: those with the largest margins
-_FOLDS = 5
-_PENALTY = 0.3  # C of the word classifier
 _ONE_LABEL = 0.97  # share of one label above which a classifier of the tags would only repeat it
 
 Scores = npt.NDArray[np.float64]
@@ -201,19 +204,13 @@ def refine(
     if wanted.max() > _ONE_LABEL:
         note = f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags"
         return Refined(first, wanted, (note,))
-    rng = np.random.default_rng(random_state)
-    folds = rng.integers(0, _FOLDS, len(texts))
-    sample = np.sort(rng.choice(len(texts), min(_MOST, len(texts)), replace=False))
-    features = _tfidf(texts, sample)
-    if features is None:
-        return Refined(first, wanted, ("hardly a word stands in three texts or more: nothing is learnt from words",))
+    words = Words.of(texts, random_state=random_state)
+    if words is None:
+        return Refined(first, wanted, (NO_WORDS,))
     from sklearn.svm import LinearSVC
 
-    chosen = sample[_confident(first[sample])]
-    labels = first.argmax(axis=1)
-    model = LinearSVC(C=_PENALTY, random_state=random_state)
-    found = out_of_fold(model, features, labels, chosen, folds, first.shape[1])
-    total = first + _agreement(found, labels, chosen) * standardised(found)
+    found, agreement = words.learn(LinearSVC(C=PENALTY, random_state=random_state), first)
+    total = first + agreement * standardised(found)
     return Refined(balance_to_shares(standardised(total), wanted), wanted, ())
 
 
@@ -230,7 +227,7 @@ def balance_to_shares(scores: Scores, shares: Scores) -> Scores:
     The biases are the duals of an assignment problem with fixed sums. They are found by iterative proportional steps
     (Sinkhorn 1967) on a softmax of increasing sharpness.
     """
-    rows = scores if len(scores) <= _MOST else scores[:: len(scores) // _MOST + 1]
+    rows = scores if len(scores) <= MOST else scores[:: len(scores) // MOST + 1]
     bias = np.zeros(scores.shape[1])
     target = np.maximum(shares / shares.sum(), 1e-6)
     for sharpness in (2.0, 4.0, 8.0, 16.0, 32.0):
@@ -244,59 +241,3 @@ def balance_to_shares(scores: Scores, shares: Scores) -> Scores:
 
 def _shares_of(scores: Scores) -> Scores:
     return np.asarray(np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) / len(scores))
-
-
-def _confident(scores: Scores) -> npt.NDArray[np.intp]:
-    """Return the rows with the largest margins of each label, sorted."""
-    ordered = np.sort(scores, axis=1)
-    margin, label = ordered[:, -1] - ordered[:, -2], scores.argmax(axis=1)
-    kept = []
-    for number in range(scores.shape[1]):
-        rows = np.flatnonzero(label == number)
-        kept.append(rows[np.argsort(-margin[rows], kind="stable")[: max(1, int(_CONFIDENT * len(rows)))]])
-    return np.sort(np.concatenate(kept))
-
-
-def _tfidf(texts: Sequence[str], sample: npt.NDArray[np.intp]) -> Any:
-    """Return a sparse TF-IDF matrix of shape (texts, terms); None if no term is frequent enough."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=50_000)
-    try:
-        words.fit([texts[row] for row in sample])
-    except ValueError:  # scikit-learn raises this if no term is left
-        return None
-    return words.transform(texts)
-
-
-def out_of_fold(
-    model: Any,
-    features: Any,
-    labels: npt.NDArray[np.intp],
-    chosen: npt.NDArray[np.intp],
-    folds: npt.NDArray[np.int64],
-    count: int,
-) -> Scores:
-    """Return out-of-fold scores of shape (texts, labels): no model has learnt from a text that it scores."""
-    out = np.zeros((len(labels), count))
-    for fold in range(_FOLDS):
-        rows = chosen[folds[chosen] != fold]
-        here = np.flatnonzero(folds == fold)
-        if len(np.unique(labels[rows])) < 2:
-            continue
-        decision = model.fit(features[rows], labels[rows]).decision_function(features[here])
-        if decision.ndim == 1:
-            decision = np.stack([-decision, decision], axis=1)
-        lowest = decision.min(axis=1, keepdims=True)
-        part = np.repeat(lowest, count, axis=1)  # a label without confident texts never beats the others
-        part[:, model.classes_] = decision
-        out[here] = part
-    return out
-
-
-def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp]) -> float:
-    """Return the squared agreement of out-of-fold scores with the tags, from 0 (chance) to 1 (all agree)."""
-    given = labels[chosen]
-    chance = float(np.max(np.bincount(given)) / len(given))
-    right = float(np.mean(scores[chosen].argmax(axis=1) == given))
-    return max(0.0, (right - chance) / max(1 - chance, 1e-9)) ** 2

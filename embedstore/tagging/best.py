@@ -1,16 +1,19 @@
-"""The method "best": similarities refined by what the whole corpus says of them."""
+"""The methods that refine similarities by what the whole corpus says of them: "scale", "topics", and the better one."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.mixture import topic_scores
+from embedstore.labels.regime import regime_of
 from embedstore.labels.zeroshot import Refined, refine, topic_bias
 from embedstore.tagging.scored import Scored
 
-__all__ = ["Best"]
+__all__ = ["Best", "Scale", "Topics"]
 
 
-class Best:
-    """Scores refined with statistics of the whole corpus; see `embedstore.labels.zeroshot`."""
+class Scale:
+    """For steps of a scale, such as opinions; see `embedstore.labels.zeroshot`."""
 
     refines: ClassVar[bool] = True
     takes_shares: ClassVar[bool] = True
@@ -25,3 +28,21 @@ class Best:
         texts = scored.texts()
         bias = topic_bias(scored.labels, scored.prototypes, texts, scored.vectors, scored.vectors_of)
         return refine(scored.cosines, texts, bias=bias, shares=scored.shares)
+
+
+class Topics(Scale):
+    """For labels that are topics; see `embedstore.labels.mixture`."""
+
+    def refine(self, scored: Scored) -> Refined:
+        """Return the refined scores."""
+        return topic_scores(scored.vectors, scored.prototypes, scored.texts(), shares=scored.shares)
+
+
+class Best(Scale):
+    """The method that fits what the labels are; see `embedstore.labels.regime`."""
+
+    def refine(self, scored: Scored) -> Refined:
+        """Return the refined scores, with a note on what the labels were taken for."""
+        regime = regime_of(scored.labels, scored.prototypes, scored.vectors)
+        found = (Topics() if regime.name == "topics" else Scale()).refine(scored)
+        return replace(found, notes=(regime.note, *found.notes))

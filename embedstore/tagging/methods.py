@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["METHODS", "TaggingMethod", "find_method"]
 
-METHODS = {"cosine": "embedstore.tagging.cosine:Cosine", "best": "embedstore.tagging.best:Best"}
+METHODS = {
+    "cosine": "embedstore.tagging.cosine:Cosine",
+    "best": "embedstore.tagging.best:Best",
+    "scale": "embedstore.tagging.best:Scale",
+    "topics": "embedstore.tagging.best:Topics",
+}
 """The module and class of each method, by its name."""
 
 

@@ -62,7 +62,7 @@ def tag(
         Name of the corpus; by default the only corpus, or ``train``.
     space : str, optional
         Key or model of the vectors.
-    method : {"cosine", "best"}
+    method : {"cosine", "best", "scale", "topics"}
         "cosine" takes the nearest label. "best" refines the scores with statistics of the whole corpus;
         see `embedstore.labels.zeroshot`.
     shares : mapping of str to float, optional
@@ -175,7 +175,7 @@ def _check_request(
 ) -> _TagRequest:
     how = find_method(method)
     if shares is not None and not how.takes_shares:
-        raise UsageError("shares of labels are used by --method best: give it too")
+        raise UsageError("shares of labels are used by the methods best, scale and topics: give one of them too")
     label_set = how.describe(LabelSet.of(labels))
     table = with_annotations(now, now.corpus(corpus), gold, label_set)
     vectors = now.embeddings(space, [table])

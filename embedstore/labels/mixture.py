@@ -1,0 +1,270 @@
+"""Topics: a mixture of normal distributions that its labels hold in place, and words that correct it.
+
+docs/labels.md says how the parts work together, and docs/research/topics.md measures them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import log_softmax, softmax
+
+from embedstore.core.counts import counted, form
+from embedstore.core.parallel import one_thread
+from embedstore.core.unit import unit_rows
+from embedstore.labels.words import MOST, Words
+from embedstore.labels.zeroshot import NO_WORDS, PENALTY, Refined, balance_to_shares
+
+__all__ = ["Answers", "Mixture", "balanced_cosines", "spread", "topic_scores"]
+
+_AXES = 64  # principal axes of the mixture, and one more for each label
+_ROUNDS = 10  # rounds of expectation and maximisation
+_HOLD = 0.1  # weight of a label's own vector against its texts: a share of the mean number of texts of a label
+_EVEN = 0.1  # the same for a label's share of the texts, against an even share
+_ROUND = 0.3  # how far the covariance is shrunk to a round one
+_SHARP = 5.0  # log odds for one standard deviation of the cosines
+_FIRST, _LATER = 0.3, 1.0  # weight of a text's own log odds, before and after the words have their say
+_PASSES = 2  # how often the words learn from the mixture, and the mixture from them
+_BELIEF = 3.0  # sharpness of what a pass starts from
+_FLOOR = 1e-6  # least probability: what is below is equally unlikely
+_ANSWER = 20.0  # how many texts an answer counts as
+_OWN = 2.0  # how many answers a label's own vector counts as
+_FIRM = 6.0  # score of an answered text's label when the words learn
+_LEAST_SCALE = 0.1  # least scale of the labels' differences: they never lose all hold
+_FOLDS = 5
+_BLOCK = 16_384  # texts per block
+_LEAST = 100  # fewest texts
+_LEAST_EACH = 3  # fewest texts for each label
+_TERMS = 0.3  # smoothing of the naive Bayes classifier
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What people said: `rows` of texts and the number of each one's label, both of shape (answers,), int64."""
+
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+
+
+def topic_scores(
+    vectors: npt.NDArray[np.float32],
+    prototypes: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    *,
+    answers: Answers | None = None,
+    shares: Sequence[float] | None = None,
+    random_state: int = 42,
+) -> Refined:
+    """Score texts for labels that are topics.
+
+    1. *Centring.* What all texts have in common is taken off texts and labels (`balanced_cosines`).
+    2. *Mixture.* Each label is a normal distribution around its texts; all have one covariance, and each is held by its
+       label's vector (`Mixture`). It starts from the scores of step 1.
+    3. *Words.* Two classifiers on TF-IDF learn the more confident half of the tags and score the other texts. Their
+       scores, and those of step 1, are what the mixture starts from when it is fitted again. This is done twice
+       (co-training: Blum and Mitchell 1998).
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (texts, dim), float32
+        Unit vectors of the texts.
+    prototypes : ndarray of shape (labels, dim), float32
+        Unit vectors of the labels.
+    texts : sequence of str
+        The texts.
+    answers : Answers, optional
+        Labels that people gave to some texts. Each counts as 20 texts in the mixture.
+    shares : sequence of float, optional
+        Known shares of the labels.
+    random_state : int
+        Seed of folds and samples.
+    """
+    count = len(prototypes)
+    least = max(_LEAST, _LEAST_EACH * count)
+    cosines = balanced_cosines(vectors, prototypes, answers)
+    if len(vectors) < least:
+        note = (
+            f"{counted(len(vectors), 'text')} {form(len(vectors), 'is', 'are')} too few to find {count} topics in "
+            f"({least} would do): scores are centred"
+        )
+        return _refined(_SHARP * spread(cosines), shares, (note,))
+    mixture = Mixture(vectors, prototypes, random_state=random_state)
+    words = Words.of(texts, random_state=random_state)
+    first = spread(cosines)
+    start, prior = softmax(_SHARP * first, axis=1), _FIRST * log_softmax(_SHARP * first, axis=1)
+    found = mixture.fit(start, prior, answers)
+    for _ in range(_PASSES):
+        if words is None:
+            break
+        seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR)), answers)
+        told = _said_by_words(words, seen, random_state=random_state)
+        start, prior = (
+            softmax(_BELIEF * (seen + told), axis=1),
+            _LATER * log_softmax(_SHARP * spread(first + told), axis=1),
+        )
+        found = mixture.fit(start, prior, answers)
+    if answers is not None:
+        found = _out_of_fold(found, mixture, start, prior, answers, random_state=random_state)
+    return _refined(found, shares, () if words else (NO_WORDS,))
+
+
+def spread(scores: Scores) -> Scores:
+    """Return scores with mean 0 in each row and root mean square 1 over all."""
+    scores = scores - scores.mean(axis=1, keepdims=True)
+    return np.asarray(scores / max(float(np.sqrt(np.mean(scores**2))), 1e-9))
+
+
+def balanced_cosines(
+    vectors: npt.NDArray[np.float32], prototypes: npt.NDArray[np.float32], answers: Answers | None = None
+) -> Scores:
+    """Return the cosine similarity of texts to labels, shape (texts, labels), without what they have in common.
+
+    Each label has a mean: that of the texts nearest to it. The mean of these means is taken off the texts. (The mean of
+    all texts would be near to the texts of a frequent label, and hide them.) The mean of the labels' own vectors is
+    taken off the labels. Labels that are nearest to no text count in neither mean.
+    """
+    nearest = (vectors @ prototypes.T).argmax(axis=1)
+    counts = np.bincount(nearest, minlength=len(prototypes))
+    sums = np.zeros((len(prototypes), vectors.shape[1]))
+    np.add.at(sums, nearest, vectors)
+    some = counts > 0
+    common = (sums[some] / counts[some, None]).mean(axis=0)
+    labels = unit_rows(prototypes - prototypes[some].mean(axis=0, dtype=np.float64))
+    if answers is not None:
+        labels *= _OWN
+        np.add.at(labels, answers.labels, unit_rows(vectors[answers.rows] - common))
+        labels = unit_rows(labels)
+    out = np.empty((len(vectors), len(prototypes)))
+    for start in range(0, len(vectors), _BLOCK):
+        out[start : start + _BLOCK] = unit_rows(vectors[start : start + _BLOCK] - common) @ labels.T
+    return out
+
+
+class Mixture:
+    """Normal distributions of one covariance, one for each label, in the texts' principal axes.
+
+    The mean of a label is a posterior mode: its prior is the label's own vector, moved and scaled as all labels are on
+    average, and counts as much as a tenth of a label's mean number of texts. The covariance is shrunk towards a round
+    one. Log odds are linear in a text's vector.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (texts, dim), float32
+        Unit vectors of the texts. At most 50,000 of them are fitted.
+    prototypes : ndarray of shape (labels, dim), float32
+        Unit vectors of the labels.
+    random_state : int
+        Seed of the sample.
+    """
+
+    def __init__(
+        self, vectors: npt.NDArray[np.float32], prototypes: npt.NDArray[np.float32], *, random_state: int
+    ) -> None:
+        rng = np.random.default_rng(random_state)
+        self._vectors = vectors
+        self._sample = np.sort(rng.choice(len(vectors), min(MOST, len(vectors)), replace=False))
+        self._mean = vectors[self._sample].mean(axis=0, dtype=np.float64)
+        centred = vectors[self._sample] - self._mean
+        with one_thread:
+            _, axes = np.linalg.eigh(centred.T @ centred)
+            self._axes = axes[:, ::-1][:, : _AXES + len(prototypes)]
+            self._texts = centred @ self._axes
+            self._labels = (prototypes - self._mean) @ self._axes
+
+    def fit(self, start: Scores, prior: Scores, answers: Answers | None = None) -> Scores:
+        """Return the log odds of all texts, shape (texts, labels), up to a constant for each text.
+
+        Parameters
+        ----------
+        start : ndarray of shape (texts, labels), float64
+            Probabilities to start from.
+        prior : ndarray of shape (texts, labels), float64
+            Each text's own log odds, from another source; they are added to the mixture's.
+        answers : Answers, optional
+            Labels that are known.
+        """
+        belonging, own = start[self._sample], prior[self._sample]
+        weights = np.ones(len(self._sample))
+        known, label = self._known(answers)
+        weights[known] = _ANSWER
+        with one_thread:
+            for _ in range(_ROUNDS):
+                belonging[known] = 0
+                belonging[known, label] = 1
+                slopes, bias = self._maximised(belonging, weights)
+                belonging = softmax(self._texts @ slopes + bias + own, axis=1)
+            slopes = self._axes @ slopes
+            bias = bias - self._mean @ slopes
+            return np.asarray(self._vectors @ slopes + bias + prior)
+
+    def _known(self, answers: Answers | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the places of answered texts in the sample, and their labels."""
+        if answers is None:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        there = np.isin(answers.rows, self._sample)
+        return np.searchsorted(self._sample, answers.rows[there]), answers.labels[there]
+
+    def _maximised(self, belonging: Scores, weights: npt.NDArray[np.float64]) -> tuple[Scores, Scores]:
+        """Return the slopes, shape (axes, labels), and biases of the log odds, given each text's probabilities."""
+        texts, labels = self._texts, self._labels
+        even = len(texts) / len(labels)
+        weighted = belonging * weights[:, None]
+        counts = weighted.sum(axis=0) + 1e-9
+        means = (weighted.T @ texts) / counts[:, None]
+        present = counts > 1
+        middle, centre = means[present].mean(axis=0), labels[present].mean(axis=0)
+        apart, wanted = means[present] - middle, labels[present] - centre
+        scale = max(float(np.sum(apart * wanted) / max(float(np.sum(wanted**2)), 1e-9)), _LEAST_SCALE)
+        anchors = middle + scale * (labels - centre)
+        held = (counts[:, None] * means + _HOLD * even * anchors) / (counts + _HOLD * even)[:, None]
+        within = ((texts.T * weights) @ texts - (means.T * counts) @ means) / weights.sum()
+        size = np.trace(within) / len(within)
+        within = (1 - _ROUND) * within + _ROUND * size * np.eye(len(within))
+        slopes = np.linalg.solve(within, held.T)
+        shares = (belonging.sum(axis=0) + _EVEN * even) / (len(texts) * (1 + _EVEN))
+        return slopes, np.log(shares) - 0.5 * np.sum(held.T * slopes, axis=0)
+
+
+def _with_answers(seen: Scores, answers: Answers | None) -> Scores:
+    """Return the scores, with those of answered texts as firm as any."""
+    if answers is not None:
+        seen[answers.rows] = -_FIRM / max(seen.shape[1] - 1, 1)
+        seen[answers.rows, answers.labels] = _FIRM
+    return seen
+
+
+def _said_by_words(words: Words, seen: Scores, *, random_state: int) -> Scores:
+    """Return the sum of the classifiers' scores, each weighted by its agreement with the tags of `seen`."""
+    from sklearn.naive_bayes import ComplementNB
+    from sklearn.svm import LinearSVC
+
+    told = np.zeros(seen.shape)
+    for model in (ComplementNB(alpha=_TERMS), LinearSVC(C=PENALTY, random_state=random_state)):
+        found, agreement = words.learn(model, seen)
+        told += agreement * spread(found)
+    return told
+
+
+def _out_of_fold(
+    found: Scores, mixture: Mixture, start: Scores, prior: Scores, answers: Answers, *, random_state: int
+) -> Scores:
+    """Return `found`, with the log odds of each answered text from a mixture that does not know its answer."""
+    folds = np.random.default_rng(random_state).integers(0, _FOLDS, len(answers.rows))
+    for fold in np.unique(folds):
+        others, here = folds != fold, answers.rows[folds == fold]
+        unknown = start.copy()
+        unknown[here] = softmax(prior[here], axis=1)
+        found[here] = mixture.fit(unknown, prior, Answers(answers.rows[others], answers.labels[others]))[here]
+    return found
+
+
+def _refined(found: Scores, shares: Sequence[float] | None, notes: tuple[str, ...]) -> Refined:
+    scores = spread(np.log(softmax(found, axis=1) + _FLOOR))
+    if shares is not None:
+        wanted = np.asarray(shares, dtype=np.float64)
+        return Refined(balance_to_shares(scores, wanted), wanted, notes)
+    tags = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
+    return Refined(scores, tags / max(len(scores), 1), notes)

@@ -1,0 +1,125 @@
+"""The words of texts as a second view: classifiers on TF-IDF that learn tags, and score texts that they did not see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["MOST", "Words", "out_of_fold"]
+
+MOST = 50_000
+"""Most texts to learn from."""
+
+_CONFIDENT = 0.5  # share of the texts to learn from: those with the largest margins
+_FOLDS = 5
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words and word pairs of texts.
+
+    Attributes
+    ----------
+    features : sparse matrix of shape (texts, terms)
+        TF-IDF.
+    sample : ndarray of shape (at most 50,000,), int64
+        Rows of the texts that may be learnt from, sorted.
+    folds : ndarray of shape (texts,), int64
+        The fold of each text.
+    """
+
+    features: Any
+    sample: npt.NDArray[np.int64]
+    folds: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], *, random_state: int) -> "Words | None":
+        """Return the words of the texts; None if hardly a term stands in three of them."""
+        rng = np.random.default_rng(random_state)
+        folds = rng.integers(0, _FOLDS, len(texts))
+        sample = np.sort(rng.choice(len(texts), min(MOST, len(texts)), replace=False))
+        features = _tfidf(texts, sample)
+        return None if features is None else cls(features, sample, folds)
+
+    def learn(self, model: Any, scores: Scores) -> tuple[Scores, float]:
+        """Let a classifier learn the more confident half of the tags that `scores` give.
+
+        Parameters
+        ----------
+        model : object
+            A classifier of scikit-learn, with `decision_function` or `predict_joint_log_proba`.
+        scores : ndarray of shape (texts, labels), float64
+            The best label of a text is its tag; its lead over the second says how confident it is.
+
+        Returns
+        -------
+        ndarray of shape (texts, labels), float64
+            Out-of-fold scores: no model has learnt from a text that it scores.
+        float
+            Squared agreement of these scores with the tags, from 0 (chance) to 1 (all agree).
+        """
+        chosen = self.sample[_confident(scores[self.sample])]
+        tags = scores.argmax(axis=1)
+        found = out_of_fold(model, self.features, tags, chosen, self.folds, scores.shape[1])
+        return found, _agreement(found, tags, chosen)
+
+
+def out_of_fold(
+    model: Any,
+    features: Any,
+    labels: npt.NDArray[np.intp],
+    chosen: npt.NDArray[np.intp],
+    folds: npt.NDArray[np.int64],
+    count: int,
+) -> Scores:
+    """Return out-of-fold scores of shape (texts, labels): no model has learnt from a text that it scores."""
+    out = np.zeros((len(labels), count))
+    for fold in range(_FOLDS):
+        rows = chosen[folds[chosen] != fold]
+        here = np.flatnonzero(folds == fold)
+        if len(np.unique(labels[rows])) < 2:
+            continue
+        fitted = model.fit(features[rows], labels[rows])
+        score = getattr(fitted, "decision_function", None) or fitted.predict_joint_log_proba
+        decision = score(features[here])
+        if decision.ndim == 1:
+            decision = np.stack([-decision, decision], axis=1)
+        lowest = decision.min(axis=1, keepdims=True)
+        part = np.repeat(lowest, count, axis=1)  # a label without confident texts never beats the others
+        part[:, fitted.classes_] = decision
+        out[here] = part
+    return out
+
+
+def _confident(scores: Scores) -> npt.NDArray[np.intp]:
+    """Return the rows with the largest margins of each label, sorted."""
+    ordered = np.sort(scores, axis=1)
+    margin, label = ordered[:, -1] - ordered[:, -2], scores.argmax(axis=1)
+    kept = []
+    for number in range(scores.shape[1]):
+        rows = np.flatnonzero(label == number)
+        kept.append(rows[np.argsort(-margin[rows], kind="stable")[: max(1, int(_CONFIDENT * len(rows)))]])
+    return np.sort(np.concatenate(kept))
+
+
+def _tfidf(texts: Sequence[str], sample: npt.NDArray[np.int64]) -> Any:
+    """Return a sparse TF-IDF matrix of shape (texts, terms); None if no term is frequent enough."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=50_000)
+    try:
+        words.fit([texts[row] for row in sample])
+    except ValueError:  # scikit-learn raises this if no term is left
+        return None
+    return words.transform(texts)
+
+
+def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp]) -> float:
+    given = labels[chosen]
+    chance = float(np.max(np.bincount(given)) / len(given))
+    right = float(np.mean(scores[chosen].argmax(axis=1) == given))
+    return max(0.0, (right - chance) / max(1 - chance, 1e-9)) ** 2
