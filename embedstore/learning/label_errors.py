@@ -30,8 +30,9 @@ Mask = npt.NDArray[np.bool_]
 _TOLERANCE = 1e-6  # rounding can put the mean of equal probabilities slightly above them
 
 # Chosen on the corpora of `benchmarks/doubts.py`; docs/research/labels.md has what other values gave.
-_SUREST = 0.15  # share of the rows of a class that the noise is estimated on
-_FEWEST = 50  # with fewer rows, chance decides
+_SUREST = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)  # shares of a class' rows that the noise may be estimated on
+_FEWEST = 50  # with fewer rows of a class, chance decides
+_TOLERATED = 0.5  # standard errors by which more rows may raise the estimate
 _PRIOR = 10.0  # wrong labels that the rows of one class must show to count as much as what is assumed beforehand
 _LEAST_NOISE = 1e-3
 _MOST_NOISE = 0.5  # a class with more wrong labels than right ones has no meaning
@@ -129,8 +130,10 @@ def estimate_noise(probabilities: Probabilities, y: Numbers) -> Noise:
     """Estimate the share of wrong labels, and which classes are given instead of which.
 
     The rows that are most probably of a class are taken to be of this class, so the other labels among them are wrong.
-    Each class counts by the number of rows that are most probably of it. The surest 15% of its rows are used, at least
-    50: among less sure rows, more and more of the other labels are right and the models wrong.
+    Only the surest rows of each class are used: among less sure rows, more and more of the other labels are right and
+    the models wrong. These are 15% of the class' rows, at least 50. More rows, up to 70%, are used as long as the
+    estimate stays within half of its standard error, since chance counts less among many rows. Each class counts by the
+    number of rows that are most probably of it.
 
     The estimate assumes that wrong labels are as frequent in these rows as in all rows. It is too high where even the
     surest rows of a class belong to another one, and too low where wrong labels are mostly in texts that are hard to
@@ -146,25 +149,58 @@ def estimate_noise(probabilities: Probabilities, y: Numbers) -> Noise:
     y : ndarray of shape (n,), int64
         Given classes, numbered from 0.
     """
-    classes = probabilities.shape[1]
     likely = probabilities.argmax(axis=1)
-    counts = np.zeros((classes, classes))
-    for kind in range(classes):
-        rows = np.flatnonzero(likely == kind)
-        most = max(_FEWEST, int(_SUREST * len(rows)))
-        surest = rows[np.argsort(-probabilities[rows, kind], kind="stable")[:most]]
-        counts[kind] = np.bincount(y[surest], minlength=classes)
+    of_class = [np.flatnonzero(likely == kind) for kind in range(probabilities.shape[1])]
+    ranked = [rows[np.argsort(-probabilities[rows, kind], kind="stable")] for kind, rows in enumerate(of_class)]
+    counts = _surest_counts(ranked, y, _SUREST[0])
+    share, error = _share_of_wrong(ranked, counts)
+    most = share + _TOLERATED * error
+    for part in _SUREST[1:]:
+        more = _surest_counts(ranked, y, part)
+        found, _ = _share_of_wrong(ranked, more)
+        if found > most:
+            break
+        counts, share = more, found
+    return Noise(share, _given_classes(counts, share))
+
+
+def _surest_counts(ranked: list[Numbers], y: Numbers, part: float) -> npt.NDArray[np.float64]:
+    """Count the given classes (columns) among the surest rows of each class (rows).
+
+    Parameters
+    ----------
+    ranked : list of ndarray
+        Numbers of the rows that are most probably of each class, surest first.
+    y : ndarray of shape (n,), int64
+        Given classes.
+    part : float
+        Share of the rows of each class to count.
+    """
+    counts = [np.bincount(y[rows[: max(_FEWEST, int(part * len(rows)))]], minlength=len(ranked)) for rows in ranked]
+    return np.stack(counts).astype(np.float64)
+
+
+def _share_of_wrong(ranked: list[Numbers], counts: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the estimated share of wrong labels among all rows, and its standard error."""
+    sizes = np.array([len(rows) for rows in ranked])
+    weights = sizes / sizes.sum()
     used = counts.sum(axis=1)
     wrong = used - counts.diagonal()
-    sizes = np.bincount(likely, minlength=classes)
-    share = float(np.sum(sizes * wrong / np.maximum(used, 1)) / len(y))
+    rates = (wrong + 1) / (used + 2)  # Laplace's rule of succession: without a wrong label, the error is not 0
+    error = np.sqrt(np.sum(weights**2 * rates * (1 - rates) / np.maximum(used, 1)))
+    return float(np.sum(weights * wrong / np.maximum(used, 1))), float(error)
 
+
+def _given_classes(counts: npt.NDArray[np.float64], share: float) -> Probabilities:
+    """Return the probability of each given class (column) in rows of each class (row)."""
+    used = counts.sum(axis=1)
+    wrong = used - counts.diagonal()
     noise = np.minimum((wrong + _PRIOR) / (used + _PRIOR / max(share, _LEAST_NOISE)), _MOST_NOISE)
-    instead = counts + _PRIOR / (classes - 1)
+    instead = counts + _PRIOR / (len(counts) - 1)
     np.fill_diagonal(instead, 0)
     given = noise[:, None] * instead / instead.sum(axis=1, keepdims=True)
     np.fill_diagonal(given, 1 - noise)
-    return Noise(share, given)
+    return np.asarray(given)
 
 
 def _probability_right(probabilities: Probabilities, y: Numbers, noise: Noise) -> npt.NDArray[np.float64]:
