@@ -244,12 +244,11 @@ def _estimated_counts(probabilities: Probabilities, y: Numbers) -> Numbers:
 
 
 def _whole(shares: npt.NDArray[np.float64]) -> Numbers:
-    """Return whole numbers near to the given ones; the sum of each row stays."""
-    whole = np.round(shares)
+    """Return whole numbers near to the given ones; the sum of each row stays, and the largest remainders go up."""
+    whole = np.floor(shares)
     for row, values in zip(whole, shares, strict=True):
-        left = round(float(values.sum() - row.sum()))
-        step = 1 if left > 0 else -1
-        row[np.argsort(values - row)[::-step][: abs(left)]] += step
+        rest = round(float(values.sum() - row.sum()))
+        row[np.argsort(row - values, kind="stable")[:rest]] += 1
     return whole.astype(np.int64)
 
 
