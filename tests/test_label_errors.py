@@ -235,14 +235,14 @@ def test_a_class_that_is_often_given_instead_of_one_other_is_doubted_more_there(
 
 
 def test_one_row_stays_in_a_class_whose_rows_are_all_counted_for_another():
-    p, y, _ = planted(9, rows=300, classes=3, sharpness=4.0, share=0.0)
-    y = np.concatenate([y, np.full(10, 2)])
-    p = np.concatenate(
-        [p[y[:300] != 2], np.tile([0.9, 0.04, 0.06], (10, 1)) + 1e-4 * np.arange(10)[:, None] * [1, 0, -1]]
-    )
-    y = y[y != 2].tolist() + [2] * 10
-    rows = find_label_errors(p, np.array(y), filter="by-label").rows
-    assert sum(y[row] == 2 for row in rows) == 9
+    # Ten rows are given class 2, are surely of class 0, and reach the thresholds of both.
+    y = np.repeat([0, 1, 2], [50, 50, 10])
+    p = np.array([[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.86, 0.04, 0.1]])[y]
+    p[100:] += np.linspace(0, 1e-7, 10)[:, None] * [1, 0, -1]  # no ties
+    rows = find_label_errors(p, y, filter="by-label").rows
+    assert len(rows) == 9
+    assert np.all(y[rows] == 2)
+    assert len(find_label_errors(p, y, filter="confident").rows) == 10
 
 
 def test_a_class_that_is_most_probable_in_no_row_counts_for_nothing():
