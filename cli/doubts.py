@@ -7,6 +7,7 @@ import click
 from embedstore.cli.options import (
     blank_option,
     json_option,
+    one_of,
     open_named,
     output_options,
     penalty_option,
@@ -21,6 +22,7 @@ from embedstore.core.counts import counted, form
 
 if TYPE_CHECKING:
     from embedstore.core.blank import Blank
+    from embedstore.learning.label_errors import Filter
 
 __all__ = ["doubts"]
 
@@ -29,6 +31,15 @@ __all__ = ["doubts"]
 @store_argument
 @click.option("--target", required=True, metavar="COL", help="The column of labels, or annotations.")
 @rows_options
+@click.option(
+    "--filter",
+    type=one_of("embedstore.learning.label_errors:FILTERS"),
+    default="expected",
+    show_default=True,
+    help="Rows to list, of those where another label is the most probable: as many as labels are expected to be "
+    "wrong; all where another label is more probable than usual; as many as confident learning estimates for each "
+    "pair of labels, for each given label, or by both; any.",
+)
 @click.option("--folds", type=int, default=5, show_default=True, help="Parts that judge each other.")
 @penalty_option
 @seed_option("the folds and of sampling")
@@ -41,6 +52,7 @@ def doubts(
     target: str,
     corpus: str | None,
     space: str | None,
+    filter: "Filter",
     folds: int,
     c: float,
     seed: int,
@@ -52,14 +64,15 @@ def doubts(
 ) -> None:
     """Find rows whose given label is likely wrong.
 
-    Uses confident learning; the most doubtful rows come first. Prints id, given, suggested, confidence (of the given
-    label), margin and text as CSV, or writes them to -o.
+    Models of the other rows judge each row; the most doubtful rows come first. Prints id, given, suggested, confidence
+    (of the given label), margin and text as CSV, or writes them to -o.
     """
     check_outputs(store, output)
     found = open_named(store).doubts(
         target,
         corpus=corpus,
         space=space,
+        filter=filter,
         folds=folds,
         C=c,
         random_state=seed,

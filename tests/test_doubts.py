@@ -5,9 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 import embedstore
-from embedstore import TrainOptions
 from embedstore.errors import InputError, ModelRequiredError, UsageError
-from embedstore.learning.doubts import find_label_errors
+from embedstore.learning.label_errors import find_label_errors
 
 KINDS = ["bad", "fair", "good"]
 
@@ -42,61 +41,27 @@ def probabilities(vectors, y, groups, *, folds=5, seed=42, C=1.0):  # noqa: N803
     return found
 
 
-def expected(p, y):
-    """Return (row, suggested, confidence, margin) of each doubtful row and the noise, found row by row."""
-    classes = range(p.shape[1])
-    thresholds = [np.mean([float(p[i, k]) for i in range(len(y)) if y[i] == k]) for k in classes]
-    doubtful, joint = [], np.zeros((len(classes), len(classes)))
-    for i, given in enumerate(y):
-        sure = [k for k in classes if p[i, k] >= thresholds[k]]
-        if not sure:
-            continue
-        best = max(sure, key=lambda k: p[i, k])
-        joint[given, best] += 1
-        if best != given and max(classes, key=lambda k: p[i, k]) != given:
-            margin = p[i, given] - max(p[i, k] for k in classes if k != given)
-            doubtful.append((i, best, p[i, given], margin))
-    shares = joint / joint.sum(axis=1, keepdims=True)
-    noise = sum((1 - shares[k, k]) * np.mean(y == k) for k in classes)
-    return sorted(doubtful, key=lambda found: (found[2], found[0])), noise
-
-
-@pytest.mark.parametrize("options", [{}, {"folds": 3, "random_state": 7, "C": 20.0}])
-def test_doubts_are_those_of_confident_learning_row_by_row(library, options):
+@pytest.mark.parametrize(
+    "options", [{}, {"folds": 3, "random_state": 7, "C": 20.0}, {"filter": "confident"}, {"filter": "any", "folds": 2}]
+)
+def test_doubts_are_those_of_the_probabilities_of_models_that_learnt_other_folds(library, options):
     corpus = library.corpus()
     found = library.doubts("label", **options)
     y = np.array([KINDS.index(label) for label in corpus.column("label").to_pylist()])
     names = {"folds": "folds", "random_state": "seed", "C": "C"}
-    p = probabilities(
-        library.space().vectors(corpus), y, corpus.positions(), **{names[k]: v for k, v in options.items()}
-    )
-    wanted, noise = expected(p, y)
-    assert found.rows.tolist() == [row for row, *_ in wanted]
-    assert found.given == [KINDS[y[row]] for row, *_ in wanted]
-    assert found.suggested == [KINDS[best] for _, best, *_ in wanted]
-    assert np.allclose(found.confidence, [own for _, _, own, _ in wanted], atol=1e-6)
-    assert np.allclose(found.margin, [margin for *_, margin in wanted], atol=1e-6)
+    folding = {names[key]: value for key, value in options.items() if key in names}
+    p = probabilities(library.space().vectors(corpus), y, corpus.positions(), **folding)
+    wanted = find_label_errors(p, y, filter=options.get("filter", "expected"))
+    assert len(found) > 0
+    assert np.array_equal(found.rows, wanted.rows)
+    assert found.given == [KINDS[kind] for kind in y[wanted.rows]]
+    assert found.suggested == [KINDS[kind] for kind in wanted.suggested]
+    assert np.allclose(found.confidence, p[wanted.rows, y[wanted.rows]], atol=1e-6)
+    assert np.allclose(found.margin, wanted.margin, atol=1e-6)
     assert (found.rows.dtype, found.confidence.dtype, found.margin.dtype) == (np.int64, np.float32, np.float32)
     assert found.accuracy == np.mean(p.argmax(axis=1) == y)
-    assert found.noise == pytest.approx(noise)
+    assert found.noise == pytest.approx(wanted.noise)
     assert (found.checked, found.notes) == (140, ())
-
-
-def test_classes_of_unlike_sizes_have_thresholds_of_their_own():
-    rng = np.random.default_rng(0)
-    y = rng.permutation(np.repeat([0, 1, 2], [200, 60, 40]))
-    vectors = (rng.normal(size=(3, 8))[y] + 3 * rng.normal(size=(300, 8))).astype(np.float32)
-    found = find_label_errors(vectors, y, np.arange(300), folds=5, options=TrainOptions())
-    p = probabilities(vectors, y, np.arange(300))
-    wanted, noise = expected(p, y)
-    assert found.rows.tolist() == [row for row, *_ in wanted]
-    assert found.suggested.tolist() == [best for _, best, *_ in wanted]
-    assert found.noise == pytest.approx(noise)
-    # Rows that only one of the two conditions keeps out are there.
-    sure = np.where(p >= [p[y == k, k].mean() for k in range(3)], p, -1)
-    suggests_another, most_probable = (sure.max(axis=1) >= 0) & (sure.argmax(axis=1) != y), p.argmax(axis=1) == y
-    assert (suggests_another & most_probable).any()
-    assert ((sure.max(axis=1) >= 0) & ~suggests_another & ~most_probable).any()
 
 
 def test_labels_that_are_wrong_are_found_and_their_own_suggested(library):
@@ -116,7 +81,7 @@ def test_a_text_under_two_labels_is_judged_by_models_that_have_not_seen_it(libra
     folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=42).split(vectors, y, positions))
     assert sum(5 in judged for _, judged in folds) == sum({5, 125} <= set(judged.tolist()) for _, judged in folds) == 1
     p = probabilities(vectors, y, positions, C=1e4)
-    assert np.array_equal(found.rows, [row for row, *_ in expected(p, y)[0]])
+    assert np.array_equal(found.rows, find_label_errors(p, y).rows)
     assert np.array_equal(p[5], p[125])
 
 
@@ -135,7 +100,7 @@ def test_rows_without_a_label_are_left_out_and_row_numbers_stay_those_of_the_cor
     corpus = library.corpus()
     y = np.array([KINDS.index(corpus.column("label")[int(row)].as_py()) for row in kept])
     p = probabilities(library.space().vectors(corpus)[kept], y, corpus.positions()[kept])
-    assert found.rows.tolist() == [kept[row] for row, *_ in expected(p, y)[0]]
+    assert found.rows.tolist() == kept[find_label_errors(p, y).rows].tolist()
     assert found.checked == 126
     assert "14 of 140 rows" in found.notes[0]
 
@@ -153,6 +118,7 @@ def test_a_solver_that_stopped_early_is_told_once(library):
         ("nothing", {}, InputError, "no column 'nothing'"),
         # Rows 0 and 120 have one text.
         ("rare", {}, InputError, "at least 5 rows of each class with different texts, found 2 of 'x'"),
+        ("label", {"filter": "all"}, UsageError, "one of expected, confident, by-pair, .*, any, found 'all'"),
         ("label", {"folds": 1}, UsageError, "at least 2 folds, found 1"),
         ("label", {"C": 0.0}, UsageError, "C above 0"),
     ],

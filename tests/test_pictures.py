@@ -211,5 +211,8 @@ def test_doubts_and_duplicates_from_the_shell(cli, store, rows, tmp_path):
     done = cli("doubts", "small", "--target", "stars", "--corpus", "train", "--folds", "2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "id,given,suggested,confidence,margin,text"
+    done = cli("doubts", "small", "--target", "stars", "--corpus", "train", "--folds", "2", "--filter", "any")
+    found = [line.split(",")[0] for line in done.stdout.splitlines()[1:]]
+    assert found == store.doubts("stars", corpus="train", folds=2, filter="any").to_pandas()["id"].tolist()
     with pytest.raises(InputError, match="was annotated yet"):
         store.doubts("annotations", corpus="train")

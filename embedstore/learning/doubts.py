@@ -1,9 +1,5 @@
-"""Find rows whose given label is likely wrong, by confident learning on out-of-fold probabilities.
+"""Find rows of a corpus whose given label is likely wrong; models that were trained on other rows judge each row."""
 
-Northcutt, Jiang & Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, section 3.
-"""
-
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,44 +11,12 @@ from embedstore.core.values import value_text
 from embedstore.corpora.rows import id_array
 from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.label_errors import FILTERS, Filter, LabelErrors, find_label_errors
 from embedstore.learning.targets import Target, read_target
 from embedstore.tables.result import TableResult
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["Doubts", "LabelErrors", "find_doubts", "find_label_errors"]
-
-_TOLERANCE = 1e-6  # rounding can put the mean of equal probabilities slightly above them
-
-
-@dataclass(frozen=True, slots=True)
-class LabelErrors:
-    """The result of confident learning on numbered classes.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (doubtful,), int64
-        Numbers of the doubtful rows, lowest confidence first.
-    suggested : ndarray of shape (doubtful,), int64
-        The suggested class of each doubtful row.
-    confidence : ndarray of shape (doubtful,), float32
-        Out-of-fold probability of the given class, from 0 to 1.
-    margin : ndarray of shape (doubtful,), float32
-        The confidence minus the largest probability of another class, from -1 to 0.
-    accuracy : float
-        Share of all rows whose given class is the most probable one, from 0 to 1.
-    noise : float
-        Estimated share of wrong labels among all rows, from 0 to 1.
-    notes : tuple of str
-        A note if a solver stopped early.
-    """
-
-    rows: npt.NDArray[np.int64]
-    suggested: npt.NDArray[np.int64]
-    confidence: npt.NDArray[np.float32]
-    margin: npt.NDArray[np.float32]
-    accuracy: float
-    noise: float
-    notes: tuple[str, ...] = ()
+__all__ = ["Doubts", "find_doubts", "out_of_fold"]
 
 
 class Doubts(TableResult):
@@ -65,16 +29,16 @@ class Doubts(TableResult):
     rows : ndarray of shape (doubtful,), int64
         Numbers of the rows in the corpus, from 0.
     given, suggested : list of str
-        The given label and the suggested label of each row.
+        The given label of each row, and the label that is the most probable one.
     confidence : ndarray of shape (doubtful,), float32
-        Out-of-fold probability of the given label, from 0 to 1; ascending.
+        Out-of-fold probability of the given label, from 0 to 1.
     margin : ndarray of shape (doubtful,), float32
-        The confidence minus the largest probability of another label, from -1 to 0.
+        The confidence minus the probability of the suggested label, from -1 to 0.
     accuracy : float
         Share of the checked rows whose given label is the most probable one, from 0 to 1.
     noise : float
-        Estimated share of wrong labels among the checked rows, from 0 to 1. Labels that the vectors can't separate
-        count as wrong too: at an accuracy of 0.9 the estimate is close, at 0.6 it is far too high.
+        Estimated share of wrong labels among the checked rows, from 0 to 1. It is estimated on the rows that the models
+        are surest of. The less the models can tell labels apart, the more it is too high.
     checked : int
         Number of rows checked.
     """
@@ -120,6 +84,7 @@ def find_doubts(
     *,
     corpus: str | None = None,
     space: str | None = None,
+    filter: Filter = "expected",
     folds: int = 5,
     C: float = 1.0,  # noqa: N803
     max_iter: int = 1000,
@@ -137,6 +102,12 @@ def find_doubts(
         The column of labels, or "annotations".
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
+    filter : {"expected", "confident", "by-pair", "by-label", "both", "any"}
+        Which rows to list, of those whose most probable label is another than the given one. "expected": the most
+        doubtful ones, as many as labels are estimated to be wrong. "confident": rows where another label is more
+        probable than in the mean row of this label. "by-pair": for each given and other label, as many as confident
+        learning estimates (cleanlab's default). "by-label": the same for each given label. "both": what these two have
+        in common. "any": all.
     folds : int
         Number of folds; a model trained on the other folds judges each fold. Equal texts are in one fold.
     C : float
@@ -153,13 +124,15 @@ def find_doubts(
     Raises
     ------
     UsageError
-        If there are fewer than two folds, or `C` is not above 0.
+        If there is no such filter, if there are fewer than two folds, or if `C` is not above 0.
     InputError
         If rows lack the target, if it has one class or looks continuous, or if a class has fewer distinct texts than
         `folds`.
     ModelRequiredError
         If a text has no vector yet.
     """
+    if filter not in FILTERS:
+        raise UsageError(f"expected filter to be one of {', '.join(FILTERS)}, found {filter!r}")
     if folds < 2:
         raise UsageError(f"expected at least 2 folds, found {folds}")
     options = TrainOptions(C=C, max_iter=max_iter, random_state=random_state, drop_missing=drop_missing)
@@ -174,7 +147,8 @@ def find_doubts(
     rows, y = given.rows[chosen], y[chosen]
     positions = table.positions()[rows]
     _require_texts(y, positions, names, folds)
-    found = find_label_errors(vectors.at(positions, table.name), y, positions, folds=folds, options=options)
+    probabilities, early = out_of_fold(vectors.at(positions, table.name), y, positions, folds=folds, options=options)
+    found = find_label_errors(probabilities, y, filter=filter)
     doubtful = rows[found.rows]
     return Doubts(
         found,
@@ -184,7 +158,7 @@ def find_doubts(
         ids=id_array(table.ids_at(doubtful)),
         texts=now.texts.at(table.positions()[doubtful]),
         checked=len(rows),
-        notes=tuple(dict.fromkeys(given.notes + notes + found.notes)),
+        notes=tuple(dict.fromkeys(given.notes + notes + early)),
     )
 
 
@@ -199,21 +173,15 @@ def _require_texts(y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], name
         )
 
 
-def find_label_errors(
+def out_of_fold(
     vectors: npt.NDArray[np.float32],
     y: npt.NDArray[np.int64],
     groups: npt.NDArray[np.int64],
     *,
     folds: int,
     options: TrainOptions,
-) -> LabelErrors:
-    """Find the rows whose given class is likely wrong, from their vectors.
-
-    The threshold of a class is its mean probability over the rows that are given this class. Among the classes that
-    reach their threshold in a row, the most probable one is suggested. A row is doubtful if the suggested class and
-    the most probable class both differ from the given one. Rows are ranked by the probability of the given class: with
-    four classes this ranks planted errors better than the margin does (`benchmarks/doubts.py`); with two classes both
-    give the same order.
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return each row's class probabilities, from a model that was not trained on its text, and a note or none.
 
     Parameters
     ----------
@@ -227,31 +195,13 @@ def find_label_errors(
         Number of folds; each class needs at least as many groups.
     options : TrainOptions
         Penalty, iterations, seed.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n, classes), float32
+    notes : tuple of str
+        A note if a solver stopped early.
     """
-    probabilities, notes = _out_of_fold(vectors, y, groups, folds, options)
-    every = np.arange(len(y))
-    own = probabilities[every, y]
-    rows_of_class = np.bincount(y)
-    thresholds = np.bincount(y, weights=own) / rows_of_class
-    best = probabilities.argmax(axis=1)
-    confidents = np.where(probabilities >= thresholds - _TOLERANCE, probabilities, np.float32(-1))
-    suggested = confidents.argmax(axis=1)
-    counted = confidents[every, suggested] >= 0
-    doubtful = np.flatnonzero(counted & (suggested != y) & (best != y))
-    ranked = doubtful[np.argsort(own[doubtful], kind="stable")]
-    noise = _noise(y[counted], suggested[counted], rows_of_class)
-    margin = own[ranked] - probabilities[ranked, best[ranked]]
-    return LabelErrors(ranked, suggested[ranked], own[ranked], margin, float(np.mean(best == y)), noise, notes)
-
-
-def _out_of_fold(
-    vectors: npt.NDArray[np.float32],
-    y: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    folds: int,
-    options: TrainOptions,
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """Return each row's class probabilities, shape (n, classes), from a model that was not trained on its text."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     probabilities = np.zeros((len(y), int(y.max()) + 1), dtype=np.float32)
@@ -262,12 +212,3 @@ def _out_of_fold(
         notes = notes or fitted.notes
         probabilities[judged[:, None], fitted.model.classes_] = fitted.model.predict_proba(vectors[judged])
     return probabilities, notes
-
-
-def _noise(y: npt.NDArray[np.int64], suggested: npt.NDArray[np.int64], rows_of_class: npt.NDArray[np.int64]) -> float:
-    """Return the off-diagonal share of the confident joint, with its rows scaled to the sizes of the given classes."""
-    joint = np.zeros((len(rows_of_class), len(rows_of_class)))
-    np.add.at(joint, (y, suggested), 1)
-    right = np.maximum(joint.diagonal(), 1)  # as in cleanlab: without a confident row, a class is not all wrong
-    wrong = joint.sum(axis=1) - joint.diagonal()
-    return float(np.sum(rows_of_class * wrong / (right + wrong)) / rows_of_class.sum())
