@@ -36,7 +36,7 @@ def test_every_command_has_help_and_every_option_says_what_it_does():
 @pytest.mark.parametrize(
     ("command", "option", "names"),
     [
-        ("tag", "--method", ["cosine", "best"]),
+        ("tag", "--method", ["cosine", "best", "scale", "topics"]),
         ("encode", "--backend", ["torch", "tensorflow"]),
         ("train", "--m", ["--max-iter"]),
     ],

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 import embedstore
 from embedstore.errors import InputError, ModelRequiredError
-from embedstore.labels.zeroshot import refine
+from embedstore.labels.mixture import topic_scores
 from embedstore.reports.metrics import intervals, report
 
 
@@ -54,7 +54,7 @@ def oracle(store, train_rows, test_rows, test_corpus="train"):
     labels = np.stack([HashEncoder().vector(name) for name in ("bad", "good")])
     names = np.array(["bad", "good"])
     every = {text: vector for side in (0, 1) for text, vector in zip(review[side], texts[side], strict=True)}
-    refined = refine(np.stack(list(every.values())) @ labels.T, list(every)).scores
+    refined = topic_scores(np.stack(list(every.values())), labels, list(every)).scores
     best = dict(zip(every, names[refined.argmax(axis=1)], strict=True))
     return {
         "majority class": figures(yt, DummyClassifier().fit(x, y).predict(xt)),
@@ -75,7 +75,7 @@ def test_every_line_equals_plain_scikit_learn(named):
         assert score.accuracy_low <= score.accuracy <= score.accuracy_high
         assert score.rows == 20
     assert [score.encoded for score in found.scores] == [0, 0, 2, 0, 0, 0]
-    assert "best labels: 60 texts are too few to learn from the tags (400 would do): scores are centred" in found.notes
+    assert "best labels: 60 texts are too few to find 2 topics in (100 would do): scores are centred" in found.notes
     assert named.compare("mood", test_corpus="test").scores[2].encoded == 0
 
 

@@ -290,6 +290,14 @@ class TestBest(MethodContract):
     name = "best"
 
 
+class TestScale(MethodContract):
+    name = "scale"
+
+
+class TestTopics(MethodContract):
+    name = "topics"
+
+
 def test_every_kind_is_held_to_its_contract():
     def named(contract):
         return {one.name for one in contract.__subclasses__() if not one.__name__.startswith("TestToy")}

@@ -4,8 +4,9 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from embedstore.core.unit import unit_rows
+from embedstore.labels.fewshot import Answers
 from embedstore.labels.label_set import LabelSet
-from embedstore.labels.mixture import Answers, Mixture, balanced_cosines, spread, topic_scores
+from embedstore.labels.mixture import Mixture, TopicSettings, balanced_cosines, spread, topic_scores
 from embedstore.labels.regime import explained, regime_of
 from embedstore.tagging.best import Best, Scale, Topics
 from embedstore.tagging.scored import Scored
@@ -46,7 +47,7 @@ def mixture_by_hand(vectors, labels, start, prior, answers=None):
     weight = np.ones(count)
     known = {} if answers is None else dict(zip(answers.rows.tolist(), answers.labels.tolist(), strict=True))
     for row in known:
-        weight[row] = 20
+        weight[row] = 10
     belonging = start.copy()
     for _ in range(10):
         for row, label in known.items():
@@ -89,7 +90,7 @@ def test_the_mixture_is_the_one_computed_label_by_label(answered):
     first = spread(balanced_cosines(vectors, labels))
     start, prior = softmax(5 * first), 0.3 * np.log(softmax(5 * first))
     answers = Answers(np.arange(0, 5 * answered, 5), y[0 : 5 * answered : 5]) if answered else None
-    found = Mixture(vectors, labels, random_state=0).fit(start, prior, answers)
+    found = Mixture(vectors, labels, TopicSettings(), random_state=0).fit(start, prior, answers)
     wanted = mixture_by_hand(vectors, labels, start, prior, answers)
     assert np.allclose(
         found - found.mean(axis=1, keepdims=True), wanted - wanted.mean(axis=1, keepdims=True), atol=1e-5

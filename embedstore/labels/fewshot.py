@@ -8,11 +8,19 @@ import numpy.typing as npt
 
 from embedstore.core.parallel import one_thread
 
-__all__ = ["BlendModel", "blend", "fit_blend", "out_of_fold_accuracy"]
+__all__ = ["Answers", "BlendModel", "blend", "fit_blend", "folds_of", "out_of_fold_accuracy"]
 
 _SLOPE = 2.0  # slope of the scores without labelled texts
 _HOLD_SLOPE, _HOLD_BIAS, _HOLD_WEIGHT = 5.0, 5.0, 0.4  # inverse variances of the priors
 _FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What people said: the rows of texts and the number of each one's label, both of shape (answers,), int64."""
+
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def blend(
         return np.asarray(found / max(float(np.std(found)), 1e-12))
 
     out = learnt(np.ones(len(rows), dtype=bool))
-    for others in _folds(len(rows), random_state):
+    for others in folds_of(len(rows), random_state):
         out[rows[~others]] = learnt(others)[rows[~others]]
     return out
 
@@ -94,14 +102,14 @@ def out_of_fold_accuracy(
         Seed of the folds.
     """
     right = 0
-    for others in _folds(len(labels), random_state):
+    for others in folds_of(len(labels), random_state):
         found = fit_blend(scores[others], centred[others], labels[others]).scores(scores[~others], centred[~others])
         right += int(np.count_nonzero(found.argmax(axis=1) == labels[~others]))
     return right / len(labels)
 
 
-def _folds(count: int, random_state: int) -> Iterator[npt.NDArray[np.bool_]]:
-    """Yield for each fold a mask of the labelled texts outside it."""
+def folds_of(count: int, random_state: int) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield for each of five random folds a mask of the labelled texts outside it, shape (count,)."""
     folds = np.random.default_rng(random_state).integers(0, _FOLDS, count)
     for fold in np.unique(folds):
         yield folds != fold

@@ -1,6 +1,6 @@
 """Topics: a mixture of normal distributions that its labels hold in place, and words that correct it.
 
-docs/labels.md says how the parts work together, and docs/research/topics.md measures them.
+docs/labels.md says how the parts work together, and docs/research/topic-labels.md measures them.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,18 @@ from scipy.special import log_softmax, softmax
 from embedstore.core.counts import counted, form
 from embedstore.core.parallel import one_thread
 from embedstore.core.unit import unit_rows
+from embedstore.labels.fewshot import Answers, folds_of
 from embedstore.labels.words import MOST, Words
 from embedstore.labels.zeroshot import NO_WORDS, PENALTY, Refined, balance_to_shares
 
-__all__ = ["Answers", "Mixture", "balanced_cosines", "spread", "topic_scores"]
+__all__ = ["Mixture", "TopicSettings", "balanced_cosines", "spread", "topic_scores"]
 
-_AXES = 64  # principal axes of the mixture, and one more for each label
 _ROUNDS = 10  # rounds of expectation and maximisation
-_HOLD = 0.1  # weight of a label's own vector against its texts: a share of the mean number of texts of a label
-_EVEN = 0.1  # the same for a label's share of the texts, against an even share
-_ROUND = 0.3  # how far the covariance is shrunk to a round one
 _SHARP = 5.0  # log odds for one standard deviation of the cosines
-_FIRST, _LATER = 0.3, 1.0  # weight of a text's own log odds, before and after the words have their say
-_PASSES = 2  # how often the words learn from the mixture, and the mixture from them
 _BELIEF = 3.0  # sharpness of what a pass starts from
 _FLOOR = 1e-6  # least probability: what is below is equally unlikely
-_ANSWER = 20.0  # how many texts an answer counts as
-_OWN = 2.0  # how many answers a label's own vector counts as
 _FIRM = 6.0  # score of an answered text's label when the words learn
 _LEAST_SCALE = 0.1  # least scale of the labels' differences: they never lose all hold
-_FOLDS = 5
 _BLOCK = 16_384  # texts per block
 _LEAST = 100  # fewest texts
 _LEAST_EACH = 3  # fewest texts for each label
@@ -42,11 +34,38 @@ Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What people said: `rows` of texts and the number of each one's label, both of shape (answers,), int64."""
+class TopicSettings:
+    """Settings of `topic_scores`; docs/research/topic-labels.md says how they were chosen.
 
-    rows: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
+    Attributes
+    ----------
+    axes : int
+        Principal axes of the mixture, beside one for each label.
+    hold : float
+        Weight of a label's own vector against its texts, as a share of the mean number of texts of a label.
+    even : float
+        The same for a label's share of the texts, against an even share.
+    shrink : float
+        How far the covariance is shrunk towards a round one, from 0 to 1.
+    first, later : float
+        Weight of a text's own log odds, before and after the words have their say.
+    passes : int
+        How often the words learn from the mixture, and the mixture from them.
+    answer : float
+        How many texts an answer counts as.
+    own : float
+        How many answers a label's own vector counts as.
+    """
+
+    axes: int = 64
+    hold: float = 0.1
+    even: float = 0.1
+    shrink: float = 0.3
+    first: float = 0.3
+    later: float = 1.0
+    passes: int = 2
+    answer: float = 10.0
+    own: float = 2.0
 
 
 def topic_scores(
@@ -56,6 +75,7 @@ def topic_scores(
     *,
     answers: Answers | None = None,
     shares: Sequence[float] | None = None,
+    settings: TopicSettings | None = None,
     random_state: int = 42,
 ) -> Refined:
     """Score texts for labels that are topics.
@@ -76,34 +96,37 @@ def topic_scores(
     texts : sequence of str
         The texts.
     answers : Answers, optional
-        Labels that people gave to some texts. Each counts as 20 texts in the mixture.
+        Labels that people gave to some texts. Each counts as 10 texts in the mixture.
     shares : sequence of float, optional
         Known shares of the labels.
+    settings : TopicSettings, optional
+        Other settings than the usual ones.
     random_state : int
         Seed of folds and samples.
     """
+    settings = settings or TopicSettings()
     count = len(prototypes)
     least = max(_LEAST, _LEAST_EACH * count)
-    cosines = balanced_cosines(vectors, prototypes, answers)
+    cosines = balanced_cosines(vectors, prototypes, answers, own=settings.own)
     if len(vectors) < least:
         note = (
             f"{counted(len(vectors), 'text')} {form(len(vectors), 'is', 'are')} too few to find {count} topics in "
             f"({least} would do): scores are centred"
         )
         return _refined(_SHARP * spread(cosines), shares, (note,))
-    mixture = Mixture(vectors, prototypes, random_state=random_state)
+    mixture = Mixture(vectors, prototypes, settings, random_state=random_state)
     words = Words.of(texts, random_state=random_state)
     first = spread(cosines)
-    start, prior = softmax(_SHARP * first, axis=1), _FIRST * log_softmax(_SHARP * first, axis=1)
+    start, prior = softmax(_SHARP * first, axis=1), settings.first * log_softmax(_SHARP * first, axis=1)
     found = mixture.fit(start, prior, answers)
-    for _ in range(_PASSES):
+    for _ in range(settings.passes):
         if words is None:
             break
         seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR)), answers)
         told = _said_by_words(words, seen, random_state=random_state)
         start, prior = (
             softmax(_BELIEF * (seen + told), axis=1),
-            _LATER * log_softmax(_SHARP * spread(first + told), axis=1),
+            settings.later * log_softmax(_SHARP * spread(first + told), axis=1),
         )
         found = mixture.fit(start, prior, answers)
     if answers is not None:
@@ -118,7 +141,11 @@ def spread(scores: Scores) -> Scores:
 
 
 def balanced_cosines(
-    vectors: npt.NDArray[np.float32], prototypes: npt.NDArray[np.float32], answers: Answers | None = None
+    vectors: npt.NDArray[np.float32],
+    prototypes: npt.NDArray[np.float32],
+    answers: Answers | None = None,
+    *,
+    own: float = 2.0,
 ) -> Scores:
     """Return the cosine similarity of texts to labels, shape (texts, labels), without what they have in common.
 
@@ -134,7 +161,7 @@ def balanced_cosines(
     common = (sums[some] / counts[some, None]).mean(axis=0)
     labels = unit_rows(prototypes - prototypes[some].mean(axis=0, dtype=np.float64))
     if answers is not None:
-        labels *= _OWN
+        labels *= own
         np.add.at(labels, answers.labels, unit_rows(vectors[answers.rows] - common))
         labels = unit_rows(labels)
     out = np.empty((len(vectors), len(prototypes)))
@@ -156,13 +183,21 @@ class Mixture:
         Unit vectors of the texts. At most 50,000 of them are fitted.
     prototypes : ndarray of shape (labels, dim), float32
         Unit vectors of the labels.
+    settings : TopicSettings
+        Axes, weights and shrinkage.
     random_state : int
         Seed of the sample.
     """
 
     def __init__(
-        self, vectors: npt.NDArray[np.float32], prototypes: npt.NDArray[np.float32], *, random_state: int
+        self,
+        vectors: npt.NDArray[np.float32],
+        prototypes: npt.NDArray[np.float32],
+        settings: TopicSettings,
+        *,
+        random_state: int,
     ) -> None:
+        self._settings = settings
         rng = np.random.default_rng(random_state)
         self._vectors = vectors
         self._sample = np.sort(rng.choice(len(vectors), min(MOST, len(vectors)), replace=False))
@@ -170,7 +205,7 @@ class Mixture:
         centred = vectors[self._sample] - self._mean
         with one_thread:
             _, axes = np.linalg.eigh(centred.T @ centred)
-            self._axes = axes[:, ::-1][:, : _AXES + len(prototypes)]
+            self._axes = axes[:, ::-1][:, : settings.axes + len(prototypes)]
             self._texts = centred @ self._axes
             self._labels = (prototypes - self._mean) @ self._axes
 
@@ -189,7 +224,7 @@ class Mixture:
         belonging, own = start[self._sample], prior[self._sample]
         weights = np.ones(len(self._sample))
         known, label = self._known(answers)
-        weights[known] = _ANSWER
+        weights[known] = self._settings.answer
         with one_thread:
             for _ in range(_ROUNDS):
                 belonging[known] = 0
@@ -209,7 +244,7 @@ class Mixture:
 
     def _maximised(self, belonging: Scores, weights: npt.NDArray[np.float64]) -> tuple[Scores, Scores]:
         """Return the slopes, shape (axes, labels), and biases of the log odds, given each text's probabilities."""
-        texts, labels = self._texts, self._labels
+        texts, labels, how = self._texts, self._labels, self._settings
         even = len(texts) / len(labels)
         weighted = belonging * weights[:, None]
         counts = weighted.sum(axis=0) + 1e-9
@@ -219,12 +254,12 @@ class Mixture:
         apart, wanted = means[present] - middle, labels[present] - centre
         scale = max(float(np.sum(apart * wanted) / max(float(np.sum(wanted**2)), 1e-9)), _LEAST_SCALE)
         anchors = middle + scale * (labels - centre)
-        held = (counts[:, None] * means + _HOLD * even * anchors) / (counts + _HOLD * even)[:, None]
+        held = (counts[:, None] * means + how.hold * even * anchors) / (counts + how.hold * even)[:, None]
         within = ((texts.T * weights) @ texts - (means.T * counts) @ means) / weights.sum()
         size = np.trace(within) / len(within)
-        within = (1 - _ROUND) * within + _ROUND * size * np.eye(len(within))
+        within = (1 - how.shrink) * within + how.shrink * size * np.eye(len(within))
         slopes = np.linalg.solve(within, held.T)
-        shares = (belonging.sum(axis=0) + _EVEN * even) / (len(texts) * (1 + _EVEN))
+        shares = (belonging.sum(axis=0) + how.even * even) / (len(texts) * (1 + how.even))
         return slopes, np.log(shares) - 0.5 * np.sum(held.T * slopes, axis=0)
 
 
@@ -252,9 +287,8 @@ def _out_of_fold(
     found: Scores, mixture: Mixture, start: Scores, prior: Scores, answers: Answers, *, random_state: int
 ) -> Scores:
     """Return `found`, with the log odds of each answered text from a mixture that does not know its answer."""
-    folds = np.random.default_rng(random_state).integers(0, _FOLDS, len(answers.rows))
-    for fold in np.unique(folds):
-        others, here = folds != fold, answers.rows[folds == fold]
+    for others in folds_of(len(answers.rows), random_state):
+        here = answers.rows[~others]
         unknown = start.copy()
         unknown[here] = softmax(prior[here], axis=1)
         found[here] = mixture.fit(unknown, prior, Answers(answers.rows[others], answers.labels[others]))[here]

@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 from embedstore.annotations.column import answered_rows
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.zeroshot import Refined
 from embedstore.learning.targets import Target
 from embedstore.tagging.methods import find_method
 from embedstore.tagging.scored import Scored
-from embedstore.tagging.steps import blend_examples, score
+from embedstore.tagging.steps import answers_given, refined, score
 from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
@@ -29,19 +30,25 @@ class BestLabels:
         The labels.
     positions : ndarray of shape (texts,), int64
         Positions of the texts, sorted.
-    scores : ndarray of shape (texts, labels), float64
-        Standardised scores; higher is better.
-    vectors : ndarray of shape (texts, dim), float32
-        Unit vectors of the texts.
-    notes : tuple of str
-        Steps that were skipped, with reasons.
+    scored : Scored
+        The texts with their similarities to the labels.
+    found : Refined
+        Standardised scores, with notes on how they were made.
     """
 
-    names: tuple[str, ...]
     positions: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float64]
-    vectors: npt.NDArray[np.float32]
-    notes: tuple[str, ...]
+    scored: Scored
+    found: Refined
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.scored.labels.names
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the labels were taken for, and steps that were skipped, with reasons."""
+        return self.found.notes
 
     @classmethod
     def of(
@@ -70,19 +77,17 @@ class BestLabels:
             texts=lambda: now.texts.at(positions),
             vectors_of=queries,
         )
-        found = method.refine(scored)
-        return cls(described.names, positions, found.scores, vectors, found.notes)
+        return cls(positions, scored, refined(method, scored))
 
     def with_answers(self, answers: Mapping[int, str]) -> "BestLabels":
-        """Return the labels after `answers`, the label of each answered text by its position, are blended in."""
+        """Return the labels that `answers` lead to: the label of each answered text by its position."""
         given = [answers.get(position) for position in self.positions.tolist()]
-        texts = np.arange(len(self.positions))
-        scores, _ = blend_examples(self.scores, self.vectors, texts, given, self.names)
-        return replace(self, scores=scores)
+        scored = replace(self.scored, answers=answers_given(np.arange(len(given)), given, self.names))
+        return replace(self, scored=scored, found=refined(find_method("best"), scored))
 
     def at(self, positions: npt.NDArray[np.int64]) -> list[str]:
         """Return the label of each text at `positions`, shape (n,)."""
-        best = self.scores[np.searchsorted(self.positions, positions)].argmax(axis=1)
+        best = self.found.scores[np.searchsorted(self.positions, positions)].argmax(axis=1)
         return [self.names[number] for number in best.tolist()]
 
 

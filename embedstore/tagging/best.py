@@ -35,7 +35,9 @@ class Topics(Scale):
 
     def refine(self, scored: Scored) -> Refined:
         """Return the refined scores."""
-        return topic_scores(scored.vectors, scored.prototypes, scored.texts(), shares=scored.shares)
+        return topic_scores(
+            scored.vectors, scored.prototypes, scored.texts(), answers=scored.answers, shares=scored.shares
+        )
 
 
 class Best(Scale):

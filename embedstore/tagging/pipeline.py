@@ -23,7 +23,15 @@ from embedstore.reports.gold import GoldMap, missing_notes, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
 from embedstore.tagging.scored import Scored
-from embedstore.tagging.steps import Tags, blend_examples, confident_rows, report_on, score, with_confidence
+from embedstore.tagging.steps import (
+    Tags,
+    answers_given,
+    confident_rows,
+    refined,
+    report_on,
+    score,
+    with_confidence,
+)
 from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
@@ -250,10 +258,7 @@ def _refined(
         texts=lambda: now.texts.at(distinct),
         vectors_of=asked.queries,
         shares=asked.shares,
+        answers=answers_given(inverse, answers, asked.labels.names) if examples and answers else None,
     )
-    found = asked.method.refine(scored)
-    scores, notes = found.scores, found.notes
-    if examples and answers is not None:
-        scores, more = blend_examples(scores, scored.vectors, inverse, answers, asked.labels.names)
-        notes += more
-    return Tags.of(scores[inverse]), notes
+    found = refined(asked.method, scored)
+    return Tags.of(found.scores[inverse]), found.notes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.labels.fewshot import Answers
 from embedstore.labels.label_set import LabelSet
 from embedstore.labels.zeroshot import VectorsOf
 
@@ -32,6 +33,8 @@ class Scored:
         Returns the unit vectors of texts that are not in the corpus, such as label texts.
     shares : sequence of float or None
         Known share of each label.
+    answers : Answers or None
+        What people said of some texts.
     """
 
     labels: LabelSet
@@ -41,3 +44,4 @@ class Scored:
     texts: Callable[[], list[str]]
     vectors_of: VectorsOf
     shares: Sequence[float] | None = None
+    answers: Answers | None = None

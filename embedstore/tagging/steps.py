@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,21 @@ import pyarrow as pa
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.core.values import same_value, value_text
-from embedstore.labels.fewshot import blend
+from embedstore.labels.fewshot import Answers, blend
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.zeroshot import Refined
 from embedstore.reports.calibration import Reliability, calibrate, reliability
 from embedstore.reports.gold import labels_of, map_gold, ordinal_report
 from embedstore.reports.metrics import Report
 from embedstore.reports.predictions import coded
+from embedstore.tagging.scored import Scored
 from embedstore.vectors.scan import Best, best_labels
 from embedstore.vectors.space import Space
 
-__all__ = ["Tags", "blend_examples", "confident_rows", "report_on", "score", "with_confidence"]
+if TYPE_CHECKING:
+    from embedstore.tagging.methods import TaggingMethod
+
+__all__ = ["Tags", "answers_given", "confident_rows", "refined", "report_on", "score", "with_confidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +84,13 @@ def score(
     return Tags(best.label[positions], best.score[positions], best.margin[positions], scores)
 
 
-def blend_examples(
-    scores: npt.NDArray[np.float64],
-    vectors: npt.NDArray[np.float32],
-    text_of_row: npt.NDArray[np.int64],
-    answers: Sequence[str | None],
-    names: Sequence[str],
-) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """Return the scores of distinct texts adjusted with annotated rows, and a note.
+def answers_given(
+    text_of_row: npt.NDArray[np.int64], answers: Sequence[str | None], names: Sequence[str]
+) -> Answers | None:
+    """Return the answers by distinct text; None if there is no answer.
 
     Parameters
     ----------
-    scores : ndarray of shape (texts, labels), float64
-        Standardised scores.
-    vectors : ndarray of shape (texts, dim), float32
-        Unit vectors.
     text_of_row : ndarray of shape (rows,), int64
         Number of each row's text.
     answers : sequence of str or None
@@ -102,11 +99,21 @@ def blend_examples(
         The labels.
     """
     given = {int(text): label for text, label in zip(text_of_row, answers, strict=True) if label in names}
-    texts = np.array(sorted(given), dtype=np.int64)
-    labels = np.array([names.index(given[text] or "") for text in texts.tolist()], dtype=np.int64)
-    return blend(scores, vectors, texts, labels), (
-        f"{counted(len(texts), 'annotated text')} {form(len(texts), 'is', 'are')} blended in",
-    )
+    if not given:
+        return None
+    texts = sorted(given)
+    return Answers(np.array(texts), np.array([names.index(given[text] or "") for text in texts]))
+
+
+def refined(method: "TaggingMethod", scored: Scored) -> Refined:
+    """Return the scores of a method, with the answers of people blended in if there are any."""
+    found = method.refine(scored)
+    if scored.answers is None:
+        return found
+    count = len(scored.answers.rows)
+    note = f"{counted(count, 'annotated text')} {form(count, 'is', 'are')} blended in"
+    scores = blend(found.scores, scored.vectors, scored.answers.rows, scored.answers.labels)
+    return replace(found, scores=scores, notes=(*found.notes, note))
 
 
 def with_confidence(
