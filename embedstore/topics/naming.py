@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 __all__ = ["class_weights", "topic_names", "topic_words"]
 
-# A word is letters, digits and marks of any script without spaces, punctuation or symbols; it begins with no digit, has
-# two characters or more, and may have apostrophes in it.
+# A word is two or more letters, digits and marks of any script between spaces, punctuation or symbols. It begins with no
+# digit, and can have apostrophes after its second character.
 _BETWEEN = r"\s!-/:-@\[-`{-~\u00a0-\u00bf\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u3000-\u303f\uff00-\uff0f\uff1a-\uff20"
-_WORD = rf"[^\d{_BETWEEN}][^{_BETWEEN}]*(?:['\u2019][^{_BETWEEN}]+)*"
+_WORD = rf"(?<![^{_BETWEEN}])[^\d{_BETWEEN}][^{_BETWEEN}]+(?:['\u2019][^{_BETWEEN}]+)*"
 _MOST_WORDS = 20_000  # words of the vocabulary, the most frequent
 _LONGEST = 2_000  # characters of a text that are looked at
 _IN_NAME = 3  # words

@@ -16,6 +16,9 @@ from embedstore.vectors.scan import Best
 
 __all__ = ["Topic", "Topics"]
 
+_SHOWN = 5  # words of a topic in a table
+_WIDEST = 44  # characters of them
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
@@ -115,17 +118,17 @@ class Topics(Predictions):
         draw(Path(path), panels, self.title)
 
     def lines(self, width: int = 100) -> list[str]:
-        """Return a table as lines of text: number, share, tightness, name and a typical text of each topic.
+        """Return a table as lines of text: number, share, tightness, words and a typical text of each topic.
 
         Parameters
         ----------
         width : int
             Characters of a line.
         """
-        names = [clip(topic.name, 40) for topic in self.topics]
-        wide = max(map(len, ["name", *names]))
+        names = [clip(", ".join(topic.words[:_SHOWN]) or topic.name, _WIDEST) for topic in self.topics]
+        wide = max(map(len, ["words", *names]))
         head = f"{'topic':>5}  {'share':>6}  {'tight':>5}  "
-        lines = [f"{head}{'name':<{wide}}  typical text"]
+        lines = [f"{head}{'words':<{wide}}  typical text"]
         room = max(20, width - len(head) - wide - 2)
         for topic, name in zip(self.topics, names, strict=True):
             tight = "" if np.isnan(topic.tightness) else f"{topic.tightness:.2f}"
