@@ -91,8 +91,7 @@ def test_the_topic_is_the_nearest_centre_and_the_score_its_cosine(about):
 
 def test_a_name_is_the_words_that_the_other_topics_lack(about):
     for topic, subject in zip(about.topics(4).topics, SUBJECTS, strict=True):
-        assert topic.words[0] == subject
-        assert set(topic.words[1:6]) == set(SUBJECTS[subject])
+        assert set(topic.words[:6]) == {subject, *SUBJECTS[subject]}
         assert not {"the", "and", "of", "it"}.intersection(topic.words)
         assert topic.name == ", ".join(topic.words[:3])
         assert len(topic.typical) == 5
@@ -195,7 +194,8 @@ def test_a_sample_is_enough_for_the_centres_and_is_told(about, monkeypatch):
     found = about.topics(4)
     assert [topic.rows for topic in found.topics] == [41, 30, 20, 10]
     assert "the topics are learnt from a random sample of 60 of 100 distinct texts" in found.notes
-    assert [topic.words[0] for topic in found.topics] == list(SUBJECTS)
+    for topic, subject in zip(found.topics, SUBJECTS, strict=True):
+        assert set(topic.words) <= {subject, *SUBJECTS[subject]}
 
 
 @pytest.mark.parametrize(

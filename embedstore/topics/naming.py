@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 __all__ = ["class_weights", "topic_names", "topic_words"]
 
-# A word is two or more letters, digits and marks of any script between spaces, punctuation or symbols. It begins with no
-# digit, and can have apostrophes after its second character.
+# A word is two or more letters, digits and marks of any script between spaces, punctuation or symbols. It begins with
+# no digit, and can have apostrophes after its second character.
 _BETWEEN = r"\s!-/:-@\[-`{-~\u00a0-\u00bf\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u3000-\u303f\uff00-\uff0f\uff1a-\uff20"
 _WORD = rf"(?<![^{_BETWEEN}])[^\d{_BETWEEN}][^{_BETWEEN}]+(?:['\u2019][^{_BETWEEN}]+)*"
 _MOST_WORDS = 20_000  # words of the vocabulary, the most frequent
