@@ -133,7 +133,8 @@ def _learn(space: Space, texts: npt.NDArray[np.int64], count: Literal["auto"] | 
     vectors = space.unit_at(chosen)
     notes: tuple[str, ...] = ()
     if len(chosen) < len(texts):
-        notes = (f"the topics are learnt from a random sample of {len(chosen):,} of {len(texts):,} distinct texts",)
+        all_texts = counted(len(texts), "distinct text")
+        notes = (f"the topics are learnt from a random sample of {len(chosen):,} of {all_texts}",)
     asked = choose_count(vectors, random_state=random_state) if count == "auto" else int(count)
     return _Learnt(spherical_centres(vectors, asked, random_state=random_state), notes)
 
