@@ -9,7 +9,7 @@ _ITERATIONS = 25
 
 
 def spherical_centres(
-    vectors: npt.NDArray[np.float32], count: int, *, random_state: int, restarts: int = 4
+    vectors: npt.NDArray[np.float32], count: int, *, random_state: int, restarts: int = 10
 ) -> npt.NDArray[np.float32]:
     """Return the centres of groups of vectors: unit vectors, so that the nearest one has the highest cosine.
 
