@@ -4,12 +4,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import blank_option, json_option, open_named, rows_options, store_argument
+from embedstore.cli.options import (
+    blank_option,
+    json_option,
+    open_named,
+    rows_options,
+    seed_option,
+    store_argument,
+    topic_count_option,
+)
 from embedstore.cli.printing import check_apart, print_data, print_json
 from embedstore.cli.terminal import echo, note
 
 from embedstore.core.counts import counted
-from embedstore.errors import OutputError
+from embedstore.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from embedstore.core.blank import Blank
@@ -46,24 +54,36 @@ def show(name: str) -> None:
 @labels.command()
 @store_argument
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", required=True, metavar="COL", help="The column (or annotations) whose values are the labels.")
+@click.option("--target", metavar="COL", help="The column (or annotations) whose values are the labels.")
+@click.option("--topics", "by_topics", is_flag=True, help="Topics are the labels (`embedstore topics`).")
+@topic_count_option
 @click.option(
     "-k", "count", type=click.IntRange(1, 100), default=5, show_default=True, help="Examples to take for each label."
 )
 @click.option("--force", is_flag=True, help="Take the place of a file that is there.")
+@seed_option("topics")
 @rows_options
 @blank_option
 def init(
     store: str,
     file: Path,
-    target: str,
+    target: str | None,
+    by_topics: bool,
+    topic_count: int | None,
     count: int,
     force: bool,
+    seed: int,
     corpus: str | None,
     space: str | None,
     blank: "Blank",
 ) -> None:
-    """Make a label set from a column: each value is a label with its most typical texts."""
+    """Make a label set from a column or from topics: each is a label with its most typical texts."""
+    if by_topics == (target is not None):
+        raise UsageError(
+            f"expected --target COL or --topics to take labels from, found {'both' if target else 'neither'}"
+        )
+    if topic_count and not by_topics:
+        raise UsageError("--count is a number of topics: give --topics too")
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise OutputError(f"expected a name that ends in .yaml, found {file}")
     from embedstore.tables.outputs import check_place, published
@@ -72,7 +92,14 @@ def init(
     if file.exists() and not force:
         raise OutputError(f"{file} is there already: choose another name, or give --force")
     check_apart(store, [file])
-    label_set = open_named(store).label_set(target, count=count, corpus=corpus, space=space, blank=blank)
+    opened = open_named(store)
+    if target is None:
+        found = opened.topics(
+            topic_count or "auto", corpus=corpus, space=space, typical=count, random_state=seed, blank=blank
+        )
+        label_set = found.label_set()
+    else:
+        label_set = opened.label_set(target, count=count, corpus=corpus, space=space, blank=blank)
     with published(file) as temp:
         temp.write_text(label_set.to_yaml(), encoding="utf-8")
     few, many = (take(map(len, label_set.texts)) for take in (min, max))

@@ -23,6 +23,7 @@ _MODULES = {
     "index": "index",
     "tag": "tag",
     "labels": "labels",
+    "topics": "topics",
     "search": "search",
     "train": "train",
     "predict": "predict",

@@ -33,7 +33,7 @@ __all__ = ["map_"]
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A .html, .png or .svg file."
 )
 @label_options
-@click.option("--by", metavar="COL", help="Colour by a column (or annotations) instead of tags.")
+@click.option("--by", metavar="COL", help="Colour by a column, annotations, topics or topics:N instead of tags.")
 @click.option(
     "--method",
     type=click.Choice(["pca", "tsne", "umap"]),

@@ -46,6 +46,7 @@ __all__ = [
     "store_argument",
     "store_path",
     "together",
+    "topic_count_option",
     "train_options",
     "training_options",
 ]
@@ -191,6 +192,25 @@ label_options: Decorator = together(
     ),
 )
 
+
+class _TopicCount(click.ParamType):  # type: ignore[type-arg]
+    """A number of topics, or "auto"."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: "click.Parameter | None", ctx: "click.Context | None") -> Any:
+        """Return the number; None for "auto"."""
+        return None if value == "auto" else click.IntRange(2, 1000).convert(value, param, ctx)
+
+
+topic_count_option: Decorator = click.option(
+    "--count",
+    "topic_count",
+    type=_TopicCount(),
+    metavar="N|auto",
+    help="Number of topics; by default the one that the vectors suggest.",
+)
+"""The option for a number of topics: `topic_count`, None for "auto"."""
 
 penalty_option: Decorator = click.option(
     "--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty."

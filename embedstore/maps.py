@@ -1,7 +1,7 @@
 """Lay out a corpus in two dimensions: choose rows, project their vectors, group them by colour."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.reports.map_page import Projection, draw_map, groups_of, project
 from embedstore.tables.result import TableResult
 from embedstore.tagging.pipeline import tag
+from embedstore.topics.pipeline import find_topics
 from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["Map", "map_corpus"]
+
+_TOPICS = "topics"
+_DIGITS = 10  # of a number of topics, fewer than this
 
 
 class Map(TableResult):
@@ -97,13 +101,13 @@ def map_corpus(
     labels : sequence of str, or LabelSet, optional
         Colour each row by its tag from these labels.
     by : str, optional
-        Colour by a column, or by "annotations".
+        Colour by a column, by "annotations", or by "topics"; "topics:N" has N topics.
     method : {"pca", "tsne", "umap"}
         Principal components; t-SNE of scikit-learn; UMAP (needs umap-learn).
     sample : int
         Maximum number of rows; of more rows a random sample is drawn.
     seed : int
-        Seed of the sample and of the method.
+        Seed of the sample, of the method and of topics.
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
     blank : {"skip", "answer"}
@@ -116,6 +120,8 @@ def map_corpus(
     if labels is not None and by is not None:
         raise UsageError("expected labels or a column to colour by, found both: leave one of them out")
     table = with_annotations(now, now.corpus(corpus), by)
+    if by is not None and _is_topics(by) and by not in table.schema.names:
+        table = _with_topics(now, table, by, space, seed, blank)
     vectors = now.embeddings(space, [table])
     filled = np.flatnonzero(now.texts.answerable(table.positions(), blank))
     if len(table) and not len(filled):
@@ -142,6 +148,20 @@ def map_corpus(
         title=f"{now.name}: {table.name}{coloured}",
         details=f"{len(rows):,} of {counted(len(table), 'row')}, {method.upper()} of {vectors.record.model}",
     )
+
+
+def _is_topics(by: str) -> bool:
+    return by.partition(":")[0] == _TOPICS
+
+
+def _with_topics(now: Snapshot, table: Corpus, by: str, space: str | None, seed: int, blank: Blank) -> Corpus:
+    """Return the corpus with a column of the names of topics, called `by`: "topics" or "topics:N"."""
+    _, colon, number = by.partition(":")
+    if colon and not (number.isascii() and number.isdecimal() and len(number) < _DIGITS):
+        raise UsageError(f"expected topics or topics:N with a number to colour by, found {by!r}")
+    count: Literal["auto"] | int = int(number) if number else "auto"
+    found = find_topics(now, count, corpus=table.name, space=space, random_state=seed, blank=blank)
+    return table.with_column(by, pa.chunked_array([found.column("topic_name").dictionary_decode()]))
 
 
 def _groups(

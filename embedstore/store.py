@@ -8,7 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from embedstore import corpora, learning, maintenance, maps, sweeping, tagging, vectors
+from embedstore import corpora, learning, maintenance, maps, sweeping, tagging, topics, vectors
 from embedstore.core.checks import check_arguments, shown
 from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
@@ -237,6 +237,7 @@ class EmbeddingStore:
     tag = _question(lambda: tagging.tag)
     against = _question(lambda: tagging.against)
     explain = _question(lambda: tagging.explain)
+    topics = _question(lambda: topics.find_topics)
     map = _question(lambda: maps.map_corpus)
     train = _question(lambda: learning.train)
     predict = _question(lambda: learning.predict)

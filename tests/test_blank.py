@@ -234,7 +234,7 @@ def test_blank_answer_treats_a_blank_text_like_any_other(corpus):
 
 def test_every_question_about_rows_can_answer_blank_ones():
     asking = ["against", "classify", "compare", "doubts", "duplicates", "explain", "label_set", "map", "predict"]
-    methods = [getattr(embedstore.EmbeddingStore, name) for name in [*asking, "search", "tag", "train"]]
+    methods = [getattr(embedstore.EmbeddingStore, name) for name in [*asking, "search", "tag", "topics", "train"]]
     for method in [*methods, embedstore.annotations.AnnotationBook.session]:
         assert inspect.signature(method).parameters["blank"].default == "skip"
 
@@ -292,6 +292,7 @@ def test_a_corpus_that_says_nothing_is_tagged_with_nothing(silent):
         lambda store: store.doubts("is"),
         lambda store: store.map(labels=LABELS),
         lambda store: store.label_set("is"),
+        lambda store: store.topics(),
         lambda store: store.explain(0, LABELS),
         lambda store: store.annotations.session(LABELS),
     ],
@@ -370,7 +371,19 @@ def test_a_blank_row_is_an_empty_cell_and_a_note_in_the_shell(cli, store, tmp_pa
 @pytest.mark.parametrize(
     "command",
     [
-        *["tag", "search", "train", "predict", "classify", "compare", "doubts", "duplicates", "map", "annotate"],
+        *[
+            "tag",
+            "search",
+            "train",
+            "predict",
+            "classify",
+            "compare",
+            "doubts",
+            "duplicates",
+            "map",
+            "topics",
+            "annotate",
+        ],
         ("labels", "init"),
     ],
 )

@@ -37,6 +37,7 @@ ORDER = [
     "annotations",
     "tagging",
     "learning",
+    "topics",
     "maps",
     "maintenance",
     "sweeping",

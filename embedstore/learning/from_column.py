@@ -1,19 +1,17 @@
 """Make a label set from a column: each value is a label, described by its most typical texts."""
 
 import numpy as np
-import numpy.typing as npt
 
 from embedstore.core.blank import Blank
 from embedstore.core.checks import at_least
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.typical import first_apart
 from embedstore.learning.targets import Target, read_target
 from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["label_set_from_column"]
-
-_NEAR_DUPLICATE = 0.95  # cosine similarity at which two examples of a label count as near-duplicates
 
 
 def label_set_from_column(
@@ -56,18 +54,7 @@ def label_set_from_column(
     for number, value in enumerate(classes):
         mine = np.flatnonzero(y == number)
         typical = vectors[mine] @ (vectors[mine].mean(axis=0) - middle)
-        best = _skip_near_duplicates(vectors[mine], np.argsort(-typical, kind="stable"), count)
+        best = first_apart(vectors[mine], np.argsort(-typical, kind="stable"), count)
         found = [text for text in now.texts.at(positions[mine[best]]) if not is_blank(text)]
         texts.append(tuple(found) or (value_text(value),))
     return LabelSet(tuple(value_text(value) for value in classes), tuple(texts), name=target)
-
-
-def _skip_near_duplicates(vectors: npt.NDArray[np.float32], order: npt.NDArray[np.int64], count: int) -> list[int]:
-    """Return the first `count` rows in the given order, skipping near-duplicates of rows already taken."""
-    taken: list[int] = []
-    for row in order.tolist():
-        if len(taken) == count:
-            break
-        if not taken or float((vectors[taken] @ vectors[row]).max()) < _NEAR_DUPLICATE:
-            taken.append(row)
-    return taken
