@@ -105,7 +105,7 @@ def relative_buckets(tokens: int) -> Numbers:
     half = _BUCKETS // 2
     exact = half // 2
     distances = np.arange(tokens)
-    # In float32 like transformers: in float64, some borders fall on the other side.
+    # In float32 as in transformers, so that the borders of the ranges are rounded alike.
     ratios = np.log(np.maximum(distances, 1).astype(np.float32) / np.float32(exact))
     ranges = exact + (ratios / np.float32(np.log(_FARTHEST / exact)) * np.float32(half - exact)).astype(np.int64)
     buckets = np.where(distances < exact, distances, np.minimum(ranges, half - 1))
