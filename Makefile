@@ -9,7 +9,7 @@ BASE := $(firstword $(wildcard $(ALL)) .venv/.base)
 SHELL := /bin/bash
 comma := ,
 
-.PHONY: demo test torture check format bench clean compiled
+.PHONY: demo test torture check format bench tutorial clean compiled
 
 demo: $(BASE)
 	$(BIN)/embedstore demo
@@ -38,6 +38,11 @@ format: $(ALL)
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
 bench: $(ALL)
 	BENCH_CORPUS="$(CORPUS)" BENCH_TEXT="$(TEXT)" $(BIN)/python benchmarks/run.py
+
+# DATA=FILE.csv OPTIONS='--text COLUMN --target COLUMN --map VALUE=Negative --map VALUE=Positive' (docs/tutorial.md). The
+# first run downloads the model (400 MB) into .cache/tutorial.
+tutorial: $(BASE)
+	$(BIN)/python benchmarks/tutorial.py "$(DATA)" $(OPTIONS)
 
 # The tests start hundreds of processes, and some environments keep Python from writing what it compiled.
 compiled: $(ALL)

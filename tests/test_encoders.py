@@ -12,6 +12,7 @@ from checkpoints import FAMILIES, reviews
 import embedstore
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, light, load
+from embedstore.encoders.families import relative_buckets
 from embedstore.errors import CheckpointError, UsageError
 
 LENGTH = 40
@@ -320,7 +321,7 @@ def test_an_unknown_device_is_refused(checkpoint):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "camembert", "xlm-roberta"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "mpnet", "roberta", "camembert", "xlm-roberta"])
 def test_the_light_encoder_gives_the_vectors_of_torch(checkpoint, family, pooling):
     options = EncoderOptions(pooling=pooling, max_seq_length=LENGTH, prompt="about: ", normalize=True)
     described = describe(str(checkpoint(family)), options)
@@ -348,9 +349,26 @@ def test_the_light_encoder_reads_half_precision_and_older_names(checkpoint, tmp_
     np.testing.assert_allclose(light.LightEncoder(described).encode(TEXTS), load(described).encode(TEXTS), atol=2e-5)
 
 
-@pytest.mark.parametrize("family", ["mpnet", "deberta-v2"])
-def test_the_light_encoder_leaves_other_families_to_torch(checkpoint, family):
-    assert not light.supports(describe(str(checkpoint(family)), EncoderOptions()))
+@pytest.mark.parametrize("family", ["mpnet", "roberta"])
+def test_padding_tokens_in_a_text_have_the_positions_of_torch(checkpoint, family):
+    described = describe(str(checkpoint(family)), EncoderOptions(max_seq_length=LENGTH))
+    texts = ["good <pad> tea", "<pad>", "a lamp <pad><pad> too bright <pad>"]
+    alone = np.concatenate([load(described).encode([text]) for text in texts])
+    np.testing.assert_allclose(light.LightEncoder(described).encode(texts), alone, atol=2e-6, rtol=0)
+
+
+def test_distances_have_the_buckets_of_mpnet_in_transformers():
+    import torch
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    numbers = torch.arange(512)
+    exact = MPNetEncoder.relative_position_bucket(numbers[None, :] - numbers[:, None]).numpy()
+    np.testing.assert_array_equal(relative_buckets(512), exact)
+
+
+def test_the_light_encoder_leaves_other_families_to_torch(checkpoint):
+    assert not light.supports(describe(str(checkpoint("deberta-v2")), EncoderOptions()))
+    assert not light.supports(describe(str(checkpoint("mpnet", relative_attention_num_buckets=40)), EncoderOptions()))
     assert not light.supports(describe(str(checkpoint("bert", num_labels=3)), EncoderOptions(output="logits")))
 
 

@@ -4,14 +4,16 @@ Weights are mapped into memory, and texts are encoded one by one, without paddin
 reading the weights takes as long as the computation.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.encoders.activations import ACTIVATIONS
 from embedstore.encoders.base import BatchEncoder, Described, finish
+from embedstore.encoders.families import FAMILIES, relative_buckets
 from embedstore.encoders.reading import read_json, refusals, regular
 from embedstore.encoders.weights import read_headers
 from embedstore.errors import CheckpointError
@@ -21,36 +23,8 @@ __all__ = ["LightEncoder", "is_light_work", "supports"]
 Array = npt.NDArray[np.float32]
 
 _MOST_CHARACTERS = 4000  # of all texts together: with more, importing torch is faster
-_BERT = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attended": "attention.output.dense",
-    "first_norm": "attention.output.LayerNorm",
-    "inner": "intermediate.dense",
-    "outer": "output.dense",
-    "second_norm": "output.LayerNorm",
-    "layer": "encoder.layer",
-}
-_DISTILBERT = {
-    "query": "attention.q_lin",
-    "key": "attention.k_lin",
-    "value": "attention.v_lin",
-    "attended": "attention.out_lin",
-    "first_norm": "sa_layer_norm",
-    "inner": "ffn.lin1",
-    "outer": "ffn.lin2",
-    "second_norm": "output_layer_norm",
-    "layer": "transformer.layer",
-}
-_FAMILIES = {
-    "bert": ("bert", _BERT),
-    "camembert": ("roberta", _BERT),
-    "distilbert": ("distilbert", _DISTILBERT),
-    "roberta": ("roberta", _BERT),
-    "xlm-roberta": ("roberta", _BERT),
-}
-_POSITIONS_AFTER_PADDING = ("camembert", "roberta", "xlm-roberta")
+_ACTIVATION = "gelu"  # of a configuration that names none
+_EPSILON = 1e-12  # of layer norms, where a configuration has none
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
@@ -67,11 +41,13 @@ def supports(described: Described) -> bool:
 
 def _is_known(described: Described) -> bool:
     config = _config(described)
+    family = FAMILIES.get(config.get("model_type", ""))
     return (
-        described.head is None
+        family is not None
+        and family.fits(config)
+        and described.head is None
         and described.spec.pooling in ("mean", "cls", "max")
-        and config.get("model_type") in _FAMILIES
-        and (config.get("activation") or config.get("hidden_act") or "gelu") in _ACTIVATIONS
+        and config.get(family.activation, _ACTIVATION) in ACTIVATIONS
         and config.get("position_embedding_type", "absolute") == "absolute"
         and not config.get("is_decoder")
         and (described.transformer / "tokenizer.json").is_file()
@@ -115,15 +91,14 @@ class LightEncoder(BatchEncoder):
         )
 
     def _configure(self, config: dict[str, Any]) -> None:
-        self._prefix, self._names = _FAMILIES[config["model_type"]]
+        self._config = config
+        self._family = FAMILIES[config["model_type"]]
         self._weights = _mapped(self._described)
-        self._heads = int(config.get("num_attention_heads") or config["n_heads"])
-        self._layers = int(config.get("num_hidden_layers") or config["n_layers"])
-        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
-        self._activation = _ACTIVATIONS[config.get("activation") or config.get("hidden_act") or "gelu"]
-        padding = config.get("pad_token_id")
-        after_padding = config["model_type"] in _POSITIONS_AFTER_PADDING
-        self._first_position = (1 if padding is None else int(padding)) + 1 if after_padding else 0
+        self._heads = int(config[self._family.heads])
+        self._layers = int(config[self._family.layers])
+        self._activation = ACTIVATIONS[config.get(self._family.activation, _ACTIVATION)]
+        given = self._family.epsilon
+        self._epsilon = np.float32(config.get(given, _EPSILON) if given else _EPSILON)
         full = self._find("embeddings.word_embeddings.weight").shape[1]
         self.dimension = min(full, self.spec.truncate_dim or full)
 
@@ -150,39 +125,45 @@ class LightEncoder(BatchEncoder):
                 f"the tokenizer gives token {ids.max():,} and the model knows {len(words):,}: they do not belong "
                 "together"
             )
-        first = self._first_position
-        states = (
-            words[ids].astype(np.float32)
-            + self._weight("embeddings.position_embeddings.weight")[first : first + len(ids)]
-        )
-        if self._names is _BERT:
-            states = states + self._weight("embeddings.token_type_embeddings.weight")[0]
-        states = self._norm(states, "embeddings.LayerNorm")
+        states = self._embed(ids, words)
+        bias = self._bias(len(ids))
         for number in range(self._layers):
-            at = f"{self._names['layer']}.{number}."
-            attended = self._linear(self._attend(states, at), at, "attended")
-            states = self._norm(states + attended, at + self._names["first_norm"])
-            inner = self._activation(self._linear(states, at, "inner"))
-            states = self._norm(states + self._linear(inner, at, "outer"), at + self._names["second_norm"])
+            at = f"{self._family.layer}.{number}."
+            attended = self._linear(self._attend(states, at, bias), at + self._family.attended)
+            states = self._norm(states + attended, at + self._family.first_norm)
+            inner = self._activation(self._linear(states, at + self._family.inner))
+            states = self._norm(states + self._linear(inner, at + self._family.outer), at + self._family.second_norm)
         return states
 
-    def _attend(self, states: Array, at: str) -> Array:
-        def heads(name: str) -> Array:
-            return self._linear(states, at, name).reshape(len(states), self._heads, -1).transpose(1, 0, 2)
+    def _embed(self, ids: npt.NDArray[np.int64], words: npt.NDArray[Any]) -> Array:
+        positions = self._find("embeddings.position_embeddings.weight")[self._family.positions(ids, self._config)]
+        states = words[ids].astype(np.float32) + positions.astype(np.float32)
+        if self._family.token_types:
+            states = states + self._weight("embeddings.token_type_embeddings.weight")[0]
+        return self._norm(states, "embeddings.LayerNorm")
 
-        query, key, value = heads("query"), heads("key"), heads("value")
-        scores = query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(query.shape[2]))
+    def _bias(self, tokens: int) -> Array:
+        """Return what is added to the scores of attention, of a shape that goes with (heads, tokens, tokens)."""
+        if self._family.relative_bias is None:
+            return np.zeros(1, dtype=np.float32)
+        return self._weight(self._family.relative_bias)[relative_buckets(tokens)].transpose(2, 0, 1)
+
+    def _attend(self, states: Array, at: str, bias: Array) -> Array:
+        def heads(name: str) -> Array:
+            return self._linear(states, at + name).reshape(len(states), self._heads, -1).transpose(1, 0, 2)
+
+        query, key, value = map(heads, (self._family.query, self._family.key, self._family.value))
+        scores = query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(query.shape[2])) + bias
         scores = np.exp(scores - scores.max(axis=2, keepdims=True))
         mixed = scores / scores.sum(axis=2, keepdims=True) @ value
         return np.asarray(mixed.transpose(1, 0, 2).reshape(len(states), -1))
 
-    def _linear(self, states: Array, at: str, name: str) -> Array:
-        full = at + self._names[name]
-        return np.asarray(states @ self._weight(full + ".weight").T + self._weight(full + ".bias"))
+    def _linear(self, states: Array, name: str) -> Array:
+        return np.asarray(states @ self._weight(f"{name}.weight").T + self._weight(f"{name}.bias"))
 
     def _norm(self, states: Array, name: str) -> Array:
         centred = states - states.mean(axis=1, keepdims=True)
-        scaled = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + np.float32(self._epsilon))
+        scaled = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self._epsilon)
         return np.asarray(scaled * self._weight(f"{name}.weight") + self._weight(f"{name}.bias"))
 
     def _weight(self, name: str) -> Array:
@@ -190,34 +171,11 @@ class LightEncoder(BatchEncoder):
 
     def _find(self, name: str) -> npt.NDArray[Any]:
         older = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        for candidate in (name, f"{self._prefix}.{name}", older, f"{self._prefix}.{older}"):
+        prefix = self._family.prefix
+        for candidate in (name, f"{prefix}.{name}", older, f"{prefix}.{older}"):
             if candidate in self._weights:
                 return self._weights[candidate]
         raise CheckpointError(f"{self._described.model} lacks the weight {name}: download the checkpoint again")
-
-
-def _gelu(x: Array) -> Array:
-    # The error function after Abramowitz and Stegun, 7.1.26, with an error of at most 1.5e-7.
-    z = np.abs(x) * np.float32(np.sqrt(0.5))
-    t = 1 / (1 + np.float32(0.3275911) * z)
-    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    return np.asarray(0.5 * x * (1 + np.copysign(1 - series * np.exp(-z * z), x)), dtype=np.float32)
-
-
-def _gelu_tanh(x: Array) -> Array:
-    return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), dtype=np.float32)
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, 0)
-
-
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "gelu": _gelu,
-    "gelu_new": _gelu_tanh,
-    "gelu_pytorch_tanh": _gelu_tanh,
-    "relu": _relu,
-}
 
 
 def _config(described: Described) -> dict[str, Any]:

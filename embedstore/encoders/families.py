@@ -1,0 +1,157 @@
+"""What sets one BERT-like architecture apart from another: names of weights, position numbers, attention biases."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FAMILIES", "Family", "relative_buckets"]
+
+Config = Mapping[str, Any]
+Numbers = npt.NDArray[np.int64]
+
+_PADDING = 1  # the padding token of RoBERTa and its kin; the constant of `MPNetEmbeddings`
+_BUCKETS = 32  # of distances; the constant of `MPNetEncoder.compute_position_bias`
+_FARTHEST = 128  # tokens; all distances beyond have the last bucket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """An architecture that `LightEncoder` computes. The defaults are BERT's.
+
+    Attributes
+    ----------
+    prefix : str
+        Put before the names of weights in a checkpoint that has a head.
+    heads, layers, activation : str
+        The fields of ``config.json`` with the number of attention heads, the number of layers and the activation.
+    epsilon : str or None
+        The field with the epsilon of layer norms; None is 1e-12 whatever the configuration says.
+    layer : str
+        The weights of layer 3 have names that begin with this and ".3.".
+    query, key, value, attended, first_norm, inner, outer, second_norm : str
+        The names of a layer's weights after that, in the order in which they are used.
+    token_types : bool
+        Whether the embedding of token type 0 is added to each word.
+    positions : callable
+        Returns the position number of each token, shape (tokens,), from the token numbers and the configuration.
+    relative_bias : str or None
+        The name of a weight, shape (32, heads), with what is added to the attention for each bucket of
+        `relative_buckets`; all layers share it.
+    required : tuple of (str, int)
+        Fields that must have these values where they are given, because transformers does not look at them.
+    """
+
+    prefix: str = "bert"
+    heads: str = "num_attention_heads"
+    layers: str = "num_hidden_layers"
+    activation: str = "hidden_act"
+    epsilon: str | None = "layer_norm_eps"
+    layer: str = "encoder.layer"
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    attended: str = "attention.output.dense"
+    first_norm: str = "attention.output.LayerNorm"
+    inner: str = "intermediate.dense"
+    outer: str = "output.dense"
+    second_norm: str = "output.LayerNorm"
+    token_types: bool = True
+    positions: Callable[[Numbers, Config], Numbers]
+    relative_bias: str | None = None
+    required: tuple[tuple[str, int], ...] = ()
+
+    def fits(self, config: Config) -> bool:
+        """Return whether a configuration has every field that is read, and no value that transformers ignores."""
+        return {self.heads, self.layers} <= config.keys() and all(
+            config.get(name, value) == value for name, value in self.required
+        )
+
+
+def _from_zero(ids: Numbers, config: Config) -> Numbers:
+    return np.arange(len(ids))
+
+
+def _after_given_padding(ids: Numbers, config: Config) -> Numbers:
+    padding = config.get("pad_token_id")
+    return _after(ids, _PADDING if padding is None else int(padding))
+
+
+def _after_fixed_padding(ids: Numbers, config: Config) -> Numbers:
+    return _after(ids, _PADDING)
+
+
+def _after(ids: Numbers, padding: int) -> Numbers:
+    """Return numbers from `padding` + 1 on; padding tokens in a text have the number `padding` and are not counted."""
+    counted = ids != padding
+    return np.asarray(np.cumsum(counted) * counted + padding)
+
+
+def relative_buckets(tokens: int) -> Numbers:
+    """Return the bucket of the distance between each two of `tokens` tokens, shape (tokens, tokens), int64.
+
+    The first 16 buckets are for earlier tokens, the other 16 for later ones. Of these, 8 are for the distances 0 to 7,
+    and 8 for logarithmic ranges up to 128 (`relative_position_bucket` of transformers, after T5).
+
+    Examples
+    --------
+    >>> relative_buckets(3)
+    array([[ 0, 17, 18],
+           [ 1,  0, 17],
+           [ 2,  1,  0]])
+    """
+    half = _BUCKETS // 2
+    exact = half // 2
+    distances = np.arange(tokens)
+    # In float32 as in transformers, so that the borders of the ranges are rounded alike.
+    ratios = np.log(np.maximum(distances, 1).astype(np.float32) / np.float32(exact))
+    ranges = exact + (ratios / np.float32(np.log(_FARTHEST / exact)) * np.float32(half - exact)).astype(np.int64)
+    buckets = np.where(distances < exact, distances, np.minimum(ranges, half - 1))
+    later = distances[None, :] - distances[:, None]
+    return np.asarray(buckets[np.abs(later)] + half * (later > 0))
+
+
+_BERT = Family(positions=_from_zero)
+_ROBERTA = Family(prefix="roberta", positions=_after_given_padding)
+_DISTILBERT = Family(
+    prefix="distilbert",
+    heads="n_heads",
+    layers="n_layers",
+    activation="activation",
+    epsilon=None,
+    layer="transformer.layer",
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    attended="attention.out_lin",
+    first_norm="sa_layer_norm",
+    inner="ffn.lin1",
+    outer="ffn.lin2",
+    second_norm="output_layer_norm",
+    token_types=False,
+    positions=_from_zero,
+)
+_MPNET = Family(
+    prefix="mpnet",
+    query="attention.attn.q",
+    key="attention.attn.k",
+    value="attention.attn.v",
+    attended="attention.attn.o",
+    first_norm="attention.LayerNorm",
+    token_types=False,
+    positions=_after_fixed_padding,
+    relative_bias="encoder.relative_attention_bias.weight",
+    required=(("relative_attention_num_buckets", _BUCKETS),),
+)
+
+# By the model_type of config.json.
+FAMILIES: Mapping[str, Family] = {
+    "bert": _BERT,
+    "camembert": _ROBERTA,
+    "distilbert": _DISTILBERT,
+    "mpnet": _MPNET,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+}
