@@ -65,7 +65,7 @@ class TopicSettings:
     later: float = 1.0
     passes: int = 2
     answer: float = 10.0
-    own: float = 2.0
+    own: float = 5.0
 
 
 def topic_scores(
@@ -145,7 +145,7 @@ def balanced_cosines(
     prototypes: npt.NDArray[np.float32],
     answers: Answers | None = None,
     *,
-    own: float = 2.0,
+    own: float = 5.0,
 ) -> Scores:
     """Return the cosine similarity of texts to labels, shape (texts, labels), without what they have in common.
 
