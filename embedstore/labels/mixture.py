@@ -58,7 +58,7 @@ class TopicSettings:
     """
 
     axes: int = 64
-    hold: float = 0.1
+    hold: float = 0.3
     even: float = 0.1
     shrink: float = 0.3
     first: float = 0.3
@@ -174,7 +174,7 @@ class Mixture:
     """Normal distributions of one covariance, one for each label, in the texts' principal axes.
 
     The mean of a label is a posterior mode: its prior is the label's own vector, moved and scaled as all labels are on
-    average, and counts as much as a tenth of a label's mean number of texts. The covariance is shrunk towards a round
+    average, and counts as much as three tenths of a label's mean number of texts. The covariance is shrunk towards a round
     one. Log odds are linear in a text's vector.
 
     Parameters
