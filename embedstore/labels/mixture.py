@@ -174,8 +174,8 @@ class Mixture:
     """Normal distributions of one covariance, one for each label, in the texts' principal axes.
 
     The mean of a label is a posterior mode: its prior is the label's own vector, moved and scaled as all labels are on
-    average, and counts as much as three tenths of a label's mean number of texts. The covariance is shrunk towards a round
-    one. Log odds are linear in a text's vector.
+    average, and counts as much as three tenths of a label's mean number of texts. The covariance is shrunk towards a
+    round one. Log odds are linear in a text's vector.
 
     Parameters
     ----------
