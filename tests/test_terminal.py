@@ -89,6 +89,7 @@ def commands(home):
         (0, ["annotations", store]),
         (0, ["doubts", store, *side]),
         (0, ["duplicates", store]),
+        (0, ["topics", store, "--count", "2", *train]),
         (0, ["map", store, *train, "--by", f"side{HOSTILE}", "-o", f"{out}.html"]),
         (0, ["info", store]),
         (0, ["info", store, "--json"]),
