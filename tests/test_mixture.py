@@ -141,11 +141,12 @@ def test_few_texts_are_only_centred():
     assert np.array_equal(found.scores.argmax(axis=1), balanced_cosines(vectors, labels).argmax(axis=1))
 
 
-def test_given_shares_are_those_of_topics():
+@pytest.mark.parametrize("shares", [[0.4, 0.3, 0.2, 0.1], [0.05, 0.05, 0.2, 0.7]])
+def test_given_shares_are_those_of_topics(shares):
     vectors, labels, texts, _ = made(0)
-    found = topic_scores(vectors, labels, texts, shares=[0.4, 0.3, 0.2, 0.1])
+    found = topic_scores(vectors, labels, texts, shares=shares)
     tags = np.bincount(found.scores.argmax(axis=1), minlength=4) / len(texts)
-    assert np.abs(tags - [0.4, 0.3, 0.2, 0.1]).max() < 0.03
+    assert np.abs(tags - shares).max() < 0.03
 
 
 def test_answers_move_labels_that_point_to_the_wrong_topic():

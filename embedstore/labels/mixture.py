@@ -296,7 +296,7 @@ def _out_of_fold(
 
 
 def _refined(found: Scores, shares: Sequence[float] | None, notes: tuple[str, ...]) -> Refined:
-    scores = spread(np.log(softmax(found, axis=1) + _FLOOR))
+    scores = spread(found)
     if shares is not None:
         wanted = np.asarray(shares, dtype=np.float64)
         return Refined(balance_to_shares(scores, wanted), wanted, notes)
