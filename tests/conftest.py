@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,9 @@ import embedstore
 from embedstore.core.spec import EncoderSpec, Provenance
 
 LABELS = ["Negative", "Positive"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
