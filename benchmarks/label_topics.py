@@ -23,8 +23,9 @@ import embedstore
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
 from embedstore.labels.fewshot import Answers, blend
+from embedstore.labels.label_set import LabelSet
 from embedstore.labels.mixture import TopicSettings, topic_scores
-from embedstore.labels.regime import explained
+from embedstore.labels.regime import regime_of
 from embedstore.labels.zeroshot import refine
 
 _MOST, _LEAST_IN_CLASS, _CHOICES = 2_500, 8, 8
@@ -153,7 +154,8 @@ def whole_corpora(tasks: list[Task]) -> None:
         topics = task.right(task.topics())
         seconds = time.perf_counter() - start
         scale = task.right(refine(task.cosines(), task.texts).scores)
-        best = topics if explained(task.prototypes, task.vectors) >= 0.1 else scale
+        names = LabelSet.of([str(number) for number in range(len(task.prototypes))])
+        best = topics if regime_of(names, task.prototypes, task.vectors).name == "topics" else scale
         answered = [with_answers(task, 3), with_answers(task, None, 50), with_answers(task, None, 100)]
         found.append([task.right(task.cosines()), scale, topics, best, *answered, logreg(task), seconds])
         print(f"{task.name}: {[round(one, 3) for one in found[-1]]}", file=sys.stderr, flush=True)

@@ -18,7 +18,6 @@ from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.reports.map_page import Projection, draw_map, groups_of, project
 from embedstore.tables.result import TableResult
 from embedstore.tagging.pipeline import tag
-from embedstore.topics.pipeline import find_topics
 from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["Map", "map_corpus"]
@@ -156,6 +155,8 @@ def _is_topics(by: str) -> bool:
 
 def _with_topics(now: Snapshot, table: Corpus, by: str, space: str | None, seed: int, blank: Blank) -> Corpus:
     """Return the corpus with a column of the names of topics, called `by`: "topics" or "topics:N"."""
+    from embedstore.topics.pipeline import find_topics
+
     _, colon, number = by.partition(":")
     if colon and not (number.isascii() and number.isdecimal() and len(number) < _DIGITS):
         raise UsageError(f"expected topics or topics:N with a number to colour by, found {by!r}")

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax, softmax
 
+from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, form
 from embedstore.core.parallel import one_thread
 from embedstore.core.unit import unit_rows
 from embedstore.labels.fewshot import Answers, folds_of
 from embedstore.labels.words import MOST, Words
-from embedstore.labels.zeroshot import NO_WORDS, PENALTY, Refined, balance_to_shares
+from embedstore.labels.zeroshot import NO_WORDS, PENALTY, Refined, balance_to_shares, shares_of_tags
 
 __all__ = ["Mixture", "TopicSettings", "balanced_cosines", "spread", "topic_scores"]
 
@@ -25,7 +26,7 @@ _BELIEF = 3.0  # sharpness of what a pass starts from
 _FLOOR = 1e-6  # least probability: what is below is equally unlikely
 _FIRM = 6.0  # score of an answered text's label when the words learn
 _LEAST_SCALE = 0.1  # least scale of the labels' differences: they never lose all hold
-_BLOCK = 16_384  # texts per block
+_OWN = 5.0  # how many answers a label's own vector counts as
 _LEAST = 100  # fewest texts
 _LEAST_EACH = 3  # fewest texts for each label
 _TERMS = 0.3  # smoothing of the naive Bayes classifier
@@ -65,7 +66,7 @@ class TopicSettings:
     later: float = 1.0
     passes: int = 2
     answer: float = 10.0
-    own: float = 5.0
+    own: float = _OWN
 
 
 def topic_scores(
@@ -96,7 +97,7 @@ def topic_scores(
     texts : sequence of str
         The texts.
     answers : Answers, optional
-        Labels that people gave to some texts. Each counts as 10 texts in the mixture.
+        Labels that people gave to some texts; see `TopicSettings` for what they count.
     shares : sequence of float, optional
         Known shares of the labels.
     settings : TopicSettings, optional
@@ -119,16 +120,13 @@ def topic_scores(
     first = spread(cosines)
     start, prior = softmax(_SHARP * first, axis=1), settings.first * log_softmax(_SHARP * first, axis=1)
     found = mixture.fit(start, prior, answers)
-    for _ in range(settings.passes):
-        if words is None:
-            break
-        seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR)), answers)
-        told = _said_by_words(words, seen, random_state=random_state)
-        start, prior = (
-            softmax(_BELIEF * (seen + told), axis=1),
-            settings.later * log_softmax(_SHARP * spread(first + told), axis=1),
-        )
-        found = mixture.fit(start, prior, answers)
+    if words is not None:
+        for _ in range(settings.passes):
+            seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR)), answers)
+            told = _said_by_words(words, seen, random_state=random_state)
+            start = softmax(_BELIEF * (seen + told), axis=1)
+            prior = settings.later * log_softmax(_SHARP * spread(first + told), axis=1)
+            found = mixture.fit(start, prior, answers)
     if answers is not None:
         found = _out_of_fold(found, mixture, start, prior, answers, random_state=random_state)
     return _refined(found, shares, () if words else (NO_WORDS,))
@@ -145,7 +143,7 @@ def balanced_cosines(
     prototypes: npt.NDArray[np.float32],
     answers: Answers | None = None,
     *,
-    own: float = 5.0,
+    own: float = _OWN,
 ) -> Scores:
     """Return the cosine similarity of texts to labels, shape (texts, labels), without what they have in common.
 
@@ -165,8 +163,8 @@ def balanced_cosines(
         np.add.at(labels, answers.labels, unit_rows(vectors[answers.rows] - common))
         labels = unit_rows(labels)
     out = np.empty((len(vectors), len(prototypes)))
-    for start in range(0, len(vectors), _BLOCK):
-        out[start : start + _BLOCK] = unit_rows(vectors[start : start + _BLOCK] - common) @ labels.T
+    for block in row_blocks(*vectors.shape):
+        out[block] = unit_rows(vectors[block] - common) @ labels.T
     return out
 
 
@@ -174,8 +172,8 @@ class Mixture:
     """Normal distributions of one covariance, one for each label, in the texts' principal axes.
 
     The mean of a label is a posterior mode: its prior is the label's own vector, moved and scaled as all labels are on
-    average, and counts as much as three tenths of a label's mean number of texts. The covariance is shrunk towards a
-    round one. Log odds are linear in a text's vector.
+    average, and counts as `TopicSettings.hold` says. The covariance is shrunk towards a round one. Log odds are linear
+    in a text's vector.
 
     Parameters
     ----------
@@ -233,7 +231,10 @@ class Mixture:
                 belonging = softmax(self._texts @ slopes + bias + own, axis=1)
             slopes = self._axes @ slopes
             bias = bias - self._mean @ slopes
-            return np.asarray(self._vectors @ slopes + bias + prior)
+            found: Scores = prior + bias
+            for block in row_blocks(*self._vectors.shape):
+                found[block] += self._vectors[block] @ slopes
+            return found
 
     def _known(self, answers: Answers | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the places of answered texts in the sample, and their labels."""
@@ -300,5 +301,4 @@ def _refined(found: Scores, shares: Sequence[float] | None, notes: tuple[str, ..
     if shares is not None:
         wanted = np.asarray(shares, dtype=np.float64)
         return Refined(balance_to_shares(scores, wanted), wanted, notes)
-    tags = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1])
-    return Refined(scores, tags / max(len(scores), 1), notes)
+    return Refined(scores, shares_of_tags(scores), notes)

@@ -23,6 +23,7 @@ __all__ = [
     "balance_to_shares",
     "common_words",
     "refine",
+    "shares_of_tags",
     "standardised",
     "topic_bias",
 ]
@@ -191,7 +192,7 @@ def refine(
     """
     raw = cosines.astype(np.float64)
     centred = raw - (_CENTRED * raw.mean(axis=0) if bias is None else bias) if "centre" in steps else raw
-    wanted = np.asarray(shares, dtype=np.float64) if shares is not None else _shares_of(centred)
+    wanted = np.asarray(shares, dtype=np.float64) if shares is not None else shares_of_tags(centred)
     first = balance_to_shares(standardised(centred), wanted)
     if "words" not in steps:
         return Refined(first, wanted, ())
@@ -239,5 +240,6 @@ def balance_to_shares(scores: Scores, shares: Scores) -> Scores:
     return np.asarray(scores + (bias - bias.mean()))
 
 
-def _shares_of(scores: Scores) -> Scores:
+def shares_of_tags(scores: Scores) -> Scores:
+    """Return the share of texts whose best label each label is, shape (labels,)."""
     return np.asarray(np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) / len(scores))
