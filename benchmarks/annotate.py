@@ -38,7 +38,7 @@ with tempfile.TemporaryDirectory() as folder:
         question = session.question
         if question is None:
             break
-        session.accuracy()
+        session.advice()
         label = label_of.get(question.position)
         session.answer(label) if label else session.skip()
         seconds.append(time.perf_counter() - start)

@@ -34,7 +34,7 @@ SETTINGS = {
     "usual": USUAL,
     "hold 0": replace(USUAL, hold=0.0),
     "hold 0.1": replace(USUAL, hold=0.1),
-    "hold 0.5": replace(USUAL, hold=0.5),
+    "hold 0.3": replace(USUAL, hold=0.3),
     "128 axes": replace(USUAL, axes=128),
     "even 1": replace(USUAL, even=1.0),
     "shrink 0.1": replace(USUAL, shrink=0.1),

@@ -125,8 +125,8 @@ if len(labels.names) == 2:
 COUNTS = (0, 10, 25, 50, 100, 250)
 print("\n| order | " + " | ".join(map(str, COUNTS)) + " |\n|---|" + "---|" * len(COUNTS))
 place = {int(position): row for row, position in enumerate(distinct)}
-for order in ("random", "uncertain", "disagreement"):
-    questions = Questions(space, distinct[known], prototypes, answers={}, order=order)
+for order in ("random", "typical", "uncertain", "disagreement"):
+    questions = Questions(space, distinct[known], labels, prototypes, answers={}, order=order)
     cells = []
     for count in COUNTS:
         while len(questions.answers) < count:

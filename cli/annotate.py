@@ -48,10 +48,11 @@ _WAIT, _LONGEST = 0.5, 16  # a key's bytes can arrive in pieces over a network: 
 @rows_options
 @click.option(
     "--order",
-    type=click.Choice(["uncertain", "random", "disagreement"]),
-    default="uncertain",
+    type=click.Choice(["typical", "uncertain", "random", "disagreement"]),
+    default="typical",
     show_default=True,
-    help="What to ask first: uncertain and unlike each other, by chance, or where answers and labels disagree most.",
+    help="What to ask first: typical texts of unlike groups and then uncertain ones; uncertain texts; by chance; or "
+    "where answers and labels disagree most.",
 )
 @click.option("--who", default="", metavar="NAME", help="Who answers; may be left out.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N answers.")
@@ -98,6 +99,8 @@ def annotate(
 
 def _say_what_is_kept(session: "AnnotationSession") -> None:
     note(f"answers kept: {session.given:,}; texts with a label: {len(session.answers):,}, left: {session.left:,}")
+    if advice := session.advice():
+        note(str(advice))
 
 
 @contextmanager
@@ -172,10 +175,11 @@ def _lines_of(text: str) -> list[str]:
 
 
 def _show(text: str, session: "AnnotationSession", keys: dict[str, str]) -> None:
-    accuracy = session.accuracy()
-    out_of_fold_accuracy = f" · accuracy on answers not learnt from {accuracy[0]:.2f}" if accuracy else ""
+    advice = session.advice()
+    right = f" · others right: {advice.accuracy:.0%} ({advice.low:.0%} to {advice.high:.0%})" if advice else ""
+    outlook = f" · {advice.outlook}" if advice and advice.outlook else ""
     width, lines = _width(), _lines_of(text)
-    told = f"── {len(session.answers):,} answered, {session.left:,} left{out_of_fold_accuracy} "
+    told = f"── {len(session.answers):,} answered, {session.left:,} left{right}{outlook} "
     *above, last = textwrap.wrap(told, width)
     echo("", *above, f"{last} ".ljust(width, "─"))
     echo(*lines[:_LINES], *(["…"] if len(lines) > _LINES else []))

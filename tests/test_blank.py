@@ -170,7 +170,7 @@ def answers(store, corpus, **options):
     found["map"] = told(drawn.table, ["id", "x", "y", "group"])
     found["labels"] = store.label_set("is", count=3, **everywhere).texts
     session = store.annotations.session(LABELS, **everywhere)
-    found["annotate"] = session.question.text, session.total, session.left, session.accuracy()
+    found["annotate"] = session.question.text, session.total, session.left, session.advice()
     return found
 
 

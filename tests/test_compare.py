@@ -17,6 +17,7 @@ import embedstore
 from embedstore.errors import InputError, ModelRequiredError
 from embedstore.labels.mixture import topic_scores
 from embedstore.reports.metrics import intervals, report
+from embedstore.vectors.clustering import spherical_centres
 
 
 @pytest.fixture
@@ -53,6 +54,9 @@ def oracle(store, train_rows, test_rows, test_corpus="train"):
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     labels = np.stack([HashEncoder().vector(name) for name in ("bad", "good")])
     names = np.array(["bad", "good"])
+    groups = spherical_centres(np.ascontiguousarray(x), 2, random_state=42)
+    of_train, of_test = (x @ groups.T).argmax(axis=1), (xt @ groups.T).argmax(axis=1)
+    class_of = np.array([pd.Series(y[of_train == number]).mode()[0] for number in (0, 1)])
     every = {text: vector for side in (0, 1) for text, vector in zip(review[side], texts[side], strict=True)}
     refined = topic_scores(np.stack(list(every.values())), labels, list(every)).scores
     best = dict(zip(every, names[refined.argmax(axis=1)], strict=True))
@@ -61,6 +65,7 @@ def oracle(store, train_rows, test_rows, test_corpus="train"):
         "TF-IDF + LogReg": figures(yt, LogisticRegression(max_iter=1000).fit(sparse[0], y).predict(sparse[1])),
         "cosine labels": figures(yt, names[(xt @ labels.T).argmax(axis=1)]),
         "best labels": figures(yt, [best[text] for text in review[1][test_rows]]),
+        "topics": figures(yt, class_of[of_test]),
         "class centroids": figures(yt, names[(xt @ centres.T).argmax(axis=1)]),
         "LogReg": figures(yt, LogisticRegression(max_iter=1000).fit(x, y).predict(xt)),
     }
@@ -74,9 +79,10 @@ def test_every_line_equals_plain_scikit_learn(named):
         assert (score.accuracy, score.macro_f1) == pytest.approx(expected[score.method])
         assert score.accuracy_low <= score.accuracy <= score.accuracy_high
         assert score.rows == 20
-    assert [score.encoded for score in found.scores] == [0, 0, 2, 0, 0, 0]
+    assert [score.encoded for score in found.scores] == [0, 0, 2, 0, 0, 0, 0]
     assert "best labels: 60 texts are too few to find 2 topics in (100 would do): scores are centred" in found.notes
     assert named.compare("mood", test_corpus="test").scores[2].encoded == 0
+    assert any(note.startswith("2 topics of ") and "mutual information" in note for note in found.notes)
 
 
 def test_without_a_test_corpus_the_rows_of_train_are_held_out(named):
@@ -94,7 +100,7 @@ def test_answers_of_people_are_compared_with(named):
     mood = named.corpus("train").column("mood").to_pylist()
     named.annotations.import_table([{"id": i, "label": mood[i]} for i in range(30)], ["bad", "good"], corpus="train")
     found = named.compare("annotations", corpus="train")
-    assert [score.rows for score in found.scores] == [6] * 7
+    assert [score.rows for score in found.scores] == [6] * 8
     assert [score.method for score in found.scores][3:5] == ["best labels", "best labels + answers"]
     assert (
         "best labels + answers: learnt from 24 answered texts; 6 more are of test rows and are left out" in found.notes
@@ -124,7 +130,7 @@ def test_answers_in_the_training_corpus_count_for_a_test_corpus(named):
     y = named.corpus("train").column("mood").to_pylist()
     named.annotations.import_table([{"id": i, "label": y[i]} for i in range(20)], ["bad", "good"], corpus="train")
     found = named.compare("mood", corpus="train", test_corpus="test")
-    assert [score.rows for score in found.scores] == [20] * 7
+    assert [score.rows for score in found.scores] == [20] * 8
     without = named.compare("mood", corpus="test", test_corpus="train").scores
     assert "best labels + answers" not in [score.method for score in without]
 
@@ -149,7 +155,7 @@ def test_classes_without_names_are_tagged_through_a_mapping(named):
     expected = oracle(named, np.arange(40), np.arange(20), "test")
     assert found.scores[2].accuracy == pytest.approx(expected["cosine labels"][0])
     left = named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad", "2="])
-    assert [score.rows for score in left.scores] == [20, 20, 6, 6, 20, 20]
+    assert [score.rows for score in left.scores] == [20, 20, 6, 6, 20, 20, 20]
     with pytest.raises(InputError, match="which is none of the labels bad, good"):
         named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad"])
     with pytest.raises(InputError, match="with a label of bad, good, found '1=ugly'"):
@@ -175,7 +181,8 @@ def test_a_checkpoint_beside_the_others_is_encoded_once(cli, checkpoint, tmp_pat
     assert done.returncode == 0, done.stderr
     scores = json.loads(done.stdout)["scores"]
     assert [(score["method"], score["encoded"]) for score in scores[2:]] == [
-        ("cosine labels", 2), ("best labels", 0), ("class centroids", 0), ("LogReg", 0), ("finetuned checkpoint", 24)
+        ("cosine labels", 2), ("best labels", 0), ("topics", 0), ("class centroids", 0), ("LogReg", 0),
+        ("finetuned checkpoint", 24),
     ]  # fmt: skip
     frame = store.classify(str(folder)).to_pandas()
     _, test_rows = train_test_split(np.arange(24), test_size=0.2, stratify=frame["mood"], random_state=42)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from embedstore.annotations.advice import Advice
     from embedstore.annotations.book import AnnotationBook
     from embedstore.annotations.exchange import AnswerTable
     from embedstore.annotations.log import Annotation
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from embedstore.annotations.session import AnnotationSession, Question
 
 __all__ = [
+    "Advice",
     "Annotation",
     "AnnotationBook",
     "AnnotationSession",
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Advice": "advice",
     "Annotation": "log",
     "AnnotationBook": "book",
     "AnnotationSession": "session",

@@ -137,7 +137,7 @@ class AnnotationBook:
         *,
         corpus: str | None = None,
         space: str | None = None,
-        order: Order = "uncertain",
+        order: Order = "typical",
         who: str = "",
         seed: int = 42,
         blank: Blank = "skip",
@@ -151,7 +151,7 @@ class AnnotationBook:
             The labels to choose from.
         corpus, space : str, optional
             Corpus of the texts, and space of the vectors that decide which text is next.
-        order : {"uncertain", "random", "disagreement"}
+        order : {"typical", "uncertain", "random", "disagreement"}
             Which texts to ask about first; see `embedstore.annotations.order.Questions`.
         who : str
             Name of the person who answers.
@@ -181,6 +181,7 @@ class AnnotationBook:
             questions = Questions(
                 vectors,
                 positions,
+                described,
                 described.prototypes(now.queries(vectors, no_encode=no_encode)),
                 answers={places[key]: names.index(label) for key, label in labels_of.items() if key in places},
                 skipped=held,

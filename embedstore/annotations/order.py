@@ -1,4 +1,4 @@
-"""Choose the next text to ask a person about, and estimate the accuracy of the answers so far."""
+"""Choose the next text to ask a person about."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
@@ -6,19 +6,23 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.annotations.advice import Advice, Advisor
+from embedstore.annotations.typical import typical_texts
 from embedstore.errors import UsageError
-from embedstore.labels.fewshot import fit_blend, out_of_fold_accuracy
+from embedstore.labels.fewshot import fit_blend
+from embedstore.labels.label_set import LabelSet
 from embedstore.labels.zeroshot import standardised
 from embedstore.vectors.space import Space
 
 __all__ = ["Order", "Questions"]
 
-Order = Literal["uncertain", "random", "disagreement"]
+Order = Literal["typical", "uncertain", "random", "disagreement"]
 
 _POOL = 20_000  # most texts to choose from
-_FEWEST = 10  # fewest answers for an accuracy
 _AHEAD = 5  # questions chosen at once
 _BREADTH = 4  # uncertain texts per question, from which those far apart are taken
+_TYPICAL_EACH, _TYPICAL_MOST = 2, 50  # typical texts for each label, and most in all, before uncertain ones
+_GROUPED = 5_000  # most texts that are grouped
 
 
 class Questions:
@@ -32,16 +36,19 @@ class Questions:
         The vectors.
     positions : ndarray of shape (rows,), int64
         Positions of texts to ask about; of more than 20,000, a random 20,000.
+    labels : LabelSet
+        The labels.
     prototypes : ndarray of shape (labels, dim), float32
-        Unit vectors of the labels.
+        Their unit vectors.
     answers : mapping of int to int
         Label number of each answered text, by position.
     skipped : iterable of int
         Other positions not to ask about again.
     history : sequence of int
         Positions that this person has answered or skipped before, the latest last.
-    order : {"uncertain", "random", "disagreement"}
-        "uncertain" asks where the scores of the two best labels are closest, and takes dissimilar texts.
+    order : {"typical", "uncertain", "random", "disagreement"}
+        "uncertain" asks where the scores of the two best labels are closest, and takes dissimilar texts. "typical"
+        first asks about typical texts of unlike groups (see `typical_texts`): two for each label, at most 50 in all.
         "disagreement" asks where the answers so far and the label texts most firmly give different labels.
     random_state : int or sequence of int
         Seed of sampling and of the random order.
@@ -51,12 +58,13 @@ class Questions:
         self,
         space: Space,
         positions: npt.NDArray[np.int64],
+        labels: LabelSet,
         prototypes: npt.NDArray[np.float32],
         *,
         answers: Mapping[int, int],
         skipped: Iterable[int] = (),
         history: Sequence[int] = (),
-        order: Order = "uncertain",
+        order: Order = "typical",
         random_state: int | Sequence[int] = 42,
     ) -> None:
         if order not in get_args(Order):
@@ -78,7 +86,8 @@ class Questions:
         self.history = [position for position in history if position in self._place]
         self._skipped = {position for position in skipped if position in self._place}
         self._ahead: list[int] = []
-        self._accuracy: tuple[float, int] | None = None
+        self._advisor = Advisor(labels, prototypes, self._vectors)
+        self._advice: Advice | None = None
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -115,22 +124,17 @@ class Questions:
         self._ahead.insert(0, position)
         return position
 
-    def accuracy(self) -> tuple[float, int] | None:
-        """Return the out-of-fold accuracy of the answers (five folds), and their number.
-
-        None if there are fewer than ten answers, or only one label. Computed again after 5% more answers.
-        """
+    def advice(self) -> Advice | None:
+        """Return what the answers so far are worth; computed again after five answers, or 5% more."""
         count = len(self.answers)
-        if self._accuracy is None or not self._accuracy[1] <= count < 1.05 * self._accuracy[1] + 1:
-            rows, labels = self._labelled()
-            self._accuracy = None
-            if len(rows) >= _FEWEST and len(np.unique(labels)) > 1:
-                self._accuracy = out_of_fold_accuracy(self._plain[rows], self._centred[rows], labels), count
-        return self._accuracy
+        if self._advice is None or not self._advice.answers <= count < max(5, 0.05 * count) + self._advice.answers:
+            self._advice = self._advisor.advise(*self._labelled())
+        return self._advice
 
     def _labelled(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the places of answered texts and their labels, the last answer last."""
         pairs = [(self._place[position], label) for position, label in self.answers.items()]
-        found = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
 
     def _done(self) -> set[int]:
@@ -141,6 +145,8 @@ class Questions:
         rest = np.array([place for place in self._shuffled if place not in done], dtype=np.int64)
         if self._order == "random" or len(rest) <= _AHEAD:
             return [int(one) for one in self._positions[rest[:_AHEAD]]]
+        if self._order == "typical" and len(self.answers) < min(_TYPICAL_EACH * self._plain.shape[1], _TYPICAL_MOST):
+            return self._typical(done) or [int(one) for one in self._positions[rest[:_AHEAD]]]
         rows, labels = self._labelled()
         scores = self._plain[rest]
         if len(rows):
@@ -155,6 +161,13 @@ class Questions:
             doubt = np.where(differ, firmness, doubt - 1e3)
         candidates = rest[np.argsort(-doubt, kind="stable")[: _AHEAD * _BREADTH]]
         return [int(self._positions[place]) for place in self._apart(candidates)]
+
+    def _typical(self, done: set[int]) -> list[int]:
+        """Return typical texts of groups that nobody was asked about."""
+        looked = np.union1d(self._shuffled[:_GROUPED], np.array(sorted(done), dtype=np.int64))
+        asked = np.isin(looked, np.array(sorted(done), dtype=np.int64))
+        found = typical_texts(self._vectors[looked], asked, _AHEAD, random_state=0)
+        return [int(self._positions[looked[row]]) for row in found]
 
     def _apart(self, candidates: npt.NDArray[np.int64]) -> list[int]:
         """Return a few candidates: the first, then repeatedly the one farthest from those taken (k-centre)."""

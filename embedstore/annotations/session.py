@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from embedstore.annotations.advice import Advice
 from embedstore.annotations.answers import answer_at
 from embedstore.annotations.log import Annotation, all_answers, identified, keep, undo_of
 from embedstore.annotations.order import Questions
@@ -113,9 +114,9 @@ class AnnotationSession:
         """Positions of the texts that this person has answered or skipped, the latest last."""
         return list(self._questions.history)
 
-    def accuracy(self) -> tuple[float, int] | None:
-        """Return the out-of-fold accuracy of the answers, and their number; None below ten answers."""
-        return self._questions.accuracy()
+    def advice(self) -> Advice | None:
+        """Return the accuracy to expect on the other texts, and whether more answers pay; None below ten answers."""
+        return self._questions.advice()
 
     @checked
     def answer(self, label: str) -> None:

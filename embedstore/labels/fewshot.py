@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from embedstore.core.parallel import one_thread
 
-__all__ = ["Answers", "BlendModel", "blend", "fit_blend", "folds_of", "out_of_fold_accuracy"]
+__all__ = ["Answers", "BlendModel", "blend", "fit_blend", "folds_of"]
 
 _SLOPE = 2.0  # slope of the scores without labelled texts
 _HOLD_SLOPE, _HOLD_BIAS, _HOLD_WEIGHT = 5.0, 5.0, 0.4  # inverse variances of the priors
@@ -81,33 +81,6 @@ def blend(
     return out
 
 
-def out_of_fold_accuracy(
-    scores: npt.NDArray[np.float64],
-    centred: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    *,
-    random_state: int = 42,
-) -> float:
-    """Return the share of labelled texts whose label `blend` predicts out-of-fold (five folds).
-
-    Parameters
-    ----------
-    scores : ndarray of shape (labelled, labels), float64
-        As for `blend`, but of the labelled texts only.
-    centred : ndarray of shape (labelled, dim), float32
-        Their vectors, minus the mean over all texts.
-    labels : ndarray of shape (labelled,), int64
-        Label number of each text.
-    random_state : int
-        Seed of the folds.
-    """
-    right = 0
-    for others in folds_of(len(labels), random_state):
-        found = fit_blend(scores[others], centred[others], labels[others]).scores(scores[~others], centred[~others])
-        right += int(np.count_nonzero(found.argmax(axis=1) == labels[~others]))
-    return right / len(labels)
-
-
 def folds_of(count: int, random_state: int) -> Iterator[npt.NDArray[np.bool_]]:
     """Yield for each of five random folds a mask of the labelled texts outside it, shape (count,)."""
     folds = np.random.default_rng(random_state).integers(0, _FOLDS, count)
@@ -118,7 +91,17 @@ def folds_of(count: int, random_state: int) -> Iterator[npt.NDArray[np.bool_]]:
 def fit_blend(
     scores: npt.NDArray[np.float64], centred: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
 ) -> BlendModel:
-    """Return the posterior mode, given the labelled texts; see `out_of_fold_accuracy` for the parameters."""
+    """Return the posterior mode, given the labelled texts.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (labelled, labels), float64
+        As for `blend`, but of the labelled texts only.
+    centred : ndarray of shape (labelled, dim), float32
+        Their vectors, minus the mean over all texts.
+    labels : ndarray of shape (labelled,), int64
+        Label number of each text.
+    """
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 

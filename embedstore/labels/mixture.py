@@ -59,7 +59,7 @@ class TopicSettings:
     """
 
     axes: int = 64
-    hold: float = 0.3
+    hold: float = 0.5
     even: float = 0.1
     shrink: float = 0.3
     first: float = 0.3
@@ -72,7 +72,7 @@ class TopicSettings:
 def topic_scores(
     vectors: npt.NDArray[np.float32],
     prototypes: npt.NDArray[np.float32],
-    texts: Sequence[str],
+    texts: Sequence[str] = (),
     *,
     answers: Answers | None = None,
     shares: Sequence[float] | None = None,
@@ -94,8 +94,8 @@ def topic_scores(
         Unit vectors of the texts.
     prototypes : ndarray of shape (labels, dim), float32
         Unit vectors of the labels.
-    texts : sequence of str
-        The texts.
+    texts : sequence of str, optional
+        The texts; without them, step 3 is left out.
     answers : Answers, optional
         Labels that people gave to some texts; see `TopicSettings` for what they count.
     shares : sequence of float, optional

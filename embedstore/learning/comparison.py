@@ -91,7 +91,8 @@ def compare(
     """Compare methods that predict a column, all on the same test rows.
 
     "cosine labels" and "best labels" learn from no class: they are the tags of the two methods of `tag`. "best labels +
-    answers" blends in what people said of other texts than the test rows.
+    answers" blends in what people said of other texts than the test rows. "topics" finds as many groups of vectors as
+    there are classes; each group has the class of most of its training rows.
 
     Parameters
     ----------
@@ -191,6 +192,7 @@ def _compared(
             queries = now.queries(space, no_encode=no_encode)
             run.score_tags(space, test, label_set, queries, asked=labels is not None)
             run.score_best(now, space, targets, label_set, queries)
+        run.score("topics", space, partial(run.topics, space, train, y, test))
         run.score("class centroids", space, partial(run.centroids, train, y, test))
         run.score("LogReg", space, partial(run.logreg, train, y, test))
     for space in classifiers:
