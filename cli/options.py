@@ -11,6 +11,7 @@ import click
 
 from embedstore.core import names
 from embedstore.core.blank import Blank
+from embedstore.core.values import clip
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -193,6 +194,9 @@ label_options: Decorator = together(
 )
 
 
+_MOST_TOPICS = 1000
+
+
 class _TopicCount(click.ParamType):  # type: ignore[type-arg]
     """A number of topics, or "auto"."""
 
@@ -200,7 +204,15 @@ class _TopicCount(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: "click.Parameter | None", ctx: "click.Context | None") -> Any:
         """Return the number; None for "auto"."""
-        return None if value == "auto" else click.IntRange(2, 1000).convert(value, param, ctx)
+        if value == "auto":
+            return None
+        try:
+            count = int(value)
+        except ValueError:
+            count = 0
+        if not 2 <= count <= _MOST_TOPICS:
+            self.fail(f"expected a number from 2 to {_MOST_TOPICS:,} or auto, found {clip(str(value), 20)!r}")
+        return count
 
 
 topic_count_option: Decorator = click.option(

@@ -20,15 +20,17 @@ def check_blank(blank: str) -> None:
         raise UsageError(f"expected blank to be {' or '.join(get_args(Blank))}, found {blank!r}")
 
 
-def blank_notes(blank_rows: int, rows: int, *, labelled: bool = False, corpus: str = "") -> tuple[str, ...]:
+def blank_notes(
+    blank_rows: int, rows: int, *, given: Literal["", "label", "topic"] = "", corpus: str = ""
+) -> tuple[str, ...]:
     """Return a note about the rows that have a blank text; no note if there are none.
 
     Parameters
     ----------
     blank_rows, rows : int
         Number of rows with a blank text, and of all rows.
-    labelled : bool
-        Whether the question labels rows; otherwise it leaves rows out.
+    given : {"", "label", "topic"}
+        What the question gives to each row; "" for a question that leaves rows out.
     corpus : str
         Name of the corpus, where a question has two.
 
@@ -36,17 +38,17 @@ def blank_notes(blank_rows: int, rows: int, *, labelled: bool = False, corpus: s
     --------
     >>> blank_notes(1, 200)
     ('1 of 200 rows has no text and is left out (--blank answer takes it in)',)
-    >>> blank_notes(40, 200, labelled=True)
+    >>> blank_notes(40, 200, given="label")
     ('40 of 200 rows have no text and get no label (--blank answer labels them)',)
     """
     if not blank_rows:
         return ()
-    them = form(blank_rows, "it", "them")
-    fate = (
-        f"{form(blank_rows, 'gets', 'get')} no label (--blank answer labels {them})"
-        if labelled
-        else f"{form(blank_rows, 'is', 'are')} left out (--blank answer takes {them} in)"
-    )
+    them, get = form(blank_rows, "it", "them"), form(blank_rows, "gets", "get")
+    fate = {
+        "": f"{form(blank_rows, 'is', 'are')} left out (--blank answer takes {them} in)",
+        "label": f"{get} no label (--blank answer labels {them})",
+        "topic": f"{get} no topic (--blank answer gives {them} one)",
+    }[given]
     of = f" of corpus {corpus!r}" if corpus else ""
     return (f"{blank_rows:,} of {counted(rows, 'row')}{of} {form(blank_rows, 'has', 'have')} no text and {fate}",)
 

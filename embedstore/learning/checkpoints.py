@@ -129,7 +129,7 @@ def classify(
     report = None
     if gold_values and best is not None:
         report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map)
-    notes = blank_notes(len(table) - len(row_of), len(table), labelled=True)
+    notes = blank_notes(len(table) - len(row_of), len(table), given="label")
     notes += missing_notes(table.missing_words(gold), gold) if gold else ()
     title = f"{now.name}: {table.name} by {vectors.record.model}"
     return Predictions(table, columns, share, report, notes=notes, title=title, answered=answered)

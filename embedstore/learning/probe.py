@@ -128,7 +128,7 @@ def predict(
     }
     columns |= {f"probability_{name}": pa.array(of) for name, of in zip(trained.classes, found.scores, strict=False)}
     title = f"{now.name}: {table.name} by probe {probe}"
-    notes = blank_notes(len(table) - len(found.label), len(table), labelled=True)
+    notes = blank_notes(len(table) - len(found.label), len(table), given="label")
     shares = shares_of(found.label, trained.classes)
     return Predictions(table, columns, shares, notes=notes, title=title, answered=answered)
 

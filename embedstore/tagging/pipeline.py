@@ -118,7 +118,7 @@ def tag(
 
     prototypes = asked.labels.prototypes(asked.queries)
     tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
-    notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), labelled=True)
+    notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += alike_notes(asked.labels, prototypes)
     curve = tagged = report = None
     if asked.method.refines or examples:

@@ -81,7 +81,7 @@ def find_topics(
     positions = table.positions()[answered]
     if not len(positions):
         raise no_text(table.name, len(table))
-    notes = blank_notes(len(table) - len(positions), len(table), labelled=True)
+    notes = blank_notes(len(table) - len(positions), len(table), given="topic")
     wanted = mask_of(positions, len(now.texts))
     if like is None:
         learnt = _learn(vectors, np.flatnonzero(wanted), count, random_state)
