@@ -1,8 +1,7 @@
 """A process that has imported what commands need, and forks for each command: real processes that start at once.
 
 ``forking.py DESCRIPTOR`` serves on a socket. A request is the JSON of the words, the environment and the folder of a
-command, with the descriptors of its three streams; the answer is the command's exit code. A child ends as any other
-process of Python does.
+command, with the descriptors of its three streams; the answer is the command's exit code.
 """
 
 import gc
