@@ -13,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from forking import Forking
 
 import embedstore
 from embedstore.core.spec import EncoderSpec, Provenance
@@ -111,24 +112,35 @@ def texts_of(store, corpus=None) -> list[str]:
 
 
 class CommandLine:
-    """Runs `embedstore` in a separate process."""
+    """Runs `embedstore` in a separate process: a fork of one that has imported all, or one of its own (`command`)."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, forking: Forking) -> None:
         self.home = home
+        self._forking = forking
 
     def command(self, *words: object) -> list[str]:
         return [sys.executable, "-m", "embedstore.cli", *map(str, words)]
 
     @property
     def environment(self) -> dict[str, str]:
-        # PYTHONWARNINGS=error is not set: FAISS and NumPy warn, and pytest's filters hold only in its own process.
-        return {**os.environ, "EMBEDSTORE_HOME": str(self.home), "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
+        return self.environment_of(self.home)
 
-    def __call__(self, *words: object, stdin: str | bytes = b"") -> subprocess.CompletedProcess[str]:
+    @staticmethod
+    def environment_of(home: Path) -> dict[str, str]:
+        # PYTHONWARNINGS=error is not set: FAISS and NumPy warn, and pytest's filters hold only in its own process.
+        return {**os.environ, "EMBEDSTORE_HOME": str(home), "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
+
+    def __call__(
+        self, *words: object, stdin: str | bytes = b"", environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            self.command(*words), input=given, capture_output=True, env=self.environment, cwd=self.home.parent
-        )
+        environment = self.environment if environment is None else environment
+        if self._forking.serves(environment):
+            done = self._forking([*map(str, words)], input=given, environment=environment, folder=self.home.parent)
+        else:
+            done = subprocess.run(
+                self.command(*words), input=given, capture_output=True, env=environment, cwd=self.home.parent
+            )
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def fails(self, code: int, *words: object, stdin: str | bytes = b"") -> str:
@@ -141,10 +153,18 @@ class CommandLine:
         return lines[0]
 
 
+@pytest.fixture(scope="session")
+def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forking]:
+    """The process of which commands are forks."""
+    made = Forking(CommandLine.environment_of(tmp_path_factory.getbasetemp()))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def cli(tmp_path: Path) -> CommandLine:
+def cli(tmp_path: Path, forking: Forking) -> CommandLine:
     (tmp_path / "home").mkdir(exist_ok=True)
-    return CommandLine(tmp_path / "home")
+    return CommandLine(tmp_path / "home", forking)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from conftest import write
 from embedstore.cli import files
 from embedstore.cli.info import info
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 from sheets import write_sheet
@@ -250,6 +250,7 @@ VALUES = st.recursive(
 
 
 @given(st.lists(VALUES, max_size=6), st.sampled_from([None, 1]), st.integers(1, 9))
+@example([0.0, -12.5e-300], None, 1)
 def test_an_array_of_json_is_read_in_parts(values, indent, block):
     text = json.dumps(values, indent=indent)
     lines = []

@@ -32,9 +32,13 @@ def place(cli):
     return cli.home.parent
 
 
+def homeless(cli):
+    """Return the environment of a user who has set no home of stores."""
+    return {key: value for key, value in cli.environment.items() if key != "EMBEDSTORE_HOME"}
+
+
 def run(cli, place, words):
-    environment = {key: value for key, value in cli.environment.items() if key != "EMBEDSTORE_HOME"}
-    return subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True)
+    return subprocess.run(words, cwd=place, env=homeless(cli), capture_output=True, text=True)
 
 
 def agree(shown, found):
@@ -56,7 +60,7 @@ def test_the_readme_shows_what_its_commands_print(cli, place):
     blocks = re.findall(r"```console\n\$ (.*?)\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 3
     for command, shown in blocks:
-        done = run(cli, place, cli.command(*shlex.split(command.removesuffix(" | cat"))[1:]))
+        done = cli(*shlex.split(command.removesuffix(" | cat"))[1:], environment=homeless(cli))
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         # A terminal shows messages and data as they come: here shares with their notes, the report, what was done.
         messages = done.stderr.splitlines(keepends=True)
@@ -109,7 +113,7 @@ def test_the_guide_runs(cli, place):
     commands = [line for line in GUIDE.splitlines() if line.startswith("embedstore ")]
     assert len(commands) == 19
     for command in commands:
-        done = run(cli, place, cli.command(*shlex.split(command)[1:]))
+        done = cli(*shlex.split(command)[1:], environment=homeless(cli))
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     assert len(pd.read_csv(place / "tagged.csv")) == len(pd.read_csv(TRAIN))
     (block,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
@@ -152,7 +156,7 @@ def test_the_tutorial_runs(cli, checkpoint):
     outputs = {}
     for command in commands:
         words = [replaced.get(word, word) for word in shlex.split(command)[1:]]
-        done = subprocess.run(cli.command(*words), cwd=place, env=cli.environment, capture_output=True, text=True)
+        done = cli(*words)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         outputs[command] = done
     drawn = {

@@ -3,6 +3,7 @@ import math
 import subprocess
 import sys
 
+import faiss
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -125,9 +126,12 @@ def test_a_seed_gives_the_same_topics_whatever_the_threads(about):
     code = (
         "import sys, json, hashlib; sys.path.insert(0, 'tests')\n"
         "import embedstore\n"
-        f"found = embedstore.open({str(about.path)!r}).topics('auto', random_state=7)\n"
-        "print(json.dumps(found.summary()), hashlib.sha256(found.centres.tobytes()).hexdigest())\n"
-        "print(found.to_arrow().column('topic').to_pylist())"
+        "from embedstore.vectors import clustering\n"
+        "for count in ('auto', 4):\n"
+        f"    found = embedstore.open({str(about.path)!r}).topics(count, random_state=7)\n"
+        "    print(json.dumps(found.summary()), hashlib.sha256(found.centres.tobytes()).hexdigest())\n"
+        "    print(found.to_arrow().column('topic').to_pylist())\n"
+        "    clustering._ALONE = 0  # as many threads for a few texts as for many\n"
     )
     told = set()
     for threads in ("1", "3"):
@@ -301,10 +305,12 @@ def test_centres_do_not_depend_on_the_seed_where_groups_are_clear():
     axes = np.eye(8, dtype=np.float32)[rng.integers(0, 5, 400)]
     vectors = axes + 0.05 * rng.normal(size=axes.shape).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    threads = faiss.omp_get_max_threads()
     for seed in (1, 2):
         centres = spherical_centres(vectors, 5, random_state=seed)
         assert sorted(np.abs(centres).argmax(axis=1).tolist()) == [0, 1, 2, 3, 4]
         assert choose_count(vectors, random_state=seed) == 5
+    assert faiss.omp_get_max_threads() == threads
 
 
 def test_few_texts_get_two_topics_by_themselves(store):

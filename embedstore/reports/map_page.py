@@ -60,7 +60,8 @@ def project(
         centred = vectors - vectors.mean(axis=0)
         if vectors.shape[1] == 1:
             return np.hstack([centred, np.zeros_like(centred)])
-        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+        with one_thread:  # a few hundred dimensions: threads wait for each other for longer than they work
+            _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         axes = axes[:, [-1, -2]]
         axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # a component's sign is arbitrary: this fixes it
         return np.asarray(centred @ axes, dtype=np.float32)

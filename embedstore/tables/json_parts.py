@@ -14,6 +14,7 @@ _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _SPACE = re.compile(r"[ \t\n\r]*+")
 _COMMA = re.compile(r"[ \t\n\r]*+,[ \t\n\r]*+")
+_NUMBER = re.compile(r"-?\d[\d.eE+-]*+")  # or the beginning of one
 _BLOCK = 1 << 18  # characters that are read at first
 _DECODER = json.JSONDecoder()
 _UNDECIDED = 16  # characters at the end of a text that can be the beginning of something longer
@@ -128,12 +129,20 @@ class Elements:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                begun = self._text[self._at :]
                 cut = error.msg.startswith("Unterminated") or error.pos >= len(self._text) - _UNDECIDED
-                self._check(begun)
-                block = self._stream.read(max(_BLOCK, len(begun))) if cut else ""
-                if not block:
+                self._check(self._text[self._at :])
+                if not (cut and self._read_on()):
                     raise ValueError(error.msg) from error
-                self._text, self._at = begun + block, 0
             else:
-                return value, end, self._check(self._text[self._at : end])
+                number = _NUMBER.match(self._text, self._at)
+                weight = self._check(self._text[self._at : end])
+                if not (number and number.end() == len(self._text) and self._read_on()):
+                    return value, end, weight
+
+    def _read_on(self) -> bool:
+        """Put a block after the element that has begun; return False if there is none."""
+        begun = self._text[self._at :]
+        block = self._stream.read(max(_BLOCK, len(begun)))
+        if block:
+            self._text, self._at = begun + block, 0
+        return bool(block)

@@ -1,11 +1,15 @@
 """Group unit vectors: spherical k-means of FAISS."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["spherical_centres"]
 
 _ITERATIONS = 25
+_ALONE = 1 << 24  # bytes: with fewer, threads wait for each other for longer than they work, most where others work too
 
 
 def spherical_centres(
@@ -43,5 +47,20 @@ def spherical_centres(
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),
     )
-    means.train(vectors)
+    with _threads_for(vectors.nbytes):
+        means.train(vectors)
     return np.array(means.centroids, dtype=np.float32).reshape(count, vectors.shape[1])
+
+
+@contextmanager
+def _threads_for(size: int) -> Iterator[None]:
+    """Let FAISS use one thread for a few bytes, and all for many; OpenMP keeps the number for the calling thread."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    if size < _ALONE:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)

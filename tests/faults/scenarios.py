@@ -14,27 +14,35 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import faiss  # noqa: F401  before the fork, like what follows, so that no child has to import it
 import numpy as np
+import pyarrow.pandas_compat  # noqa: F401
 from conftest import HashEncoder
 from embedstore.cli.main import group
 
 import embedstore
 import embedstore.annotations.book
+import embedstore.corpora.ingest
+import embedstore.encoders.backends
 import embedstore.learning.training
 import embedstore.maintenance
 import embedstore.maps
 import embedstore.sweeping
+import embedstore.tagging.cosine
 import embedstore.tagging.pipeline
+import embedstore.vectors.encoding
 import embedstore.vectors.export
 import embedstore.vectors.indexing
-import embedstore.vectors.neighbours  # before the fork, like the others, so that no child has to import it
+import embedstore.vectors.neighbours
 from embedstore.annotations.log import MERGED_AFTER, current_answers
+from embedstore.labels import LabelSet
 from embedstore.storage.segments import read_texts
 from embedstore.vectors import Space
 
 # Small segments, so that a store has several; an index is read at the first search.
 SMALL = embedstore.Settings(smallest_segment=4, largest_segment=4, index_after=1)
 LABELS = ["Negative", "Positive", "Neutral"]
+LabelSet.of(LABELS).described()  # reads the shipped sets, before the fork too
 WRONG, RIGHT = LABELS[:2]
 WHO = "Ann"
 

@@ -1,0 +1,167 @@
+"""A process that has imported what commands need, and forks for each command: real processes that start at once.
+
+``forking.py DESCRIPTOR`` serves on a socket. A request is the JSON of the words, the environment and the folder of a
+command, with the descriptors of its three streams; the answer is the command's exit code.
+"""
+
+import gc
+import io
+import json
+import os
+import pkgutil
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+STREAMS = ("stdin", "stdout", "stderr")
+_LONGEST = 1 << 20  # bytes of a request
+_FREE = ("EMBEDSTORE_HOME", "PYTEST_CURRENT_TEST")  # variables that nothing reads when it is imported
+
+
+class Forking:
+    """The server's client: one command at a time."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._kept = _kept(environment)
+        self._turn = threading.Lock()
+        self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(other.fileno())], env=environment, pass_fds=[other.fileno()]
+            )
+
+    def serves(self, environment: dict[str, str]) -> bool:
+        """Return whether a command in this environment would find all else as its imports do."""
+        return _kept(environment) == self._kept
+
+    def __call__(
+        self, words: Sequence[str], *, input: bytes, environment: dict[str, str], folder: Path
+    ) -> subprocess.CompletedProcess[bytes]:
+        request = json.dumps([list(words), environment, str(folder)]).encode()
+        assert len(request) < _LONGEST
+        pipes = [os.pipe() for _ in STREAMS]
+        (stdin, given), (shown, stdout), (told, stderr) = pipes
+        with self._turn:
+            socket.send_fds(self._socket, [request], [stdin, stdout, stderr])
+            for descriptor in (stdin, stdout, stderr):
+                os.close(descriptor)
+            found: dict[int, bytes] = {}
+            readers = [threading.Thread(target=lambda one=one: found.update({one: _all(one)})) for one in (shown, told)]
+            for reader in readers:
+                reader.start()
+            try:
+                with os.fdopen(given, "wb") as stream:
+                    stream.write(input)
+            except BrokenPipeError:
+                pass  # the command has ended without reading
+            for reader in readers:
+                reader.join()
+            code = json.loads(self._socket.recv(_LONGEST))
+        return subprocess.CompletedProcess(list(words), code, found[shown], found[told])
+
+    def close(self) -> None:
+        self._socket.close()
+        assert self._process.wait() == 0
+
+
+def _kept(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in _FREE}
+
+
+def _all(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read()
+
+
+def load() -> None:
+    """Import the commands, what they are made of, and the libraries that take long."""
+    import faiss  # noqa: F401
+    import h5py  # noqa: F401
+    import matplotlib.figure  # noqa: F401
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+    import sklearn.feature_extraction.text
+    import sklearn.linear_model
+    import sklearn.metrics
+    import sklearn.model_selection
+    import sklearn.svm  # noqa: F401
+    import torch  # noqa: F401
+    import transformers.models.bert.modeling_bert
+    import transformers.models.distilbert.modeling_distilbert  # noqa: F401
+    from embedstore.cli.main import group
+
+    import embedstore
+
+    for name in group.commands:
+        group.commands[name]
+    for module in pkgutil.walk_packages(embedstore.__path__, "embedstore."):
+        if not module.name.startswith(("embedstore.encoders.keras", "embedstore.cli.__main__")):
+            pkgutil.resolve_name(module.name)
+
+
+def serve(listening: socket.socket) -> list[str] | None:
+    """Fork for each request until the client is gone; return a command's words in its own process, and then None."""
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(listening, _LONGEST, len(STREAMS))
+        if not request:
+            return None
+        words, environment, folder = json.loads(request)
+        child = os.fork()
+        if not child:
+            listening.close()
+            os.environ.clear()
+            os.environ.update(environment)
+            os.chdir(folder)
+            _take(descriptors)
+            return words
+        for descriptor in descriptors:
+            os.close(descriptor)
+        listening.send(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+
+def _take(descriptors: Sequence[int]) -> None:
+    """Make these the streams of this process, as the interpreter makes them at its start."""
+    for number, (name, descriptor) in enumerate(zip(STREAMS, descriptors, strict=True)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+        stream = io.TextIOWrapper(
+            os.fdopen(number, "wb" if number else "rb", closefd=False),
+            "utf-8",
+            errors="backslashreplace" if name == "stderr" else "strict",
+            line_buffering=name == "stderr",
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _end(words: list[str]) -> NoReturn:
+    """Run a command and end this process, without the seconds that it takes to take everything apart that is loaded."""
+    from embedstore.cli import main
+
+    sys.argv[1:] = words
+    code: object = 99
+    try:
+        main()
+    except SystemExit as left:
+        code = left.code or 0
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code if isinstance(code, int) else 99)
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "embedstore"
+    load()
+    gc.freeze()
+    command = serve(socket.socket(fileno=int(sys.argv.pop())))
+    if command is not None:
+        _end(command)
