@@ -206,13 +206,9 @@ class _TopicCount(click.ParamType):  # type: ignore[type-arg]
         """Return the number; None for "auto"."""
         if value == "auto":
             return None
-        try:
-            count = int(value)
-        except ValueError:
-            count = 0
-        if not 2 <= count <= _MOST_TOPICS:
+        if not str(value).isdecimal() or not 2 <= int(value) <= _MOST_TOPICS:
             self.fail(f"expected a number from 2 to {_MOST_TOPICS:,} or auto, found {clip(str(value), 20)!r}")
-        return count
+        return int(value)
 
 
 topic_count_option: Decorator = click.option(
