@@ -7,7 +7,7 @@ answers are the classes. It prints:
 - accuracy of ``tag --method topics --examples`` on the other half after 10 to 100 answers, for each order, with the
   gain over the random order and its 95% interval, and the gain on the worst corpus;
 - how far the accuracy that the advice expects is from the true one, how often its interval holds the true one, and how
-  often it is right on whether 25 more answers bring 0.01 or more.
+  often it is right on whether 25 more answers bring 0.0075 or more.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def print_advice(tasks: list[Task], seeds: int) -> None:
             held = np.mean([advice.low <= true <= advice.high for advice, true, _ in seen])
             width = np.mean([advice.high - advice.low for advice, _, _ in seen])
             told = [(a.pays, a.gain, gain) for a, _, gain in seen if gain is not None and a.gain is not None]
-            good = f"{np.mean([pays == (gain >= 0.01) for pays, _, gain in told]):.0%}" if told else ""
+            good = f"{np.mean([pays == (gain >= 0.0075) for pays, _, gain in told]):.0%}" if told else ""
             gains = f"{np.mean([g for _, g, _ in told]):.3f} / {np.mean([g for _, _, g in told]):.3f}" if told else ""
             stop = [gain for pays, _, gain in told if not pays]
             missed = f"{len(stop)}: {np.mean(stop):+.3f}" if stop else ""
