@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
+import embedstore
 from embedstore.core.language import other_language
 from embedstore.demo import TEST, TRAIN
+from embedstore.labels.label_set import LabelSet
 
 FOREIGN = {
     "German": [
@@ -170,3 +172,21 @@ def test_encode_does_not_warn_of_english_or_of_a_model_that_was_chosen(cli, tmp_
     assert cli("encode", "chosen", table, "--text", "t", "-m", "all-MiniLM-L6-v2").stderr == ""
     pd.DataFrame({"t": ENGLISH["reviews"]}).to_csv(table, index=False)
     assert cli("encode", "english", table, "--text", "t").stderr == ""
+
+
+def test_english_descriptions_of_a_shipped_set_are_noted_where_texts_are_in_another_language(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add([{"t": text} for text in FOREIGN["German"]], text="t", corpus="other")
+    store.add([{"t": text} for text in ENGLISH["reviews"]], text="t", corpus="english")
+    store.encode()
+
+    def noted(labels, corpus, **options):
+        return [one for one in store.tag(labels, corpus=corpus, **options).notes if "descriptions of a shipped" in one]
+
+    polarity = LabelSet.shipped("polarity")
+    (note,) = noted(polarity, "other")
+    assert note.startswith("the texts are mostly not in English, and the labels have the English descriptions")
+    assert noted(["Negative", "Positive"], "other", method="best") == [note], "bare names get the descriptions"
+    assert noted(["Negative", "Positive"], "other") == []
+    assert noted({"Negative": "schlecht", "Positive": "gut"}, "other") == []
+    assert noted(polarity, "english") == []
