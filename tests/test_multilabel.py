@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from conftest import HashEncoder
 from hypothesis import given
 from hypothesis import strategies as st
+from mixing import NAMES, TRUE, Mixing, mixed_store
 from sklearn import metrics
 
 import embedstore
@@ -20,43 +20,14 @@ from embedstore.labels.odds import SLOPE, KnownLabels, expected_best, probabilit
 from embedstore.reports.gold import parse_map
 from embedstore.reports.multilabel import given_labels, multilabel_report
 
-NAMES = ["Delivery", "Price", "Quality"]
-
-
-class Mixing(HashEncoder):
-    """The vector of a text is the sum of those of its words, with a little of its own."""
-
-    def vector(self, text, prompt=""):
-        of_words = [super(Mixing, self).vector(word) for word in text.split() if word in (*NAMES, "Other")]
-        vector = np.sum(of_words, axis=0) + 0.3 * super().vector(text)
-        return (vector / np.linalg.norm(vector)).astype(np.float32)
-
-
-def sets_of(count=240):
-    """Return sets of labels in turn: none, one or two."""
-    some = [(), *itertools.combinations(NAMES, 1), *itertools.combinations(NAMES, 2), ()]
-    return [some[number % len(some)] for number in range(count)]
-
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    store = embedstore.create(tmp_path_factory.mktemp("multi") / "mixed", encoder=Mixing(24))
-    sets = sets_of()
-    rows = {
-        "t": [" ".join(["Other", *labels, f"n{number}"]) for number, labels in enumerate(sets)],
-        "is": pa.array([list(labels) for labels in sets], pa.list_(pa.string())),
-        "said": [" | ".join(labels) for labels in sets],
-    }
-    store.add(pa.table(rows), text="t")
-    store.encode()
-    return store
+    return mixed_store(tmp_path_factory.mktemp("multi") / "mixed")
 
 
 def members_of(tagged, names=NAMES):
     return tagged.to_pandas()[names].to_numpy(bool)
-
-
-TRUE = np.array([[name in labels for name in NAMES] for labels in sets_of()])
 
 
 @pytest.mark.parametrize("method", ["cosine", "topics", "best"])

@@ -116,6 +116,11 @@ class Report:
         ordinal = [str(self.ordinal)] if self.ordinal else []
         return [*self.text.split("\n"), "", *self.confusion_text().split("\n"), *ordinal]
 
+    @property
+    def headline(self) -> str:
+        """The figure that a title names."""
+        return f"accuracy {self.accuracy:.3f}"
+
     def figures(self) -> dict[str, float]:
         """Return the figures over all classes, by name."""
         return {"accuracy": self.accuracy, "macro_f1": self.macro_f1}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.cells import json_values, plain_values
-from embedstore.core.counts import form, listed
+from embedstore.core.counts import counted, form, listed
 from embedstore.core.values import clean, value_text
 from embedstore.errors import InputError, UsageError
 from embedstore.reports.gold import labels_of
@@ -179,6 +179,19 @@ def given_labels(
     return GivenLabels(members, known)
 
 
+def check_threshold(threshold: float | None) -> None:
+    """Raise a `UsageError` if a threshold is not between 0 and 1."""
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
+
+
+def above(probability: npt.NDArray[np.floating[Any]], threshold: float) -> tuple[Membership, tuple[str, ...]]:
+    """Return which labels are at least as probable as the threshold, shape (rows, labels), and a note."""
+    members = np.asarray(probability >= threshold, dtype=bool)
+    none = int(np.count_nonzero(~members.any(axis=1)))
+    return members, (f"{none:,} of {counted(len(members), 'row')} {form(none, 'has', 'have')} no label",)
+
+
 @dataclass(frozen=True, slots=True)
 class MultilabelReport:
     """Metrics of predictions where a row can have several labels, or none.
@@ -227,6 +240,11 @@ class MultilabelReport:
             "left_out": self.left_out,
             "labels": {row.pop("label"): row for row in table.to_pylist()},
         }
+
+    @property
+    def headline(self) -> str:
+        """The figure that a title names."""
+        return f"micro-F1 {self.micro_f1:.3f}"
 
     def figures(self) -> dict[str, float]:
         """Return the figures over all labels, by name."""

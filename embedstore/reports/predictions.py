@@ -17,7 +17,7 @@ from embedstore.reports.metrics import Report
 from embedstore.reports.multilabel import MultilabelReport
 from embedstore.tables.result import Result
 
-__all__ = ["Predictions", "coded", "member_columns", "shares_of"]
+__all__ = ["Predictions", "coded", "member_columns", "member_shares", "shares_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,11 @@ def shares_of(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) ->
     """Return the share of rows with each value, in the order of `values`."""
     counts = np.bincount(numbers, minlength=len(values)) / max(1, len(numbers))
     return dict(zip(map(str, values), counts.tolist(), strict=True))
+
+
+def member_shares(members: npt.NDArray[np.bool_], names: Sequence[str]) -> dict[str, float]:
+    """Return the share of rows that have each label; `members` has the shape (rows, labels)."""
+    return dict(zip(names, (members.sum(axis=0) / max(1, len(members))).tolist(), strict=True))
 
 
 def member_columns(

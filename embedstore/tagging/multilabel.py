@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
-from embedstore.core.counts import counted, form
+from embedstore.core.counts import counted
 from embedstore.core.registry import look_up
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import UsageError
@@ -20,8 +20,8 @@ from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.likeness import alike_notes
 from embedstore.labels.odds import KnownLabels, expected_best, probabilities
 from embedstore.reports.gold import GoldMap, missing_notes, parse_map
-from embedstore.reports.multilabel import GivenLabels, given_labels, members_report
-from embedstore.reports.predictions import Predictions, member_columns
+from embedstore.reports.multilabel import GivenLabels, above, check_threshold, given_labels, members_report
+from embedstore.reports.predictions import Predictions, member_columns, member_shares
 from embedstore.tagging.methods import METHODS
 from embedstore.tagging.scored import Scored
 from embedstore.vectors.queries import QueryEncoder
@@ -81,38 +81,22 @@ def tag_several(
     notes += alike_notes(asked.labels, scored.prototypes)
     found, more = scored_by(scored)
     probability = probabilities(found, known_texts(text_of_row, given))[text_of_row]
-    members, rest = above(probability, threshold)
-    notes += (*more, _calibrated(given), *rest)
+    notes += (*more, _calibrated(given))
+    if threshold is None:
+        threshold = expected_best(probability)
+        notes += (f"the threshold is {threshold:.2f}, where micro-F1 is expected to be highest (--threshold: another)",)
+    members, more = above(probability, threshold)
+    notes += more
     shown = (scored.cosines if method == "cosine" else found)[text_of_row] if scores else None
     return Predictions(
         asked.table,
         member_columns(members, names, scores=shown, confidence=probability if confidence else None),
-        dict(zip(names, (members.sum(axis=0) / max(1, len(members))).tolist(), strict=True)),
+        member_shares(members, names),
         members_report(given, members, names) if given else None,
         notes=notes,
         title=f"{now.name}: {asked.table.name} by {asked.labels.name or ', '.join(names)} ({method}, several a row)",
         answered=asked.answered,
     )
-
-
-def check_threshold(threshold: float | None) -> None:
-    """Raise a `UsageError` if a threshold is not between 0 and 1."""
-    if threshold is not None and not 0 < threshold < 1:
-        raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
-
-
-def above(probability: Scores, threshold: float | None) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
-    """Return which labels are at least as probable as the threshold, shape (rows, labels), and notes.
-
-    Without a threshold, the one at which micro-F1 is expected to be highest is taken.
-    """
-    notes: tuple[str, ...] = ()
-    if threshold is None:
-        threshold = expected_best(probability)
-        notes = (f"the threshold is {threshold:.2f}, where micro-F1 is expected to be highest (--threshold: another)",)
-    members = probability >= threshold
-    none = int(np.count_nonzero(~members.any(axis=1)))
-    return members, (*notes, f"{none:,} of {counted(len(members), 'row')} {form(none, 'has', 'have')} no label")
 
 
 def known_texts(text_of_row: npt.NDArray[np.int64], given: GivenLabels | None) -> KnownLabels | None:
