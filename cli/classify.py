@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli.multilabel import separator_option
 from embedstore.cli.options import (
     blank_option,
     computation_options,
@@ -38,7 +39,11 @@ __all__ = ["classify"]
 @click.option(
     "--threshold", type=float, default=0.5, show_default=True, help="Probability of a label, for heads of sigmoids."
 )
+@click.option(
+    "--multi", is_flag=True, help="For heads of sigmoids: give a list of labels, and a column for each label."
+)
 @gold_options
+@separator_option
 @computation_options
 @blank_option
 @output_options
@@ -52,6 +57,8 @@ def classify(
     max_seq_length: int | None,
     scores: bool,
     threshold: float,
+    multi: bool,
+    separator: str | None,
     gold: str | None,
     mapping: tuple[str, ...],
     blank: "Blank",
@@ -82,6 +89,14 @@ def classify(
         note(str(report))
         space = report.space
     found = opened.classify(
-        corpus=corpus, space=space, gold=gold, mapping=mapping, scores=scores, threshold=threshold, blank=blank
+        corpus=corpus,
+        space=space,
+        gold=gold,
+        mapping=mapping,
+        scores=scores,
+        threshold=threshold,
+        multi=multi,
+        separator=separator,
+        blank=blank,
     )
     print_predictions(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)

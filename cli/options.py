@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
 
 __all__ = [
+    "Decorator",
     "blank_option",
     "computation_options",
     "corpus_option",
@@ -262,8 +263,8 @@ def train_options(options: dict[str, Any], **more: Any) -> "TrainOptions":
     )
 
 
-def label_set_of(labels: tuple[str, ...], label_file: str | None) -> "LabelSet":
-    """Return the label set given by -l or --labels.
+def label_set_of(labels: tuple[str, ...], label_file: str | None, *, several: bool = False) -> "LabelSet":
+    """Return the label set given by -l or --labels; `several` says whether a row can have several of the labels.
 
     Raises
     ------
@@ -276,7 +277,7 @@ def label_set_of(labels: tuple[str, ...], label_file: str | None) -> "LabelSet":
         raise UsageError(
             f"expected labels as -l LABEL (two or more) or --labels FILE, found {'both' if labels else 'neither'}"
         )
-    return LabelSet.named(label_file) if label_file else LabelSet.of(labels)
+    return LabelSet.named(label_file, several=several) if label_file else LabelSet.of(labels, several=several)
 
 
 def optional_label_set(labels: tuple[str, ...], label_file: str | None) -> "LabelSet | None":

@@ -26,6 +26,9 @@ __all__ = ["predict"]
 @click.option("--probe", required=True, metavar="NAME", help="A probe that `train` made.")
 @rows_options
 @scores_option
+@click.option(
+    "--threshold", type=float, metavar="P", help="Least probability of a label, if the probe gives a row several."
+)
 @blank_option
 @output_options
 @json_option
@@ -35,6 +38,7 @@ def predict(
     corpus: str | None,
     space: str | None,
     scores: bool,
+    threshold: float | None,
     blank: "Blank",
     output: Path | None,
     as_json: bool,
@@ -42,8 +46,11 @@ def predict(
 ) -> None:
     """Apply a probe to every row.
 
-    Prints the rows with Predicted_Labels and probability as CSV, or writes them to -o.
+    Prints the rows with Predicted_Labels and probability as CSV, or writes them to -o. A probe of `train --multi` gives
+    a list, and a column for each label says whether a row has it.
     """
     check_outputs(store, output)
-    found = open_named(store).predict(probe, corpus=corpus, space=space, scores=scores, blank=blank)
+    found = open_named(store).predict(
+        probe, corpus=corpus, space=space, scores=scores, blank=blank, threshold=threshold
+    )
     print_predictions(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)

@@ -146,10 +146,9 @@ def print_predictions(found: "Predictions", output: Path | None, *, as_json: boo
             if report.left_out
             else []
         )
-        ordinal = [str(report.ordinal)] if report.ordinal else []
         doubt = [f"expected calibration error {found.reliability.error:.4f}"] if found.reliability else []
         # If rows go to a file, the report goes to stdout; if rows go to stdout, it goes to stderr.
-        echo("", *report.lines(), *left_out, *ordinal, *doubt, err=output is None)
+        echo("", *report.lines(), *left_out, *doubt, err=output is None)
     if output:
         note(f"{counted(len(found), 'row')} written to {output}")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli.multilabel import multi_options, separator_option
 from embedstore.cli.options import (
     blank_option,
     gold_options,
@@ -57,7 +58,9 @@ __all__ = ["tag"]
 @scores_option
 @click.option("--confidence", is_flag=True, help="Add the probability of each tag.")
 @click.option("--min-confidence", type=float, metavar="P", help="Leave rows below this confidence untagged.")
+@multi_options
 @gold_options
+@separator_option
 @click.option("--against", metavar="FILE|NAME", help="Show what changes from these labels to another label set.")
 @click.option("--explain", metavar="ID", help="Show the descriptions and the neighbours behind the tag of a row.")
 @blank_option
@@ -73,6 +76,9 @@ def tag(
     scores: bool,
     gold: str | None,
     mapping: tuple[str, ...],
+    multi: bool,
+    threshold: float | None,
+    separator: str | None,
     against: str | None,
     explain: str | None,
     plot: Path | None,
@@ -83,7 +89,8 @@ def tag(
 ) -> None:
     """Label every row by cosine similarity to the labels.
 
-    Prints the rows with Predicted_Labels, score and margin (best minus second) as CSV, or writes them to -o.
+    Prints the rows with Predicted_Labels, score and margin (best minus second) as CSV, or writes them to -o. With
+    --multi, Predicted_Labels is a list, and a column for each label says whether a row has it.
     """
     from embedstore.labels import LabelSet
 
@@ -92,13 +99,13 @@ def tag(
     if against and explain is not None:
         raise UsageError("expected --against or --explain, found both")
     if against or explain is not None:
-        asked = {"--gold": gold, "--scores": scores, "--plot": plot}
+        asked = {"--gold": gold, "--scores": scores, "--plot": plot, "--multi": multi}
         if explain is not None:
             asked["-o"] = output
         if found := [name for name, value in asked.items() if value]:
             raise UsageError(f"{found[0]} goes with the tags of all rows: leave --against and --explain out")
     check_outputs(store, output, plot, label_files=[label_file, against])
-    label_set = label_set_of(labels, label_file)
+    label_set = label_set_of(labels, label_file, several=multi)
     options["shares"] = _shares(shares)
     opened = open_named(store)
     if explain is not None:
@@ -109,12 +116,21 @@ def tag(
         write_rows(flow, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
         _print_flow(flow, output, as_json=as_json)
         return
-    tagged = opened.tag(label_set, scores=scores, gold=gold, mapping=mapping, **options)
+    tagged = opened.tag(
+        label_set,
+        scores=scores,
+        gold=gold,
+        mapping=mapping,
+        multi=multi,
+        threshold=threshold,
+        separator=separator,
+        **options,
+    )
     print_predictions(tagged, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if plot:
         tagged.plot(plot)
         note(f"picture written to {plot}")
-    if not as_json:
+    if not as_json and not multi:
         best = options["method"] == "best"
         warn_of_one_label(tagged.shares, label_set, best=best, shares_known=bool(shares))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli.multilabel import separator_option
 from embedstore.cli.options import (
     blank_option,
     json_option,
@@ -30,6 +31,8 @@ __all__ = ["train"]
 @training_options("split, folds and sampling")
 @space_option
 @click.option("--name", metavar="NAME", help="The probe's name; by default the target's.")
+@click.option("--multi", is_flag=True, help="The target has several labels a row: a list, or a text with a separator.")
+@separator_option
 @click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")
 @blank_option
 @plot_option
@@ -41,6 +44,8 @@ def train(
     test_corpus: str | None,
     space: str | None,
     name: str | None,
+    multi: bool,
+    separator: str | None,
     cv: int | None,
     blank: "Blank",
     plot: Path | None,
@@ -49,7 +54,7 @@ def train(
 ) -> None:
     """Train a logistic regression on cached vectors.
 
-    Prints its classification report and confusion matrix.
+    Prints its classification report and confusion matrix. With --multi, there is one for each label, against the rest.
     """
     check_outputs(store, plot=plot)
     trained = open_named(store).train(
@@ -58,8 +63,10 @@ def train(
         test_corpus=test_corpus,
         space=space,
         name=name,
-        options=train_options(options, cv=cv, curve=plot is not None),
+        options=train_options(options, cv=cv, curve=plot is not None and not multi),
         blank=blank,
+        multi=multi,
+        separator=separator,
     )
     notes_of(trained.notes)
     if plot:

@@ -38,7 +38,7 @@ def test_every_command_has_help_and_every_option_says_what_it_does():
     [
         ("tag", "--method", ["cosine", "best", "scale", "topics"]),
         ("encode", "--backend", ["torch", "tensorflow"]),
-        ("train", "--m", ["--max-iter"]),
+        ("train", "--m", ["--max-iter", "--multi"]),
     ],
 )
 def test_a_shell_completes_options_and_their_values(command, option, names):

@@ -10,7 +10,7 @@ from typing import Any
 
 from embedstore.errors import InputError, NotFoundError
 
-__all__ = ["SHIPPED", "read_fields", "several", "shipped_fields"]
+__all__ = ["SHIPPED", "read_fields", "shipped_fields", "texts_in"]
 
 SHIPPED = ("emotions", "likert5", "polarity", "sentiment", "stars")
 """Names of the label sets shipped with the package."""
@@ -88,14 +88,14 @@ def _fields(value: Any, name: str, place: str) -> dict[str, Any]:
     return {
         "names": tuple(names),
         "texts": tuple(texts),
-        "templates": several(said.get("templates", "{}"), place),
+        "templates": texts_in(said.get("templates", "{}"), place),
         "ordinal": ordinal == "true",
         "name": said.get("name", name),
         "description": said.get("description", ""),
     }
 
 
-def several(value: Any, place: str) -> tuple[str, ...]:
+def texts_in(value: Any, place: str) -> tuple[str, ...]:
     """Return one text or a list of texts as a tuple; raise an `InputError` with `place` for anything else."""
     several = (value,) if isinstance(value, str) else value
     if not isinstance(several, (list, tuple)) or not all(isinstance(one, str) for one in several):
@@ -108,7 +108,7 @@ def _descriptions(value: Any, place: str) -> tuple[str, ...]:
     texts: list[str] = []
     for one in value if isinstance(value, list) else [value]:
         if not isinstance(one, dict) or not {"shipped", "label"} & set(one):
-            texts += several([one] if isinstance(one, list) else one, place)
+            texts += texts_in([one] if isinstance(one, list) else one, place)
             continue
         if set(one) != {"shipped", "label"}:
             raise InputError(f"{place}: expected {{shipped: SET, label: NAME}}, found the keys {', '.join(one)}")

@@ -15,7 +15,7 @@ from embedstore.core.checks import column_values, shown
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank
 from embedstore.errors import InputError, UsageError
-from embedstore.labels.label_file import SHIPPED, read_fields, several, shipped_fields
+from embedstore.labels.label_file import SHIPPED, read_fields, shipped_fields, texts_in
 
 __all__ = ["LabelSet", "Labels"]
 
@@ -29,7 +29,7 @@ class LabelSet:
     Parameters
     ----------
     names : tuple of str
-        At least two, distinct, not blank.
+        At least two (one, if a text can have several), distinct, not blank.
     texts : tuple of tuple of str
         Texts of each label: its descriptions, or its name alone.
     templates : tuple of str
@@ -38,11 +38,13 @@ class LabelSet:
         Whether the labels are ordered, the lowest first, as on a Likert scale.
     name, description : str
         Name and purpose of the set.
+    several : bool
+        Whether a text can have several of the labels, or none. One label is then enough.
 
     Raises
     ------
     UsageError
-        If a name is blank or repeated, or there are fewer than two labels.
+        If a name is blank or repeated, or there are too few labels.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class LabelSet:
     ordinal: bool = False
     name: str = ""
     description: str = ""
+    several: bool = False
 
     def __post_init__(self) -> None:
         parts = (self.names, self.texts, self.templates, *(self.texts if isinstance(self.texts, tuple) else ()))
@@ -84,8 +87,9 @@ class LabelSet:
         name, times = max(Counter(self.names).items(), key=lambda one: one[1], default=("", 0))
         if times > 1:
             raise UsageError(f"expected every label once, found {name!r} {times} times")
-        if len(self.names) < 2:
-            raise UsageError(f"expected at least two labels to choose from, found {', '.join(self.names) or 'none'}")
+        if len(self.names) < (1 if self.several else 2):
+            least = "a label" if self.several else "at least two labels to choose from"
+            raise UsageError(f"expected {least}, found {', '.join(self.names) or 'none'}")
         if any(not texts or any(map(is_blank, texts)) for texts in self.texts):
             raise UsageError("expected every label to have at least one text, and none blank")
         wrong = [template for template in self.templates if "{}" not in template]
@@ -93,8 +97,10 @@ class LabelSet:
             raise UsageError(f"expected templates with {{}} for the description, found {', '.join(wrong) or 'none'}")
 
     @classmethod
-    def of(cls, labels: "Labels") -> "LabelSet":
-        """Return a label set from names, or from names with descriptions; return a `LabelSet` unchanged.
+    def of(cls, labels: "Labels", *, several: bool = False) -> "LabelSet":
+        """Return a label set from names, from names with descriptions, or from a `LabelSet`.
+
+        `several` says whether a text can have several of the labels.
 
         Examples
         --------
@@ -102,10 +108,11 @@ class LabelSet:
         (('dirty', 'loud'), ('clean',))
         """
         if isinstance(labels, LabelSet):
-            return labels
+            return labels if labels.several == several else replace(labels, several=several)
         if isinstance(labels, Mapping):
             try:
-                return cls(tuple(labels), tuple(several(texts, "labels") for texts in labels.values()))
+                texts = tuple(texts_in(one, "labels") for one in labels.values())
+                return cls(tuple(labels), texts, several=several)
             except InputError as error:
                 raise UsageError(str(error)) from error
         if isinstance(labels, str):
@@ -114,14 +121,14 @@ class LabelSet:
         if not isinstance(labels, Iterable):
             raise UsageError(f"expected a list of labels, found a {type(labels).__name__}")
         names = tuple(column_values("labels", labels))
-        return cls(names, tuple((name,) for name in names))
+        return cls(names, tuple((name,) for name in names), several=several)
 
     @classmethod
-    def named(cls, name: str | Path) -> "LabelSet":
-        """Return the set in a file; if there is no such file, the shipped set of that name."""
+    def named(cls, name: str | Path, *, several: bool = False) -> "LabelSet":
+        """Return the set in a file; if there is no such file, the shipped set of that name; see `of` for `several`."""
         if str(name) in SHIPPED and not Path(name).exists():
-            return cls.shipped(str(name))
-        return cls.read(Path(name))
+            return cls.of(cls.shipped(str(name)), several=several)
+        return cls.read(Path(name), several=several)
 
     @classmethod
     @cache
@@ -130,8 +137,8 @@ class LabelSet:
         return cls(**shipped_fields(name))
 
     @classmethod
-    def read(cls, path: str | Path) -> "LabelSet":
-        """Read a label set from a file.
+    def read(cls, path: str | Path, *, several: bool = False) -> "LabelSet":
+        """Read a label set from a file; see `of` for `several`.
 
         A text file has one label per line; blank lines and lines that begin with # are skipped. A YAML or JSON file
         has one of three forms: a list of names; a mapping of names to a description or a list of descriptions; or a
@@ -145,7 +152,7 @@ class LabelSet:
             If the file is missing or holds something else.
         """
         try:
-            return cls(**read_fields(Path(path)))
+            return cls(**read_fields(Path(path)), several=several)
         except UsageError as error:
             raise InputError(f"label file {path}: {error}") from error
 

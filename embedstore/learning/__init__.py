@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from embedstore.learning.doubts import Doubts, find_doubts
     from embedstore.learning.fitting import TrainOptions
     from embedstore.learning.from_column import label_set_from_column
-    from embedstore.learning.probe import Probe, predict
+    from embedstore.learning.predicting import predict
+    from embedstore.learning.probe import Probe
     from embedstore.learning.scoring import Score
     from embedstore.learning.training import Trained, train
 
@@ -40,7 +41,7 @@ _HOMES = {
     "compare": "comparison",
     "find_doubts": "doubts",
     "label_set_from_column": "from_column",
-    "predict": "probe",
+    "predict": "predicting",
     "train": "training",
 }
 

@@ -12,10 +12,12 @@ from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.blocks import row_blocks
 from embedstore.core.cells import plain_values
 from embedstore.core.heads import Head
+from embedstore.corpora.rows import Corpus
 from embedstore.encoders import EncoderOptions, Precision
 from embedstore.errors import InputError, NotFoundError, UsageError
 from embedstore.reports.gold import GoldMap, map_gold, missing_notes, parse_map
-from embedstore.reports.predictions import Predictions, coded, shares_of
+from embedstore.reports.multilabel import above, check_threshold, given_labels, members_report
+from embedstore.reports.predictions import Predictions, coded, member_columns, member_shares, shares_of
 from embedstore.vectors.encoding import EncodeProgress, encode
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
@@ -42,6 +44,8 @@ def classify(
     mapping: GoldMap = (),
     scores: bool = False,
     threshold: float = 0.5,
+    multi: bool = False,
+    separator: str | None = None,
     max_seq_length: int | None = None,
     revision: str | None = None,
     blank: Blank = "skip",
@@ -72,6 +76,10 @@ def classify(
         Add a column with the probability of each label.
     threshold : float
         Lowest probability at which a sigmoid head gives a label.
+    multi : bool
+        For a sigmoid head: give the labels of a row as a list, with a column of booleans for each label.
+    separator : str, optional
+        With `multi`, what stands between the labels in a text of the gold column; by default ``;``.
     max_seq_length : int, optional
         Number of tokens at which a text is cut off.
     blank : {"skip", "answer"}
@@ -83,7 +91,8 @@ def classify(
     -------
     Predictions
         The rows and columns of the corpus, then ``Predicted_Labels`` and ``probability``; a regression head gives
-        ``Predicted_Value`` instead.
+        ``Predicted_Value`` instead. With `multi`, ``Predicted_Labels`` is a list, a column of booleans for each label
+        follows, and `scores` adds ``confidence LABEL``.
 
     Raises
     ------
@@ -94,7 +103,7 @@ def classify(
     UsageError
         If the threshold is not between 0 and 1, or both `model` and `space` are given.
     InputError
-        If `gold` is given and the head does not choose one label.
+        If `gold` is given and the head does not choose one label, without `multi`.
     """
     if model is not None and space is not None:
         raise UsageError("expected a model or a space of logits, found both")
@@ -115,14 +124,36 @@ def classify(
         )
         now, space = now.reload(), encoded.space  # for its logits; rows added meanwhile have none
     vectors, head = _logits(now, space)
-    if not 0 < threshold < 1:
-        raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
+    check_threshold(threshold)
+    if multi:
+        return _several(now, table, vectors, head, threshold, gold, mapping, separator, blank, scores=scores)
+    if separator is not None:
+        raise UsageError("a separator goes with several labels a row: give --multi too")
+    return _one(now, table, vectors, head, threshold, gold, mapping, blank, scores=scores)
+
+
+def _one(
+    now: Snapshot,
+    table: Corpus,
+    vectors: Space,
+    head: Head,
+    threshold: float,
+    gold: str | None,
+    mapping: GoldMap,
+    blank: Blank,
+    *,
+    scores: bool,
+) -> Predictions:
+    """Return the rows with the most probable label of each, or a number; see `classify`."""
     answered = now.texts.answerable(table.positions(), blank)
     gold_values = plain_values(table.column(gold).filter(pa.array(answered))) if gold else None
     gold_map = parse_map(mapping, head.names)
     if gold and (head.is_multilabel or head.activation == "identity"):
         kind = "any number of labels" if head.is_multilabel else "a number"
-        raise InputError(f"this checkpoint gives a row {kind}: expected one label of several to compare with {gold!r}")
+        advice = ": give --multi too" if head.is_multilabel else ""
+        raise InputError(
+            f"this checkpoint gives a row {kind}: expected one label of several to compare with {gold!r}{advice}"
+        )
     vectors.require(table.positions(), table.name)
     unique, row_of = np.unique(table.positions()[answered], return_inverse=True)
     columns, share, best = _columns(head, vectors, unique, row_of, threshold, scores=scores)
@@ -133,6 +164,47 @@ def classify(
     notes += missing_notes(table.missing_words(gold), gold) if gold else ()
     title = f"{now.name}: {table.name} by {vectors.record.model}"
     return Predictions(table, columns, share, report, notes=notes, title=title, answered=answered)
+
+
+def _several(
+    now: Snapshot,
+    table: Corpus,
+    space: Space,
+    head: Head,
+    threshold: float,
+    gold: str | None,
+    mapping: GoldMap,
+    separator: str | None,
+    blank: Blank,
+    *,
+    scores: bool,
+) -> Predictions:
+    """Return the rows with a list of labels each, and a column for each label; see `classify`."""
+    if head.activation != "sigmoid":
+        kind = "one label of several" if head.activation == "softmax" else "a number"
+        raise UsageError(f"this checkpoint gives a row {kind}, not any number of labels: leave --multi out")
+    answered = now.texts.answerable(table.positions(), blank)
+    space.require(table.positions(), table.name)
+    given = None
+    if gold:
+        values, named = table.column(gold).filter(pa.array(answered)), parse_map(mapping, head.labels, grouped=False)
+        given = given_labels(values, head.labels, named, name=gold, separator=separator)
+    positions = table.positions()[answered]
+    probability = np.empty((len(positions), len(head.labels)), dtype=np.float32)
+    for here in row_blocks(len(positions), len(head.names)):
+        probability[here] = head.probabilities(space.at(positions[here]))[:, -len(head.labels) :]
+    members, more = above(probability, threshold)
+    notes = blank_notes(len(table) - len(positions), len(table), given="label")
+    notes += missing_notes(table.missing_words(gold), gold) if gold else ()
+    return Predictions(
+        table,
+        member_columns(members, head.labels, confidence=probability if scores else None),
+        member_shares(members, head.labels),
+        members_report(given, members, head.labels) if given else None,
+        notes=notes + more,
+        title=f"{now.name}: {table.name} by {space.record.model}",
+        answered=answered,
+    )
 
 
 def _logits(now: Snapshot, selector: str | None) -> tuple[Space, Head]:

@@ -10,19 +10,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from numpy.lib import format as npy_format
 
-from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.blocks import row_blocks
 from embedstore.core.cells import array_of
 from embedstore.core.counts import counted
-from embedstore.core.masks import mask_of
-from embedstore.core.names import nearest_hint
 from embedstore.core.parsing import first_line
 from embedstore.core.spec import canonical_json
-from embedstore.errors import DamagedStoreError, NotFoundError, SpaceMismatchError
-from embedstore.reports.predictions import Predictions, coded, shares_of
+from embedstore.errors import DamagedStoreError, SpaceMismatchError, StoreFormatError
 from embedstore.storage.gate import staged
 from embedstore.storage.listed import read_file
 from embedstore.storage.manifest import commit
@@ -30,8 +25,9 @@ from embedstore.storage.records import ProbeRecord
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["Probe", "load_probe", "predict", "read_probe", "save_probe"]
+__all__ = ["Probe", "load_probe", "read_probe", "save_probe"]
 
+_FORMAT_VERSION = 2  # since 2, a row can have several of the classes
 _HEADER = 2048  # upper limit for the header of an array, in bytes
 
 
@@ -44,12 +40,14 @@ class Probe:
     classes : tuple
         The target's values, sorted.
     coef : ndarray of shape (1 or classes, dim), float64
-        Weights; one row for two classes, as in scikit-learn.
+        Weights; one row for two classes, as in scikit-learn, unless a row can have several.
     intercept : ndarray of shape (1 or classes,), float64
     space : str
         Encoder key of the training vectors.
     description : dict
         Target, corpora, options, figures.
+    several : bool
+        Whether a row can have several of the classes, or none: each has a classifier against the rest.
     """
 
     classes: tuple[Any, ...]
@@ -57,6 +55,7 @@ class Probe:
     intercept: npt.NDArray[np.float64]
     space: str
     description: dict[str, Any]
+    several: bool = False
 
     def best(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
         """Return the number of the most probable class of each row, shape (n,)."""
@@ -68,6 +67,8 @@ class Probe:
     def probabilities(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the probability of each class for each row, shape (n, classes)."""
         decision = vectors @ self.coef.T + self.intercept
+        if self.several:
+            return np.asarray(1 / (1 + np.exp(-np.clip(decision, -700, 700))))
         if len(self.classes) == 2:
             positive = 1 / (1 + np.exp(-np.clip(decision[:, 0], -700, 700)))
             return np.stack([1 - positive, positive], axis=1)
@@ -75,103 +76,12 @@ class Probe:
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
-def predict(
-    now: Snapshot,
-    probe: str,
-    *,
-    corpus: str | None = None,
-    space: str | None = None,
-    scores: bool = False,
-    blank: Blank = "skip",
-) -> Predictions:
-    """Apply a probe to every row of a corpus.
-
-    Parameters
-    ----------
-    now : Snapshot
-        The state of the store.
-    probe : str
-        Name of the probe.
-    corpus : str, optional
-        Name of the corpus; by default the only corpus, or ``train``.
-    space : str, optional
-        Key or model of the vectors; by default the probe's own space.
-    scores : bool
-        Add a column with the probability of each class.
-    blank : {"skip", "answer"}
-        Whether rows with a blank text get null in the new columns, or are predicted like others.
-
-    Returns
-    -------
-    Predictions
-        The rows and columns of the corpus, then ``Predicted_Labels`` and ``probability``.
-
-    Raises
-    ------
-    NotFoundError
-        If no probe has this name.
-    SpaceMismatchError
-        If the probe was trained in another space than `space`.
-    """
-    known = now.manifest.probes
-    if probe not in known:
-        raise NotFoundError(f"{now.root} has no probe {probe!r}: {nearest_hint(probe, list(known))}")
-    vectors = now.space(space or known[probe].space)
-    trained = load_probe(now.root, known[probe], vectors)
-    table = now.corpus(corpus)
-    vectors.require(table.positions(), table.name)
-    answered = now.texts.answerable(table.positions(), blank)
-    found = _predicted(trained, vectors, table.positions()[answered], scores=scores)
-    columns: dict[str, pa.Array] = {
-        "Predicted_Labels": coded(found.label, trained.classes),
-        "probability": pa.array(found.probability),
-    }
-    columns |= {f"probability_{name}": pa.array(of) for name, of in zip(trained.classes, found.scores, strict=False)}
-    title = f"{now.name}: {table.name} by probe {probe}"
-    notes = blank_notes(len(table) - len(found.label), len(table), given="label")
-    shares = shares_of(found.label, trained.classes)
-    return Predictions(table, columns, shares, notes=notes, title=title, answered=answered)
-
-
-@dataclass(frozen=True, slots=True)
-class _Predicted:
-    """The best class of some rows, shape (n,), its probability, and a row for each class, shape (classes or 0, n)."""
-
-    label: npt.NDArray[np.int32]
-    probability: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32]
-
-
-def _predicted(probe: Probe, space: Space, positions: npt.NDArray[np.int64], *, scores: bool) -> _Predicted:
-    """Predict the text at each position; each distinct text is scored once, a block at a time."""
-    order = np.argsort(positions, kind="stable")
-    ordered, row = positions[order], 0
-    found = _Predicted(
-        np.empty(len(positions), dtype=np.int32),
-        np.empty(len(positions), dtype=np.float32),
-        np.empty((len(probe.classes) if scores else 0, len(positions)), dtype=np.float32),
-    )
-    for block in space.blocks(mask_of(positions, len(space.texts))):
-        for here in row_blocks(len(block.vectors), len(probe.classes)):
-            end = int(np.searchsorted(ordered, block.start + here.stop))
-            if end > row:
-                vectors = block.vectors[here].astype(np.float32, copy=False)
-                probabilities = probe.probabilities(vectors).astype(np.float32)
-                rows, texts = order[row:end], ordered[row:end] - (block.start + here.start)
-                best = probabilities.argmax(axis=1)
-                found.label[rows] = best[texts]
-                found.probability[rows] = probabilities.max(axis=1)[texts]
-                for number, of_class in enumerate(found.scores):
-                    of_class[rows] = probabilities[texts, number]
-            row = end
-    return found
-
-
 def save_probe(now: Snapshot, name: str, probe: Probe) -> None:
     """Save a probe in the store; a probe with the same name is replaced."""
+    # Earlier releases look for "classes" alone: they refuse a probe of several labels a row, and do not misread it.
     description = {
-        "format_version": 1,
-        "classes": list(probe.classes),
+        "format_version": 2 if probe.several else 1,
+        "labels" if probe.several else "classes": list(probe.classes),
         "space": probe.space,
         **probe.description,
     }
@@ -225,17 +135,25 @@ def read_probe(arrays: tuple[Path, bytes], described: tuple[Path, bytes], *, spa
     ------
     DamagedStoreError
         If the files are not those of a probe; nothing is read that is larger than its arrays can be.
+    StoreFormatError
+        If a newer release wrote them.
     """
     path, content = described
     try:
         description = json.loads(content)
-        classes = _classes(description.pop("classes"))
+        version = description.get("format_version", 1)
+        if type(version) is int and version > _FORMAT_VERSION:
+            raise StoreFormatError(f"{path} was written by a newer release (format {version}): upgrade embedstore")
+        several = "labels" in description
+        classes = _labels(description) if several else _classes(description.pop("classes"))
         path, content = arrays
-        rows = 1 if len(classes) == 2 else len(classes)
+        rows = 1 if len(classes) == 2 and not several else len(classes)
         coef, intercept = _arrays(content, rows, dimension)
+    except StoreFormatError:
+        raise
     except Exception as error:  # of JSON, zipfile, zlib, NumPy and Arrow
         raise DamagedStoreError(f"{path} is damaged ({first_line(error)}): train the probe again") from error
-    return Probe(classes, coef, intercept, space, description)
+    return Probe(classes, coef, intercept, space, description, several)
 
 
 def _classes(values: Any) -> tuple[Any, ...]:
@@ -244,6 +162,16 @@ def _classes(values: Any) -> tuple[Any, ...]:
         raise ValueError("expected classes of one type")
     if len(set(values)) < len(values) or len(array_of(values)) < len(values):
         raise ValueError("expected each class once")
+    return tuple(values)
+
+
+def _labels(description: dict[str, Any]) -> tuple[str, ...]:
+    """Take the labels out of a description, after a check that they are texts and that there is a threshold."""
+    values, threshold = description.pop("labels"), description["threshold"]
+    if not values or not all(type(value) is str and value for value in values) or len(set(values)) < len(values):
+        raise ValueError("expected each label once")
+    if type(threshold) is not float or not 0 < threshold < 1:
+        raise ValueError("expected a threshold between 0 and 1")
     return tuple(values)
 
 

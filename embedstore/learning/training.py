@@ -12,11 +12,13 @@ import numpy.typing as npt
 from embedstore.core.blank import Blank
 from embedstore.core.names import check_name
 from embedstore.core.values import value_text
-from embedstore.errors import InputError
+from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.multilabel import check_options, fit_labels, split_labels, tested_labels
 from embedstore.learning.probe import Probe, save_probe
 from embedstore.learning.targets import Split, Target, split_rows
 from embedstore.reports.metrics import Report, report
+from embedstore.reports.multilabel import MultilabelReport
 from embedstore.storage.gate import denied
 from embedstore.tables.result import TableResult
 from embedstore.vectors.snapshot import Snapshot
@@ -29,13 +31,15 @@ _CURVE = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 1
 
 
 class Trained(TableResult):
-    """A trained probe and its test figures; the table has a row per class: class, precision, recall, f1, rows.
+    """A trained probe and its test figures; the table has a row per class or label.
+
+    Its columns are class (or label), precision, recall, f1, rows.
 
     Attributes
     ----------
     probe : Probe
         The trained probe.
-    report : Report
+    report : Report or MultilabelReport
         Figures on the test rows.
     cv_scores : tuple of float
         Accuracy on each fold of the cross-validation; empty without one.
@@ -46,7 +50,7 @@ class Trained(TableResult):
     def __init__(
         self,
         probe: Probe,
-        report: Report,
+        report: Report | MultilabelReport,
         cv_scores: tuple[float, ...] = (),
         notes: tuple[str, ...] = (),
         curve: tuple[tuple[int, float], ...] = (),
@@ -62,16 +66,16 @@ class Trained(TableResult):
         return {**self.probe.description, "cv_scores": self.cv_scores, "report": self.report.to_json()}
 
     def plot(self, path: str | Path) -> None:
-        """Draw the confusion matrix, and the curve if there is one, to a .png, .svg or .html file."""
-        from embedstore.reports.pictures import Confusion, Curve, Panel, draw
+        """Draw what the report has to show, and the curve if there is one, to a .png, .svg or .html file."""
+        from embedstore.reports.pictures import Curve, draw
 
-        panels: list[Panel] = [Confusion(self.report.classes, self.report.confusion)]
+        panels = self.report.panels()
         if self.curve:
             counts, accuracies = (np.array(part, dtype=float) for part in zip(*self.curve, strict=True))
             axes = ("training rows", "accuracy on the test rows")
             panels.append(Curve(["LogReg"], counts, accuracies[None], axes, log=True))
         said = self.probe.description
-        title = f"{said['target']}: accuracy {self.report.accuracy:.3f} on {said['tested_on']}"
+        title = f"{said['target']}: {self.report.headline} on {said['tested_on']}"
         draw(Path(path), panels, title)
 
 
@@ -85,6 +89,8 @@ def train(
     name: str | None = None,
     options: TrainOptions | None = None,
     blank: Blank = "skip",
+    multi: bool = False,
+    separator: str | None = None,
 ) -> Trained:
     """Train a logistic regression on a column and keep it as a probe.
 
@@ -104,6 +110,11 @@ def train(
         Penalty, iterations, folds, split, seed.
     blank : {"skip", "answer"}
         Whether rows with a blank text are left out, or used like others.
+    multi : bool
+        Whether the target has several labels a row, as a list or as a text. There is then a logistic regression for
+        each label, against the rest.
+    separator : str, optional
+        With `multi`, what stands between the labels in a text; by default ``;``.
 
     Returns
     -------
@@ -117,8 +128,26 @@ def train(
     """
     probe_name = check_name("probe", name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe")
     options = options or TrainOptions()
+    if separator is not None and not multi:
+        raise UsageError("a separator goes with several labels a row: give --multi too")
     learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
     options = replace(options, drop_missing=learnt.drop_missing)
+    if multi:
+        trained = _trained_on_labels(now, learnt, tested, space, options, blank, separator)
+    else:
+        trained = _trained_on_classes(now, learnt, tested, space, options, blank)
+    try:
+        save_probe(now, probe_name, trained.probe)
+    except OSError as error:
+        if not denied(error):
+            raise
+        logger.warning("%s can't be written to: the probe is not kept", now.root)
+    return trained
+
+
+def _trained_on_classes(
+    now: Snapshot, learnt: Target, tested: Target | None, space: str | None, options: TrainOptions, blank: Blank
+) -> Trained:
     tables = [learnt.table, tested.table] if tested else [learnt.table]
     vectors_of = now.space(space, covering=tables)
     split = split_rows(learnt, tested, options)
@@ -128,7 +157,7 @@ def train(
     cv_scores = _cross_validated(vectors, y, options)
     fitted = fit(vectors, y, options)
     description = {
-        "target": target,
+        "target": learnt.name,
         "corpus": learnt.table.name,
         "rows": len(chosen),
         "tested_on": split.tested_on,
@@ -138,15 +167,38 @@ def train(
     coef, intercept = (array.astype(np.float64) for array in (fitted.model.coef_, fitted.model.intercept_))
     probe = Probe(split.classes, coef, intercept, vectors_of.key, description)
     found = _tested(probe, split, test_vectors)
-    description |= {"accuracy": found.accuracy, "macro_f1": found.macro_f1, "test_rows": found.rows}
+    description |= found.figures() | {"test_rows": found.rows}
     curve = _curve(vectors, y, split, test_vectors, found.accuracy, options) if options.curve else ()
-    try:
-        save_probe(now, probe_name, probe)
-    except OSError as error:
-        if not denied(error):
-            raise
-        logger.warning("%s can't be written to: the probe is not kept", now.root)
     return Trained(probe, found, cv_scores, split.notes + notes + fitted.notes, curve)
+
+
+def _trained_on_labels(
+    now: Snapshot,
+    learnt: Target,
+    tested: Target | None,
+    space: str | None,
+    options: TrainOptions,
+    blank: Blank,
+    separator: str | None,
+) -> Trained:
+    check_options(options)
+    tables = [learnt.table, tested.table] if tested else [learnt.table]
+    vectors_of = now.space(space, covering=tables)
+    split = split_labels(learnt, tested, options, separator)
+    probe, notes = fit_labels(split, vectors_of, learnt.table.name, options)
+    found = tested_labels(probe, split, vectors_of.at(split.test_positions, tables[-1].name))
+    probe.description.update(
+        {
+            "target": learnt.name,
+            "corpus": learnt.table.name,
+            "tested_on": split.tested_on,
+            "blank": blank,
+            **options.describe(),
+            **found.figures(),
+            "test_rows": found.rows,
+        }
+    )
+    return Trained(probe, found, notes=split.notes + notes)
 
 
 def _tested(probe: Probe, split: Split, vectors: npt.NDArray[np.float32]) -> Report:

@@ -19,16 +19,17 @@ GoldMap = Mapping[str, str | Sequence[str]] | Sequence[str]
 """The labels that values stand for: a dict, or ``VALUE=LABEL`` pairs."""
 
 
-def parse_map(given: GoldMap, labels: Sequence[str]) -> dict[str, list[str]]:
+def parse_map(given: GoldMap, labels: Sequence[str], *, grouped: bool = True) -> dict[str, list[str]]:
     """Return the labels of each value.
 
     A value can have several labels, and a label several values. A value can have no label: ``VALUE=`` in pairs, "" or
-    None in a dict. Values are compared as `same_value` does: ``3`` and ``3.0`` are one.
+    None in a dict. Values are compared as `same_value` does: ``3`` and ``3.0`` are one. If `grouped`, values with
+    several labels have the same ones, because the labels of a value are then alternatives.
 
     Raises
     ------
     InputError
-        If a pair has no "=", names an unknown label, or puts a label into two groups.
+        If a pair has no "=", names an unknown label, or puts a label into two groups although they are `grouped`.
 
     Examples
     --------
@@ -43,7 +44,7 @@ def parse_map(given: GoldMap, labels: Sequence[str]) -> dict[str, list[str]]:
             raise InputError(f"--map {value}={label}: {label!r} is none of the labels {', '.join(labels)}")
         mapping.setdefault(same_value(value, mapping) or value, []).extend([label] if label else [])
     groups: dict[str, list[str]] = {}
-    for members in mapping.values():
+    for members in mapping.values() if grouped else ():
         for label in members:
             if groups.setdefault(label, members) != members:
                 raise InputError(

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.values import clean
+
+if TYPE_CHECKING:
+    from embedstore.reports.pictures import Panel
 
 __all__ = ["Intervals", "Ordinal", "Report", "intervals", "paired_interval", "report"]
 
@@ -109,8 +112,24 @@ class Report:
         return "\n".join([head, *lines])
 
     def lines(self) -> list[str]:
-        """Return the lines of the report and of the confusion matrix."""
-        return [*self.text.split("\n"), "", *self.confusion_text().split("\n")]
+        """Return the lines of the report, of the confusion matrix and of the ordinal metrics."""
+        ordinal = [str(self.ordinal)] if self.ordinal else []
+        return [*self.text.split("\n"), "", *self.confusion_text().split("\n"), *ordinal]
+
+    @property
+    def headline(self) -> str:
+        """The figure that a title names."""
+        return f"accuracy {self.accuracy:.3f}"
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures over all classes, by name."""
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
+
+    def panels(self) -> "list[Panel]":
+        """Return what to draw: the confusion matrix."""
+        from embedstore.reports.pictures import Confusion
+
+        return [Confusion(self.classes, self.confusion)]
 
 
 def report(given: Sequence[str], predicted: Sequence[str], *, order: Sequence[str] = (), left_out: int = 0) -> Report:

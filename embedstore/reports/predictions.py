@@ -1,7 +1,7 @@
 """The result of tagging and prediction: a corpus' rows and columns, with new columns."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import pyarrow as pa
 
 from embedstore.core.cells import array_of
 from embedstore.corpora.rows import POSITION, Corpus
+from embedstore.errors import UsageError
 from embedstore.reports.calibration import Reliability
 from embedstore.reports.metrics import Report
+from embedstore.reports.multilabel import MultilabelReport
 from embedstore.tables.result import Result
 
-__all__ = ["Predictions", "coded", "shares_of"]
+__all__ = ["Predictions", "coded", "member_columns", "member_shares", "shares_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,53 @@ def shares_of(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) ->
     return dict(zip(map(str, values), counts.tolist(), strict=True))
 
 
+def member_shares(members: npt.NDArray[np.bool_], names: Sequence[str]) -> dict[str, float]:
+    """Return the share of rows that have each label; `members` has the shape (rows, labels)."""
+    return dict(zip(names, (members.sum(axis=0) / max(1, len(members))).tolist(), strict=True))
+
+
+def member_columns(
+    members: npt.NDArray[np.bool_],
+    names: Sequence[str],
+    *,
+    scores: npt.NDArray[np.floating[Any]] | None = None,
+    confidence: npt.NDArray[np.floating[Any]] | None = None,
+) -> dict[str, pa.Array]:
+    """Return the columns for rows with several labels each.
+
+    These are ``Predicted_Labels``, a list for each row; a column of booleans for each label; and, for each label,
+    ``score LABEL`` and ``confidence LABEL`` if they are given.
+
+    Parameters
+    ----------
+    members : ndarray of bool, shape (rows, labels)
+        Whether a row has a label.
+    names : sequence of str
+        The labels.
+    scores, confidence : ndarray of shape (rows, labels), optional
+        Figures of each label.
+
+    Raises
+    ------
+    UsageError
+        If two columns would have one name.
+    """
+    numbers = pa.array(np.nonzero(members)[1])
+    starts = np.concatenate([[0], np.cumsum(members.sum(axis=1))]).astype(np.int32)
+    found: dict[str, pa.Array] = {
+        "Predicted_Labels": pa.ListArray.from_arrays(pa.array(starts), pa.array(names, pa.string()).take(numbers))
+    }
+    columns = [(name, members[:, number]) for number, name in enumerate(names)]
+    for kind, figures in (("score", scores), ("confidence", confidence)):
+        if figures is not None:
+            columns += [(f"{kind} {name}", figures[:, number].astype(np.float32)) for number, name in enumerate(names)]
+    for name, values in columns:
+        if name in found:
+            raise UsageError(f"a column for a label can't be called {name!r}, as another column is: rename the label")
+        found[name] = pa.array(values)
+    return found
+
+
 class Predictions(Result):
     """The rows and columns of a corpus in order, followed by the new columns.
 
@@ -47,7 +96,7 @@ class Predictions(Result):
         The new columns, one value per row.
     shares : mapping of str to float
         Share of rows of each label.
-    report : Report or None
+    report : Report, MultilabelReport or None
         Metrics against a gold column.
     notes : tuple of str
         Notes to the user about the columns.
@@ -69,7 +118,7 @@ class Predictions(Result):
         corpus: Corpus,
         columns: Mapping[str, pa.Array],
         shares: Mapping[str, float],
-        report: Report | None = None,
+        report: Report | MultilabelReport | None = None,
         *,
         notes: tuple[str, ...] = (),
         reliability: Reliability | None = None,
@@ -126,12 +175,12 @@ class Predictions(Result):
         return found
 
     def plot(self, path: str | Path) -> None:
-        """Draw shares, plus confusion and reliability if labels are known, to a .png, .svg or .html file."""
-        from embedstore.reports.pictures import Confusion, Panel, Shares, draw
+        """Draw shares, plus what the report and reliability have to show, to a .png, .svg or .html file."""
+        from embedstore.reports.pictures import Panel, Shares, draw
 
         panels: list[Panel] = [Shares(self.shares)]
         if self.report:
-            panels.append(Confusion(self.report.classes, self.report.confusion))
+            panels += self.report.panels()
         if self.reliability:
             panels.append(self.reliability)
         draw(Path(path), panels, self.title)

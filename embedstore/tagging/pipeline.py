@@ -23,6 +23,7 @@ from embedstore.labels.likeness import alike_notes
 from embedstore.reports.gold import GoldMap, missing_notes, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
+from embedstore.tagging.multilabel import GoldChoice, RowChoice, tag_several
 from embedstore.tagging.scored import Scored
 from embedstore.tagging.steps import (
     Tags,
@@ -59,6 +60,9 @@ def tag(
     mapping: GoldMap = (),
     blank: Blank = "skip",
     no_encode: bool = False,
+    multi: bool = False,
+    threshold: float | None = None,
+    separator: str | None = None,
 ) -> Predictions:
     """Tag every row of a corpus by cosine similarity to the labels.
 
@@ -67,7 +71,8 @@ def tag(
     now : Snapshot
         The state of the store.
     labels : sequence of str, mapping of str to descriptions, or LabelSet
-        At least two labels. Label texts without a vector are encoded once, and their vectors are kept.
+        At least two labels, or one with `multi`. Label texts without a vector are encoded once, and their vectors are
+        kept.
     corpus : str, optional
         Name of the corpus; by default the only corpus, or ``train``.
     space : str, optional
@@ -94,11 +99,19 @@ def tag(
         Whether rows with a blank text get null in the new columns and count nowhere, or are tagged like others.
     no_encode : bool
         Raise an error instead of loading a model.
+    multi : bool
+        Give a row each label that applies, or none, instead of the best one.
+    threshold : float, optional
+        With `multi`, the least probability of a label; by default the one at which micro-F1 is expected to be highest.
+    separator : str, optional
+        With `multi`, what stands between the labels in a text of the gold column; by default ``;``.
 
     Returns
     -------
     Predictions
-        The rows and columns of the corpus, then ``Predicted_Labels``, ``score`` and ``margin``.
+        The rows and columns of the corpus, then ``Predicted_Labels``, ``score`` and ``margin``. With `multi`,
+        ``Predicted_Labels`` is a list, and a column of booleans for each label follows; `scores` and `confidence` add
+        ``score LABEL`` and ``confidence LABEL``.
 
     Raises
     ------
@@ -107,16 +120,39 @@ def tag(
     ModelRequiredError
         If a row has no vector, or if a label has no vector and `no_encode` is set.
     """
-    if min_confidence is not None and not 0 <= min_confidence <= 1:
-        raise UsageError(f"expected a least confidence between 0 and 1, found {min_confidence}")
+    if multi:
+        _check_several(shares, min_confidence, examples=examples)
+        return tag_several(
+            now,
+            labels,
+            RowChoice(corpus, space, blank, no_encode),
+            GoldChoice(gold, mapping, separator) if gold else None,
+            method=method,
+            threshold=threshold,
+            scores=scores,
+            confidence=confidence,
+        )
+    _check_one(min_confidence, threshold, separator)
     asked = _check_request(now, labels, corpus, space, method, shares, gold, mapping, blank, no_encode=no_encode)
+    _check_columns(asked.labels.names, scores=scores)
+    confident = confidence or min_confidence is not None or asked.method.refines
+    return _tagged(now, asked, method, gold, min_confidence, scores=scores, doubtful=confident, examples=examples)
+
+
+def _tagged(
+    now: Snapshot,
+    asked: "_TagRequest",
+    method: str,
+    gold: str | None,
+    min_confidence: float | None,
+    *,
+    scores: bool,
+    doubtful: bool,
+    examples: bool,
+) -> Predictions:
+    """Return the rows with the best label of each; see `tag`. `doubtful` says whether to add the confidence."""
     names = asked.labels.names
-    if scores and (taken := [name for name in names if name in _COLUMNS]):
-        raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
-    doubtful = confidence or min_confidence is not None or asked.method.refines
-    answers = None
-    if doubtful or examples:
-        answers = _annotated(now, asked)
+    answers = _annotated(now, asked) if doubtful or examples else None
 
     prototypes = asked.labels.prototypes(asked.queries)
     tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
@@ -148,6 +184,27 @@ def tag(
         title=f"{now.name}: {asked.table.name} by {asked.labels.name or ', '.join(names)} ({method})",
         answered=asked.answered,
     )
+
+
+def _check_several(shares: Mapping[str, float] | None, min_confidence: float | None, *, examples: bool) -> None:
+    if examples:
+        raise UsageError("answers of several labels a text are not blended in yet: leave --examples or --multi out")
+    if shares is not None:
+        raise UsageError("shares are those of labels that exclude each other: leave --share or --multi out")
+    if min_confidence is not None:
+        raise UsageError("with several labels a text, --threshold is the least probability: leave --min-confidence out")
+
+
+def _check_one(min_confidence: float | None, threshold: float | None, separator: str | None) -> None:
+    if threshold is not None or separator is not None:
+        raise UsageError("a threshold and a separator go with several labels a text: give --multi too")
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        raise UsageError(f"expected a least confidence between 0 and 1, found {min_confidence}")
+
+
+def _check_columns(names: Sequence[str], *, scores: bool) -> None:
+    if scores and (taken := [name for name in names if name in _COLUMNS]):
+        raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,184 @@
+"""Train a probe of several labels a row: a logistic regression for each label, against the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.blank import blank_notes, no_text
+from embedstore.core.counts import counted, form, listed
+from embedstore.errors import InputError, UsageError
+from embedstore.labels.odds import expected_best
+from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.probe import Probe
+from embedstore.learning.targets import Target
+from embedstore.reports.multilabel import MultilabelReport, above, multilabel_report, values_in
+from embedstore.vectors.space import Space
+
+__all__ = ["LabelledSplit", "check_options", "fit_labels", "split_labels", "tested_labels"]
+
+_MOST_LABELS = 1000
+
+Membership = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSplit:
+    """Training rows and test rows with any number of labels each.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        All labels, sorted. Those after the first `learnt` are in test rows alone.
+    learnt : int
+        Number of labels that some of the training rows have.
+    train_positions, test_positions : ndarray of shape (rows,), int64
+        Position of each row's text.
+    given : ndarray of bool, shape (train rows, learnt)
+        Whether a training row has a label.
+    test_given : ndarray of bool, shape (test rows, labels)
+        The same for the test rows.
+    tested_on : str
+        A description of the test rows.
+    notes : tuple of str
+        Notes on rows and labels left out.
+    """
+
+    labels: tuple[str, ...]
+    learnt: int
+    train_positions: npt.NDArray[np.int64]
+    test_positions: npt.NDArray[np.int64]
+    given: Membership
+    test_given: Membership
+    tested_on: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a target whose labels are known, with their positions and sets of labels."""
+
+    positions: npt.NDArray[np.int64]
+    labels: list[list[str]]
+    notes: tuple[str, ...]
+
+
+def check_options(options: TrainOptions) -> None:
+    """Raise a `UsageError` for options that need one class a row."""
+    if options.cv is not None or options.curve:
+        raise UsageError("folds and the curve are for one class a row: leave --cv and the curve out with --multi")
+
+
+def split_labels(target: Target, test: Target | None, options: TrainOptions, separator: str | None) -> LabelledSplit:
+    """Split the rows of a target: test on the corpus of `test`, or hold out a random share of the rows.
+
+    Raises
+    ------
+    InputError
+        If rows lack the target, or if its values do not look like labels.
+    """
+    learnt = _read(target, separator)
+    if test is None:
+        train, tested = _held_out(len(learnt.labels), options)
+        other, tested_on = learnt, f"{options.test_size:.0%} of corpus {target.table.name!r}, held out"
+    else:
+        other = _read(test, separator)
+        train, tested = np.arange(len(learnt.labels)), np.arange(len(other.labels))
+        tested_on = f"corpus {test.table.name!r}"
+    rows = [learnt.labels[row] for row in train]
+    names = sorted({label for labels in rows for label in labels if not all(label in one for one in rows)})
+    if not names or len(names) > _MOST_LABELS:
+        raise InputError(
+            f"expected 1 to {_MOST_LABELS:,} labels in {target.name!r} that some rows have and others lack, found "
+            f"{counted(len(names), 'label')}"
+        )
+    unlearnt = sorted({label for row in tested for label in other.labels[row]}.difference(names))
+    notes = learnt.notes if test is None else learnt.notes + other.notes
+    if unlearnt:
+        notes += (f"labels of test rows that no training row, or each, has; they were not learnt: {listed(unlearnt)}",)
+    return LabelledSplit(
+        (*names, *unlearnt),
+        len(names),
+        learnt.positions[train],
+        other.positions[tested],
+        _members(rows, names),
+        _members([other.labels[row] for row in tested], [*names, *unlearnt]),
+        tested_on,
+        notes,
+    )
+
+
+def _held_out(count: int, options: TrainOptions) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, tested = train_test_split(
+            np.arange(count), test_size=options.test_size, random_state=options.random_state
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{counted(count, 'row')} can't be split with a test size of {options.test_size}: {error}"
+        ) from error
+    return train, tested
+
+
+def _members(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Membership:
+    """Return whether each row has each of the names, shape (rows, names)."""
+    number = {name: one for one, name in enumerate(names)}
+    found = np.zeros((len(rows), len(names)), dtype=bool)
+    for row, labels in enumerate(rows):
+        found[row, [number[label] for label in labels if label in number]] = True
+    return found
+
+
+def _read(target: Target, separator: str | None) -> _Rows:
+    """Return the answerable rows of a target that have a value."""
+    corpus, answerable = target.table, target.answerable
+    count = int(np.count_nonzero(answerable))
+    if len(corpus) and not count:
+        raise no_text(corpus.name, len(corpus))
+    cells = values_in(corpus.column(target.name).filter(pa.array(answerable)), name=target.name, separator=separator)
+    known = np.array([values is not None for values in cells], dtype=bool)
+    missing = count - int(np.count_nonzero(known))
+    if missing and not target.drop_missing:
+        raise InputError(
+            f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found {missing:,} of "
+            f"{counted(len(corpus), 'row')} without (an empty list is a value): leave such rows out with --drop-missing"
+        )
+    notes = blank_notes(len(corpus) - count, len(corpus), corpus=corpus.name)
+    if missing:
+        notes += (
+            f"{missing:,} of {counted(len(corpus), 'row')} of corpus {corpus.name!r} {form(missing, 'has', 'have')} no "
+            f"{target.name!r} and {form(missing, 'is', 'are')} left out",
+        )
+    return _Rows(corpus.positions()[answerable][known], [one for one in cells if one is not None], notes)
+
+
+def fit_labels(split: LabelledSplit, space: Space, corpus: str, options: TrainOptions) -> tuple[Probe, tuple[str, ...]]:
+    """Return a probe of the learnt labels, and notes.
+
+    Its description has the number of training rows and the threshold of the probabilities: the one at which micro-F1
+    is expected to be highest on the training rows.
+    """
+    chosen, notes = rows_that_fit(len(split.given), space.dimension, options)
+    vectors, given = space.at(split.train_positions[chosen], corpus), split.given[chosen]
+    coef = np.zeros((split.learnt, space.dimension))
+    intercept = np.full(split.learnt, -700.0)  # of a label that no row of a sample has
+    for label in range(split.learnt):
+        if 0 < given[:, label].sum() < len(given):
+            fitted = fit(vectors, given[:, label].astype(np.int64), options)
+            coef[label], intercept[label] = fitted.model.coef_[0], fitted.model.intercept_[0]
+            notes += tuple(one for one in fitted.notes if one not in notes)
+    probe = Probe(split.labels[: split.learnt], coef, intercept, space.key, {"rows": len(chosen)}, several=True)
+    probe.description["threshold"] = float(max(1e-6, expected_best(probe.probabilities(vectors))))
+    return probe, notes
+
+
+def tested_labels(probe: Probe, split: LabelledSplit, vectors: npt.NDArray[np.float32]) -> MultilabelReport:
+    """Score a probe on the test rows; labels that it has not learnt are never predicted."""
+    found, _ = above(probe.probabilities(vectors), probe.description["threshold"])
+    predicted = np.zeros(split.test_given.shape, dtype=bool)
+    predicted[:, : split.learnt] = found
+    return multilabel_report(split.test_given, predicted, split.labels)

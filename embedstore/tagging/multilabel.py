@@ -1,0 +1,175 @@
+"""Tag the rows of a corpus with any number of labels each: score, calibrate, threshold, report.
+
+docs/labels.md says how labels are scored one against the rest, and measures it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.counts import counted
+from embedstore.core.registry import look_up
+from embedstore.corpora.rows import Corpus
+from embedstore.errors import UsageError
+from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.labels.likeness import alike_notes
+from embedstore.labels.odds import KnownLabels, expected_best, probabilities
+from embedstore.reports.gold import GoldMap, missing_notes, parse_map
+from embedstore.reports.multilabel import GivenLabels, above, check_threshold, given_labels, members_report
+from embedstore.reports.predictions import Predictions, member_columns, member_shares
+from embedstore.tagging.methods import METHODS
+from embedstore.tagging.scored import Scored
+from embedstore.vectors.queries import QueryEncoder
+from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
+
+__all__ = ["GoldChoice", "RowChoice", "tag_several"]
+
+_METHODS = {
+    "cosine": "embedstore.tagging.membership:by_cosine",
+    "best": "embedstore.tagging.membership:by_topic",
+    "topics": "embedstore.tagging.membership:by_topic",
+}
+_FEWEST = 20  # fewest rows with known labels to call a probability calibrated
+
+Scores = npt.NDArray[np.float64]
+
+
+class RowChoice(NamedTuple):
+    """The corpus and space of the rows to tag, and what becomes of blank texts and of labels without a vector."""
+
+    corpus: str | None
+    space: str | None
+    blank: Blank
+    no_encode: bool
+
+
+class GoldChoice(NamedTuple):
+    """The column to compare with, the labels of its values, and what stands between them in a text."""
+
+    column: str
+    mapping: GoldMap
+    separator: str | None
+
+
+def tag_several(
+    now: Snapshot,
+    labels: Labels,
+    rows: RowChoice,
+    gold: GoldChoice | None,
+    *,
+    method: str,
+    threshold: float | None,
+    scores: bool,
+    confidence: bool,
+) -> Predictions:
+    """Tag every row of a corpus with each label that applies; see `embedstore.tagging.tag` for the parameters."""
+    scored_by = _method(method)
+    check_threshold(threshold)
+    asked = _check_request(now, LabelSet.of(labels, several=True), rows)
+    names = asked.labels.names
+    given = _given(asked, gold) if gold else None
+    notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
+    notes += missing_notes(asked.table.missing_words(gold.column), gold.column) if gold else ()
+
+    scored, text_of_row = _scored(now, asked)
+    notes += alike_notes(asked.labels, scored.prototypes)
+    found, more = scored_by(scored)
+    probability = probabilities(found, known_texts(text_of_row, given))[text_of_row]
+    notes += (*more, _calibrated(given))
+    if threshold is None:
+        threshold = expected_best(probability)
+        notes += (f"the threshold is {threshold:.2f}, where micro-F1 is expected to be highest (--threshold: another)",)
+    members, more = above(probability, threshold)
+    notes += more
+    shown = (scored.cosines if method == "cosine" else found)[text_of_row] if scores else None
+    return Predictions(
+        asked.table,
+        member_columns(members, names, scores=shown, confidence=probability if confidence else None),
+        member_shares(members, names),
+        members_report(given, members, names) if given else None,
+        notes=notes,
+        title=f"{now.name}: {asked.table.name} by {asked.labels.name or ', '.join(names)} ({method}, several a row)",
+        answered=asked.answered,
+    )
+
+
+def known_texts(text_of_row: npt.NDArray[np.int64], given: GivenLabels | None) -> KnownLabels | None:
+    """Return the known labels of distinct texts: those that at least half of a text's rows have."""
+    if given is None:
+        return None
+    texts, which = np.unique(text_of_row[given.known], return_inverse=True)
+    counts = np.zeros((len(texts), given.members.shape[1]))
+    np.add.at(counts, which, given.members[given.known])
+    return KnownLabels(texts, 2 * counts >= np.bincount(which, minlength=len(texts))[:, None])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """The checked arguments: `answered` is a mask of the rows to tag, `positions` has the positions of their texts."""
+
+    table: Corpus
+    answered: npt.NDArray[np.bool_]
+    positions: npt.NDArray[np.int64]
+    space: Space
+    labels: LabelSet
+    queries: QueryEncoder
+
+
+def _method(name: str) -> Callable[[Scored], tuple[Scores, tuple[str, ...]]]:
+    if name in METHODS and name not in _METHODS:
+        raise UsageError(
+            f"expected a method of {', '.join(_METHODS)} for several labels a text, found {name!r}, which chooses one"
+        )
+    found: Callable[[Scored], tuple[Scores, tuple[str, ...]]] = look_up(_METHODS, name, "a method")
+    return found
+
+
+def _check_request(now: Snapshot, labels: LabelSet, rows: RowChoice) -> _Request:
+    table = now.corpus(rows.corpus)
+    vectors = now.embeddings(rows.space, [table])
+    vectors.require(table.positions(), table.name)
+    answered = now.texts.answerable(table.positions(), rows.blank)
+    return _Request(
+        table=table,
+        answered=answered,
+        positions=table.positions()[answered],
+        space=vectors,
+        labels=labels,
+        queries=now.queries(vectors, no_encode=rows.no_encode),
+    )
+
+
+def _given(asked: _Request, gold: GoldChoice) -> GivenLabels:
+    names = asked.labels.names
+    values = asked.table.column(gold.column).filter(pa.array(asked.answered))
+    mapping = parse_map(gold.mapping, names, grouped=False)
+    return given_labels(values, names, mapping, name=gold.column, separator=gold.separator)
+
+
+def _scored(now: Snapshot, asked: _Request) -> tuple[Scored, npt.NDArray[np.int64]]:
+    """Return the distinct texts with their similarities, and the number of each row's text, shape (rows,)."""
+    prototypes = asked.labels.prototypes(asked.queries)
+    distinct, text_of_row = np.unique(asked.positions, return_inverse=True)
+    vectors = asked.space.unit_at(distinct)
+    scored = Scored(
+        labels=asked.labels,
+        prototypes=prototypes,
+        cosines=vectors @ prototypes.T,
+        vectors=vectors,
+        texts=lambda: now.texts.at(distinct),
+        vectors_of=asked.queries,
+    )
+    return scored, text_of_row
+
+
+def _calibrated(given: GivenLabels | None) -> str:
+    count = 0 if given is None else int(np.count_nonzero(given.known))
+    if count >= _FEWEST:
+        return f"probabilities are calibrated on {counted(count, 'labelled row')}"
+    return "probabilities are uncalibrated: give labels to fit them on (--gold COL)"

@@ -1,0 +1,149 @@
+"""Probes and checkpoints that give a row several labels."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from mixing import NAMES, TRUE, mixed_store
+from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+import embedstore
+from embedstore import TrainOptions
+from embedstore.errors import DamagedStoreError, InputError, StoreFormatError, UsageError
+from embedstore.labels.odds import expected_best
+from embedstore.learning.probe import read_probe
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    store = mixed_store(tmp_path_factory.mktemp("multi") / "mixed")
+    return store, store.train("is", multi=True, name="tags")
+
+
+def test_each_label_has_the_logistic_regression_of_scikit_learn(trained):
+    store, found = trained
+    vectors = store.space().at(store.corpus().positions())
+    learnt, tested = train_test_split(np.arange(240), test_size=0.2, random_state=42)
+    models = [LogisticRegression(max_iter=1000).fit(vectors[learnt], TRUE[learnt, one]) for one in range(3)]
+    probability = np.stack([model.predict_proba(vectors)[:, 1] for model in models], axis=1)
+    assert found.probe.classes == tuple(NAMES)
+    threshold = found.probe.description["threshold"]
+    assert threshold == pytest.approx(expected_best(probability[learnt]), abs=1e-6)
+    predicted = probability[tested] >= threshold
+    assert found.report.micro_f1 == pytest.approx(metrics.f1_score(TRUE[tested], predicted, average="micro"))
+    assert found.report.rows == 48
+    assert found.summary()["report"]["hamming_loss"] == pytest.approx(metrics.hamming_loss(TRUE[tested], predicted))
+    frame = store.predict("tags", scores=True).to_pandas()
+    assert list(frame.columns)[3:] == ["Predicted_Labels", *NAMES, *(f"confidence {name}" for name in NAMES)]
+    np.testing.assert_allclose(frame[[f"confidence {name}" for name in NAMES]], probability, atol=1e-5)
+    np.testing.assert_array_equal(frame[NAMES].to_numpy(bool), probability >= threshold)
+    strict = store.predict("tags", threshold=0.9).to_pandas()
+    np.testing.assert_array_equal(strict[NAMES].to_numpy(bool), probability >= 0.9)
+
+
+def test_one_label_can_be_learnt_and_labels_of_test_rows_alone_count_as_missed(tmp_path):
+    store = mixed_store(tmp_path / "s")
+    rows = [{"t": f"Other {one} n{number}", "is": [one, "New"]} for number, one in enumerate(NAMES * 5)]
+    store.add(rows, text="t", corpus="more")
+    store.encode()
+    found = store.train("is", multi=True, test_corpus="more")
+    assert "'New'" in " ".join(found.notes)
+    assert "New" in found.to_pandas()["label"].tolist()
+    assert dict(zip(found.report.labels, found.report.counts.tolist(), strict=True))["New"] == [15, 0, 0]
+    one = [
+        {"t": f"{'Price' if n % 3 else 'Quality'} Other n{n}", "only": ["Price"] if n % 3 else []} for n in range(60)
+    ]
+    store.add(one, text="t", corpus="one")
+    store.encode()
+    assert store.train("only", corpus="one", multi=True).probe.classes == ("Price",)
+    alone = store.predict("only", corpus="one").to_arrow()
+    assert alone["Predicted_Labels"].to_pylist() == [["Price"] if one else [] for one in alone["Price"].to_pylist()]
+
+
+def test_rows_without_a_value_are_an_error_and_a_text_needs_its_separator(trained):
+    store, _ = trained
+    with pytest.raises(InputError, match="60 of 240 rows without"):
+        store.train("said", multi=True)
+    dropped = store.train("said", multi=True, separator="|", options=TrainOptions(drop_missing=True))
+    assert dropped.probe.classes == tuple(NAMES)
+    assert "60 of 240 rows" in " ".join(dropped.notes)
+    with pytest.raises(UsageError, match="give --multi too"):
+        store.train("said", separator="|")
+    with pytest.raises(UsageError, match="leave --cv and the curve out"):
+        store.train("is", multi=True, options=TrainOptions(cv=3))
+
+
+def test_a_probe_of_one_class_a_row_takes_no_threshold(trained):
+    store, _ = trained
+    store.train("said", options=TrainOptions(drop_missing=True), name="single")
+    assert "probability" in store.predict("single").schema.names
+    with pytest.raises(UsageError, match="'single' chooses one"):
+        store.predict("single", threshold=0.5)
+
+
+def files_of(store, name):
+    record = store.manifest.probes[name]
+    return [
+        (store.path / file.path, (store.path / file.path).read_bytes()) for file in (record.arrays, record.description)
+    ]
+
+
+def test_a_probe_of_several_labels_is_not_misread(trained):
+    store, found = trained
+    arrays, (path, content) = files_of(store, "tags")
+    said = json.loads(content)
+    assert said["format_version"] == 2
+    assert "classes" not in said  # what earlier releases look for
+    where = {"space": found.probe.space, "dimension": 24}
+    assert read_probe(arrays, (path, content), **where).several
+    for change, error in (
+        ({"format_version": 3}, StoreFormatError),
+        ({"labels": []}, DamagedStoreError),
+        ({"labels": ["a", "a", "b"]}, DamagedStoreError),
+        ({"labels": ["a", "b"]}, DamagedStoreError),
+        ({"threshold": 2.0}, DamagedStoreError),
+        ({"threshold": None}, DamagedStoreError),
+    ):
+        with pytest.raises(error):
+            read_probe(arrays, (path, json.dumps(said | change).encode()), **where)
+
+
+def test_a_checkpoint_of_several_labels_gives_the_same_columns(tmp_path, checkpoint, encoder):
+    pytest.importorskip("torch")
+    names = {0: "late", 1: "dear", 2: "broken"}
+    model = checkpoint("bert", id2label=names, num_labels=3, problem_type="multi_label_classification")
+    store = embedstore.create(tmp_path / "s", encoder=None)
+    store.add([{"t": f"word {n}", "is": [["late"], [], ["dear", "broken"]][n % 3]} for n in range(12)], text="t")
+    joined = store.classify(str(model), max_seq_length=8, scores=True).to_pandas()
+    found = store.classify(multi=True, scores=True, gold="is")
+    frame = found.to_pandas()
+    assert list(frame.columns)[2:] == [
+        "Predicted_Labels",
+        *names.values(),
+        *(f"confidence {n}" for n in names.values()),
+    ]
+    assert ["|".join(labels) for labels in found.column("Predicted_Labels").to_pylist()] == list(
+        joined["Predicted_Labels"]
+    )
+    for name in names.values():
+        np.testing.assert_allclose(frame[f"confidence {name}"], joined[f"probability_{name}"])
+    given = np.array([[name in labels for name in names.values()] for labels in frame["is"]])
+    predicted = frame[list(names.values())].to_numpy(bool)
+    assert found.report.hamming_loss == pytest.approx(metrics.hamming_loss(given, predicted))
+    with pytest.raises(InputError, match="give --multi too"):
+        store.classify(gold="is")
+
+
+def test_the_command_line_trains_and_predicts(cli, tmp_path):
+    mixed_store(cli.home / "s")
+    done = cli("train", "s", "--target", "is", "--multi", "--plot", tmp_path / "f1.svg")
+    assert done.returncode == 0, done.stderr
+    assert "micro avg" in done.stdout
+    assert "all labels of a row right" in done.stdout
+    assert (tmp_path / "f1.svg").stat().st_size > 1000
+    done = cli("predict", "s", "--probe", "is", "--threshold", "0.5", "-o", tmp_path / "p.csv")
+    assert done.returncode == 0, done.stderr
+    assert list(pd.read_csv(tmp_path / "p.csv").columns)[3:] == ["Predicted_Labels", *NAMES]
