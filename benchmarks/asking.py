@@ -5,7 +5,7 @@ their names alone, and at most 2,000 texts of each corpus, drawn at random. A ra
 answers are the classes. It prints:
 
 - accuracy of ``tag --method topics --examples`` on the other half after 10 to 100 answers, for each order, with the
-  gain over the random order and its 95% interval, and the gain on the worst corpus;
+  gain over the random order and its 95% interval over the corpora, and the gain on the worst corpus;
 - how far the accuracy that the advice expects is from the true one, how often its interval holds the true one, and how
   often it is right on whether 25 more answers bring 0.0075 or more.
 """
@@ -85,8 +85,9 @@ def print_curves(tasks: list[Task], seeds: int) -> None:
     lines = []
     for order in ORDERS:
         gains = found[order] - found["random"]  # shape (corpora, seeds, counts)
-        half = 1.96 * gains.mean(axis=0).std(axis=0, ddof=min(1, seeds - 1)) / np.sqrt(seeds)
-        worst = gains.mean(axis=1).min(axis=0)
+        by_corpus = gains.mean(axis=1)
+        half = 1.96 * by_corpus.std(axis=0) / np.sqrt(len(tasks))
+        worst = by_corpus.min(axis=0)
         cells = [
             f"{found[order][..., at].mean():.3f} ({gains[..., at].mean():+.3f}±{half[at]:.3f}; {worst[at]:+.3f})"
             for at in range(len(CURVE))
