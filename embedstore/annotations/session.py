@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from embedstore.annotations.answers import answer_at
 from embedstore.annotations.log import Annotation, all_answers, identified, keep, undo_of
-from embedstore.annotations.order import Questions
 from embedstore.core.checks import checked
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["AnnotationSession", "Question"]
+__all__ = ["AnnotationSession", "Question", "Queue"]
 
 
 class Question(NamedTuple):
@@ -23,6 +22,23 @@ class Question(NamedTuple):
 
     position: int
     text: str
+
+
+class Queue(Protocol):
+    """The texts to ask about; an answer is the number of a label, or a tuple of labels."""
+
+    answers: dict[int, Any]
+    history: list[int]
+    total: int
+
+    @property
+    def left(self) -> int: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def next(self) -> int | None: ...  # noqa: D102
+    def answer(self, position: int, label: Any) -> None: ...  # noqa: D102
+    def last(self) -> int | None: ...  # noqa: D102
+    def undo(self) -> int: ...  # noqa: D102
+    def accuracy(self) -> tuple[float, int] | None: ...  # noqa: D102
 
 
 class AnnotationSession:
@@ -34,7 +50,7 @@ class AnnotationSession:
     ----------
     snapshot : callable
         Opens the newest state of the store.
-    questions : Questions
+    questions : Queue
         The queue of texts to ask about.
     labels : LabelSet
         The labels to choose from.
@@ -58,7 +74,7 @@ class AnnotationSession:
     def __init__(
         self,
         snapshot: Callable[[], AbstractContextManager[Snapshot]],
-        questions: Questions,
+        questions: Queue,
         labels: LabelSet,
         held: Mapping[int, Annotation],
         *,
@@ -94,9 +110,9 @@ class AnnotationSession:
             return Question(position, now.texts.at(np.array([position]))[0])
 
     @property
-    def answers(self) -> dict[int, str]:
-        """Label of each labelled text, by position."""
-        return {position: self.labels.names[number] for position, number in self._questions.answers.items()}
+    def answers(self) -> dict[int, Any]:
+        """Label of each labelled text, by position; a tuple of labels if a text can have several."""
+        return {position: self.shown(said) for position, said in self._questions.answers.items()}
 
     @property
     def left(self) -> int:
@@ -117,6 +133,14 @@ class AnnotationSession:
         """Return the out-of-fold accuracy of the answers, and their number; None below ten answers."""
         return self._questions.accuracy()
 
+    def recorded(self, one: Annotation) -> Any:
+        """Return an answer as the questions record it: the number of its label."""
+        return self.labels.names.index(one.label)
+
+    def shown(self, said: Any) -> Any:
+        """Return the label of what `recorded` returns."""
+        return self.labels.names[said]
+
     @checked
     def answer(self, label: str) -> None:
         """Store an answer to the question, and go to the next question.
@@ -128,7 +152,7 @@ class AnnotationSession:
         """
         if not label:
             raise UsageError(f"expected one of {', '.join(self.labels.names)}, found a blank label: use skip() to skip")
-        self._keep(label)
+        self.give(label)
 
     def skip(self) -> None:
         """Go to the next question without an answer; this one is not asked again.
@@ -138,7 +162,7 @@ class AnnotationSession:
         UsageError
             If no question is left.
         """
-        self._keep("")
+        self.give("")
 
     def undo(self) -> bool:
         """Take back this person's last answer or skip, even of an earlier session; return whether there was one."""
@@ -154,7 +178,8 @@ class AnnotationSession:
         self._record_undo()
         return True
 
-    def _keep(self, label: str) -> None:
+    def give(self, label: str) -> None:
+        """Store an answer as its text, "" for a skip; see `answer` and `skip`."""
         position = self._questions.next()
         if position is None:
             raise UsageError("expected an answer to a question, found no question left: end the session")
@@ -186,7 +211,7 @@ class AnnotationSession:
     def _record(self, one: Annotation, position: int | None = None) -> None:
         place = self._questions.next() if position is None else position
         assert place is not None, "an answer without a question"
-        self._questions.answer(place, self.labels.names.index(one.label) if one.label else None)
+        self._questions.answer(place, self.recorded(one) if one.label else None)
         self._held[place] = one
         if one.label:
             self._fresh.add(place)
