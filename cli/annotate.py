@@ -56,6 +56,7 @@ _WAIT, _LONGEST = 0.5, 16  # a key's bytes can arrive in pieces over a network: 
 )
 @click.option("--who", default="", metavar="NAME", help="Who answers; may be left out.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N answers.")
+@click.option("--multi", is_flag=True, help="Give a text all labels that apply: keys choose, Enter confirms.")
 @blank_option
 @seed_option("sampling and of the random order")
 @no_encode_option
@@ -68,6 +69,7 @@ def annotate(
     count: int | None,
     space: str | None,
     order: "Order",
+    multi: bool,
     seed: int,
     blank: "Blank",
     no_encode: bool,
@@ -75,14 +77,23 @@ def annotate(
     """Label rows by hand: one text at a time, one key per label.
 
     The key s skips a text, u undoes the last answer, q quits. Every answer is on disk before the next question.
-    Without a terminal, each line of input is an answer.
+    Without a terminal, each line of input is an answer. With --multi, a line has keys or labels separated by ;, or is -
+    if no label applies.
     """
-    label_set = label_set_of(labels, label_file)
+    label_set = label_set_of(labels, label_file, several=multi)
     if len(label_set.names) > len(_KEYS):
         raise UsageError(f"expected at most {len(_KEYS)} labels, one a key, found {len(label_set.names)}")
     standard_input("answers")
     session = open_named(store).annotations.session(
-        label_set, corpus=corpus, space=space, order=order, who=who, seed=seed, blank=blank, no_encode=no_encode
+        label_set,
+        corpus=corpus,
+        space=space,
+        order=order,
+        who=who,
+        seed=seed,
+        blank=blank,
+        no_encode=no_encode,
+        multi=multi,
     )
     notes_of(session.notes)
     if session.total > len(session):
@@ -146,6 +157,8 @@ def _keys_of(names: Sequence[str]) -> dict[str, str]:
 
 
 def _ask(session: "AnnotationSession", count: int | None) -> None:
+    from embedstore.annotations.multilabel import MultilabelSession
+
     keys = _keys_of(session.labels.names)
     while count is None or session.given < count:
         question = session.question
@@ -153,7 +166,12 @@ def _ask(session: "AnnotationSession", count: int | None) -> None:
             note("every text has an answer or was skipped")
             break
         _show(question.text, session, keys)
-        choice = _read(keys, question.text)
+        said = _read_several(keys, question.text) if isinstance(session, MultilabelSession) else None
+        if isinstance(session, MultilabelSession) and isinstance(said, tuple):
+            session.answer(said)
+            echo(f"  {', '.join(said) or 'none of them'}")
+            continue
+        choice = said if isinstance(said, str) else _read(keys, question.text)
         if choice == "q":
             break
         if choice == "u":
@@ -184,6 +202,7 @@ def _show(text: str, session: "AnnotationSession", keys: dict[str, str]) -> None
     echo("", *above, f"{last} ".ljust(width, "─"))
     echo(*lines[:_LINES], *(["…"] if len(lines) > _LINES else []))
     choices = [f"[{key}] {clip(name, 60)}" for key, name in keys.items()]
+    choices += ["[Enter] those chosen, or none of them"] if session.labels.several else []
     choices += ["[m] more"] if len(lines) > _LINES else []
     choices += ["[s] skip", "[u] undo", "[q] quit"]
     unbroken = "   ".join(choice.replace(" ", "\xa0") for choice in choices)
@@ -211,6 +230,48 @@ def _read(keys: dict[str, str], text: str) -> str:
         if len(lower.get(short, ())) == 1:
             return lower[short][0]
         echo(f"  expected one of {' '.join(keys)} or s, u, q, found {clip(said, 20).strip() or 'no label'!r}")
+
+
+def _read_several(keys: dict[str, str], text: str) -> tuple[str, ...] | str:
+    """Return the chosen labels, or s, u or q; the end of input counts as q."""
+    on_terminal = sys.stdin.isatty()
+    chosen: dict[str, None] = {}
+    while True:
+        said = _key() if on_terminal else _line()
+        if said is None:
+            return "q"
+        if said.lower() in ("s", "u", "q"):
+            return said.lower()
+        if said.lower() == "m":
+            echo(*_lines_of(text)[_LINES:])
+        elif on_terminal and said in ("\n", "\r"):
+            return tuple(name for name in keys.values() if name in chosen)
+        elif on_terminal and (name := keys.get(said.lower())):
+            if name in chosen:
+                del chosen[name]
+            else:
+                chosen[name] = None
+            echo("  " + "   ".join(f"[{'x' if one in chosen else ' '}] {clip(one, 60)}" for one in keys.values()))
+        elif not on_terminal and (found := _labels_of(keys, said)) is not None:
+            return found
+        else:
+            shown = f"{clip(said, 20).strip() or 'no label'!r}"
+            how = "Enter" if on_terminal else "- for none of them (several with ; between them)"
+            echo(f"  expected keys of {' '.join(keys)}, {how}, or s, u, q, found {shown}")
+
+
+def _labels_of(keys: dict[str, str], said: str) -> tuple[str, ...] | None:
+    """Return the labels in a line of keys or labels with ``;`` between them, none for ``-``; None if one is unknown."""
+    if said in keys.values():
+        return (said,)
+    parts = [part.strip() for part in said.split(";") if part.strip()]
+    names = {name.lower(): name for name in keys.values()} | {name: name for name in keys.values()}
+    found = [names.get(part) or keys.get(part.lower()) or names.get(part.lower()) for part in parts]
+    if parts == ["-"]:
+        return ()
+    if not found or None in found:
+        return None
+    return tuple(name for name in keys.values() if name in found)
 
 
 def _line() -> str | None:

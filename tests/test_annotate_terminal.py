@@ -250,3 +250,26 @@ def test_annotate_refuses_what_it_cannot_do(cli, store):
     assert "at most 31 labels, one a key, found 40" in cli.fails(2, "annotate", "small", *many)
     assert "found neither" in cli.fails(2, "annotate", "small")
     assert "--no-encode" in cli.fails(3, "annotate", "small", "-l", "Cups", "-l", "Tea", "--no-encode")
+
+
+def test_with_several_labels_keys_choose_and_enter_confirms(cli, store):
+    made = Terminal(cli.command("annotate", "small", *CHOICES, "--multi", "--count", "2"), cli.environment)
+    try:
+        made.wait_for("[q] quit")
+        for key, shown in (
+            ("1", "[x] Lamps"),
+            ("2", "[x] Tea"),
+            ("1", "[ ] Lamps   [x] Tea"),
+            ("9", "expected keys of 1 2"),
+        ):
+            made.press(key)
+            made.wait_for(shown)
+        made.press("\r")
+        made.wait_for("[q] quit", 2)
+        made.press("\r")
+        assert made.close() == 0
+    finally:
+        if made.process.poll() is None:
+            made.process.kill()
+            made.close()
+    assert labels(store) == ['["Tea"]', "[]"]

@@ -222,7 +222,7 @@ def test_a_file_of_answers_of_the_first_format_is_read_and_of_a_newer_one_is_not
     ]
     store.annotations.undo(position(store, 4), SET, who="ann")
     assert labels_of(store) == []
-    listed_as_answers(store, {"format_version": 3, "annotations": [{**old, "action": "label"}]})
+    listed_as_answers(store, {"format_version": 4, "annotations": [{**old, "action": "label"}]})
     with pytest.raises(StoreFormatError, match="upgrade embedstore"):
         labels_of(store)
 

@@ -15,7 +15,7 @@ from sklearn import metrics
 
 import embedstore
 from embedstore.errors import InputError, UsageError
-from embedstore.labels.multilabel import cosine_membership
+from embedstore.labels.multilabel import membership
 from embedstore.labels.odds import SLOPE, KnownLabels, expected_best, probabilities
 from embedstore.reports.gold import parse_map
 from embedstore.reports.multilabel import given_labels, multilabel_report
@@ -201,11 +201,11 @@ def test_without_known_labels_log_odds_are_the_scores_and_with_many_those_of_a_l
 def test_the_cosines_of_a_label_part_where_its_two_groups_part():
     rng = np.random.default_rng(0)
     cosines = np.concatenate([rng.normal(0.1, 0.05, 900), rng.normal(0.5, 0.05, 100)])[:, None].astype(np.float32)
-    scores = cosine_membership(cosines)
+    scores = membership(cosines)
     assert ((scores > 0).ravel() == (np.arange(1000) >= 900)).all()
     assert (np.argsort(scores.ravel()) == np.argsort(cosines.ravel())).all()
-    assert cosine_membership(np.full((3, 2), 0.5, dtype=np.float32)).shape == (3, 2)
-    assert np.isfinite(cosine_membership(np.full((3, 2), 0.5, dtype=np.float32))).all()
+    assert membership(np.full((3, 2), 0.5, dtype=np.float32)).shape == (3, 2)
+    assert np.isfinite(membership(np.full((3, 2), 0.5, dtype=np.float32))).all()
 
 
 @pytest.mark.parametrize(

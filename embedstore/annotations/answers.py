@@ -11,7 +11,7 @@ from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError, NotFoundError, UsageError
-from embedstore.labels.choice import Choice
+from embedstore.labels.choice import Choice, joined_labels, labels_in
 from embedstore.labels.label_set import LabelSet
 from embedstore.storage.segments import text_key
 from embedstore.vectors.snapshot import Snapshot
@@ -22,13 +22,19 @@ __all__ = ["answer_at", "answers_in", "standing_at"]
 def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str, corpus: str | None) -> Annotation:
     """Return an answer to the text at a position, with its corpus and row; label "" means a skip.
 
+    If the choice is one of several labels, `label` is their list as `joined_labels` writes it.
+
     Raises
     ------
     UsageError
         If there is no such text, or the label is not in the choice.
     """
-    if label and choice.labels and label not in choice.labels:
-        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {shown(label)}")
+    chosen = labels_in(label) if choice.several and label else (label,) if label else ()
+    if chosen is None or (choice.labels and not set(choice.labels).issuperset(chosen)):
+        wrong = next((one for one in chosen or () if one not in choice.labels), label)
+        kind = "labels of" if choice.several else "one of"
+        raise UsageError(f"expected {kind} {', '.join(choice.labels)}, found {shown(wrong)}")
+    label = joined_labels(chosen) if choice.several and label else label
     key = _key_at(now, position)
     table = now.corpus(corpus)
     rows, _ = table.rows_at(np.array([position]))

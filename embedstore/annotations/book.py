@@ -15,12 +15,13 @@ from embedstore.annotations.exchange import (
     without_guards,
 )
 from embedstore.annotations.log import all_answers, answers_to, current_answers, keep, majority_labels, undo_of
+from embedstore.annotations.multilabel import MultilabelQuestions, MultilabelSession
 from embedstore.annotations.order import Order, Questions
-from embedstore.annotations.session import AnnotationSession
+from embedstore.annotations.session import AnnotationSession, Queue
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.checks import at_least, checked
 from embedstore.errors import UsageError
-from embedstore.labels.choice import Choice
+from embedstore.labels.choice import Choice, labels_in
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.vectors.snapshot import Snapshot
 
@@ -142,7 +143,8 @@ class AnnotationBook:
         seed: int = 42,
         blank: Blank = "skip",
         no_encode: bool = False,
-    ) -> AnnotationSession:
+        multi: bool = False,
+    ) -> AnnotationSession | MultilabelSession:
         """Return a session that asks a person about one text at a time.
 
         Parameters
@@ -161,9 +163,12 @@ class AnnotationBook:
             Whether blank texts are left out, or asked about like others.
         no_encode : bool
             Raise an error instead of loading a model.
+        multi : bool
+            Ask for all labels of a text. An answer is then a list of labels, which can be empty, and counts for such
+            sessions alone.
         """
         at_least("seed", seed, 0)
-        asked = LabelSet.of(labels)
+        asked = LabelSet.of(labels, several=multi)
         described = asked.described()
         with self._snapshot() as now:
             table = now.corpus(corpus)
@@ -178,16 +183,34 @@ class AnnotationBook:
             places = now.texts.positions_of([*labels_of, *(one.text for one in own)])
             held = {places[one.text]: one for one in own if one.text in places}
             names = described.names
-            questions = Questions(
-                vectors,
-                positions,
-                described,
-                described.prototypes(now.queries(vectors, no_encode=no_encode)),
-                answers={places[key]: names.index(label) for key, label in labels_of.items() if key in places},
-                skipped=held,
-                history=list(held),
-                order=order,
-                random_state=[seed, *who.encode(errors="replace")],
-            )
+            said = {places[key]: label for key, label in labels_of.items() if key in places}
+            prototypes = described.prototypes(now.queries(vectors, no_encode=no_encode))
+            random_state = [seed, *who.encode(errors="replace")]
+            queue: Queue
+            if multi:
+                queue = MultilabelQuestions(
+                    vectors,
+                    positions,
+                    prototypes,
+                    names,
+                    answers={position: labels_in(label) or () for position, label in said.items()},
+                    skipped=held,
+                    history=list(held),
+                    order=order,
+                    random_state=random_state,
+                )
+            else:
+                queue = Questions(
+                    vectors,
+                    positions,
+                    described,
+                    prototypes,
+                    answers={position: names.index(label) for position, label in said.items()},
+                    skipped=held,
+                    history=list(held),
+                    order=order,
+                    random_state=random_state,
+                )
         notes = blank_notes(len(table) - len(positions), len(table))
-        return AnnotationSession(self._snapshot, questions, asked, held, who=who, corpus=corpus, notes=notes)
+        kind = MultilabelSession if multi else AnnotationSession
+        return kind(self._snapshot, queue, asked, held, who=who, corpus=corpus, notes=notes)

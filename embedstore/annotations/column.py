@@ -26,7 +26,9 @@ def is_annotations(target: str) -> bool:
     return target.partition(":")[0] == ANNOTATIONS
 
 
-def with_annotations(now: Snapshot, table: Corpus, target: str | None, labels: LabelSet | None = None) -> Corpus:
+def with_annotations(
+    now: Snapshot, table: Corpus, target: str | None, labels: LabelSet | None = None, *, several: bool = False
+) -> Corpus:
     """Return a corpus with the column `target`; if this name means annotations, the column is added.
 
     If the corpus has its own column of this name, that column is used.
@@ -41,6 +43,8 @@ def with_annotations(now: Snapshot, table: Corpus, target: str | None, labels: L
         Name of the column.
     labels : LabelSet, optional
         Only answers that chose from these labels count.
+    several : bool
+        Whether answers of several labels count, or those of one. A column of several has JSON lists.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def with_annotations(now: Snapshot, table: Corpus, target: str | None, labels: L
     """
     if target is None or not is_annotations(target) or target in table.schema.names:
         return table
-    column = answered_rows(now, table, labels, called=target.partition(":")[2])
+    column = answered_rows(now, table, labels, called=target.partition(":")[2], several=several)
     if column is None:
         raise InputError(
             f"no row of corpus {table.name!r} was annotated yet"
@@ -60,13 +64,13 @@ def with_annotations(now: Snapshot, table: Corpus, target: str | None, labels: L
 
 
 def answered_rows(
-    now: Snapshot, table: Corpus, labels: LabelSet | None = None, *, called: str = ""
+    now: Snapshot, table: Corpus, labels: LabelSet | None = None, *, called: str = "", several: bool = False
 ) -> pa.ChunkedArray | None:
     """Return the annotated label of each row, null if there is none, shape (rows,); None if no row has a label.
 
     Parameters
     ----------
-    now, table, labels
+    now, table, labels, several
         See `with_annotations`.
     called : str
         Name of the label set whose answers count; "" if there is only one label set.
@@ -76,7 +80,7 @@ def answered_rows(
     InputError
         If the answers are of several label sets, or none is of the set `called`.
     """
-    answers = current_answers(now)
+    answers = [one for one in current_answers(now) if one.choice.several == several]
     if labels:
         answers = answers_to(answers, labels)
     sets = {one.choice.key: one.choice for one in answers if one.action == "label"}

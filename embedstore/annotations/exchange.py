@@ -16,7 +16,7 @@ from embedstore.core.checks import shown
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
-from embedstore.labels.choice import Choice
+from embedstore.labels.choice import Choice, labels_in
 from embedstore.labels.label_set import LabelSet
 from embedstore.storage.segments import text_key
 from embedstore.tables import ReadOptions, sources_of
@@ -100,8 +100,10 @@ def without_guards(now: Snapshot, rows: list[dict[str, Any]]) -> list[dict[str, 
 def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:
     """Raise an `InputError` if a label is not in its label set."""
     for number, row in enumerate(rows, start=1):
-        names: Sequence[str] = sorted(Choice.read(row["label_set"]).labels) or (labels.names if labels else ())
-        if row["label"] and names and row["label"] not in names:
+        choice = Choice.read(row["label_set"])
+        names: Sequence[str] = sorted(choice.labels) or (labels.names if labels else ())
+        chosen = labels_in(row["label"]) if choice.several and row["label"] else (row["label"],)
+        if row["label"] and names and (chosen is None or not set(names).issuperset(chosen)):
             raise InputError(
                 f"row {number} of the annotations holds the label {shown(row['label'])}, which is none of "
                 f"{', '.join(names)}: change it there, or give the label set that has it"
@@ -163,8 +165,10 @@ def _said(one: Annotation) -> tuple[object, ...]:
 
 
 def _derived_id(one: Annotation) -> str:
-    choice = one.choice.key if isinstance(one.choice.key, str) else sorted(one.choice.key)
-    content = canonical_json([one.id, one.text, one.who, choice, one.label, one.when])
+    choice = sorted(one.choice.labels) or one.choice.name
+    content = canonical_json(
+        [one.id, one.text, one.who, [choice] if one.choice.several else choice, one.label, one.when]
+    )
     return hashlib.sha256(content).hexdigest()[:32]
 
 

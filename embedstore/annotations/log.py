@@ -22,7 +22,7 @@ from embedstore.core.checks import shown
 from embedstore.core.counts import counted
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StoreFormatError, UsageError
-from embedstore.labels.choice import Choice
+from embedstore.labels.choice import Choice, labels_in
 from embedstore.labels.label_set import LabelSet
 from embedstore.storage.gate import staged
 from embedstore.storage.listed import read_file
@@ -51,7 +51,8 @@ logger = logging.getLogger(__name__)
 Action = Literal["label", "skip", "undo"]
 
 _UNKNOWN = Choice()
-_FORMAT_VERSION = 2  # since 2, answers have ids and undos name what they take back
+_FORMAT_VERSION = 3  # since 2, answers have ids and undos name what they take back; since 3, there are several labels
+_OF_ONE_LABEL = 2  # what is written where no answer is of several labels
 _KEY = re.compile(r"[0-9a-f]{32}")
 _ID = re.compile(r"[0-9a-f]{32}|#[0-9]{1,18}|")
 
@@ -68,7 +69,7 @@ class Annotation:
     text : str
         Key of the text, 32 hexadecimal digits.
     label : str
-        Chosen label; "" for a skip or an undo.
+        Chosen label, or several labels as `joined_labels` joins them; "" for a skip or an undo.
     choice : Choice
         The labels to choose from.
     action : {"label", "skip", "undo"}
@@ -112,7 +113,14 @@ class Annotation:
                 raise UsageError(f"expected {name} of an annotation to be a text, found {shown(value)}")
 
     @property
-    def question(self) -> tuple[str, str, frozenset[str] | str]:
+    def labels(self) -> tuple[str, ...]:
+        """The chosen labels: one, or any number if the choice is one of several."""
+        if not self.label:
+            return ()
+        return (labels_in(self.label) or ()) if self.choice.several else (self.label,)
+
+    @property
+    def question(self) -> tuple[str, str, Any]:
         """The text, the person, and the labels to choose from; each question has at most one current answer."""
         return self.text, self.who, self.choice.key
 
@@ -134,7 +142,10 @@ class Annotation:
             raise ValueError("an annotation of another form")
         old = {"id": "", "takes_back": "", **value}
         said = {field.name: old[field.name] for field in fields(cls) if field.name != "choice"}
-        made = cls(choice=Choice.read(value["label_set"]), **said)
+        choice = Choice.read(value["label_set"])
+        if choice.several and said["label"] and labels_in(str(said["label"])) is None:
+            choice = Choice.read(value["label_set"], several=False)  # a name of an earlier release that begins so
+        made = cls(choice=choice, **said)
         sound = made.action in get_args(Action) and bool(made.label) == (made.action == "label")
         if not sound or not _KEY.fullmatch(made.text) or not all(map(_ID.fullmatch, (made.id, made.takes_back))):
             raise ValueError("an annotation of another form")
@@ -169,7 +180,8 @@ def keep(now: Snapshot, answers: Iterable[Annotation]) -> None:
 
 
 def _write(root: Path, answers: Sequence[Annotation]) -> AnnotationPart:
-    content = canonical_json({"format_version": _FORMAT_VERSION, "annotations": [one.to_json() for one in answers]})
+    version = _FORMAT_VERSION if any(one.choice.several for one in answers) else _OF_ONE_LABEL
+    content = canonical_json({"format_version": version, "annotations": [one.to_json() for one in answers]})
     with staged(root, "annotations", ".json") as temp:
         temp.stream.write(content)
         return AnnotationPart(temp.publish(".json"), len(answers))
@@ -260,7 +272,7 @@ def fold_answers(answers: Iterable[Annotation]) -> list[Annotation]:
     answers : iterable of Annotation
         A whole log, from its beginning: an answer without an id is known by its place.
     """
-    stacks: dict[tuple[str, str, frozenset[str] | str], dict[str, tuple[int, Annotation]]] = {}
+    stacks: dict[tuple[str, str, Any], dict[str, tuple[int, Annotation]]] = {}
     seen: set[str] = set()
     for number, one in enumerate(answers):
         known_as = one.id or f"#{number}"
@@ -286,12 +298,14 @@ def answers_to(answers: Iterable[Annotation], labels: LabelSet) -> list[Annotati
     return [
         one
         for one in answers
-        if one.choice.could_choose_from(labels, one.label) and (one.label in labels.names or one.action != "label")
+        if one.choice.could_choose_from(labels, one.label) and set(labels.names).issuperset(one.labels)
     ]
 
 
 def majority_labels(answers: Iterable[Annotation]) -> tuple[dict[str, str], list[str]]:
     """Return the most frequent label of each text, and the texts where two labels tie.
+
+    Several labels are one answer: they agree with the same ones alone.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.advice import Advice, Advisor
-from embedstore.annotations.typical import typical_texts
+from embedstore.annotations.typical import first_typical
 from embedstore.errors import UsageError
 from embedstore.labels.fewshot import fit_blend
 from embedstore.labels.label_set import LabelSet
@@ -21,8 +21,6 @@ Order = Literal["typical", "uncertain", "random", "disagreement"]
 _POOL = 20_000  # most texts to choose from
 _AHEAD = 5  # questions chosen at once
 _BREADTH = 4  # uncertain texts per question, from which those far apart are taken
-_TYPICAL_EACH, _TYPICAL_MOST = 2, 50  # typical texts for each label, and most in all, before uncertain ones
-_GROUPED = 5_000  # most texts that are grouped
 
 
 class Questions:
@@ -48,7 +46,7 @@ class Questions:
         Positions that this person has answered or skipped before, the latest last.
     order : {"typical", "uncertain", "random", "disagreement"}
         "uncertain" asks where the scores of the two best labels are closest, and takes dissimilar texts. "typical"
-        first asks about typical texts of unlike groups (see `typical_texts`): two for each label, at most 50 in all.
+        first asks about typical texts of unlike groups (see `first_typical`): two for each label, at most 50 in all.
         "disagreement" asks where the answers so far and the label texts most firmly give different labels.
     random_state : int or sequence of int
         Seed of sampling and of the random order.
@@ -145,13 +143,15 @@ class Questions:
         rest = np.array([place for place in self._shuffled if place not in done], dtype=np.int64)
         if self._order == "random" or len(rest) <= _AHEAD:
             return [int(one) for one in self._positions[rest[:_AHEAD]]]
-        if self._order == "typical" and len(self.answers) < min(_TYPICAL_EACH * self._plain.shape[1], _TYPICAL_MOST):
-            return self._typical(done) or [int(one) for one in self._positions[rest[:_AHEAD]]]
+        if self._order == "typical":
+            found = first_typical(self._vectors, self._shuffled, done, _AHEAD, labels=self._plain.shape[1])
+            if found:
+                return [int(one) for one in self._positions[found]]
         rows, labels = self._labelled()
         scores = self._plain[rest]
         if len(rows):
-            found = fit_blend(self._plain[rows], self._centred[rows], labels).scores(scores, self._centred[rest])
-            scores = found / max(float(np.std(found)), 1e-12)
+            blended = fit_blend(self._plain[rows], self._centred[rows], labels).scores(scores, self._centred[rest])
+            scores = blended / max(float(np.std(blended)), 1e-12)
         ordered = np.sort(scores, axis=1)
         doubt = ordered[:, -2] - ordered[:, -1]
         if self._order == "disagreement":
@@ -161,13 +161,6 @@ class Questions:
             doubt = np.where(differ, firmness, doubt - 1e3)
         candidates = rest[np.argsort(-doubt, kind="stable")[: _AHEAD * _BREADTH]]
         return [int(self._positions[place]) for place in self._apart(candidates)]
-
-    def _typical(self, done: set[int]) -> list[int]:
-        """Return typical texts of groups that nobody was asked about."""
-        looked = np.union1d(self._shuffled[:_GROUPED], np.array(sorted(done), dtype=np.int64))
-        asked = np.isin(looked, np.array(sorted(done), dtype=np.int64))
-        found = typical_texts(self._vectors[looked], asked, _AHEAD, random_state=0)
-        return [int(self._positions[looked[row]]) for row in found]
 
     def _apart(self, candidates: npt.NDArray[np.int64]) -> list[int]:
         """Return a few candidates: the first, then repeatedly the one farthest from those taken (k-centre)."""

@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from embedstore.annotations.advice import Advice
 from embedstore.annotations.answers import answer_at
 from embedstore.annotations.log import Annotation, all_answers, identified, keep, undo_of
-from embedstore.annotations.order import Questions
 from embedstore.core.checks import checked
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["AnnotationSession", "Question"]
+__all__ = ["AnnotationSession", "Question", "Queue"]
 
 
 class Question(NamedTuple):
@@ -24,6 +23,23 @@ class Question(NamedTuple):
 
     position: int
     text: str
+
+
+class Queue(Protocol):
+    """The texts to ask about; an answer is the number of a label, or a tuple of labels."""
+
+    answers: dict[int, Any]
+    history: list[int]
+    total: int
+
+    @property
+    def left(self) -> int: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def next(self) -> int | None: ...  # noqa: D102
+    def answer(self, position: int, label: Any) -> None: ...  # noqa: D102
+    def last(self) -> int | None: ...  # noqa: D102
+    def undo(self) -> int: ...  # noqa: D102
+    def advice(self) -> Advice | None: ...  # noqa: D102
 
 
 class AnnotationSession:
@@ -35,7 +51,7 @@ class AnnotationSession:
     ----------
     snapshot : callable
         Opens the newest state of the store.
-    questions : Questions
+    questions : Queue
         The queue of texts to ask about.
     labels : LabelSet
         The labels to choose from.
@@ -59,7 +75,7 @@ class AnnotationSession:
     def __init__(
         self,
         snapshot: Callable[[], AbstractContextManager[Snapshot]],
-        questions: Questions,
+        questions: Queue,
         labels: LabelSet,
         held: Mapping[int, Annotation],
         *,
@@ -95,9 +111,9 @@ class AnnotationSession:
             return Question(position, now.texts.at(np.array([position]))[0])
 
     @property
-    def answers(self) -> dict[int, str]:
-        """Label of each labelled text, by position."""
-        return {position: self.labels.names[number] for position, number in self._questions.answers.items()}
+    def answers(self) -> dict[int, Any]:
+        """Label of each labelled text, by position; a tuple of labels if a text can have several."""
+        return {position: self.shown(said) for position, said in self._questions.answers.items()}
 
     @property
     def left(self) -> int:
@@ -118,6 +134,14 @@ class AnnotationSession:
         """Return the accuracy to expect on the other texts, and whether more answers pay; None below ten answers."""
         return self._questions.advice()
 
+    def recorded(self, one: Annotation) -> Any:
+        """Return an answer as the questions record it: the number of its label."""
+        return self.labels.names.index(one.label)
+
+    def shown(self, said: Any) -> Any:
+        """Return the label of what `recorded` returns."""
+        return self.labels.names[said]
+
     @checked
     def answer(self, label: str) -> None:
         """Store an answer to the question, and go to the next question.
@@ -129,7 +153,7 @@ class AnnotationSession:
         """
         if not label:
             raise UsageError(f"expected one of {', '.join(self.labels.names)}, found a blank label: use skip() to skip")
-        self._keep(label)
+        self.give(label)
 
     def skip(self) -> None:
         """Go to the next question without an answer; this one is not asked again.
@@ -139,7 +163,7 @@ class AnnotationSession:
         UsageError
             If no question is left.
         """
-        self._keep("")
+        self.give("")
 
     def undo(self) -> bool:
         """Take back this person's last answer or skip, even of an earlier session; return whether there was one."""
@@ -155,7 +179,8 @@ class AnnotationSession:
         self._record_undo()
         return True
 
-    def _keep(self, label: str) -> None:
+    def give(self, label: str) -> None:
+        """Store an answer as its text, "" for a skip; see `answer` and `skip`."""
         position = self._questions.next()
         if position is None:
             raise UsageError("expected an answer to a question, found no question left: end the session")
@@ -187,7 +212,7 @@ class AnnotationSession:
     def _record(self, one: Annotation, position: int | None = None) -> None:
         place = self._questions.next() if position is None else position
         assert place is not None, "an answer without a question"
-        self._questions.answer(place, self.labels.names.index(one.label) if one.label else None)
+        self._questions.answer(place, self.recorded(one) if one.label else None)
         self._held[place] = one
         if one.label:
             self._fresh.add(place)

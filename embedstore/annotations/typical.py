@@ -5,7 +5,35 @@ import numpy.typing as npt
 
 from embedstore.vectors.clustering import spherical_centres
 
-__all__ = ["typical_texts"]
+__all__ = ["first_typical", "typical_texts"]
+
+_EACH, _MOST = 2, 50  # typical texts for each label, and most in all
+_GROUPED = 5_000  # most texts that are grouped, beside those asked about
+
+
+def first_typical(
+    vectors: npt.NDArray[np.float32], shuffled: npt.NDArray[np.int64], done: set[int], count: int, *, labels: int
+) -> list[int]:
+    """Return the rows of typical texts to ask about first; none if enough texts were asked about.
+
+    Enough are two for each label, or 50.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (texts, dim), float32
+        Unit vectors.
+    shuffled : ndarray of shape (texts,), int64
+        All rows in random order; 5,000 of them are grouped.
+    done : set of int
+        Rows of the texts that were asked about.
+    count, labels : int
+        Number of texts to find, and of labels.
+    """
+    if len(done) >= min(_EACH * labels, _MOST):
+        return []
+    asked = np.array(sorted(done), dtype=np.int64)
+    looked = np.union1d(shuffled[:_GROUPED], asked)
+    return [int(looked[row]) for row in typical_texts(vectors[looked], np.isin(looked, asked), count, random_state=0)]
 
 
 def typical_texts(

@@ -4,6 +4,7 @@ docs/labels.md says how the parts work together, and measures them.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from embedstore.core.unit import unit_rows
 from embedstore.labels.odds import SLOPE
 from embedstore.labels.words import MOST
 
-__all__ = ["cosine_membership", "topic_membership", "unlabelled_topics"]
+__all__ = ["membership", "topic_membership", "unlabelled_topics"]
 
 _ROUNDS = 25  # rounds of expectation and maximisation
 _STARTS = (0.05, 0.1, 0.2, 0.3)  # shares to begin with
@@ -25,31 +26,31 @@ _FEWEST_TOPICS = 3  # fewest labels and groups that are told apart
 Scores = npt.NDArray[np.float64]
 
 
-def cosine_membership(cosines: npt.NDArray[np.float32], *, random_state: int = 42) -> Scores:
-    """Return scores of each label alone, from the distribution of its cosine similarities over all texts.
+def membership(scores: npt.NDArray[np.floating[Any]], *, random_state: int = 42) -> Scores:
+    """Return scores of each label alone, from the distribution of its scores over all texts.
 
     They are a mixture of two normal distributions with one standard deviation: the upper one has the texts that the
-    label applies to, at most 35% of them. Its log odds, divided by `SLOPE`, are the score.
+    label applies to, at most 35% of them. Its log odds, divided by `SLOPE`, are the new score.
 
     Parameters
     ----------
-    cosines : ndarray of shape (texts, labels), float32
-        Cosine similarity of each text to each label.
+    scores : ndarray of shape (texts, labels)
+        How near each text is to each label.
     random_state : int
         Seed of the sample of texts that the distributions are fitted on.
 
     Returns
     -------
     ndarray of shape (texts, labels), float64
-        0 where a label is as likely to apply as not; linear in the cosine similarity.
+        0 where a label is as likely to apply as not; linear in the label's scores.
     """
-    if not len(cosines):
-        return np.zeros(cosines.shape)
+    if not len(scores):
+        return np.zeros(scores.shape)
     rng = np.random.default_rng(random_state)
-    drawn = np.sort(rng.choice(len(cosines), min(MOST, len(cosines)), replace=False))
-    middle, width = cosines[drawn].mean(axis=0), np.maximum(cosines[drawn].std(axis=0), 1e-6)
-    slope, bias = _two_normals(((cosines[drawn] - middle) / width).astype(np.float64))
-    return np.asarray((slope * ((cosines - middle) / width) + bias) / SLOPE, dtype=np.float64)
+    drawn = np.sort(rng.choice(len(scores), min(MOST, len(scores)), replace=False))
+    middle, width = scores[drawn].mean(axis=0), np.maximum(scores[drawn].std(axis=0), 1e-6)
+    slope, bias = _two_normals(((scores[drawn] - middle) / width).astype(np.float64))
+    return np.asarray((slope * ((scores - middle) / width) + bias) / SLOPE, dtype=np.float64)
 
 
 def _two_normals(values: Scores) -> tuple[Scores, Scores]:
@@ -97,8 +98,7 @@ def topic_membership(
     """Return scores of each label by the method "topics", against what the texts are about otherwise, and notes.
 
     Topics that no label stands for are added to the labels (`unlabelled_topics`), so that a text can be about none of
-    the labels. The scores are those of `topic_scores` without its softmax over the labels: how much nearer a text is to
-    a label than to all of them on average. Their zero is where a text has one label or other topic, on average.
+    the labels. Then come the scores of `topic_scores`, without a softmax over the labels, and `membership` of them.
 
     Parameters
     ----------
@@ -117,8 +117,7 @@ def topic_membership(
         return np.zeros((0, len(prototypes))), ()
     others = unlabelled_topics(vectors, prototypes, random_state=random_state)
     found = topic_scores(vectors, np.vstack([prototypes, others]), texts, random_state=random_state)
-    zero = float(np.quantile(found.scores, 1 - 1 / found.scores.shape[1]))
-    return found.scores[:, : len(prototypes)] - zero, found.notes
+    return membership(found.scores[:, : len(prototypes)], random_state=random_state), found.notes
 
 
 def unlabelled_topics(

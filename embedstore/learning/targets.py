@@ -66,9 +66,21 @@ class Target:
     answerable: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, now: Snapshot, target: str, corpus: str | None, *, drop_missing: bool, blank: Blank) -> "Target":
-        """Return a column of a corpus as a target; for annotations, rows without one are always left out."""
-        table = with_annotations(now, now.corpus(corpus), target)
+    def of(
+        cls,
+        now: Snapshot,
+        target: str,
+        corpus: str | None,
+        *,
+        drop_missing: bool,
+        blank: Blank,
+        several: bool = False,
+    ) -> "Target":
+        """Return a column of a corpus as a target; for annotations, rows without one are always left out.
+
+        `several` says whether the annotations are those of several labels a text.
+        """
+        table = with_annotations(now, now.corpus(corpus), target, several=several)
         answerable = now.texts.answerable(table.positions(), blank)
         return cls(table, target, drop_missing or is_annotations(target), answerable)
 
@@ -81,12 +93,13 @@ class Target:
         test_corpus: str | None,
         options: TrainOptions,
         blank: Blank,
+        *,
+        several: bool = False,
     ) -> "tuple[Target, Target | None]":
         """Return the target to train on, and the target of the test corpus (None without a test corpus)."""
-        learnt = cls.of(now, target, corpus, drop_missing=options.drop_missing, blank=blank)
-        if not test_corpus:
-            return learnt, None
-        return learnt, cls.of(now, target, test_corpus, drop_missing=options.drop_missing, blank=blank)
+        how: dict[str, Any] = {"drop_missing": options.drop_missing, "blank": blank, "several": several}
+        learnt = cls.of(now, target, corpus, **how)
+        return learnt, cls.of(now, target, test_corpus, **how) if test_corpus else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def train(
     options = options or TrainOptions()
     if separator is not None and not multi:
         raise UsageError("a separator goes with several labels a row: give --multi too")
-    learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
+    learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank, several=multi)
     options = replace(options, drop_missing=learnt.drop_missing)
     if multi:
         trained = _trained_on_labels(now, learnt, tested, space, options, blank, separator)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.labels.multilabel import cosine_membership, topic_membership
+from embedstore.labels.multilabel import membership, topic_membership
 from embedstore.tagging.scored import Scored
 
 __all__ = ["by_cosine", "by_topic"]
@@ -13,7 +13,7 @@ Scores = npt.NDArray[np.float64]
 
 def by_cosine(scored: Scored) -> tuple[Scores, tuple[str, ...]]:
     """Return each label's scores from its similarities, and no notes."""
-    return cosine_membership(scored.cosines), ()
+    return membership(scored.cosines), ()
 
 
 def by_topic(scored: Scored) -> tuple[Scores, tuple[str, ...]]:

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.annotations.column import ANNOTATIONS, answered_rows, with_annotations
 from embedstore.core.blank import Blank, blank_notes
-from embedstore.core.counts import counted
+from embedstore.core.counts import counted, form
 from embedstore.core.registry import look_up
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import UsageError
+from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.likeness import alike_notes
 from embedstore.labels.odds import KnownLabels, expected_best, probabilities
@@ -67,21 +68,25 @@ def tag_several(
     threshold: float | None,
     scores: bool,
     confidence: bool,
+    examples: bool,
 ) -> Predictions:
     """Tag every row of a corpus with each label that applies; see `embedstore.tagging.tag` for the parameters."""
     scored_by = _method(method)
     check_threshold(threshold)
     asked = _check_request(now, LabelSet.of(labels, several=True), rows)
     names = asked.labels.names
-    given = _given(asked, gold) if gold else None
+    given = _given(now, asked, gold) if gold else None
+    answers = _answers(now, asked, examples=examples)
+    known = answers if examples or given is None else given
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += missing_notes(asked.table.missing_words(gold.column), gold.column) if gold else ()
 
     scored, text_of_row = _scored(now, asked)
     notes += alike_notes(asked.labels, scored.prototypes)
     found, more = scored_by(scored)
-    probability = probabilities(found, known_texts(text_of_row, given))[text_of_row]
-    notes += (*more, _calibrated(given))
+    vectors = scored.vectors if examples else None
+    probability = probabilities(found, known_texts(text_of_row, known), vectors)[text_of_row]
+    notes += (*more, _calibrated(known, examples=examples))
     if threshold is None:
         threshold = expected_best(probability)
         notes += (f"the threshold is {threshold:.2f}, where micro-F1 is expected to be highest (--threshold: another)",)
@@ -145,11 +150,26 @@ def _check_request(now: Snapshot, labels: LabelSet, rows: RowChoice) -> _Request
     )
 
 
-def _given(asked: _Request, gold: GoldChoice) -> GivenLabels:
+def _given(now: Snapshot, asked: _Request, gold: GoldChoice) -> GivenLabels:
     names = asked.labels.names
-    values = asked.table.column(gold.column).filter(pa.array(asked.answered))
+    table = with_annotations(now, asked.table, gold.column, asked.labels, several=True)
+    values = table.column(gold.column).filter(pa.array(asked.answered))
     mapping = parse_map(gold.mapping, names, grouped=False)
     return given_labels(values, names, mapping, name=gold.column, separator=gold.separator)
+
+
+def _answers(now: Snapshot, asked: _Request, *, examples: bool) -> GivenLabels | None:
+    """Return the labels that people gave to the rows; None if there are none and they are not needed."""
+    column = answered_rows(now, asked.table, asked.labels, several=True)
+    values = None if column is None else column.filter(pa.array(asked.answered))
+    if values is not None and values.null_count < len(values):
+        return given_labels(values, asked.labels.names, {}, name=ANNOTATIONS)
+    if examples:
+        raise InputError(
+            f"no row of corpus {asked.table.name!r} was given any of the labels {', '.join(asked.labels.names)} by a "
+            "person: run `embedstore annotate --multi`, or leave --examples out"
+        )
+    return None
 
 
 def _scored(now: Snapshot, asked: _Request) -> tuple[Scored, npt.NDArray[np.int64]]:
@@ -168,8 +188,10 @@ def _scored(now: Snapshot, asked: _Request) -> tuple[Scored, npt.NDArray[np.int6
     return scored, text_of_row
 
 
-def _calibrated(given: GivenLabels | None) -> str:
-    count = 0 if given is None else int(np.count_nonzero(given.known))
+def _calibrated(known: GivenLabels | None, *, examples: bool) -> str:
+    count = 0 if known is None else int(np.count_nonzero(known.known))
+    if examples:
+        return f"{counted(count, 'annotated row')} {form(count, 'is', 'are')} learnt from"
     if count >= _FEWEST:
         return f"probabilities are calibrated on {counted(count, 'labelled row')}"
-    return "probabilities are uncalibrated: give labels to fit them on (--gold COL)"
+    return "probabilities are uncalibrated: give labels to fit them on (--gold COL, or `annotate --multi`)"

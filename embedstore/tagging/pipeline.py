@@ -121,7 +121,7 @@ def tag(
         If a row has no vector, or if a label has no vector and `no_encode` is set.
     """
     if multi:
-        _check_several(shares, min_confidence, examples=examples)
+        _check_several(shares, min_confidence)
         return tag_several(
             now,
             labels,
@@ -131,6 +131,7 @@ def tag(
             threshold=threshold,
             scores=scores,
             confidence=confidence,
+            examples=examples,
         )
     _check_one(min_confidence, threshold, separator)
     asked = _check_request(now, labels, corpus, space, method, shares, gold, mapping, blank, no_encode=no_encode)
@@ -186,9 +187,7 @@ def _tagged(
     )
 
 
-def _check_several(shares: Mapping[str, float] | None, min_confidence: float | None, *, examples: bool) -> None:
-    if examples:
-        raise UsageError("answers of several labels a text are not blended in yet: leave --examples or --multi out")
+def _check_several(shares: Mapping[str, float] | None, min_confidence: float | None) -> None:
     if shares is not None:
         raise UsageError("shares are those of labels that exclude each other: leave --share or --multi out")
     if min_confidence is not None:
