@@ -64,7 +64,7 @@ def mixture_by_hand(vectors, labels, start, prior, answers=None):
         scale = np.sum((means - middle) * (anchors - centre)) / np.sum((anchors - centre) ** 2)
         moved = middle + scale * (anchors - centre)
         held = [
-            (size * own + 0.3 * even * label) / (size + 0.3 * even)
+            (size * own + 0.5 * even * label) / (size + 0.5 * even)
             for size, own, label in zip(sizes, means, moved, strict=True)
         ]
         within = sum(
