@@ -260,3 +260,4 @@ def test_the_command_line_tags_reports_and_reads_its_own_csv(cli, tmp_path):
     assert set(report["labels"]) == {"Price"}
     assert {"micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"} < set(report)
     assert "--multi goes with" in cli.fails(2, "tag", "s", "-lPrice", "--multi", "--explain", "0")
+    assert "give --gold COL too" in cli.fails(2, "tag", "s", "-lPrice", "--multi", "--separator", "|")
