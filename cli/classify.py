@@ -76,6 +76,8 @@ def classify(
 
     if mapping and not gold:
         raise UsageError("--map says what --gold values stand for: give --gold COL too")
+    if separator is not None and not gold:
+        raise UsageError("--separator says what stands between labels of --gold: give --gold COL too")
     check_outputs(store, output)
     opened = open_named(store)
     if model:

@@ -96,10 +96,12 @@ def tag(
 
     if mapping and not gold:
         raise UsageError("--map says what --gold values stand for: give --gold COL too")
+    if separator is not None and not gold:
+        raise UsageError("--separator says what stands between labels of --gold: give --gold COL too")
     if against and explain is not None:
         raise UsageError("expected --against or --explain, found both")
     if against or explain is not None:
-        asked = {"--gold": gold, "--scores": scores, "--plot": plot, "--multi": multi}
+        asked = {"--gold": gold, "--scores": scores, "--plot": plot, "--multi": multi, "--threshold": threshold}
         if explain is not None:
             asked["-o"] = output
         if found := [name for name, value in asked.items() if value]:

@@ -199,6 +199,19 @@ def test_without_known_labels_log_odds_are_the_scores_and_with_many_those_of_a_l
     assert np.abs(few - probabilities(scores))[1:].max() < 0.2
 
 
+@pytest.mark.parametrize("learns_vectors", [False, True])
+def test_the_probability_of_a_known_text_does_not_depend_on_its_own_labels(learns_vectors):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(60, 2))
+    vectors = rng.normal(size=(60, 5)).astype(np.float32) if learns_vectors else None
+    members = rng.random((30, 2)) < 0.5
+    other = members.copy()
+    other[7] = ~other[7]
+    one, two = (probabilities(scores, KnownLabels(np.arange(30), said), vectors) for said in (members, other))
+    np.testing.assert_allclose(one[7], two[7], atol=1e-7)
+    assert np.abs(one - two)[30:].max() > 1e-3
+
+
 def test_the_cosines_of_a_label_part_where_its_two_groups_part():
     rng = np.random.default_rng(0)
     cosines = np.concatenate([rng.normal(0.1, 0.05, 900), rng.normal(0.5, 0.05, 100)])[:, None].astype(np.float32)
@@ -234,18 +247,18 @@ def test_two_columns_of_one_name_are_refused(mixed):
     assert mixed.tag(["said"], multi=True).schema.names == ["t", "is", "said_input", "Predicted_Labels", "said"]
 
 
-def test_the_command_line_tags_reports_and_reads_its_own_csv(demo_home, cli, tmp_path):
-    cli.home = demo_home
-    done = cli("tag", "demo", "-l", "Price", "-l", "Quality", "--multi", "--threshold", "0.5", "-o", tmp_path / "t.csv")
+def test_the_command_line_tags_reports_and_reads_its_own_csv(cli, tmp_path):
+    mixed_store(cli.home / "s").tag(NAMES)  # the labels' vectors are kept: the command needs no model
+    done = cli("tag", "s", *(f"-l{name}" for name in NAMES), "--multi", "-o", tmp_path / "t.csv")
     assert done.returncode == 0, done.stderr
     frame = pd.read_csv(tmp_path / "t.csv")
-    lists = [json.loads(cell) for cell in frame["Predicted_Labels"].dropna()]
-    rows = frame.dropna(subset="Predicted_Labels")
-    assert lists == [[name for name in ("Price", "Quality") if row[name]] for _, row in rows.iterrows()]
+    lists = [json.loads(cell) for cell in frame["Predicted_Labels"]]
+    assert lists == [[name for name in NAMES if row[name]] for _, row in frame.iterrows()]
     assert "uncalibrated" in done.stderr
-    done = cli("tag", "demo", "-l", "great", "--multi", "--gold", "stars", "--map", "5=great", "--map", "*=", "--json")
+    done = cli("tag", "s", "-lPrice", "--multi", "--gold", "said", "--separator", "|", "--map", "*=", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)["report"]
-    assert set(report["labels"]) == {"great"}
+    assert set(report["labels"]) == {"Price"}
     assert {"micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"} < set(report)
-    assert "--multi goes with" in cli.fails(2, "tag", "demo", "-l", "a", "--multi", "--explain", "r0001")
+    assert "--multi goes with" in cli.fails(2, "tag", "s", "-lPrice", "--multi", "--explain", "0")
+    assert "give --gold COL too" in cli.fails(2, "tag", "s", "-lPrice", "--multi", "--separator", "|")

@@ -35,6 +35,8 @@ def test_each_label_has_the_logistic_regression_of_scikit_learn(trained):
     predicted = probability[tested] >= threshold
     assert found.report.micro_f1 == pytest.approx(metrics.f1_score(TRUE[tested], predicted, average="micro"))
     assert found.report.rows == 48
+    (panel,) = found.report.panels()
+    np.testing.assert_allclose(panel.values, metrics.f1_score(TRUE[tested], predicted, average=None))
     assert found.summary()["report"]["hamming_loss"] == pytest.approx(metrics.hamming_loss(TRUE[tested], predicted))
     frame = store.predict("tags", scores=True).to_pandas()
     assert list(frame.columns)[3:] == ["Predicted_Labels", *NAMES, *(f"confidence {name}" for name in NAMES)]
@@ -139,11 +141,10 @@ def test_a_checkpoint_of_several_labels_gives_the_same_columns(tmp_path, checkpo
 
 def test_the_command_line_trains_and_predicts(cli, tmp_path):
     mixed_store(cli.home / "s")
-    done = cli("train", "s", "--target", "is", "--multi", "--plot", tmp_path / "f1.svg")
+    done = cli("train", "s", "--target", "is", "--multi")
     assert done.returncode == 0, done.stderr
     assert "micro avg" in done.stdout
     assert "all labels of a row right" in done.stdout
-    assert (tmp_path / "f1.svg").stat().st_size > 1000
     done = cli("predict", "s", "--probe", "is", "--threshold", "0.5", "-o", tmp_path / "p.csv")
     assert done.returncode == 0, done.stderr
     assert list(pd.read_csv(tmp_path / "p.csv").columns)[3:] == ["Predicted_Labels", *NAMES]
