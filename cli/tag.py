@@ -118,16 +118,8 @@ def tag(
         write_rows(flow, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
         _print_flow(flow, output, as_json=as_json)
         return
-    tagged = opened.tag(
-        label_set,
-        scores=scores,
-        gold=gold,
-        mapping=mapping,
-        multi=multi,
-        threshold=threshold,
-        separator=separator,
-        **options,
-    )
+    several: dict[str, Any] = {"multi": multi, "threshold": threshold, "separator": separator}
+    tagged = opened.tag(label_set, scores=scores, gold=gold, mapping=mapping, **several, **options)
     print_predictions(tagged, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if plot:
         tagged.plot(plot)
