@@ -101,7 +101,8 @@ class Advisor:
         return standardised((self._vectors @ self._prototypes.T).astype(np.float64))
 
     @cached_property
-    def _centred(self) -> npt.NDArray[np.float32]:
+    def centred(self) -> npt.NDArray[np.float32]:
+        """The vectors minus their mean."""
         return np.asarray(self._vectors - self._vectors.mean(axis=0))
 
     def advise(self, rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> Advice | None:
@@ -152,8 +153,8 @@ class Advisor:
         -------
         ndarray of shape (n, labels), float64
         """
-        model = fit_blend(self._scores[rows], self._centred[rows], labels)
-        return model.scores(self._scores[asked], self._centred[asked])
+        model = fit_blend(self._scores[rows], self.centred[rows], labels)
+        return model.scores(self._scores[asked], self.centred[asked])
 
 
 def _log_odds(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

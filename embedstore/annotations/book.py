@@ -17,7 +17,8 @@ from embedstore.annotations.exchange import (
 from embedstore.annotations.log import all_answers, answers_to, current_answers, keep, majority_labels, undo_of
 from embedstore.annotations.multilabel import MultilabelQuestions, MultilabelSession
 from embedstore.annotations.order import Order, Questions
-from embedstore.annotations.session import AnnotationSession, Queue
+from embedstore.annotations.queue import Queue
+from embedstore.annotations.session import AnnotationSession
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.checks import at_least, checked
 from embedstore.errors import UsageError
@@ -186,7 +187,7 @@ class AnnotationBook:
             said = {places[key]: label for key, label in labels_of.items() if key in places}
             prototypes = described.prototypes(now.queries(vectors, no_encode=no_encode))
             random_state = [seed, *who.encode(errors="replace")]
-            queue: Queue
+            queue: Queue[Any]
             if multi:
                 queue = MultilabelQuestions(
                     vectors,

@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from embedstore.annotations.advice import Advice
 from embedstore.annotations.answers import answer_at
 from embedstore.annotations.log import Annotation, all_answers, identified, keep, undo_of
+from embedstore.annotations.queue import Queue
 from embedstore.core.checks import checked
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["AnnotationSession", "Question", "Queue"]
+__all__ = ["AnnotationSession", "Question"]
 
 
 class Question(NamedTuple):
@@ -23,23 +24,6 @@ class Question(NamedTuple):
 
     position: int
     text: str
-
-
-class Queue(Protocol):
-    """The texts to ask about; an answer is the number of a label, or a tuple of labels."""
-
-    answers: dict[int, Any]
-    history: list[int]
-    total: int
-
-    @property
-    def left(self) -> int: ...  # noqa: D102
-    def __len__(self) -> int: ...
-    def next(self) -> int | None: ...  # noqa: D102
-    def answer(self, position: int, label: Any) -> None: ...  # noqa: D102
-    def last(self) -> int | None: ...  # noqa: D102
-    def undo(self) -> int: ...  # noqa: D102
-    def advice(self) -> Advice | None: ...  # noqa: D102
 
 
 class AnnotationSession:
@@ -75,7 +59,7 @@ class AnnotationSession:
     def __init__(
         self,
         snapshot: Callable[[], AbstractContextManager[Snapshot]],
-        questions: Queue,
+        questions: Queue[Any],
         labels: LabelSet,
         held: Mapping[int, Annotation],
         *,
