@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.core.blank import blank_notes, no_text
-from embedstore.core.counts import counted, form, listed
+from embedstore.core.blank import no_text
+from embedstore.core.counts import counted, listed
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.odds import expected_best
 from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
 from embedstore.learning.probe import Probe
-from embedstore.learning.targets import Target
+from embedstore.learning.targets import Target, left_out_notes
 from embedstore.reports.multilabel import MultilabelReport, above, multilabel_report, values_in
 from embedstore.vectors.space import Space
 
@@ -136,23 +136,11 @@ def _members(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Membership:
 def _read(target: Target, separator: str | None) -> _Rows:
     """Return the answerable rows of a target that have a value."""
     corpus, answerable = target.table, target.answerable
-    count = int(np.count_nonzero(answerable))
-    if len(corpus) and not count:
+    if len(corpus) and not answerable.any():
         raise no_text(corpus.name, len(corpus))
     cells = values_in(corpus.column(target.name).filter(pa.array(answerable)), name=target.name, separator=separator)
     known = np.array([values is not None for values in cells], dtype=bool)
-    missing = count - int(np.count_nonzero(known))
-    if missing and not target.drop_missing:
-        raise InputError(
-            f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found {missing:,} of "
-            f"{counted(len(corpus), 'row')} without (an empty list is a value): leave such rows out with --drop-missing"
-        )
-    notes = blank_notes(len(corpus) - count, len(corpus), corpus=corpus.name)
-    if missing:
-        notes += (
-            f"{missing:,} of {counted(len(corpus), 'row')} of corpus {corpus.name!r} {form(missing, 'has', 'have')} no "
-            f"{target.name!r} and {form(missing, 'is', 'are')} left out",
-        )
+    notes = left_out_notes(target, int(np.count_nonzero(known)), rule=" (an empty list is a value)")
     return _Rows(corpus.positions()[answerable][known], [one for one in cells if one is not None], notes)
 
 

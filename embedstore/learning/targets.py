@@ -18,7 +18,7 @@ from embedstore.errors import InputError
 from embedstore.learning.fitting import TrainOptions
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["LabelledRows", "Split", "Target", "as_number", "classes_of", "read_target", "split_rows"]
+__all__ = ["LabelledRows", "Split", "Target", "as_number", "classes_of", "left_out_notes", "read_target", "split_rows"]
 
 _MOST_CLASSES = 1000
 _NAMED = 10  # spellings that a note names
@@ -208,23 +208,46 @@ def read_target(target: Target) -> LabelledRows:
     said = np.array([*(value not in (None, "") and value == value for value in values), False])
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
     rows = np.flatnonzero(said[codes] & target.answerable)
-    missing = answerable - len(rows)
-    words = list(corpus.missing_words(target.name)) if missing else []
+    words = list(corpus.missing_words(target.name)) if len(rows) < answerable else []
     them = f"{', '.join(words)} {form(len(words), 'means', 'mean')} a missing value"
     meant = f" ({them}: `add --keep-missing-words` takes such words as classes)" if words else ""
-    if missing and not target.drop_missing:
-        raise InputError(
-            f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found "
-            f"{missing:,} of {counted(len(column), 'row')} without{meant}: leave such rows out with --drop-missing"
-        )
-    notes = blank_notes(len(corpus) - answerable, len(corpus), corpus=corpus.name)
-    if missing:
-        notes += (
-            f"{missing:,} of {counted(len(column), 'row')} of corpus {corpus.name!r} {form(missing, 'has', 'have')} no "
-            f"{target.name!r} and {form(missing, 'is', 'are')} left out{meant}",
-        )
+    notes = left_out_notes(target, len(rows), rule=meant, meant=meant)
     merged, more = _same_classes(values, said)
     return LabelledRows(rows, merged[codes[rows]], values, notes + more)
+
+
+def left_out_notes(target: Target, known: int, *, rule: str = "", meant: str = "") -> tuple[str, ...]:
+    """Return notes on the rows of a target without a text or without a value.
+
+    Parameters
+    ----------
+    target : Target
+        The target.
+    known : int
+        Number of answerable rows that have a value.
+    rule, meant : str
+        What the error, and the note, say of rows without a value.
+
+    Raises
+    ------
+    InputError
+        If answerable rows have no value and `drop_missing` is not set.
+    """
+    corpus, answerable = target.table, int(np.count_nonzero(target.answerable))
+    notes = blank_notes(len(corpus) - answerable, len(corpus), corpus=corpus.name)
+    missing = answerable - known
+    if not missing:
+        return notes
+    if not target.drop_missing:
+        raise InputError(
+            f"expected a value of {target.name!r} in every row of corpus {corpus.name!r}, found {missing:,} of "
+            f"{counted(len(corpus), 'row')} without{rule}: leave such rows out with --drop-missing"
+        )
+    return (
+        *notes,
+        f"{missing:,} of {counted(len(corpus), 'row')} of corpus {corpus.name!r} {form(missing, 'has', 'have')} no "
+        f"{target.name!r} and {form(missing, 'is', 'are')} left out{meant}",
+    )
 
 
 def _is_plain(type_: pa.DataType) -> bool:
