@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 from embedstore.cli.files import add_files, row_options
-from embedstore.cli.options import hide_pandas, json_option, settings, store_argument, store_path
+from embedstore.cli.opening import hide_pandas, settings, store_path
+from embedstore.cli.options import json_option, store_argument
 from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo
 

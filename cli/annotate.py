@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 from embedstore.cli.interrupts import EndedError, ending_signals
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     label_options,
     label_set_of,
     no_encode_option,
-    open_named,
     rows_options,
     seed_option,
     store_argument,

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 from embedstore.cli.files import opened, reading_options
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     corpus_option,
     json_option,
     label_options,
-    open_named,
     optional_label_set,
     output_options,
     store_argument,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.multilabel import separator_option
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     computation_options,
@@ -12,7 +13,6 @@ from embedstore.cli.options import (
     json_option,
     max_seq_length_option,
     no_encode_option,
-    open_named,
     output_options,
     rows_options,
     scores_option,

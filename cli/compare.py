@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     computation_options,
@@ -11,7 +12,6 @@ from embedstore.cli.options import (
     label_options,
     max_seq_length_option,
     no_encode_option,
-    open_named,
     optional_label_set,
     plot_option,
     store_argument,

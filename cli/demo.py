@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import click
-from embedstore.cli.options import store_path
+from embedstore.cli.opening import store_path
 from embedstore.cli.terminal import echo
 
 __all__ = ["demo"]

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     json_option,
     one_of,
-    open_named,
     output_options,
     penalty_option,
     rows_options,

@@ -4,14 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.options import (
-    blank_option,
-    json_option,
-    open_named,
-    output_options,
-    space_option,
-    store_argument,
-)
+from embedstore.cli.opening import open_named
+from embedstore.cli.options import blank_option, json_option, output_options, space_option, store_argument, where_option
 from embedstore.cli.printing import check_outputs, print_result
 from embedstore.cli.terminal import note
 
@@ -27,6 +21,7 @@ __all__ = ["duplicates"]
 @store_argument
 @click.option("--threshold", type=float, default=0.95, show_default=True, help="The lowest cosine similarity.")
 @click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="A corpus to look at; by default all.")
+@where_option
 @click.option("--leaks", is_flag=True, help="Only groups with rows of more than one corpus.")
 @space_option
 @blank_option

@@ -5,16 +5,13 @@ from typing import Any
 
 import click
 from embedstore.cli.files import add_files, row_options
+from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
 from embedstore.cli.options import (
     computation_options,
-    hide_pandas,
     json_option,
     max_seq_length_option,
     no_encode_option,
-    open_named,
-    settings,
     store_argument,
-    store_path,
 )
 from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo, encode_progress, note

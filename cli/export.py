@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import click
-from embedstore.cli.options import json_option, open_named, rows_options, store_argument
+from embedstore.cli.opening import open_named
+from embedstore.cli.options import json_option, rows_options, store_argument
 from embedstore.cli.printing import check_apart, print_json
 from embedstore.cli.terminal import echo
 

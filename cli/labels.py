@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     json_option,
-    open_named,
     rows_options,
     seed_option,
     store_argument,

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     label_options,
     no_encode_option,
-    open_named,
     optional_label_set,
     rows_options,
     seed_option,

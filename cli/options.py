@@ -1,6 +1,5 @@
 """Options shared by several commands."""
 
-import sys
 from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from embedstore.core import names
 from embedstore.core.blank import Blank
 from embedstore.core.values import clip
 from embedstore.errors import UsageError
@@ -17,10 +15,8 @@ from embedstore.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from embedstore.core.settings import Settings
     from embedstore.labels import LabelSet
     from embedstore.learning import TrainOptions
-    from embedstore.store import EmbeddingStore
 
 __all__ = [
     "Decorator",
@@ -28,14 +24,12 @@ __all__ = [
     "computation_options",
     "corpus_option",
     "gold_options",
-    "hide_pandas",
     "json_option",
     "label_options",
     "label_set_of",
     "max_seq_length_option",
     "no_encode_option",
     "one_of",
-    "open_named",
     "optional_label_set",
     "output_options",
     "penalty_option",
@@ -43,14 +37,13 @@ __all__ = [
     "rows_options",
     "scores_option",
     "seed_option",
-    "settings",
     "space_option",
     "store_argument",
-    "store_path",
     "together",
     "topic_count_option",
     "train_options",
     "training_options",
+    "where_option",
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -118,11 +111,18 @@ store_argument: Decorator = together(
 """The name of a store, and how it is opened."""
 
 corpus_option: Decorator = click.option("--corpus", metavar="NAME", help="Corpus; by default the only one, or train.")
+where_option: Decorator = click.option(
+    "--where",
+    metavar="EXPRESSION",
+    expose_value=False,
+    callback=_setting,
+    help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/where.md).",
+)
 space_option: Decorator = click.option(
     "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
 )
-rows_options: Decorator = together(corpus_option, space_option)
-"""The options that select the corpus and the space."""
+rows_options: Decorator = together(corpus_option, where_option, space_option)
+"""The options that select the corpus, its rows and the space."""
 
 blank_option: Decorator = click.option(
     "--blank",
@@ -238,6 +238,7 @@ def training_options(seed_of: str) -> Decorator:
     return together(
         click.option("--target", required=True, metavar="COL", help="The column of classes, or annotations."),
         corpus_option,
+        where_option,
         click.option(
             "--test-corpus", metavar="NAME", help="Test on this corpus; by default a stratified share is held out."
         ),
@@ -283,68 +284,3 @@ def label_set_of(labels: tuple[str, ...], label_file: str | None, *, several: bo
 def optional_label_set(labels: tuple[str, ...], label_file: str | None) -> "LabelSet | None":
     """Return the label set given by -l or --labels, or None if neither is given."""
     return label_set_of(labels, label_file) if labels or label_file else None
-
-
-def store_path(store: str) -> Path:
-    """Return the folder of the store that the user named; see `embedstore.core.names.store_path`.
-
-    Raises
-    ------
-    UsageError
-        If `store` is not a valid name or path, or contains '..'.
-    """
-    if ".." in Path(store).parts:
-        raise UsageError(f"expected a store name or a path without '..', found {store!r}: give its full path")
-    return names.store_path(store)
-
-
-def hide_pandas() -> None:
-    """Keep pyarrow from importing pandas at its first conversion; the commands pass no pandas objects to it.
-
-    This import takes as long as the rest of the start-up. `to_pandas` still works.
-    """
-    if "pandas" in sys.modules:
-        return
-    import pyarrow as pa
-
-    hidden = _Hidden()
-    sys.meta_path.insert(0, hidden)
-    try:
-        pa.array([0]).to_numpy()
-    finally:
-        sys.meta_path.remove(hidden)
-
-
-class _Hidden:
-    """An import hook that hides pandas."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Refuse pandas; leave all other modules to other hooks."""
-        if name == "pandas":
-            raise ImportError("hidden from pyarrow")
-
-
-def settings() -> "Settings":
-    """Return the settings of the running command."""
-    from embedstore.core.settings import Settings
-
-    context = click.get_current_context(silent=True)
-    given = context.meta if context else {}
-    return Settings(
-        **{name: given[f"embedstore.{name}"] for name in ("wait", "check") if f"embedstore.{name}" in given}
-    )
-
-
-def open_named(store: str) -> "EmbeddingStore":
-    """Open the store that the user named.
-
-    Raises
-    ------
-    NotFoundError
-        If the store does not exist; the message lists the existing stores.
-    """
-    from embedstore.store import open_store
-
-    store_path(store)
-    hide_pandas()
-    return open_store(store, settings=settings())

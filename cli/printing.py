@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedstore.cli.options import open_named
+from embedstore.cli.opening import open_named
 from embedstore.cli.terminal import echo, note, notes_of, output_stream
 
 from embedstore.core.counts import counted, form

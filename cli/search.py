@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     json_option,
     no_encode_option,
-    open_named,
     output_options,
     space_option,
     store_argument,
+    where_option,
 )
 from embedstore.cli.printing import check_outputs, print_json, write_rows
 from embedstore.cli.terminal import echo, note, notes_of, standard_input
@@ -35,6 +36,7 @@ __all__ = ["search"]
 @click.option("--row", metavar="ID", help="Search for the neighbours of a row, by its id or number.")
 @click.option("-k", type=int, show_default="10", help="How many rows.")
 @click.option("--corpus", metavar="NAME", help="Search this corpus; by default all.")
+@where_option
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")
 @blank_option

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.multilabel import multi_options, separator_option
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     gold_options,
@@ -13,7 +14,6 @@ from embedstore.cli.options import (
     label_set_of,
     no_encode_option,
     one_of,
-    open_named,
     output_options,
     plot_option,
     rows_options,

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     json_option,
-    open_named,
     output_options,
     plot_option,
     rows_options,

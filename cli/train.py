@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.multilabel import separator_option
+from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     json_option,
-    open_named,
     plot_option,
     space_option,
     store_argument,

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 
 import click
-from embedstore.cli.options import json_option, open_named, store_argument
+from embedstore.cli.opening import open_named
+from embedstore.cli.options import json_option, store_argument
 from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo, note
 

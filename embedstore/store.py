@@ -2,9 +2,10 @@
 
 import inspect
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from embedstore.corpora import Corpus
     from embedstore.encoders import Encoder
     from embedstore.storage.state import Manifest
+    from embedstore.tables.condition import Condition
 
 __all__ = ["EmbeddingStore", "create", "open_store"]
 
@@ -98,14 +100,15 @@ def _stores_elsewhere(store: str | Path, root: Path) -> str:
 
 
 def _question(
-    of: Callable[[], Callable[Concatenate[Snapshot, Parameters], Answer]],
+    of: Callable[[], Callable[Concatenate[Snapshot, Parameters], Answer]], *, of_rows: bool = True
 ) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
     """Return a method that calls a function with a snapshot of the store's newest state.
 
     `of` returns the function. It is called at the first use of the method, so that nothing is imported before. The
-    method has the function's signature and documentation, and checks its arguments against the annotations.
+    method has the function's signature and documentation, and checks its arguments against the annotations. `of_rows`
+    says whether it can be asked of some rows only; see `EmbeddingStore.where`.
     """
-    method: Any = _Method(of, lambda store: store.snapshot())
+    method: Any = _Method(of, lambda store: store.snapshot(), of_rows=of_rows)
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
@@ -113,24 +116,34 @@ def _action(
     of: Callable[[], Callable[Concatenate[Home, Parameters], Answer]],
 ) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
     """Return a method that calls a function with the store's home, for changes; see `_question`."""
-    method: Any = _Method(of, lambda store: nullcontext(store.home))
+    method: Any = _Method(of, lambda store: nullcontext(store.home), of_rows=False)
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
 class _Method:
     """A descriptor that replaces itself with the method at its first use; see `_question`."""
 
-    def __init__(self, of: Callable[[], Callable[..., Any]], first: Callable[["EmbeddingStore"], Any]) -> None:
+    def __init__(
+        self, of: Callable[[], Callable[..., Any]], first: Callable[["EmbeddingStore"], Any], *, of_rows: bool
+    ) -> None:
         self._of = of
         self._first = first
+        self._of_rows = of_rows
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, store: "EmbeddingStore | None", owner: type) -> Any:
-        method = _method_of(self._of(), self._first, self._name)
+        method = _method_of(self._of(), self._first if self._of_rows else self._of_all, self._name)
         setattr(owner, self._name, method)
         return method.__get__(store, owner)
+
+    def _of_all(self, store: "EmbeddingStore") -> Any:
+        if store.condition:
+            raise UsageError(
+                f"{self._name} is for a whole store: call it without where({store.condition.expression!r})"
+            )
+        return self._first(store)
 
 
 def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str) -> Callable[..., Any]:
@@ -173,6 +186,8 @@ class EmbeddingStore:
         The folder of the store.
     annotations : AnnotationBook
         Labels given by people: add, undo, import, export, ask for new ones.
+    condition : Condition or None
+        The condition on the rows that questions see; see `where`.
     """
 
     def __init__(self, path: Path, *, encoder: "Encoder | None" = None, settings: Settings | None = None) -> None:
@@ -184,22 +199,62 @@ class EmbeddingStore:
         self.home = Home(self.path, settings or Settings())
         self._encoder = encoder
         self._cache = Cache(encoder, self.home.settings)
+        self.condition: Condition | None = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.path)!r})"
+        where = f".where({self.condition.expression!r})" if self.condition else ""
+        return f"{type(self).__name__}({str(self.path)!r}){where}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "encoder": self._encoder, "settings": self.home.settings}
+        state = {"path": self.path, "encoder": self._encoder, "settings": self.home.settings}
+        return state | {"where": self.condition.expression if self.condition else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        where = state.pop("where")
         EmbeddingStore.__init__(self, **state)  # nothing that is loaded goes into a pickle
+        self.condition = self.where(where).condition if where else None
+
+    def where(self, condition: str) -> "EmbeddingStore":
+        """Return this store as if its corpora held only the rows that fulfil a condition.
+
+        Parameters
+        ----------
+        condition : str
+            An SQL expression of columns that is true or false, such as ``stars <= 2 AND product = 'kettle'``; see
+            `embedstore.tables.condition.Condition`. The column ``annotations`` is the label that people gave to a row.
+
+        Returns
+        -------
+        EmbeddingStore
+            Its questions see the rows that fulfil the condition. `search` can still be asked for the neighbours of
+            any row. What writes to the store or checks it, such as `encode`, is not for some of its rows.
+
+        Raises
+        ------
+        UsageError
+            If it is not one expression, or if this store has a condition already.
+        """
+        from embedstore.tables.condition import Condition
+
+        if self.condition:
+            raise UsageError(f"expected one condition, found two: join them with AND to {self.condition.expression!r}")
+        other = copy(self)
+        other.condition = Condition(condition)
+        return other
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Open a snapshot of the newest state.
 
         Until it is closed, `gc` leaves the files of this state.
         """
-        return open_snapshot(self.path, self._cache)
+        return self._selected(self.condition) if self.condition else open_snapshot(self.path, self._cache)
+
+    @contextmanager
+    def _selected(self, condition: "Condition") -> Iterator[Snapshot]:
+        from embedstore.annotations.selection import rows_where
+
+        with open_snapshot(self.path, self._cache) as now:
+            yield now.choosing(partial(rows_where, condition=condition))
 
     @property
     def manifest(self) -> "Manifest":
@@ -221,14 +276,14 @@ class EmbeddingStore:
     # Add rows, encode texts, build an index
 
     add = _action(lambda: corpora.add)
-    encode = _question(lambda: vectors.encode)
-    index = _question(lambda: vectors.build_index)
+    encode = _question(lambda: vectors.encode, of_rows=False)
+    index = _question(lambda: vectors.build_index, of_rows=False)
 
     # Read the contents
 
     corpus = _question(lambda: Snapshot.corpus)
     space = _question(lambda: Snapshot.space)
-    info = _question(lambda: maintenance.describe)
+    info = _question(lambda: maintenance.describe, of_rows=False)
 
     # Search, label, train and compare
 
@@ -249,6 +304,6 @@ class EmbeddingStore:
     # Export and maintenance
 
     export = _question(lambda: vectors.export_vectors)
-    verify = _question(lambda: maintenance.verify)
+    verify = _question(lambda: maintenance.verify, of_rows=False)
     repair = _action(lambda: maintenance.repair)
     gc = _action(lambda: sweeping.gc)

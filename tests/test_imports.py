@@ -98,7 +98,7 @@ def test_what_is_asked_often_loads_no_pandas(demo_home, tmp_path, words):
 
 def test_pandas_is_there_for_those_who_ask_later():
     code = (
-        "from embedstore.cli.options import hide_pandas\n"
+        "from embedstore.cli.opening import hide_pandas\n"
         "hide_pandas()\n"
         "import pyarrow as pa\n"
         "assert 'pandas' not in sys.modules\n"

@@ -51,9 +51,15 @@ class Corpus:
         The corpus' name.
     record : CorpusRecord
         The corpus' record in the manifest.
+
+    Attributes
+    ----------
+    root, name, record
+        As given.
     """
 
     def __init__(self, root: Path, name: str, record: CorpusRecord) -> None:
+        self.root = root
         self.name = name
         self.record = record
         self._parts = _Parts(root, record)
@@ -203,6 +209,10 @@ class Corpus:
             return int(row)
         raise NotFoundError(f"corpus {self.name!r} has no row with {self.record.id_column} {wanted!r}")
 
+    def place_of(self, row: int) -> int:
+        """Return the place of a row of the whole corpus among the rows of this object; -1 if it is not there."""
+        return row
+
     def rows_at(self, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the rows whose text is at one of `positions`, and their positions: two arrays of one shape."""
         own = self.positions()
@@ -222,19 +232,7 @@ class Corpus:
         if not _is_plain(field.type):
             return [self.ids()[row].as_py() for row in rows.tolist()]
         unique, inverse = np.unique(rows, return_inverse=True)
-        found: list[Any] = []
-        start = 0
-        for file in self._parts:
-            for group in range(file.metadata.num_row_groups):
-                end = start + file.metadata.row_group(group).num_rows
-                low, high = np.searchsorted(unique, [start, end])
-                if low < high:
-                    column = self._parts.group(file, group, self.record.id_column)
-                    with self._parts.sound():
-                        own = file.schema_arrow
-                        values = widened(column, own.field(field.name), field) if field.name in own.names else column
-                        found += [values[int(row)].as_py() for row in unique[low:high] - start]
-                start = end
+        found = self._parts.values(field, unique)
         return [found[number] for number in inverse]
 
 
@@ -274,7 +272,24 @@ class _Parts:
             )
         return pa.schema(list(found.values()))
 
-    def group(self, file: Any, number: int, column: str) -> Any:
+    def values(self, field: pa.Field, rows: npt.NDArray[np.int64]) -> list[Any]:
+        """Return the values of a column in a few rows, in ascending order; only the row groups with them are read."""
+        found: list[Any] = []
+        start = 0
+        for file in self:
+            for group in range(file.metadata.num_row_groups):
+                end = start + file.metadata.row_group(group).num_rows
+                low, high = np.searchsorted(rows, [start, end])
+                if low < high:
+                    column = self._group(file, group, field.name)
+                    with self.sound():
+                        own = file.schema_arrow
+                        values = widened(column, own.field(field.name), field) if field.name in own.names else column
+                        found += [values[int(row)].as_py() for row in rows[low:high] - start]
+                start = end
+        return found
+
+    def _group(self, file: Any, number: int, column: str) -> Any:
         """Return a column of a row group, null where the file lacks it."""
         with self.sound():
             if column not in file.schema_arrow.names:

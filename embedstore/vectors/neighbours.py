@@ -93,8 +93,9 @@ def search(
     vectors = now.embeddings(space, corpora)
     exclude = None
     if row is not None:
-        asker, number = _owner(corpora, row)
-        exclude = (asker.name, number)
+        asker, number = _owner([now.whole.corpus(one.name) for one in corpora], row)
+        itself = next(one for one in corpora if one.name == asker.name).place_of(number)
+        exclude = (asker.name, itself) if itself >= 0 else None
         position = asker.positions()[number : number + 1]
         if not now.texts.answerable(position, blank).all():
             raise UsageError(
@@ -110,10 +111,10 @@ def search(
         asked = now.queries(vectors, no_encode=no_encode)(texts, prompt=vectors.record.query_prompt)
     there = [now.texts.answerable(one.positions(), blank) for one in corpora]
     told = sum(int(np.count_nonzero(mask)) for mask in there)
-    rows = told - (row is not None)
+    rows = told - (exclude is not None)
     if not rows:
         with_text = "rows with a text" if told < sum(map(len, corpora)) else "rows"
-        found = "none" if row is None else "none but the row itself"
+        found = "none but the row itself" if exclude else "none"
         raise UsageError(f"expected {with_text} to search in, found {found}: add rows first")
     record = None if exact else now.manifest.indexes.get(vectors.key)
     index = now.indexes.of(vectors, record, len(asked))

@@ -30,6 +30,7 @@ from embedstore.vectors.space import Space
 __all__ = ["Cache", "Snapshot", "open_snapshot"]
 
 Derived = TypeVar("Derived")
+Chooser = Callable[["Snapshot", Corpus], Corpus]
 
 
 class Cache:
@@ -115,6 +116,7 @@ class Snapshot:
         self._corpora: dict[str, Corpus] = {}
         self._fresh: dict[tuple[str, str], npt.NDArray[np.float32]] = {}
         self._results: dict[Any, Any] = {}
+        self._choose: Chooser | None = None
 
     @property
     def name(self) -> str:
@@ -127,7 +129,25 @@ class Snapshot:
 
     def reload(self) -> "Snapshot":
         """Return the store's newest state, with the commits made since this one."""
-        return Snapshot(self.root, load(self.root), self._cache)
+        newest = Snapshot(self.root, load(self.root), self._cache)
+        return newest.choosing(self._choose) if self._choose else newest
+
+    def choosing(self, choose: "Chooser") -> "Snapshot":
+        """Return the same state, of which only the rows that `choose` takes are seen; see `whole`.
+
+        Parameters
+        ----------
+        choose : callable
+            Takes this snapshot and a corpus, and returns the rows of it that are seen.
+        """
+        chosen = Snapshot(self.root, self.manifest, self._cache)
+        chosen._choose = choose
+        return chosen
+
+    @cached_property
+    def whole(self) -> "Snapshot":
+        """The same state with all of its rows."""
+        return Snapshot(self.root, self.manifest, self._cache) if self._choose else self
 
     @cached_property
     def corpora(self) -> list[Corpus]:
@@ -150,7 +170,8 @@ class Snapshot:
 
     def _corpus(self, name: str) -> Corpus:
         if name not in self._corpora:
-            self._corpora[name] = self._cache.corpus(self.root, name, self.manifest.corpora[name])
+            corpus = self._cache.corpus(self.root, name, self.manifest.corpora[name])
+            self._corpora[name] = self._choose(self.whole, corpus) if self._choose else corpus
         return self._corpora[name]
 
     @cached_property
