@@ -44,6 +44,7 @@ ORDER = [
     "store",
     "estimators",
     "demo",
+    "desk",
 ]
 
 

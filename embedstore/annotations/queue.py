@@ -97,6 +97,18 @@ class Queue(ABC, Generic[Answer]):
             self._ahead = [int(one) for one in self._positions[self._choose()]]
         return self._ahead[0] if self._ahead else None
 
+    def ahead(self, count: int) -> list[int]:
+        """Return the positions of the next texts in order, at most `count`, as if each were skipped."""
+        found: list[int] = []
+        skipped = self._skipped
+        self._skipped = set(skipped)
+        while len(found) < count and (position := self.next()) is not None:
+            found.append(position)
+            self._skipped.add(position)
+        self._skipped = skipped
+        self._ahead = found + [one for one in self._ahead if one not in found]
+        return found
+
     def answer(self, position: int, label: Answer | None) -> None:
         """Record an answer; None means a skip."""
         self.history.append(position)

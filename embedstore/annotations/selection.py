@@ -1,6 +1,9 @@
 """The rows of a corpus that fulfil a condition on its columns, and on what people said of them."""
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import answered_rows, is_annotations
@@ -15,7 +18,7 @@ from embedstore.tables.condition import Condition
 from embedstore.tables.widening import without_missing
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["rows_where"]
+__all__ = ["column_of", "numbers_where", "rows_where"]
 
 
 def rows_where(now: Snapshot, table: Corpus, condition: Condition) -> SelectedCorpus:
@@ -40,11 +43,32 @@ def rows_where(now: Snapshot, table: Corpus, condition: Condition) -> SelectedCo
     UsageError
         If the condition can't be evaluated on these columns.
     """
-    names = list(dict.fromkeys(_column_of(table, name) for name in condition.names))
+    chosen = numbers_where(now, table, condition)
+    if not len(chosen):
+        raise InputError(
+            f"no row of {counted(len(table), 'row')} of corpus {table.name!r} fulfils {clip(condition.expression, 80)}"
+        )
+    return SelectedCorpus(table, chosen)
+
+
+def numbers_where(
+    now: Snapshot, table: Corpus, condition: Condition, *, more: Mapping[str, pa.ChunkedArray] | None = None
+) -> npt.NDArray[np.int64]:
+    """Return the numbers of the rows that fulfil a condition, ascending: shape (n,), int64.
+
+    Parameters
+    ----------
+    now, table, condition
+        See `rows_where`.
+    more : mapping of str to ChunkedArray, optional
+        Further columns, one value for each row; they are used for names that the corpus does not have.
+    """
+    more = more or {}
+    names = list(dict.fromkeys(_known(table, name, more) for name in condition.names))
     if condition.every_column:
         names += [name for name in table.schema.names if name not in names]
     own = [name for name in names if name in table.schema.names]
-    said = {name: _said(now, table, name) for name in names if name not in own}
+    said = {name: column_of(now, table, name, more=more) for name in names if name not in own}
     condition.mask(_with(table.schema.empty_table().select(own), said, 0))  # a corpus without rows has errors too
     found, start = [np.empty(0, dtype=np.int64)], 0
     for batch in table.batches(own):
@@ -53,12 +77,24 @@ def rows_where(now: Snapshot, table: Corpus, condition: Condition) -> SelectedCo
             rows = rows.set_column(place, name, without_missing(rows.column(place), table.schema.field(name)))
         found.append(start + np.flatnonzero(condition.mask(_with(rows, said, start))))
         start += batch.num_rows
-    chosen = np.concatenate(found)
-    if not len(chosen):
-        raise InputError(
-            f"no row of {counted(len(table), 'row')} of corpus {table.name!r} fulfils {clip(condition.expression, 80)}"
-        )
-    return SelectedCorpus(table, chosen)
+    return np.concatenate(found)
+
+
+def column_of(
+    now: Snapshot, table: Corpus, name: str, *, more: Mapping[str, pa.ChunkedArray] | None = None
+) -> pa.ChunkedArray:
+    """Return a column of the corpus, of `more`, or what people said; see `numbers_where`.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    more = more or {}
+    known = _known(table, name, more)
+    if known in table.schema.names:
+        return table.column(known)
+    return more[known] if known in more else _said(now, table, known)
 
 
 def _with(rows: pa.Table, said: dict[str, pa.ChunkedArray], start: int) -> pa.Table:
@@ -68,9 +104,9 @@ def _with(rows: pa.Table, said: dict[str, pa.ChunkedArray], start: int) -> pa.Ta
     return rows
 
 
-def _column_of(table: Corpus, name: str) -> str:
+def _known(table: Corpus, name: str, more: Collection[str]) -> str:
     """Return the column that a name means: SQL does not tell upper from lower case where there is only one such."""
-    names: list[str] = table.schema.names
+    names: list[str] = [*table.schema.names, *more]
     if name in names or is_annotations(name):
         return name
     alike = [one for one in names if one.casefold() == name.casefold()]

@@ -94,6 +94,10 @@ class AnnotationSession:
         with self._snapshot() as now:
             return Question(position, now.texts.at(np.array([position]))[0])
 
+    def ahead(self, count: int) -> list[int]:
+        """Return the positions of the next texts to ask about in order, at most `count`."""
+        return self._questions.ahead(count)
+
     @property
     def answers(self) -> dict[int, Any]:
         """Label of each labelled text, by position; a tuple of labels if a text can have several."""

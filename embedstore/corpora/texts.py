@@ -58,11 +58,13 @@ class Texts:
 
     def keys_at(self, positions: npt.NDArray[np.int64]) -> list[str]:
         """Return the key (32 hexadecimal digits) of the text at each position."""
-        found = []
-        for position, owner in zip(positions.tolist(), self._owners(positions).tolist(), strict=True):
+        found = np.empty(len(positions), dtype="V16")
+        owners = self._owners(positions)
+        for owner in np.unique(owners):
             keys = segment_keys(self.root, self.segments[owner]).view("V16")
-            found.append(bytes(keys[position - self.starts[owner]]).hex())
-        return found
+            mine = owners == owner
+            found[mine] = keys[positions[mine] - self.starts[owner]]
+        return [bytes(key).hex() for key in found]
 
     def positions_of(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the position of each key (32 hexadecimal digits); a key without a text is left out."""

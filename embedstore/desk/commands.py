@@ -1,0 +1,49 @@
+"""The shell command that gives the same rows as a view of the desk."""
+
+import shlex
+
+from embedstore.annotations.column import is_annotations
+from embedstore.corpora.rows import Corpus
+from embedstore.desk.lens import Lens
+from embedstore.desk.query import Query
+from embedstore.labels.label_file import SHIPPED
+from embedstore.tables.condition import Condition
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["command_for"]
+
+
+def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens) -> str:
+    """Return the command; "" if there is none: for a lasso, for filters by tags, and for rows as they are.
+
+    Parameters
+    ----------
+    now, table
+        The state of the store and the corpus.
+    query, lens
+        The rows and the labels.
+    """
+    condition = query.condition(table)
+    known = {name.casefold() for name in table.schema.names}
+    names = Condition(condition).names if condition else ()
+    filtered = all(name.casefold() in known or is_annotations(name) for name in names)
+    if query.lasso or query.sort != "rows" or query.least is not None or not filtered:
+        return ""
+    where = f"--where {shlex.quote(condition)}" if condition else ""
+    corpus = f"--corpus {shlex.quote(table.name)}" if len(now.manifest.corpora) > 1 else ""
+    if query.ranked:
+        asked = shlex.quote(query.meaning) if query.meaning else f"--row {shlex.quote(query.like)}"
+        return _joined("embedstore search", now.name, asked, corpus, where)
+    if lens.labels is None:
+        return ""
+    labels = lens.labels.name if lens.labels.name in SHIPPED else "labels.yaml"
+    method = "" if lens.method == "cosine" else f"--method {lens.method}"
+    # The tags of the desk are those of all rows. With statistics of the corpus, a filter before would change them.
+    if condition and (method or lens.examples):
+        return ""
+    examples = "--examples" if lens.examples else ""
+    return _joined("embedstore tag", now.name, f"--labels {labels}", method, examples, corpus, where)
+
+
+def _joined(*words: str) -> str:
+    return " ".join(word for word in words if word)

@@ -1,0 +1,85 @@
+"""Count the values of a column in all rows and in those that are shown."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.cells import spelled
+from embedstore.core.values import clip
+
+__all__ = ["count_values"]
+
+_MOST = 30  # values that are listed
+_RANGES = 12  # of numbers
+
+
+def count_values(column: pa.ChunkedArray, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Return how often each value of a column stands in all rows, and in some rows.
+
+    Numbers of more than 30 values are counted in 12 ranges of equal width, from the 1st to the 99th percentile; the
+    first and the last hold what lies outside. Of other columns the 30 most frequent values are listed.
+
+    Parameters
+    ----------
+    column : ChunkedArray
+        The column, one value for each row of the corpus.
+    rows : ndarray of shape (n,), int64
+        The rows that are shown.
+
+    Returns
+    -------
+    dict
+        ``kind``: "numbers" or "values". ``bins``: a list with ``name``, ``all``, ``shown``, and for numbers ``low`` and
+        ``high`` (``low <= value < high``; None: no bound). ``missing`` and ``others``: counts in all rows and in those
+        shown, of rows without a value and of rows with a value that is not listed.
+    """
+    import pyarrow.compute as pc
+
+    mask = np.zeros(len(column), dtype=bool)
+    mask[rows] = True
+    gone = column.is_null().to_numpy()
+    missing = {"all": int(gone.sum()), "shown": int((gone & mask).sum())}
+    numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    if numeric and len(pc.unique(column)) > _MOST:
+        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return {"kind": "numbers", "bins": _ranges(values, mask), "missing": missing, "others": _pair(0, 0)}
+    texts = column.combine_chunks() if pa.types.is_string(column.type) else spelled(column)
+    coded = texts.dictionary_encode()
+    names: list[str] = coded.dictionary.to_pylist()
+    codes = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+    everything = np.bincount(codes, minlength=len(names) + 1)[: len(names)]
+    here = np.bincount(codes[mask], minlength=len(names) + 1)[: len(names)]
+    order = np.argsort(-everything, kind="stable")
+    if numeric:
+        order = np.array(sorted(order, key=lambda code: float(names[code])), dtype=np.int64)
+    first = order[:_MOST]
+    bins = [{"name": clip(names[code], 200), **_pair(everything[code], here[code])} for code in first]
+    others = _pair(everything[order[_MOST:]].sum(), here[order[_MOST:]].sum())
+    return {"kind": "values", "bins": bins, "missing": missing, "others": others}
+
+
+def _ranges(values: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, [1, 99]) if len(finite) else (0.0, 1.0)
+    edges = np.linspace(low, high if high > low else low + 1, _RANGES + 1)[1:-1]
+    known = ~np.isnan(values)
+    place = np.searchsorted(edges, values[known], side="right")
+    everything = np.bincount(place, minlength=_RANGES)
+    here = np.bincount(place[mask[known]], minlength=_RANGES)
+    ends = [None, *edges.tolist(), None]
+    return [
+        {"name": _named(ends[i], ends[i + 1]), "low": ends[i], "high": ends[i + 1], **_pair(everything[i], here[i])}
+        for i in range(_RANGES)
+    ]
+
+
+def _named(low: float | None, high: float | None) -> str:
+    if low is None:
+        return f"below {high:.4g}"
+    return f"{low:.4g} and more" if high is None else f"{low:.4g} to {high:.4g}"
+
+
+def _pair(everything: Any, here: Any) -> dict[str, int]:
+    return {"all": int(everything), "shown": int(here)}

@@ -1,0 +1,235 @@
+"""The desk: everything that the page shows and does, as calls from Python."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.annotations.log import current_answers
+from embedstore.annotations.order import Order
+from embedstore.annotations.selection import column_of
+from embedstore.corpora.rows import Corpus
+from embedstore.corpora.selected import SelectedCorpus
+from embedstore.desk.commands import command_for
+from embedstore.desk.counting import count_values
+from embedstore.desk.labelling import answer_rows, take_back
+from embedstore.desk.layout import Layout
+from embedstore.desk.lens import Lens
+from embedstore.desk.query import Query
+from embedstore.desk.recent import Recent
+from embedstore.desk.selecting import Selection, select
+from embedstore.desk.showing import DeskRows, groups, listed
+from embedstore.desk.tagged import Tagged, tagged
+from embedstore.errors import UsageError
+from embedstore.labels.label_file import SHIPPED
+from embedstore.labels.label_set import LabelSet
+from embedstore.store import EmbeddingStore
+from embedstore.tables.result import Result
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["Desk"]
+
+_MOST_ROWS = 500
+_NO_LABELS = Lens()
+
+
+class Desk:
+    """A corpus on a desk: look at it, search it, label it. All calls can be made from several threads.
+
+    Each call sees the newest state of the store. What is slow to make is kept: tags, the map, columns, and the rows of
+    the latest queries.
+
+    Parameters
+    ----------
+    store : EmbeddingStore
+        The store.
+    corpus, space : str, optional
+        Name of the corpus; key or model of the vectors.
+    """
+
+    def __init__(self, store: EmbeddingStore, *, corpus: str | None = None, space: str | None = None) -> None:
+        self.store = store
+        with store.snapshot() as now:
+            table = now.corpus(corpus)
+            vectors = now.embeddings(space, [table])
+            vectors.require(table.positions(), table.name)
+            self.corpus, self.space = table.name, vectors.key
+        self._tags: Recent[Tagged] = Recent(8)
+        self._layouts: Recent[Layout] = Recent(1)
+        self._selections: Recent[Selection] = Recent(32)
+        self._columns: Recent[pa.ChunkedArray] = Recent(16)
+
+    def about(self) -> dict[str, Any]:
+        """Return what the page has to know first: names, columns, label sets, and people, as JSON values."""
+        with self.store.snapshot() as now:
+            table = now.corpus(self.corpus)
+            answers = current_answers(now)
+            sets = {one.choice.key: one.choice for one in answers if one.choice.labels and not one.choice.several}
+            return {
+                "store": now.name,
+                "corpus": table.name,
+                "corpora": [{"name": one.name, "rows": len(one)} for one in now.corpora],
+                "rows": len(table),
+                "text": table.record.template,
+                "id": table.record.id_column or None,
+                "columns": [{"name": field.name, "type": str(field.type)} for field in table.schema],
+                "model": now.embeddings(self.space).record.model,
+                "answered": [{"name": one.name, "labels": list(one.labels)} for one in sets.values()],
+                "people": sorted({one.who for one in answers if one.who}),
+                "shipped": {name: list(LabelSet.shipped(name).names) for name in SHIPPED},
+            }
+
+    def rows(self, query: Query, lens: Lens = _NO_LABELS, *, start: int = 0, count: int = 50) -> dict[str, Any]:
+        """Return some of the rows of a query.
+
+        Returns
+        -------
+        dict
+            ``total``: number of rows of the query. ``rows``: one dict for each, with ``row`` (its number), ``id``,
+            ``text`` (at most 2,000 characters), ``length`` (of the whole text) and ``columns``; where they are known,
+            ``similarity``, ``tag``, ``score``, ``margin``, ``answers`` (label by person, "" for a skip) and ``agreed``.
+        """
+        if start < 0 or not 0 <= count <= _MOST_ROWS:
+            raise UsageError(f"expected a start of 0 or more and at most {_MOST_ROWS} rows, found {start} and {count}")
+        with self.store.snapshot() as now:
+            found = self._selected(now, query, lens)
+            scores = None if found.scores is None else found.scores[start : start + count]
+            part = Selection(found.rows[start : start + count], scores)
+            return {"total": len(found), "rows": self._listed(now, part, lens)}
+
+    def text(self, row: int) -> str:
+        """Return the whole text of a row, by its number."""
+        with self.store.snapshot() as now:
+            table = now.corpus(self.corpus)
+            return now.texts.at(table.positions()[_numbers(table, [row])])[0]
+
+    def counts(self, query: Query, columns: Sequence[str], lens: Lens = _NO_LABELS) -> dict[str, Any]:
+        """Return how often each value of some columns stands in all rows, and in those of a query.
+
+        ``annotations`` is a column too, and with labels ``Predicted_Labels``, ``score`` and ``margin``; see
+        `embedstore.desk.counting.count_values`.
+        """
+        with self.store.snapshot() as now:
+            rows = self._selected(now, query, lens).rows
+            return {name: count_values(self._column(now, name, lens), rows) for name in columns}
+
+    def colours(self, by: str, lens: Lens = _NO_LABELS) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
+        """Return the groups by which rows are coloured, and the number of each row's group; -1 for a row without one.
+
+        `by` is a column as in `counts`.
+        """
+        with self.store.snapshot() as now:
+            if by == "Predicted_Labels" and lens.labels and by not in now.corpus(self.corpus).schema.names:
+                return lens.labels.names, self._tagged(now, lens).codes
+            return groups(self._column(now, by, lens))
+
+    def layout(self) -> Layout:
+        """Return the map of the corpus as it is now."""
+        with self.store.snapshot() as now:
+            return self._layout(now)
+
+    def mask(self, query: Query, lens: Lens = _NO_LABELS) -> npt.NDArray[np.bool_]:
+        """Return which rows of the corpus a query shows, shape (rows,)."""
+        with self.store.snapshot() as now:
+            found = np.zeros(len(now.corpus(self.corpus)), dtype=bool)
+            found[self._selected(now, query, lens).rows] = True
+            return found
+
+    def tags(self, lens: Lens) -> Tagged:
+        """Return the tags of all rows."""
+        with self.store.snapshot() as now:
+            return self._tagged(now, lens)
+
+    def answer(self, rows: Query | Sequence[int], label: str, lens: Lens, *, who: str = "", action: str) -> int:
+        """Label rows in one action; return the number of texts. See `embedstore.desk.labelling.answer_rows`.
+
+        Parameters
+        ----------
+        rows : Query, or sequence of int
+            All rows of a query, or some by their numbers.
+        label : str
+            One of the labels of the lens; "" for a skip.
+        lens : Lens
+            The labels.
+        who, action : str
+            The person, and the name of the action. The same action counts once.
+        """
+        with self.store.snapshot() as now:
+            table = now.corpus(self.corpus)
+            chosen = self._selected(now, rows, lens).rows if isinstance(rows, Query) else _numbers(table, rows)
+            return answer_rows(now, table, chosen, label, lens.choice, who=who, action=action)
+
+    def take_back(self, action: str) -> int:
+        """Take all answers of an action back; return the number of texts."""
+        with self.store.snapshot() as now:
+            return take_back(now, action)
+
+    def ask(self, lens: Lens, *, who: str = "", order: Order = "typical", count: int = 20) -> list[dict[str, Any]]:
+        """Return rows to ask a person about next, in order; fewer than `count` if fewer are left. See `rows`."""
+        session = self.store.annotations.session(
+            lens.chosen, corpus=self.corpus, space=self.space, order=order, who=who
+        )
+        positions = session.ahead(count)
+        with self.store.snapshot() as now:
+            rows, places = now.corpus(self.corpus).rows_at(np.array(positions, dtype=np.int64))
+            first = dict(zip(reversed(places.tolist()), reversed(rows.tolist()), strict=True))
+            numbers = np.array([first[one] for one in positions if one in first], dtype=np.int64)
+            return self._listed(now, Selection(numbers), lens)
+
+    def result(self, query: Query, lens: Lens = _NO_LABELS) -> Result:
+        """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns."""
+        with self.store.snapshot() as now:
+            rows = np.sort(self._selected(now, query, lens).rows)
+            more = self._tagged(now, lens).columns if lens.labels else {}
+            corpus = SelectedCorpus(now.corpus(self.corpus), rows)
+            return DeskRows(corpus, {name: column.take(pa.array(rows)) for name, column in more.items()})
+
+    def command(self, query: Query, lens: Lens = _NO_LABELS) -> str:
+        """Return the shell command that gives the same rows; "" if there is none."""
+        with self.store.snapshot() as now:
+            return command_for(now, now.corpus(self.corpus), query, lens)
+
+    def _listed(self, now: Snapshot, part: Selection, lens: Lens) -> list[dict[str, Any]]:
+        tags = self._tagged(now, lens) if lens.labels else None
+        return listed(now, now.corpus(self.corpus), part, lens, tags)
+
+    def _selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
+        table = now.corpus(self.corpus)
+        key = (_state(table), query, lens, now.manifest.annotations)
+
+        def make() -> Selection:
+            tags = self._tagged(now, lens).columns if lens.labels else {}
+            points = self._layout(now).points(query.map) if query.lasso else None
+            return select(now, table, now.embeddings(self.space), query, tags=tags, points=points)
+
+        return self._selections.of(key, make)
+
+    def _tagged(self, now: Snapshot, lens: Lens) -> Tagged:
+        table = now.corpus(self.corpus)
+        key = (_state(table), lens, now.manifest.annotations if lens.examples else ())
+        return self._tags.of(key, lambda: tagged(now, table, lens, space=self.space))
+
+    def _layout(self, now: Snapshot) -> Layout:
+        table = now.corpus(self.corpus)
+        vectors = now.embeddings(self.space)
+        there = now.texts.answerable(table.positions())
+        return self._layouts.of(_state(table), lambda: Layout(vectors, table.positions(), there))
+
+    def _column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
+        table = now.corpus(self.corpus)
+        if name in table.schema.names:
+            return self._columns.of((_state(table), name), lambda: table.column(name))
+        return column_of(now, table, name, more=self._tagged(now, lens).columns if lens.labels else {})
+
+
+def _state(table: Corpus) -> object:
+    """Return what tells two states of a corpus apart."""
+    return table.name, table.record
+
+
+def _numbers(table: Corpus, rows: Sequence[int]) -> npt.NDArray[np.int64]:
+    if not all(isinstance(row, int) and not isinstance(row, bool) and 0 <= row < len(table) for row in rows):
+        raise UsageError(f"expected numbers of rows from 0 to {len(table) - 1}")
+    return np.array(rows, dtype=np.int64)

@@ -1,0 +1,119 @@
+"""Label many rows in one action, and take the action back whole."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.annotations.log import Annotation, all_answers, current_answers, keep, undo_of
+from embedstore.core.values import value_text
+from embedstore.corpora.rows import Corpus
+from embedstore.errors import UsageError
+from embedstore.labels.choice import Choice
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["Answers", "answer_rows", "answers_of", "take_back"]
+
+
+def answer_rows(
+    now: Snapshot,
+    table: Corpus,
+    rows: npt.NDArray[np.int64],
+    label: str,
+    choice: Choice,
+    *,
+    who: str,
+    action: str,
+) -> int:
+    """Give the texts of rows a label, all in one commit; return the number of texts.
+
+    Equal texts are one text. Rows without a text are left out. The same action counts once, however often it is sent:
+    the id of each answer is made of the action's name and the text.
+
+    Parameters
+    ----------
+    now, table : Snapshot, Corpus
+        The state of the store and the corpus.
+    rows : ndarray of shape (n,), int64
+        Row numbers.
+    label : str
+        One of the labels of `choice`; "" for a skip.
+    choice : Choice
+        The labels to choose from.
+    who : str
+        Name of the person.
+    action : str
+        Name of the action; no two actions have the same.
+
+    Raises
+    ------
+    UsageError
+        If the label is unknown, or the action has no name.
+    """
+    if label and label not in choice.labels:
+        raise UsageError(f"expected one of {', '.join(choice.labels)}, found {label!r}")
+    if not action:
+        raise UsageError("expected a name for the action, found none")
+    positions = table.positions()[rows]
+    kept = now.texts.answerable(positions)
+    positions, first = np.unique(positions[kept], return_index=True)
+    rows = rows[kept][first]
+    keys = now.texts.keys_at(positions)
+    done = {one.id for one in all_answers(now)}
+    answers = [
+        Annotation(
+            text=key,
+            label=label,
+            choice=choice,
+            action="label" if label else "skip",
+            who=who,
+            corpus=table.name,
+            row=value_text(id_),
+            id=_id_of(action, key),
+        )
+        for key, id_ in zip(keys, _ids(table, rows), strict=True)
+    ]
+    keep(now, [one for one in answers if one.id not in done])
+    return len(answers)
+
+
+def take_back(now: Snapshot, action: str) -> int:
+    """Take all answers of an action back, in one commit; return the number of texts. Earlier answers count again."""
+    answers = {one.id: one for one in all_answers(now) if one.id == _id_of(action, one.text)}
+    gone = {one.takes_back for one in all_answers(now) if one.action == "undo"}
+    keep(now, [undo_of(one) for id_, one in answers.items() if id_ not in gone])
+    return len(answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What people said of a text: label by person, "" for a skip."""
+
+    by: dict[str, str]
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all who gave a label gave the same one."""
+        return len({label for label in self.by.values() if label}) <= 1
+
+
+def answers_of(now: Snapshot, keys: Sequence[str], choice: Choice) -> dict[str, Answers]:
+    """Return what people said of some texts, by text key; texts without an answer are left out."""
+    wanted = set(keys)
+    found: dict[str, dict[str, str]] = {}
+    for one in current_answers(now):
+        if one.text in wanted and one.choice.same_as(choice):
+            found.setdefault(one.text, {})[one.who] = one.label
+    return {key: Answers(by) for key, by in found.items()}
+
+
+def _ids(table: Corpus, rows: npt.NDArray[np.int64]) -> list[object]:
+    if len(rows) < 1000:
+        return table.ids_at(rows)
+    return list(table.ids().take(rows).to_pylist())
+
+
+def _id_of(action: str, key: str) -> str:
+    return hashlib.sha256(f"{action} {key}".encode()).hexdigest()[:32]

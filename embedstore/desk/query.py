@@ -1,0 +1,126 @@
+"""What the desk shows: the rows of a filter, of a search, or inside an outline on the map."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from embedstore.core.checks import shown
+from embedstore.corpora.rows import Corpus
+from embedstore.corpora.templates import Template
+from embedstore.errors import UsageError
+
+__all__ = ["MapMethod", "Query", "Sort", "words_condition"]
+
+Sort = Literal["rows", "unsure"]
+MapMethod = Literal["pca", "tsne"]
+
+_FEWEST_CORNERS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which rows the desk shows, and in which order. All that is given must hold.
+
+    Parameters
+    ----------
+    where : str
+        A condition on the columns; see `embedstore.tables.condition.Condition`. With labels, ``Predicted_Labels``,
+        ``score`` and ``margin`` are columns too.
+    words : str
+        A part of the text, in upper or lower case.
+    meaning : str
+        A sentence: rows come in the order of their similarity to it.
+    like : str
+        The id of a row: other rows come in the order of their similarity to it.
+    least : float, optional
+        The least cosine similarity of a row to `meaning` or `like`.
+    lasso : tuple of (float, float)
+        The corners of an outline on the map.
+    map : {"pca", "tsne"}
+        The map that the lasso is drawn on.
+    sort : {"rows", "unsure"}
+        Without `meaning` and `like`: the order of the corpus, or the least sure tags first.
+
+    Raises
+    ------
+    UsageError
+        If a field has another form.
+    """
+
+    where: str = ""
+    words: str = ""
+    meaning: str = ""
+    like: str = ""
+    least: float | None = None
+    lasso: tuple[tuple[float, float], ...] = ()
+    map: MapMethod = "pca"
+    sort: Sort = "rows"
+
+    def __post_init__(self) -> None:
+        for name in ("where", "words", "meaning", "like"):
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"expected {name} of a query to be a text, found {shown(getattr(self, name))}")
+        for name, kind in (("sort", Sort), ("map", MapMethod)):
+            if getattr(self, name) not in get_args(kind):
+                known = ", ".join(get_args(kind))
+                raise UsageError(f"expected {name} to be one of {known}, found {shown(getattr(self, name))}")
+        if self.meaning and self.like:
+            raise UsageError("expected a sentence or a row to be similar to, found both")
+        if self.least is not None and not _is_number(self.least):
+            raise UsageError(f"expected a number for the least similarity, found {shown(self.least)}")
+        if not all(len(corner) == 2 and all(map(_is_number, corner)) for corner in self.lasso):
+            raise UsageError("expected the corners of a lasso as pairs of numbers")
+        if self.lasso and len(self.lasso) < _FEWEST_CORNERS:
+            raise UsageError(f"expected a lasso of at least 3 corners, found {len(self.lasso)}")
+
+    @classmethod
+    def from_json(cls, value: object) -> "Query":
+        """Return the query in a JSON object; fields that are left out have their defaults."""
+        known = {field.name for field in fields(cls)}
+        if not isinstance(value, Mapping) or not known.issuperset(value):
+            raise UsageError(f"expected a query with any of {', '.join(sorted(known))}, found {shown(value)}")
+        given: dict[str, Any] = dict(value)
+        if "lasso" in given:
+            try:
+                given["lasso"] = tuple(tuple(corner) for corner in given["lasso"])
+            except TypeError as error:
+                raise UsageError("expected the corners of a lasso as pairs of numbers") from error
+        return cls(**given)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether rows come in the order of their similarity to something."""
+        return bool(self.meaning or self.like)
+
+    def condition(self, table: Corpus) -> str:
+        """Return the condition on the columns of a corpus that `where` and `words` make; "" for none."""
+        parts = [f"({self.where})"] if self.where.strip() else []
+        if self.words:
+            parts.append(words_condition(table, self.words))
+        return parts[0][1:-1] if len(parts) == 1 and self.where.strip() else " AND ".join(parts)
+
+
+def words_condition(table: Corpus, words: str) -> str:
+    """Return a condition that holds for rows whose text has `words` in it, in upper or lower case.
+
+    Examples
+    --------
+    The corpus has the text ``{title}: {review}``; the words are "it's":
+    ``contains(lower(coalesce("title", '') || ': ' || coalesce("review", '')), lower('it''s'))``.
+    """
+    template = Template.parse(table.record.template, table.schema.names)
+    parts = [_text(template.literals[0])] if template.literals[0] else []
+    for name, literal in zip(template.columns, template.literals[1:], strict=True):
+        column = '"' + name.replace('"', '""') + '"'
+        parts.append(f"coalesce(CAST({column} AS VARCHAR), '')" if len(template.columns) > 1 else column)
+        parts += [_text(literal)] if literal else []
+    return f"contains(lower({' || '.join(parts)}), lower({_text(words)}))"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,103 @@
+"""Rows as the desk lists them, as it colours them, and as it gives them away."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedstore.core.cells import plain_values
+from embedstore.core.values import value_text
+from embedstore.corpora.rows import POSITION, Corpus
+from embedstore.corpora.selected import SelectedCorpus
+from embedstore.desk.labelling import answers_of
+from embedstore.desk.lens import Lens
+from embedstore.desk.selecting import Selection
+from embedstore.desk.tagged import Tagged
+from embedstore.reports.map_page import groups_of
+from embedstore.tables.result import Result
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["LONGEST", "DeskRows", "groups", "listed"]
+
+LONGEST = 2_000
+"""Most characters of a text, and of a cell, in a list."""
+
+_COLOURS = 11  # values of a column with a colour of their own; others share one
+
+
+def listed(now: Snapshot, table: Corpus, part: Selection, lens: Lens, tags: Tagged | None) -> list[dict[str, Any]]:
+    """Return rows as dicts of JSON values; see `Desk.rows`."""
+    positions = table.positions()[part.rows]
+    texts = now.texts.at(positions)
+    keys = now.texts.keys_at(positions)
+    answers = answers_of(now, keys, lens.choice) if lens.labels else {}
+    order = np.argsort(part.rows)
+    cells = SelectedCorpus(table, part.rows[order]).table()
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    columns = {name: [value_text(one) for one in plain_values(cells.column(name))] for name in cells.column_names}
+    rows = []
+    for number, (row, id_, text) in enumerate(zip(part.rows.tolist(), table.ids_at(part.rows), texts, strict=True)):
+        one: dict[str, Any] = {"row": row, "id": value_text(id_), "text": text[:LONGEST], "length": len(text)}
+        one["columns"] = {name: values[place[number]][:LONGEST] for name, values in columns.items()}
+        if part.scores is not None:
+            one["similarity"] = round(float(part.scores[number]), 6)
+        if tags is not None and tags.codes[row] >= 0:
+            one["tag"] = tags.labels.names[tags.codes[row]]
+            one |= {name: tags.columns[name][row].as_py() for name in ("score", "margin")}
+        if keys[number] in answers:
+            said = answers[keys[number]]
+            one |= {"answers": said.by, "agreed": said.agreed}
+        rows.append(one)
+    return rows
+
+
+def groups(column: pa.ChunkedArray) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
+    """Return the groups by which rows are coloured, and the number of each row's group; -1 for a row without a value.
+
+    Numbers are in order, in ranges if there are many; of other columns the most frequent values have a group each.
+    """
+    missing = column.is_null().to_numpy()
+    names, order = groups_of(column)
+    if not order:
+        values, counts = np.unique(np.array(names, dtype=object)[~missing], return_counts=True)
+        order = tuple(values[np.lexsort((values, -counts))][:_COLOURS].tolist())
+    number = {name: place for place, name in enumerate(order)}
+    rest = len(order)
+    codes = np.array([number.get(name, rest) for name in names], dtype=np.int16)
+    codes[missing] = -1
+    return (*order, "(others)") if (codes == rest).any() else order, codes
+
+
+class DeskRows(Result):
+    """Rows of a corpus with their columns, then further columns.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The rows.
+    more : mapping of str to ChunkedArray
+        Further columns, one value for each row.
+    """
+
+    def __init__(self, corpus: Corpus, more: Mapping[str, pa.ChunkedArray]) -> None:
+        self._corpus = corpus
+        self._more = {f"{name}_" if name in corpus.schema.names else name: column for name, column in more.items()}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return pa.schema([*self._corpus.schema, *(pa.field(name, one.type) for name, one in self._more.items())])
+
+    def __len__(self) -> int:
+        return len(self._corpus)
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Yield the rows in order, as tables of bounded size."""
+        start = 0
+        for batch in self._corpus.batches():
+            columns = [one.slice(start, batch.num_rows) for one in self._more.values()]
+            start += batch.num_rows
+            yield pa.table([*batch.drop_columns([POSITION]).columns, *columns], schema=self.schema)
