@@ -34,6 +34,7 @@ _MODULES = {
     "doubts": "doubts",
     "duplicates": "duplicates",
     "map": "map:map_",
+    "serve": "serve",
     "info": "info",
     "verify": "verify",
     "gc": "gc",

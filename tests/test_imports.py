@@ -45,6 +45,7 @@ ORDER = [
     "estimators",
     "demo",
     "desk",
+    "web",
 ]
 
 

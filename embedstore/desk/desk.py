@@ -1,5 +1,6 @@
 """The desk: everything that the page shows and does, as calls from Python."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,6 +130,14 @@ class Desk:
         """Return the map of the corpus as it is now."""
         with self.store.snapshot() as now:
             return self._layout(now)
+
+    def news(self) -> dict[str, str]:
+        """Return what changes by itself, as texts: the state of the ``map``, and a mark of the ``answers``."""
+        with self.store.snapshot() as now:
+            parts = [part.file.sha256[:16] for part in now.manifest.annotations[-1:]]
+            layout = self._layout(now).state()
+            mark = [len(now.manifest.annotations), *parts]
+            return {"map": json.dumps(layout), "answers": json.dumps(mark)}
 
     def mask(self, query: Query, lens: Lens = _NO_LABELS) -> npt.NDArray[np.bool_]:
         """Return which rows of the corpus a query shows, shape (rows,)."""

@@ -1,6 +1,7 @@
 """Lay a whole corpus out in two dimensions: by principal components at once, by neighbourhood in the background."""
 
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,20 +80,10 @@ class Layout:
         self._lock = Lock()
         self._thread: Thread | None = None
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The maps that are ready."""
-        return tuple(self._made)
-
-    @property
-    def problem(self) -> str:
-        """Why the map by neighbourhood can't be made; "" if nothing is wrong."""
-        return self._problem
-
-    @property
-    def running(self) -> bool:
-        """Whether a map is being made."""
-        return self._thread is not None and self._thread.is_alive()
+    def state(self) -> dict[str, Any]:
+        """Return ``methods`` (the maps that are ready), ``running`` (whether one is being made) and ``problem``."""
+        running = self._thread is not None and self._thread.is_alive()
+        return {"methods": list(self._made), "running": running, "problem": self._problem}
 
     def points(self, method: str = "pca") -> npt.NDArray[np.float32]:
         """Return the place of each row, shape (rows, 2), float32; NaN for a row without a text."""

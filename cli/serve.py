@@ -1,0 +1,59 @@
+"""`serve`: look at a corpus, search it and label it, on a page in the browser."""
+
+import webbrowser
+from threading import Timer
+
+import click
+from embedstore.cli.opening import open_named
+from embedstore.cli.options import corpus_option, space_option, store_argument
+from embedstore.cli.terminal import echo, note
+
+from embedstore.errors import MissingExtraError, UsageError
+
+__all__ = ["serve"]
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command()
+@store_argument
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="By default 8421, or a free one.")
+@click.option("--no-open", is_flag=True, help="Print the address, and open no browser.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address to listen on.")
+@click.option("--i-know", is_flag=True, help="Let other machines in, with --host: what is sent is not encrypted.")
+@click.option("--read-only", is_flag=True, help="Show everything, and let nobody answer.")
+@corpus_option
+@space_option
+def serve(
+    store: str,
+    port: int | None,
+    no_open: bool,
+    host: str,
+    i_know: bool,
+    read_only: bool,
+    corpus: str | None,
+    space: str | None,
+) -> None:
+    """Open a page in the browser to look at a corpus, search it and label it.
+
+    Only this machine can reach it, and only with the address that is printed. Answers are those of `embedstore
+    annotate`. Ctrl-C ends it.
+    """
+    if host not in _LOCAL and not i_know:
+        raise UsageError(
+            f"with --host {host} other machines can reach the page, and anybody who sees its address can read and "
+            "label the texts, because nothing is encrypted: give --i-know too if you want that"
+        )
+    try:
+        from embedstore.web import Server
+    except ImportError as error:
+        raise MissingExtraError("this needs Starlette and uvicorn: pip install 'embedstore[web]'") from error
+    from embedstore.desk import Desk
+
+    server = Server(Desk(open_named(store), corpus=corpus, space=space), host=host, port=port, read_only=read_only)
+    echo(server.address)
+    note("Ctrl-C ends it; every answer is kept as it is given")
+    if not no_open:
+        Timer(0.5, webbrowser.open, [server.address]).start()
+    server.run()
+    note("ended")

@@ -1,0 +1,80 @@
+"""Serve the page until the process is told to stop."""
+
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from embedstore.desk.desk import Desk
+from embedstore.errors import UsageError
+from embedstore.web.app import make_app
+from embedstore.web.safety import Keys
+
+__all__ = ["LOOPBACK", "PORT", "Server"]
+
+PORT = 8421
+"""The port that is taken if it is free."""
+
+LOOPBACK = "127.0.0.1"
+
+
+class Server:
+    """A server of one page.
+
+    Parameters
+    ----------
+    desk : Desk
+        What is shown.
+    host : str
+        The address to listen on.
+    port : int, optional
+        The port; by default 8421, or any free one if that is taken. 0 is any free one.
+    read_only : bool
+        Whether nobody can answer.
+
+    Attributes
+    ----------
+    address : str
+        What to open in a browser; it has the token.
+
+    Raises
+    ------
+    UsageError
+        If the port is taken, or the address is none of this machine's.
+    """
+
+    def __init__(self, desk: Desk, *, host: str = LOOPBACK, port: int | None = None, read_only: bool = False) -> None:
+        self._socket = _listening(host, port)
+        bound = self._socket.getsockname()[1]
+        keys = Keys(Path(desk.store.path))
+        local = host in (LOOPBACK, "localhost")
+        names = [f"{name}:{bound}" for name in (LOOPBACK, "localhost")] if local else []
+        app = make_app(desk, keys, hosts=names, read_only=read_only)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        shown = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - the user asked for it
+        self.address = f"http://{shown}:{bound}/?token={keys.token}"
+
+    def run(self) -> None:
+        """Serve until Ctrl-C or a signal; requests that have begun are answered."""
+        try:
+            self._server.run(sockets=[self._socket])
+        except KeyboardInterrupt:  # uvicorn raises it once more when all is closed
+            return
+
+
+def _listening(host: str, port: int | None) -> socket.socket:
+    for number in (PORT, 0) if port is None else (port,):
+        made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((host, number))
+            made.listen(128)
+        except (OSError, OverflowError) as error:
+            made.close()
+            problem: Exception = error
+        else:
+            return made
+    raise UsageError(f"can't listen on {host}, port {port}: {problem}; name another with --port or --host") from problem
