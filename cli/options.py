@@ -116,7 +116,7 @@ where_option: Decorator = click.option(
     metavar="EXPRESSION",
     expose_value=False,
     callback=_setting,
-    help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/where.md).",
+    help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/guide.md).",
 )
 space_option: Decorator = click.option(
     "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
