@@ -71,6 +71,35 @@ def test_answers_of_one_label_and_of_several_never_mix(mixed):
     assert mixed.tag(NAMES, gold="annotations", multi=True).report.rows == 1
 
 
+def test_answers_of_the_other_form_are_named_where_none_of_the_asked_form_is_there(mixed):
+    with pytest.raises(InputError, match="no row of corpus 'train' was annotated yet: run `embedstore annotate`,"):
+        mixed.train("annotations")
+    answer_all(mixed, 3)
+    several = "found 3 rows of corpus 'train' with answers of several labels: `tag` and `train` take them with --multi"
+    for refused in (
+        lambda: mixed.train("annotations"),
+        lambda: mixed.compare("annotations"),
+        lambda: mixed.tag(NAMES, gold="annotations"),
+        lambda: mixed.tag(NAMES, examples=True),
+    ):
+        with pytest.raises(InputError, match=several):
+            refused()
+    mixed.annotations.session(["Other", "Rest"], order="random").answer("Other")
+    one = "found 1 row of corpus 'train' with answers of one label: leave --multi out"
+    for options in ({"gold": "annotations"}, {"examples": True}):
+        with pytest.raises(InputError, match=one):
+            mixed.tag(["Other", "Rest"], multi=True, **options)
+    with pytest.raises(InputError, match=one):
+        mixed.train("annotations:Other|Rest", multi=True)
+
+
+def test_a_label_set_of_several_can_be_pasted_into_a_shell(mixed):
+    answer_all(mixed, 2)
+    mixed.annotations.session(["a b", "c"], multi=True, order="random").answer(["c"])
+    with pytest.raises(InputError, match=r"say which, as 'annotations:any of: .*'; there are 'any of: .*'; 'any of: "):
+        mixed.train("annotations", multi=True)
+
+
 def versions_after(store, action):
     action()
     return versions(store)
@@ -117,8 +146,6 @@ def test_answers_are_learnt_from_and_measured(mixed):
     assert "calibrated on 60 labelled rows" in " ".join(mixed.tag(NAMES, multi=True).notes)
     options = TrainOptions(random_state=1)
     assert mixed.train("annotations", multi=True, options=options).probe.classes == tuple(NAMES)
-    with pytest.raises(InputError, match="no row of corpus 'train' was annotated"):
-        mixed.train("annotations")
 
 
 def test_the_most_uncertain_texts_are_asked_first(mixed):

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations.column import ANNOTATIONS, answered_rows, with_annotations
+from embedstore.annotations.column import ANNOTATIONS, answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.counts import counted, form
 from embedstore.core.registry import look_up
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import InputError, UsageError
+from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.likeness import alike_notes
 from embedstore.labels.odds import KnownLabels, expected_best, probabilities
@@ -165,10 +165,7 @@ def _answers(now: Snapshot, asked: _Request, *, examples: bool) -> GivenLabels |
     if values is not None and values.null_count < len(values):
         return given_labels(values, asked.labels.names, {}, name=ANNOTATIONS)
     if examples:
-        raise InputError(
-            f"no row of corpus {asked.table.name!r} was given any of the labels {', '.join(asked.labels.names)} by a "
-            "person: run `embedstore annotate --multi`, or leave --examples out"
-        )
+        raise no_answers(now, asked.table, asked.labels, several=True, otherwise="leave --examples out")
     return None
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations.column import answered_rows, with_annotations
+from embedstore.annotations.column import answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.cells import plain_values
 from embedstore.core.checks import as_number
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import InputError, UsageError
+from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.language import language_notes
 from embedstore.labels.likeness import alike_notes
@@ -309,10 +309,7 @@ def _refined(
     if not len(asked.positions) or tags.scores is None:
         return tags, ()
     if answers is None and examples:
-        raise InputError(
-            f"no row of corpus {asked.table.name!r} was given one of the labels {', '.join(asked.labels.names)} by a "
-            "person: run `embedstore annotate`, or leave --examples out"
-        )
+        raise no_answers(now, asked.table, asked.labels, otherwise="leave --examples out")
     distinct, first, inverse = np.unique(asked.positions, return_index=True, return_inverse=True)
     scored = Scored(
         labels=asked.labels,
