@@ -281,6 +281,6 @@ def label_set_of(labels: tuple[str, ...], label_file: str | None, *, several: bo
     return LabelSet.named(label_file, several=several) if label_file else LabelSet.of(labels, several=several)
 
 
-def optional_label_set(labels: tuple[str, ...], label_file: str | None) -> "LabelSet | None":
-    """Return the label set given by -l or --labels, or None if neither is given."""
-    return label_set_of(labels, label_file) if labels or label_file else None
+def optional_label_set(labels: tuple[str, ...], label_file: str | None, *, several: bool = False) -> "LabelSet | None":
+    """Return the label set given by -l or --labels, or None if neither is given; see `label_set_of`."""
+    return label_set_of(labels, label_file, several=several) if labels or label_file else None

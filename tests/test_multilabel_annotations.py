@@ -120,6 +120,45 @@ def test_an_export_comes_back_as_it_was(mixed, tmp_path, suffix):
         other.annotations.import_table(wrong)
 
 
+@pytest.mark.parametrize(
+    ("cells", "separator"),
+    [
+        (["Price; Quality", "Delivery", ""], None),
+        (["Price | Quality", "Delivery", ""], "|"),
+        (['["Quality", "Price"]', '["Delivery"]', ""], None),
+        ([["Price", "Quality"], ["Delivery"], None], None),
+    ],
+)
+def test_a_table_with_several_labels_in_a_cell_is_imported_as_such(mixed, cells, separator):
+    table = [{"id": number, "label": cell} for number, cell in enumerate(cells)]
+    assert mixed.annotations.import_table(table, NAMES, multi=True, separator=separator) == 2
+    kept = mixed.annotations.export_table().to_pandas()
+    assert kept["label"].tolist() == ['["Price", "Quality"]', '["Delivery"]']
+    assert set(kept["label_set"]) == {"any of: Delivery|Price|Quality"}
+    assert mixed.tag(NAMES, multi=True, gold="annotations").report.rows == 2
+    assert mixed.annotations.import_table(kept, multi=True) == 0
+
+
+def test_an_empty_list_in_a_table_says_that_no_label_applies(mixed):
+    mixed.annotations.import_table([{"id": 3, "label": "[]"}], ["Price"], multi=True)
+    assert mixed.annotations.export_table().to_pandas()["label"].tolist() == ["[]"]
+
+
+def test_a_table_of_several_labels_that_cannot_be_read_says_what_to_do(mixed):
+    add = mixed.annotations.import_table
+    with pytest.raises(InputError, match="with --multi, a cell has several labels"):
+        add([{"id": 0, "label": "Price;Quality"}], NAMES)
+    with pytest.raises(InputError, match="the label 'Colour', which is none of Delivery, Price, Quality: change it"):
+        add([{"id": 0, "label": "Price;Colour"}], NAMES, multi=True)
+    with pytest.raises(UsageError, match="expected labels"):
+        add([{"id": 0, "label": "Price;Colour"}], multi=True)
+    with pytest.raises(UsageError, match="give --multi too"):
+        add([{"id": 0, "label": "Price"}], NAMES, separator="|")
+    with pytest.raises(InputError, match="gives a text one label: leave --multi out"):
+        add([{"id": 0, "label": "Price", "label_set": "Price|Quality"}], multi=True)
+    assert len(mixed.annotations.export_table()) == 0
+
+
 def test_people_agree_on_the_same_labels_alone(mixed):
     mixed.annotations.session(NAMES, multi=True, who="ann").answer(["Price"])
     assert mixed.tag(NAMES, gold="annotations", multi=True).report.rows == 1
@@ -195,3 +234,11 @@ def test_lines_of_input_are_answers(cli, store):
     table = store.annotations.export_table().to_pandas()
     assert table["label"].tolist() == ['["Lamps", "Tea"]', '["Lamps"]', "[]"]
     assert "of typical, uncertain, random" in cli.fails(2, *words[:-1], "disagreement")
+
+
+def test_the_command_line_imports_several_labels(cli, store, tmp_path):
+    (tmp_path / "a.csv").write_text("id,label\nk0,Lamps / Tea\nk1,Tea\n")
+    words = ("annotations", "small", "--import", tmp_path / "a.csv", "-l", "Lamps", "-l", "Tea")
+    assert cli(*words, "--multi", "--separator", "/").stdout == "annotations imported: 2\n"
+    assert store.annotations.export_table().to_pandas()["label"].tolist() == ['["Lamps", "Tea"]', '["Tea"]']
+    assert "give --import FILE too" in cli.fails(2, "annotations", "small", "--multi")

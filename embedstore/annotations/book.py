@@ -12,6 +12,7 @@ from embedstore.annotations.exchange import (
     check_contradictions,
     check_labels,
     new_answers,
+    several_answers,
     without_guards,
 )
 from embedstore.annotations.log import all_answers, answers_to, current_answers, keep, majority_labels, undo_of
@@ -91,7 +92,14 @@ class AnnotationBook:
 
     @checked
     def import_table(
-        self, table: Any, labels: Labels | None = None, *, corpus: str | None = None, who: str = ""
+        self,
+        table: Any,
+        labels: Labels | None = None,
+        *,
+        corpus: str | None = None,
+        who: str = "",
+        multi: bool = False,
+        separator: str | None = None,
     ) -> int:
         """Store the answers in a table, all or none; return the number of new answers.
 
@@ -110,6 +118,11 @@ class AnnotationBook:
             The labels to choose from; required if a row has no label_set.
         corpus, who : str, optional
             Values for rows without them.
+        multi : bool
+            A text can have several of the labels: a cell without a label_set is a list, a JSON list, or a text with a
+            separator. An empty list says that no label applies.
+        separator : str, optional
+            With `multi`, what stands between the labels in a text; by default ``;``.
 
         Raises
         ------
@@ -117,10 +130,13 @@ class AnnotationBook:
             If a column is missing, a label is unknown, a row is not in the store, or one person gives a text two
             labels.
         """
+        if separator is not None and not multi:
+            raise UsageError("a separator goes with several labels a text: give --multi too")
         rows = answer_rows(table)
         with self._snapshot() as now:
             rows = without_guards(now, rows)
-        label_set = None if labels is None else LabelSet.of(labels)
+        label_set = None if labels is None else LabelSet.of(labels, several=multi)
+        rows = several_answers(rows, label_set, separator) if multi else rows
         if label_set is None and not all(row["label_set"] for row in rows if row["label"]):
             raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
         check_labels(rows, label_set)

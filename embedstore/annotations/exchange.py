@@ -16,8 +16,9 @@ from embedstore.core.checks import shown
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
 from embedstore.errors import InputError
-from embedstore.labels.choice import Choice, labels_in
+from embedstore.labels.choice import Choice, joined_labels, labels_in
 from embedstore.labels.label_set import LabelSet
+from embedstore.reports.multilabel import SEPARATOR, values_in
 from embedstore.storage.segments import text_key
 from embedstore.tables import ReadOptions, sources_of
 from embedstore.tables.result import TableResult
@@ -31,6 +32,7 @@ __all__ = [
     "check_contradictions",
     "check_labels",
     "new_answers",
+    "several_answers",
     "without_guards",
 ]
 
@@ -97,17 +99,58 @@ def without_guards(now: Snapshot, rows: list[dict[str, Any]]) -> list[dict[str, 
     return rows if now.texts.positions_of([text_key(text).hex() for text in guarded]) else plain
 
 
+def several_answers(
+    rows: Sequence[dict[str, Any]], labels: LabelSet | None, separator: str | None
+) -> list[dict[str, Any]]:
+    """Return rows whose cells without a label set are read as any number of labels.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows as `answer_rows` returns them.
+    labels : LabelSet, optional
+        The labels of rows without a label set.
+    separator : str, optional
+        What stands between the labels in a text, if the cells are no JSON lists; by default ``;``.
+
+    Raises
+    ------
+    InputError
+        If a row has a label set of which a text gets one label, or a label holds the separator.
+    """
+    for number, row in enumerate(rows, start=1):
+        if row["label"] and row["label_set"] and not Choice.read(row["label_set"]).several:
+            raise InputError(
+                f"row {number} of the annotations is of the label set {shown(row['label_set'])}, which gives a text "
+                "one label: leave --multi out, or take the column label_set out of the file"
+            )
+    free = [number for number, row in enumerate(rows) if not row["label_set"]]
+    cells = pa.array([rows[number]["label"] for number in free], pa.string())
+    names = labels.names if labels else ()
+    found = list(rows)
+    for number, chosen in zip(free, values_in(cells, name="label", separator=separator, labels=names), strict=True):
+        found[number] = {**rows[number], "label": "" if chosen is None else joined_labels(chosen)}
+    return found
+
+
 def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:
     """Raise an `InputError` if a label is not in its label set."""
     for number, row in enumerate(rows, start=1):
-        choice = Choice.read(row["label_set"])
+        choice = Choice.read(row["label_set"]) if row["label_set"] or labels is None else Choice.of(labels)
         names: Sequence[str] = sorted(choice.labels) or (labels.names if labels else ())
         chosen = labels_in(row["label"]) if choice.several and row["label"] else (row["label"],)
         if row["label"] and names and (chosen is None or not set(names).issuperset(chosen)):
+            wrong = next((one for one in chosen or () if one not in names), row["label"])
             raise InputError(
-                f"row {number} of the annotations holds the label {shown(row['label'])}, which is none of "
+                f"row {number} of the annotations holds the label {shown(wrong)}, which is none of "
                 f"{', '.join(names)}: change it there, or give the label set that has it"
+                + ("" if choice.several or not _may_be_several(wrong) else "; with --multi, a cell has several labels")
             )
+
+
+def _may_be_several(label: str) -> bool:
+    """Return whether a label looks like several."""
+    return SEPARATOR in label or labels_in(label) is not None
 
 
 def check_contradictions(answers: Iterable[Annotation]) -> None:
