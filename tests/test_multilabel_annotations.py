@@ -75,7 +75,7 @@ def test_answers_of_the_other_form_are_named_where_none_of_the_asked_form_is_the
     with pytest.raises(InputError, match="no row of corpus 'train' was annotated yet: run `embedstore annotate`,"):
         mixed.train("annotations")
     answer_all(mixed, 3)
-    several = "found 3 rows of corpus 'train' with answers of several labels: `tag` and `train` take them with --multi"
+    several = "found 3 rows of corpus 'train', answered with several labels: `tag` and `train` take them with --multi"
     for refused in (
         lambda: mixed.train("annotations"),
         lambda: mixed.compare("annotations"),
@@ -85,7 +85,7 @@ def test_answers_of_the_other_form_are_named_where_none_of_the_asked_form_is_the
         with pytest.raises(InputError, match=several):
             refused()
     mixed.annotations.session(["Other", "Rest"], order="random").answer("Other")
-    one = "found 1 row of corpus 'train' with answers of one label: leave --multi out"
+    one = "found 1 row of corpus 'train', answered with one label: leave --multi out"
     for options in ({"gold": "annotations"}, {"examples": True}):
         with pytest.raises(InputError, match=one):
             mixed.tag(["Other", "Rest"], multi=True, **options)

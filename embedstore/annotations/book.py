@@ -10,9 +10,8 @@ from embedstore.annotations.exchange import (
     answer_rows,
     answer_table,
     check_contradictions,
-    check_labels,
+    checked_rows,
     new_answers,
-    several_answers,
     without_guards,
 )
 from embedstore.annotations.log import all_answers, answers_to, current_answers, keep, majority_labels, undo_of
@@ -22,7 +21,6 @@ from embedstore.annotations.queue import Queue
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.checks import at_least, checked
-from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice, labels_in
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.vectors.snapshot import Snapshot
@@ -130,17 +128,11 @@ class AnnotationBook:
             If a column is missing, a label is unknown, a row is not in the store, or one person gives a text two
             labels.
         """
-        if separator is not None and not multi:
-            raise UsageError("a separator goes with several labels a text: give --multi too")
         rows = answer_rows(table)
         with self._snapshot() as now:
             rows = without_guards(now, rows)
         label_set = None if labels is None else LabelSet.of(labels, several=multi)
-        rows = several_answers(rows, label_set, separator) if multi else rows
-        if label_set is None and not all(row["label_set"] for row in rows if row["label"]):
-            raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
-        check_labels(rows, label_set)
-        rows = [row for row in rows if row["label"]]
+        rows = checked_rows(rows, label_set, several=multi, separator=separator)
         with self._snapshot() as now:
             answers = answers_in(now, rows, label_set, corpus, who)
             check_contradictions(answers)

@@ -83,19 +83,20 @@ def no_answers(
         What to do instead of annotating rows.
     """
     count = _rows_of_other_form(now, table, labels, called, several=several)
-    of = f" of corpus {table.name!r}"
     between = f" with the labels {', '.join(labels.names)}" if labels else ""
     if not count:
         how = "annotate --multi" if several else "annotate"
-        return InputError(f"no row{of} was annotated yet{between}: run `embedstore {how}`, or {otherwise}")
+        return InputError(
+            f"no row of corpus {table.name!r} was annotated yet{between}: run `embedstore {how}`, or {otherwise}"
+        )
     if several:
         return InputError(
-            f"expected answers of several labels a text{between}, found {counted(count, 'row')}{of} with answers of "
-            "one label: leave --multi out"
+            f"expected answers of several labels a text{between}, found {counted(count, 'row')} of corpus "
+            f"{table.name!r}, answered with one label: leave --multi out"
         )
     return InputError(
-        f"expected answers of one label a text{between}, found {counted(count, 'row')}{of} with answers of several "
-        "labels: `tag` and `train` take them with --multi; `annotate` without it asks for one label"
+        f"expected answers of one label a text{between}, found {counted(count, 'row')} of corpus {table.name!r}, "
+        "answered with several labels: `tag` and `train` take them with --multi; `annotate` without it asks for one"
     )
 
 

@@ -15,7 +15,7 @@ from embedstore.core.cells import plain_values
 from embedstore.core.checks import shown
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
-from embedstore.errors import InputError
+from embedstore.errors import InputError, UsageError
 from embedstore.labels.choice import Choice, joined_labels, labels_in
 from embedstore.labels.label_set import LabelSet
 from embedstore.reports.multilabel import SEPARATOR, values_in
@@ -30,9 +30,8 @@ __all__ = [
     "answer_rows",
     "answer_table",
     "check_contradictions",
-    "check_labels",
+    "checked_rows",
     "new_answers",
-    "several_answers",
     "without_guards",
 ]
 
@@ -99,9 +98,7 @@ def without_guards(now: Snapshot, rows: list[dict[str, Any]]) -> list[dict[str, 
     return rows if now.texts.positions_of([text_key(text).hex() for text in guarded]) else plain
 
 
-def several_answers(
-    rows: Sequence[dict[str, Any]], labels: LabelSet | None, separator: str | None
-) -> list[dict[str, Any]]:
+def _of_several(rows: Sequence[dict[str, Any]], labels: LabelSet | None, separator: str | None) -> list[dict[str, Any]]:
     """Return rows whose cells without a label set are read as any number of labels.
 
     Parameters
@@ -133,7 +130,28 @@ def several_answers(
     return found
 
 
-def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:
+def checked_rows(
+    rows: Sequence[dict[str, Any]], labels: LabelSet | None, *, several: bool, separator: str | None
+) -> list[dict[str, Any]]:
+    """Return the rows of a table that have a label, after a check that it is in its label set; see `_of_several`.
+
+    Raises
+    ------
+    UsageError
+        If a row has no label set, and there are no labels; or if there is a separator without `several`.
+    InputError
+        If a label is not in its label set.
+    """
+    if separator is not None and not several:
+        raise UsageError("a separator goes with several labels a text: give --multi too")
+    if labels is None and not all(row["label_set"] for row in rows if row["label"]):
+        raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
+    rows = _of_several(rows, labels, separator) if several else rows
+    _check_labels(rows, labels)
+    return [row for row in rows if row["label"]]
+
+
+def _check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:
     """Raise an `InputError` if a label is not in its label set."""
     for number, row in enumerate(rows, start=1):
         choice = Choice.read(row["label_set"]) if row["label_set"] or labels is None else Choice.of(labels)

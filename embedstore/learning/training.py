@@ -16,7 +16,8 @@ from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
 from embedstore.learning.multilabel import check_options, fit_labels, split_labels, tested_labels
 from embedstore.learning.probe import Probe, save_probe
-from embedstore.learning.targets import Split, Target, split_rows
+from embedstore.learning.splits import Split, split_rows
+from embedstore.learning.targets import Target
 from embedstore.reports.metrics import Report, report
 from embedstore.reports.multilabel import MultilabelReport
 from embedstore.storage.gate import denied

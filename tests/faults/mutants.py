@@ -69,7 +69,7 @@ MUTANTS = [
     ("widening to text", "tables/widening.py", "fixed=mine.large or theirs.large or \"csv\" in (mine.written, theirs.written)", "fixed=False", "tests/test_values.py"),
     ("characters after a closing quote", "tables/delimited.py", "strict=True,\n            **quoting", "strict=False,\n            **quoting", "tests/test_reading.py"),
     ("the byte order mark", "tables/base.py", "if head.startswith(mark)), \"utf-8-sig\")", "if False), \"utf-8-sig\")", "tests/test_reading.py"),
-    ("a class in both corpora", "learning/targets.py", "if tested.isdisjoint(learnt):", "if False:", "tests/test_values.py"),
+    ("a class in both corpora", "learning/splits.py", "if tested.isdisjoint(learnt):", "if False:", "tests/test_values.py"),
     ("one value in two spellings", "core/values.py", "return found[0] if len(found) == 1 else None", "return None", "tests/test_values.py"),
     ("infinities in JSON", "core/cells.py", "if isinstance(value, float) and not math.isfinite(value):", "if False:", "tests/test_values.py"),
     ("leaving blank texts out of hits", "vectors/neighbours.py", "        wanted[space.texts.blank] = False", "        pass", "tests/test_blank.py"),
