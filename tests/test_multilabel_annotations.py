@@ -229,7 +229,11 @@ def test_lines_of_input_are_answers(cli, store):
     words = ("annotate", "small", "-l", "Lamps", "-l", "Tea", "--multi", "--order", "random")
     done = cli(*words, stdin="1;2\nlamps\n-\n\n1;nobody\ns\nu\nq\n")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("expected keys of 1 2") == 2
+    assert "[1;2] keys or labels, ; between them   [-] none of them\n[s] skip" in done.stdout
+    assert "[Enter]" not in done.stdout
+    expected = "expected keys of 1 2 or labels, with ; between them, - for none of them, or s, u, q, found"
+    assert f"{expected} an empty line" in done.stdout
+    assert f"{expected} '1;nobody'" in done.stdout
     assert "answers kept: 3; texts with a label: 3" in done.stderr
     table = store.annotations.export_table().to_pandas()
     assert table["label"].tolist() == ['["Lamps", "Tea"]', '["Lamps"]', "[]"]
