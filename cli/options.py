@@ -195,9 +195,6 @@ label_options: Decorator = together(
 )
 
 
-_MOST_TOPICS = 1000
-
-
 class _TopicCount(click.ParamType):  # type: ignore[type-arg]
     """A number of topics, or "auto"."""
 
@@ -207,8 +204,10 @@ class _TopicCount(click.ParamType):  # type: ignore[type-arg]
         """Return the number; None for "auto"."""
         if value == "auto":
             return None
-        if not str(value).isdecimal() or not 2 <= int(value) <= _MOST_TOPICS:
-            self.fail(f"expected a number from 2 to {_MOST_TOPICS:,} or auto, found {clip(str(value), 20)!r}")
+        from embedstore.topics.pipeline import MOST_TOPICS
+
+        if not str(value).isdecimal() or not 2 <= int(value) <= MOST_TOPICS:
+            self.fail(f"expected a number from 2 to {MOST_TOPICS:,} or auto, found {clip(str(value), 20)!r}")
         return int(value)
 
 

@@ -13,12 +13,13 @@ import pyarrow as pa
 from embedstore.annotations.log import Annotation, current_answers, fold_answers, identified
 from embedstore.core.cells import plain_values
 from embedstore.core.checks import shown
+from embedstore.core.lists import may_hold_several
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.choice import Choice, joined_labels, labels_in
 from embedstore.labels.label_set import LabelSet
-from embedstore.reports.multilabel import SEPARATOR, values_in
+from embedstore.reports.multilabel import values_in
 from embedstore.storage.segments import text_key
 from embedstore.tables import ReadOptions, sources_of
 from embedstore.tables.result import TableResult
@@ -162,13 +163,8 @@ def _check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> No
             raise InputError(
                 f"row {number} of the annotations holds the label {shown(wrong)}, which is none of "
                 f"{', '.join(names)}: change it there, or give the label set that has it"
-                + ("" if choice.several or not _may_be_several(wrong) else "; with --multi, a cell has several labels")
+                + ("" if choice.several or not may_hold_several(wrong) else "; with --multi, a cell has several labels")
             )
-
-
-def _may_be_several(label: str) -> bool:
-    """Return whether a label looks like several."""
-    return SEPARATOR in label or labels_in(label) is not None
 
 
 def check_contradictions(answers: Iterable[Annotation]) -> None:

@@ -12,6 +12,7 @@ from embedstore.annotations.column import is_annotations, with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.cells import plain_values, shortest, spelled
 from embedstore.core.counts import counted, form
+from embedstore.core.lists import hold_several
 from embedstore.core.values import value_key, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
@@ -21,6 +22,7 @@ from embedstore.vectors.snapshot import Snapshot
 __all__ = ["LabelledRows", "Target", "as_number", "classes_of", "left_out_notes", "read_target"]
 
 _MOST_CLASSES = 1000
+_SEVERAL = "seem to hold several labels each, and count as one class: `train` and `tag` take them apart with --multi"
 _NAMED = 10  # spellings that a note names
 
 
@@ -127,6 +129,8 @@ def read_target(target: Target) -> LabelledRows:
     meant = f" ({them}: `add --keep-missing-words` takes such words as classes)" if words else ""
     notes = left_out_notes(target, len(rows), rule=meant, meant=meant)
     merged, more = _same_classes(values, said)
+    here = [value_text(values[code]) for code in np.unique(codes[rows])]
+    notes += (f"cells of {target.name!r} {_SEVERAL}",) if hold_several(here) else ()
     return LabelledRows(rows, merged[codes[rows]], values, notes + more)
 
 
@@ -204,6 +208,7 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
         raise InputError(
             f"{target!r} has {counted(len(distinct), 'distinct value')} in {counted(rows, 'row')}: that "
             "is no column of classes"
+            + (f"; its cells {_SEVERAL}" if hold_several([*map(value_text, distinct)]) else "")
         )
     return tuple(sorted(distinct, key=lambda value: ((numbers[value] or 0) if numeric else 0, str(value))))
 

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from embedstore.core.counts import form, listed
+from embedstore.core.lists import may_hold_several
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.reports.metrics import Ordinal, Report, report
@@ -156,6 +157,7 @@ def map_gold(
             f"column {column!r} holds {listed(unknown, _NAMED)}, which {form(len(unknown), 'is', 'are')} none of the "
             f"labels {', '.join(labels)}: say what each stands for with --map {shlex.quote(unknown[0] + '=LABEL')}, or "
             f"leave such rows out with --map {shlex.quote(unknown[0] + '=')}"
+            + ("; `tag --multi` takes several labels in a cell" if any(map(may_hold_several, unknown)) else "")
         )
     given: list[str] = []
     kept: list[str] = []

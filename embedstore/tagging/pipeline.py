@@ -41,7 +41,6 @@ from embedstore.vectors.space import Space
 __all__ = ["tag"]
 
 _COLUMNS = ("Predicted_Labels", "score", "margin", "confidence")
-_SAMPLED = 500  # most texts whose language is looked at
 
 
 def tag(
@@ -159,7 +158,7 @@ def _tagged(
     tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += alike_notes(asked.labels, prototypes)
-    notes += language_notes(asked.labels, lambda: now.texts.at(_some(asked.positions)))
+    notes += language_notes(asked.labels, asked.positions, now.texts.at)
     curve = tagged = report = None
     if asked.method.refines or examples:
         tags, more = _refined(now, asked, prototypes, tags, answers, examples=examples)
@@ -260,11 +259,6 @@ def _check_request(
         gold=_values(table.column(gold), answered) if gold else None,
         gold_map=parse_map(mapping, label_set.names),
     )
-
-
-def _some(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return a few positions, spread over all."""
-    return np.unique(positions[:: len(positions) // _SAMPLED + 1])
 
 
 def _values(column: pa.ChunkedArray, answered: npt.NDArray[np.bool_]) -> list[Any]:
