@@ -278,6 +278,10 @@ MUTANTS = [
      "    with suppress(FileNotFoundError), Folder(root) as folder:  # if it stays", "tests/test_storage.py -k withdrawn"),
     ("the lock of the folder of an export", "tables/outputs.py", "held.enter_context(folder_alone(first.target.parent, wait))", "pass",
      "tests/test_outputs.py -k locked"),
+    ('answers: a label set of one label where several are imported', 'annotations/exchange.py',
+     'and not Choice.read(row["label_set"]).several:', 'and False:', 'tests/test_multilabel_annotations.py'),
+    ('answers: a label that is called like a command', 'cli/annotate.py',
+     'if said in keys or said in keys.values() or said.lower()', 'if said.lower()', 'tests/test_annotate_terminal.py -k command'),
 ]  # fmt: skip
 
 
