@@ -10,19 +10,19 @@ import pyarrow as pa
 
 from embedstore.annotations.log import current_answers
 from embedstore.annotations.order import Order
-from embedstore.annotations.selection import column_of
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
 from embedstore.desk.commands import command_for
 from embedstore.desk.counting import count_values
+from embedstore.desk.judging import Judge
+from embedstore.desk.kept import Kept
 from embedstore.desk.labelling import answer_rows, take_back
 from embedstore.desk.layout import Layout
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
-from embedstore.desk.recent import Recent
-from embedstore.desk.selecting import Selection, select
+from embedstore.desk.selecting import Selection
 from embedstore.desk.showing import DeskRows, groups, listed
-from embedstore.desk.tagged import Tagged, tagged
+from embedstore.desk.tagged import Tagged
 from embedstore.errors import UsageError
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
@@ -33,7 +33,6 @@ from embedstore.vectors.snapshot import Snapshot
 __all__ = ["Desk"]
 
 _MOST_ROWS = 500
-_LARGEST = 128 << 20  # bytes of each kind of values that are kept
 _NO_LABELS = Lens()
 
 
@@ -49,6 +48,11 @@ class Desk:
         The store.
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
+
+    Attributes
+    ----------
+    judge : Judge
+        What tags and answers are worth.
     """
 
     def __init__(self, store: EmbeddingStore, *, corpus: str | None = None, space: str | None = None) -> None:
@@ -58,10 +62,8 @@ class Desk:
             vectors = now.embeddings(space, [table])
             vectors.require(table.positions(), table.name)
             self.corpus, self.space = table.name, vectors.key
-        self._tags: Recent[Tagged] = Recent(8, size=_bytes, largest=_LARGEST)
-        self._layouts: Recent[Layout] = Recent(1)
-        self._selections: Recent[Selection] = Recent(32, size=_bytes, largest=_LARGEST)
-        self._columns: Recent[pa.ChunkedArray] = Recent(16, size=_bytes, largest=_LARGEST)
+        self.judge = Judge(store, self.corpus, self.space)
+        self._kept = Kept(self.corpus, self.space)
 
     def about(self) -> dict[str, Any]:
         """Return what the page has to know first: names, columns, label sets, and people, as JSON values."""
@@ -96,7 +98,7 @@ class Desk:
         if start < 0 or not 0 <= count <= _MOST_ROWS:
             raise UsageError(f"expected a start of 0 or more and at most {_MOST_ROWS} rows, found {start} and {count}")
         with self.store.snapshot() as now:
-            found = self._selected(now, query, lens)
+            found = self._kept.selected(now, query, lens)
             scores = None if found.scores is None else found.scores[start : start + count]
             part = Selection(found.rows[start : start + count], scores)
             return {"total": len(found), "rows": self._listed(now, part, lens)}
@@ -114,8 +116,8 @@ class Desk:
         `embedstore.desk.counting.count_values`.
         """
         with self.store.snapshot() as now:
-            rows = self._selected(now, query, lens).rows
-            return {name: count_values(self._column(now, name, lens), rows) for name in columns}
+            rows = self._kept.selected(now, query, lens).rows
+            return {name: count_values(self._kept.column(now, name, lens), rows) for name in columns}
 
     def colours(self, by: str, lens: Lens = _NO_LABELS) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
         """Return the groups by which rows are coloured, and the number of each row's group; -1 for a row without one.
@@ -124,19 +126,19 @@ class Desk:
         """
         with self.store.snapshot() as now:
             if by == "Predicted_Labels" and lens.labels and by not in now.corpus(self.corpus).schema.names:
-                return lens.labels.names, self._tagged(now, lens).codes
-            return groups(self._column(now, by, lens))
+                return lens.labels.names, self._kept.tagged(now, lens).codes
+            return groups(self._kept.column(now, by, lens))
 
     def layout(self) -> Layout:
         """Return the map of the corpus as it is now."""
         with self.store.snapshot() as now:
-            return self._layout(now)
+            return self._kept.layout(now)
 
     def news(self) -> dict[str, str]:
         """Return what changes by itself, as texts: the state of the ``map``, and a mark of the ``answers``."""
         with self.store.snapshot() as now:
             parts = [part.file.sha256[:16] for part in now.manifest.annotations[-1:]]
-            layout = self._layout(now).state()
+            layout = self._kept.layout(now).state()
             mark = [len(now.manifest.annotations), *parts]
             return {"map": json.dumps(layout), "answers": json.dumps(mark)}
 
@@ -144,13 +146,13 @@ class Desk:
         """Return which rows of the corpus a query shows, shape (rows,)."""
         with self.store.snapshot() as now:
             found = np.zeros(len(now.corpus(self.corpus)), dtype=bool)
-            found[self._selected(now, query, lens).rows] = True
+            found[self._kept.selected(now, query, lens).rows] = True
             return found
 
     def tags(self, lens: Lens) -> Tagged:
         """Return the tags of all rows."""
         with self.store.snapshot() as now:
-            return self._tagged(now, lens)
+            return self._kept.tagged(now, lens)
 
     def answer(self, rows: Query | Sequence[int], label: str, lens: Lens, *, who: str = "", action: str) -> int:
         """Label rows in one action; return the number of texts. See `embedstore.desk.labelling.answer_rows`.
@@ -168,7 +170,7 @@ class Desk:
         """
         with self.store.snapshot() as now:
             table = now.corpus(self.corpus)
-            chosen = self._selected(now, rows, lens).rows if isinstance(rows, Query) else _numbers(table, rows)
+            chosen = self._kept.selected(now, rows, lens).rows if isinstance(rows, Query) else _numbers(table, rows)
             return answer_rows(now, table, chosen, label, lens.choice, who=who, action=action)
 
     def take_back(self, action: str) -> int:
@@ -191,8 +193,8 @@ class Desk:
     def result(self, query: Query, lens: Lens = _NO_LABELS) -> Result:
         """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns."""
         with self.store.snapshot() as now:
-            rows = np.sort(self._selected(now, query, lens).rows)
-            more = self._tagged(now, lens).columns if lens.labels else {}
+            rows = np.sort(self._kept.selected(now, query, lens).rows)
+            more = self._kept.tagged(now, lens).columns if lens.labels else {}
             corpus = SelectedCorpus(now.corpus(self.corpus), rows)
             return DeskRows(corpus, {name: column.take(pa.array(rows)) for name, column in more.items()})
 
@@ -202,46 +204,8 @@ class Desk:
             return command_for(now, now.corpus(self.corpus), query, lens)
 
     def _listed(self, now: Snapshot, part: Selection, lens: Lens) -> list[dict[str, Any]]:
-        tags = self._tagged(now, lens) if lens.labels else None
+        tags = self._kept.tagged(now, lens) if lens.labels else None
         return listed(now, now.corpus(self.corpus), part, lens, tags)
-
-    def _selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
-        table = now.corpus(self.corpus)
-        key = (_state(table), query, lens, now.manifest.annotations)
-
-        def make() -> Selection:
-            tags = self._tagged(now, lens).columns if lens.labels else {}
-            points = self._layout(now).points(query.map) if query.lasso else None
-            return select(now, table, now.embeddings(self.space), query, tags=tags, points=points)
-
-        return self._selections.of(key, make)
-
-    def _tagged(self, now: Snapshot, lens: Lens) -> Tagged:
-        table = now.corpus(self.corpus)
-        key = (_state(table), lens, now.manifest.annotations if lens.examples else ())
-        return self._tags.of(key, lambda: tagged(now, table, lens, space=self.space))
-
-    def _layout(self, now: Snapshot) -> Layout:
-        table = now.corpus(self.corpus)
-        vectors = now.embeddings(self.space)
-        there = now.texts.answerable(table.positions())
-        key = (_state(table), vectors.covers([table]))
-        return self._layouts.of(key, lambda: Layout(vectors, table.positions(), there))
-
-    def _column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
-        table = now.corpus(self.corpus)
-        if name in table.schema.names:
-            return self._columns.of((_state(table), name), lambda: table.column(name))
-        return column_of(now, table, name, more=self._tagged(now, lens).columns if lens.labels else {})
-
-
-def _bytes(value: Any) -> int:
-    return int(value.nbytes)
-
-
-def _state(table: Corpus) -> object:
-    """Return what tells two states of a corpus apart."""
-    return table.name, table.record
 
 
 def _numbers(table: Corpus, rows: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -31,8 +31,9 @@ from embedstore.errors import (
     StoreBusyError,
     UsageError,
 )
+from embedstore.web.given import Given, Route
 from embedstore.web.openapi import description
-from embedstore.web.routes import ROUTES, Route
+from embedstore.web.routes import ROUTES
 from embedstore.web.safety import Guard, Keys
 
 __all__ = ["make_app"]
@@ -113,7 +114,7 @@ def _web_route(desk: Desk, route: Route, *, read_only: bool) -> WebRoute:
                 raise UsageError(f"expected {name} in the request, found {', '.join(given) or 'nothing'}")
         if unknown := [name for name in given if name not in route.takes]:
             raise UsageError(f"expected any of {', '.join(route.takes) or 'nothing'}, found {shown(unknown[0])}")
-        found = route.call(desk, given)
+        found = route.call(desk, Given(given))
         return found | {"read_only": read_only} if route.path == "/api/about" else found
 
     return WebRoute(route.path, _answering(call, _body if route.method == "POST" else _asked), methods=[route.method])

@@ -4,7 +4,8 @@ from typing import Any
 
 from embedstore import __version__
 from embedstore.labels.label_file import SHIPPED
-from embedstore.web.routes import ROUTES, Route
+from embedstore.web.given import Route
+from embedstore.web.routes import ROUTES
 
 __all__ = ["description"]
 

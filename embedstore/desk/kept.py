@@ -1,0 +1,79 @@
+"""What is slow to make, kept while the corpus stays as it is: tags, the map, columns, and the rows of queries."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from embedstore.annotations.selection import column_of
+from embedstore.corpora.rows import Corpus
+from embedstore.desk.layout import Layout
+from embedstore.desk.lens import Lens
+from embedstore.desk.query import Query
+from embedstore.desk.recent import Recent
+from embedstore.desk.selecting import Selection, select
+from embedstore.desk.tagged import Tagged, tagged
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["Kept"]
+
+_LARGEST = 128 << 20  # bytes of each kind of values that are kept
+
+
+class Kept:
+    """The latest tags, maps, columns and rows of queries of a corpus; at most 128 MiB of each kind.
+
+    Parameters
+    ----------
+    corpus, space : str
+        Name of the corpus; key of the vectors.
+    """
+
+    def __init__(self, corpus: str, space: str) -> None:
+        self._corpus = corpus
+        self._space = space
+        self._tags: Recent[Tagged] = Recent(8, size=_bytes, largest=_LARGEST)
+        self._layouts: Recent[Layout] = Recent(1)
+        self._selections: Recent[Selection] = Recent(32, size=_bytes, largest=_LARGEST)
+        self._columns: Recent[pa.ChunkedArray] = Recent(16, size=_bytes, largest=_LARGEST)
+
+    def selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
+        """Return the rows of a query."""
+        table = now.corpus(self._corpus)
+        key = (_state(table), query, lens, now.manifest.annotations)
+
+        def make() -> Selection:
+            tags = self.tagged(now, lens).columns if lens.labels else {}
+            points = self.layout(now).points(query.map) if query.lasso else None
+            return select(now, table, now.embeddings(self._space), query, tags=tags, points=points)
+
+        return self._selections.of(key, make)
+
+    def tagged(self, now: Snapshot, lens: Lens) -> Tagged:
+        """Return the tags of all rows."""
+        table = now.corpus(self._corpus)
+        key = (_state(table), lens, now.manifest.annotations if lens.examples else ())
+        return self._tags.of(key, lambda: tagged(now, table, lens, space=self._space))
+
+    def layout(self, now: Snapshot) -> Layout:
+        """Return the map."""
+        table = now.corpus(self._corpus)
+        vectors = now.embeddings(self._space)
+        there = now.texts.answerable(table.positions())
+        key = (_state(table), vectors.covers([table]))
+        return self._layouts.of(key, lambda: Layout(vectors, table.positions(), there))
+
+    def column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
+        """Return a column of the corpus, of what people said, or of the tags."""
+        table = now.corpus(self._corpus)
+        if name in table.schema.names:
+            return self._columns.of((_state(table), name), lambda: table.column(name))
+        return column_of(now, table, name, more=self.tagged(now, lens).columns if lens.labels else {})
+
+
+def _bytes(value: Any) -> int:
+    return int(value.nbytes)
+
+
+def _state(table: Corpus) -> object:
+    """Return what tells two states of a corpus apart."""
+    return table.name, table.record

@@ -1,0 +1,57 @@
+"""The routes that judge tags and answers, and shape labels."""
+
+from typing import Any
+
+from embedstore.desk.desk import Desk
+from embedstore.web.given import LENS, MAPPING, NUMBER, TEXT, WHOLE, Given, Route
+
+__all__ = ["JUDGING"]
+
+_MOST_TOPICS = 1_000
+
+
+def _report(desk: Desk, given: Given) -> Any:
+    return desk.judge.report(given.lens(), given.text("column"), given.mapping("mapping"))
+
+
+def _changes(desk: Desk, given: Given) -> Any:
+    return desk.judge.changes(given.lens("before"), given.lens())
+
+
+def _advice(desk: Desk, given: Given) -> Any:
+    return desk.judge.advice(given.lens(), given.text("who", ""))
+
+
+def _doubts(desk: Desk, given: Given) -> Any:
+    return desk.judge.doubts(given.text("column"))
+
+
+def _duplicates(desk: Desk, given: Given) -> Any:
+    return desk.judge.duplicates(given.share("threshold", 0.95))
+
+
+def _compare(desk: Desk, given: Given) -> Any:
+    return desk.judge.compare(given.lens(), given.text("column"), given.mapping("mapping"))
+
+
+def _topics(desk: Desk, given: Given) -> Any:
+    return desk.judge.topics(min(given.whole("count", 0), _MOST_TOPICS) or None)
+
+
+def _yaml(desk: Desk, given: Given) -> Any:
+    return {"yaml": given.lens().to_yaml()}
+
+
+_JUDGED = {"lens": LENS, "column": TEXT, "mapping": MAPPING}
+
+JUDGING = (
+    Route("/api/report", "Tags against a column.", _report, _JUDGED, ("lens", "column")),
+    Route("/api/changes", "Tags that change.", _changes, {"before": LENS, "lens": LENS}, ("before", "lens")),
+    Route("/api/advice", "What the answers are worth.", _advice, {"lens": LENS, "who": TEXT}, ("lens",)),
+    Route("/api/doubts", "Rows whose given label is likely wrong.", _doubts, {"column": TEXT}, ("column",)),
+    Route("/api/duplicates", "Groups of rows with nearly the same text.", _duplicates, {"threshold": NUMBER}),
+    Route("/api/compare", "What each method is worth.", _compare, _JUDGED, ("column",)),
+    Route("/api/topics", "Groups of similar texts, to start labels from.", _topics, {"count": WHOLE}),
+    Route("/api/yaml", "The labels as a label set file.", _yaml, {"lens": LENS}, ("lens",)),
+)
+"""The routes that judge and shape."""
