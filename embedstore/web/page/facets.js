@@ -32,14 +32,14 @@ export class Facets {
     return ["Predicted_Labels", "annotations", ...others.slice(0, OPEN)];
   }
 
-  /** Return the columns that are counted, the text last. */
+  /** Return the columns that are counted, id and text last. */
   get columns() {
     const { about, lens } = this.state.values;
     const names = about.columns.map((one) => one.name);
     const said = ["Predicted_Labels", "annotations", "score", "margin"].filter((name) => !names.includes(name));
     const first = said.filter((name) => lens || name === "annotations");
-    const text = textColumns(about);
-    return [...first, ...names.filter((name) => !text.includes(name)), ...names.filter((name) => text.includes(name))];
+    const last = [about.id, ...textColumns(about)];
+    return [...first, ...names.filter((name) => !last.includes(name)), ...names.filter((name) => last.includes(name))];
   }
 
   /** Make the frame: one part for each column, which opens. */
@@ -121,8 +121,8 @@ export class Facets {
       type: "button", class: "bin", title: `${name}: ${counted(bin.shown)} shown of ${counted(bin.all)}`,
       aria: { pressed: this.isChosen(column, bin) }, disabled: !isPlain(type) || bin.name.length > LONGEST,
       on: { click: () => this.choose(column, type, bin) },
-    }, make("span", { class: "value", dir: "auto" }, colour && dot(colour), name), bar(bin, most, colour),
-    make("span", { class: "count" }, make("b", {}, counted(bin.shown)), ` / ${counted(bin.all)}`));
+    }, make("span", { class: "value", dir: "auto" }, colour ? dot(colour) : null, name),
+    make("span", { class: "count" }, make("b", {}, counted(bin.shown)), ` / ${counted(bin.all)}`), bar(bin, most, colour));
     return line;
   }
 

@@ -36,6 +36,7 @@ export class MapPane {
     state.watch(["current"], ({ current }) => this.map.setMarks({ ring: current ? current.row.row : -1 }));
     this.listen();
     this.drawChoices();
+    this.map.setLook({ colours: [ONE_COLOUR] });
     this.takeTheme();
   }
 

@@ -56,10 +56,11 @@ export class Reader {
     );
   }
 
-  /** Make a table of the columns that are not in the text. */
+  /** Make a table of the columns that are not shown above. */
   cells(row) {
-    const text = textColumns(this.state.values.about);
-    const names = Object.keys(row.columns).filter((name) => !text.includes(name) && row.columns[name] !== "");
+    const { about } = this.state.values;
+    const shown = [about.id, ...textColumns(about)];
+    const names = Object.keys(row.columns).filter((name) => !shown.includes(name) && row.columns[name] !== "");
     const lines = names.flatMap((name) => [make("dt", {}, name), make("dd", { dir: "auto" }, row.columns[name])]);
     return lines.length > 0 && make("dl", {}, ...lines);
   }

@@ -3,6 +3,8 @@
 import { dot, make, button, counted } from "./dom.js";
 import { labelColour } from "./colours.js";
 
+const SHORT = 100; // characters that are seen whole in any list
+
 /** Make the tag of a row: its label in its colour; null for a row without one. */
 export function tagOf(values, row) {
   if (row.tag === undefined) return null;
@@ -23,13 +25,13 @@ function answerOf(values, who, label) {
   const title = `${who || "someone"} ${label ? `said ${label}` : "skipped this"}`;
   const mark = label ? "✓" : "–";
   return make("span", { class: "answer", title }, dot(labelColour(values, label)), `${mark} ${label || "skipped"}`,
-    who && make("span", { class: "who" }, ` ${who}`));
+    make("span", { class: "who" }, who));
 }
 
 /** Make the cells of a row that the person has chosen to see; null for none. */
 export function cellsOf(row, columns) {
   const cells = columns.filter((name) => row.columns[name]).map((name) =>
-    make("span", { class: "cell" }, make("span", { class: "name" }, name), ` ${row.columns[name]}`));
+    make("span", { class: "cell" }, make("span", { class: "name" }, name), ` ${row.columns[name]} `));
   return cells.length ? make("span", { class: "cells" }, ...cells) : null;
 }
 
@@ -62,7 +64,7 @@ export function rowElement(values, row, index, { columns, read, like }) {
       tagOf(values, row), similarityOf(row), answersOf(values, row)),
     make("p", { class: "text", dir: "auto" }, row.text.slice(0, 600)),
     make("div", { class: "foot" }, cellsOf(row, columns) ?? make("span", { class: "cells" }),
-      button("Show all", pressing(() => read(index, true)), {
+      row.length > SHORT && button("Show all", pressing(() => read(index, true)), {
         class: "quiet", title: `the whole text, ${counted(row.length)} characters`,
       }),
       row.id !== "" && button("More like this", pressing(() => like(row)), { class: "quiet" })),
