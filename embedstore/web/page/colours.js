@@ -1,5 +1,7 @@
 /** Colours of groups: the same in the list, on the map, in its legend and in the counts. */
 
+import { isSaid } from "./query.js";
+
 /** Okabe and Ito's, which colour-blind people can tell apart; then some of Tol's. */
 const PALETTE = [
   "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9",
@@ -20,7 +22,7 @@ export function labelColour(values, label) {
 
 /** Return whether a column has labels as its values. */
 export function holdsLabels(column) {
-  return column === "Predicted_Labels" || column.split(":")[0] === "annotations";
+  return column === "Predicted_Labels" || isSaid(column);
 }
 
 /** Return the colours of the groups of the column that colours the map, in their order. */

@@ -1,5 +1,7 @@
 /** News of the server: maps that are ready, and answers that have changed. */
 
+import { api } from "./api.js";
+
 const RETRY = 2000; // milliseconds
 
 /**
@@ -17,7 +19,7 @@ export function followNews(state, back) {
     });
     source.addEventListener("map", ({ data }) => tellMaps(state, JSON.parse(data)));
     source.addEventListener("answers", ({ data }) => {
-      if (mark !== null && mark !== data) state.change({ answers: state.values.answers + 1 });
+      if (mark !== null && mark !== data) tellAnswers(state);
       mark = data;
     });
     source.addEventListener("error", () => {
@@ -28,6 +30,15 @@ export function followNews(state, back) {
     addEventListener("pagehide", () => source.close());
   };
   open();
+}
+
+/** Tell that answers have changed; first of all with which label sets people have answered by now. */
+async function tellAnswers(state) {
+  try {
+    state.change({ about: await api.about(), answers: state.values.answers + 1 });
+  } catch {
+    // the server has gone away just now: when it is back, it tells the answers again
+  }
 }
 
 function tellMaps(state, { methods }) {

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { valueColour } from "./colours.js";
 import { byId, counted, dot, fill, make } from "./dom.js";
-import { hangsOnAnswers, isPlain, textColumns, typeOf, viewOf } from "./query.js";
+import { hangsOnAnswers, isPlain, isSaid, saidColumns, textColumns, typeOf, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const OPEN = 5; // columns that are open at first
@@ -20,6 +20,7 @@ export class Facets {
     state.watch([...SHOWN_BY, "lens"], () => this.load());
     state.watch(["answers"], (values) => (hangsOnAnswers(values) ? this.load() : this.loadSaid()));
     state.watch(["lens"], () => this.draw());
+    state.watch(["about"], () => this.renew());
     state.watch(["groups", "picks"], () => this.drawAll());
     this.draw();
   }
@@ -36,10 +37,19 @@ export class Facets {
   get columns() {
     const { about, lens } = this.state.values;
     const names = about.columns.map((one) => one.name);
-    const said = ["Predicted_Labels", "annotations", "score", "margin"].filter((name) => !names.includes(name));
-    const first = said.filter((name) => lens || name === "annotations");
+    const tags = lens ? ["Predicted_Labels", "score", "margin"].filter((name) => !names.includes(name)) : [];
+    const said = saidColumns(this.state.values).filter((name) => !names.includes(name));
+    const first = [...tags.slice(0, 1), ...said, ...tags.slice(1)];
     const last = [about.id, ...textColumns(about)];
     return [...first, ...names.filter((name) => !last.includes(name)), ...names.filter((name) => last.includes(name))];
+  }
+
+  /** Make the frame anew if there are other columns. */
+  renew() {
+    const there = [...byId("facets").children].map((part) => part.dataset.column);
+    if (there.join() === this.columns.join()) return;
+    this.draw();
+    this.load();
   }
 
   /** Make the frame: one part for each column, which opens. */
@@ -51,31 +61,36 @@ export class Facets {
   part(column) {
     const list = make("ul", { class: "bins" });
     const part = make("details", { data: { column } }, make("summary", {}, column), list);
-    part.open = this.open.has(column);
+    part.open = this.isOpen(column);
     part.addEventListener("toggle", () => this.toggle(column, part.open));
     return part;
   }
 
+  /** Whether a column is open; all that people said opens and closes together. */
+  isOpen(column) {
+    return this.open.has(isSaid(column) ? "annotations" : column);
+  }
+
   toggle(column, open) {
-    if (open === this.open.has(column)) return;
-    if (open) this.open.add(column);
-    else this.open.delete(column);
+    if (open === this.isOpen(column)) return;
+    this.open[open ? "add" : "delete"](isSaid(column) ? "annotations" : column);
     this.kept.put("open", [...this.open]);
     if (open) this.load();
   }
 
-  /** Count the columns that are open. What people said is counted apart: it can't be where label sets differ. */
+  /** Count the columns that are open. What people said is counted apart: other answers change it. */
   async load() {
     this.stop?.abort();
     this.stop = new AbortController();
-    const open = this.columns.filter((name) => this.open.has(name));
-    const parts = [open.filter((name) => name !== "annotations"), open.filter((name) => name === "annotations")];
+    const open = this.columns.filter((name) => this.isOpen(name));
+    const parts = [open.filter((name) => !isSaid(name)), open.filter(isSaid)];
     await Promise.all(parts.filter((names) => names.length).map((names) => this.count(names, this.stop.signal)));
   }
 
   /** Count what people said. */
   async loadSaid() {
-    if (this.open.has("annotations")) await this.count(["annotations"], this.stop?.signal);
+    const said = this.columns.filter(isSaid);
+    if (this.open.has("annotations")) await this.count(said, this.stop?.signal);
   }
 
   async count(columns, signal) {

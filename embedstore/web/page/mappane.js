@@ -5,7 +5,7 @@ import { groupColours } from "./colours.js";
 import { byId, dot, fill, later, make } from "./dom.js";
 import { PointMap } from "./map.js";
 import { complain } from "./notices.js";
-import { hangsOnAnswers, viewOf } from "./query.js";
+import { hangsOnAnswers, isSaid, saidColumns, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const LONGEST = 400; // characters of a text beside the pointer
@@ -29,7 +29,7 @@ export class MapPane {
     state.watch([...SHOWN_BY, "lens"], () => this.loadMask());
     state.watch(["by", "lens"], () => this.loadColours());
     state.watch(["answers"], () => this.answered());
-    state.watch(["by", "lens"], () => this.drawChoices());
+    state.watch(["by", "lens", "about"], () => this.drawChoices());
     state.watch(["method"], () => this.loadPoints());
     state.watch(["methods"], () => this.drawMethods());
     state.watch(["lasso"], ({ lasso }) => this.map.setMarks({ corners: lasso }));
@@ -81,7 +81,7 @@ export class MapPane {
   answered() {
     const { values } = this.state;
     if (hangsOnAnswers(values)) this.loadMask();
-    if (values.lens?.examples || values.by === "annotations") this.loadColours();
+    if (values.lens?.examples || isSaid(values.by)) this.loadColours();
   }
 
   drawLegend() {
@@ -95,7 +95,8 @@ export class MapPane {
   /** Show the columns that can colour the map. */
   drawChoices() {
     const { about, lens, by } = this.state.values;
-    const names = [...(lens ? ["Predicted_Labels"] : []), "annotations", ...about.columns.map((one) => one.name)];
+    const said = saidColumns(this.state.values);
+    const names = [...(lens ? ["Predicted_Labels"] : []), ...said, ...about.columns.map((one) => one.name)];
     const chosen = names.includes(by) ? by : "";
     fill(byId("by"), make("option", { value: "" }, "one colour"), ...names.map((name) => make("option", {}, name)));
     byId("by").value = chosen;

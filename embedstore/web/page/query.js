@@ -82,6 +82,30 @@ export function typeOf(about, column) {
   return column === "score" || column === "margin" ? "double" : "string";
 }
 
+/**
+ * Return the columns of what people said: one, or one for each label set that was answered with, the present one first.
+ */
+export function saidColumns({ about, labels }) {
+  if (about.answered.length < 2) return ["annotations"];
+  const sets = about.answered.map((one) => one.labels);
+  const present = sets.filter((one) => isSame(one, labels));
+  return [...present, ...sets.filter((one) => !isSame(one, labels))].map((one) => `annotations:${joined(one)}`);
+}
+
+/** Return whether a column is one of what people said. */
+export function isSaid(column) {
+  return column.split(":")[0] === "annotations";
+}
+
+/** Return labels in one text, as the name of a column of answers has them. */
+function joined(labels) {
+  return labels.map((label) => label.replace(/[\\|=]/g, "\\$&")).join("|");
+}
+
+function isSame(one, other) {
+  return one.length === other.length && one.every((label) => other.includes(label));
+}
+
 /** Return whether other answers can change which rows are shown. */
 export function hangsOnAnswers(values) {
   return Boolean(values.lens?.examples) || /annotations/i.test(whereOf(values));
