@@ -259,6 +259,16 @@ def test_a_value_or_column_with_quotes_makes_a_right_filter(desk):
     total(page, 1)
 
 
+def test_another_query_begins_at_its_first_row(desk):
+    page = desk()
+    page.locator("#rows").evaluate("box => { box.scrollTop = box.scrollHeight; }")
+    expect(page.locator(".row .id", has_text="r0060")).to_be_visible()
+    search(page, "meaning", "a good book")
+    expect(page.locator(".row[data-index='0'] .similarity")).to_be_visible()
+    assert page.locator("#rows").evaluate("box => box.scrollTop") == 0
+    assert page.locator("#rows .row").count() < 20
+
+
 def test_a_wrong_condition_is_said_and_changes_nothing(desk):
     page = desk(forgiven="status of 400")
     search(page, "sql", "stars <")
@@ -286,6 +296,7 @@ def test_answers_outlive_a_server_that_is_killed(desk, serving, shell):
         page.keyboard.press("1")
     expect(page.locator("#away")).to_contain_text("3 answers are kept")
     page.keyboard.press("u")
+    expect(page.locator("#reader .id")).to_have_text(away[2])
     assert len({asked, *away}) == 4
     serving.start(serving.port)
     settled(page)

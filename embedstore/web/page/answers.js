@@ -21,7 +21,7 @@ export class Answers {
    * @param {{amend: function(number, function)}} work Changes a row that is shown.
    */
   constructor(state, kept, { amend }) {
-    Object.assign(this, { state, kept, amend, sending: false, timer: 0 });
+    Object.assign(this, { state, kept, amend, sending: false, timer: 0, rows: new Map() });
     this.unsent = kept.all("unsent:").map(([, one]) => one).filter(Boolean).sort((a, b) => a.at - b.at);
     this.done = kept.get("done", []);
     this.at = this.unsent.at(-1)?.at ?? 0;
@@ -32,6 +32,7 @@ export class Answers {
   give(row, label) {
     const { lens, who } = this.state.values;
     const action = randomName();
+    this.rows.set(action, row);
     this.show(row.row, who, label);
     this.remember({ action, label, row: row.row });
     this.add({ kind: "answer", body: { rows: [row.row], label, lens, who, action } });
@@ -45,14 +46,16 @@ export class Answers {
     return texts;
   }
 
-  /** Take the last action back; return it, or undefined if there is none. */
+  /** Take the last action back; return it, with its row as it was before if that is known; undefined for none. */
   undo() {
     const last = this.done.at(-1);
     if (!last) return undefined;
+    const before = this.rows.get(last.action);
+    this.rows.delete(last.action);
     this.remember(null);
     if (last.row >= 0) this.show(last.row, this.state.values.who, undefined);
     this.add({ kind: "undo", body: { action: last.action } });
-    return last;
+    return { ...last, before };
   }
 
   /** Put an action on the pile of those that can be taken back; null takes the last one off. */

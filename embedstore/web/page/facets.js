@@ -123,8 +123,9 @@ export class Facets {
     const all = [...bins, ...none];
     const most = Math.max(1, ...all.map((bin) => bin.all));
     const lines = all.map((bin) => make("li", {}, this.bin(column, bin, most)));
-    if (others.all) lines.push(make("li", { class: "soft" }, `${counted(others.shown)} / ${counted(others.all)} others`));
-    fill(list, ...(lines.length ? lines : [make("li", { class: "soft" }, "no values")]));
+    const rest = others.all ? `${counted(others.shown)} / ${counted(others.all)} others` : "";
+    const note = lines.length ? rest : "no values";
+    fill(list, ...lines, note !== "" && make("li", { class: "soft" }, note));
   }
 
   /** Make the line of a value: its name, a bar, and how many rows have it, shown of all. */
@@ -132,13 +133,14 @@ export class Facets {
     const type = typeOf(this.state.values.about, column);
     const colour = bin.missing ? "" : valueColour(this.state.values, column, bin.name);
     const name = bin.name === "" ? "(empty)" : bin.name;
-    const line = make("button", {
+    const given = {
       type: "button", class: "bin", title: `${name}: ${counted(bin.shown)} shown of ${counted(bin.all)}`,
       aria: { pressed: this.isChosen(column, bin) }, disabled: !isPlain(type) || bin.name.length > LONGEST,
       on: { click: () => this.choose(column, type, bin) },
-    }, make("span", { class: "value", dir: "auto" }, colour ? dot(colour) : null, name),
-    make("span", { class: "count" }, make("b", {}, counted(bin.shown)), ` / ${counted(bin.all)}`), bar(bin, most, colour));
-    return line;
+    };
+    const count = make("span", { class: "count" }, make("b", {}, counted(bin.shown)), ` / ${counted(bin.all)}`);
+    const value = make("span", { class: "value", dir: "auto" }, colour ? dot(colour) : null, name);
+    return make("button", given, value, count, bar(bin, most, colour));
   }
 
   isChosen(column, bin) {

@@ -45,17 +45,23 @@ export class LabelBar {
     byId("no-labels").hidden = labels.length > 0;
     byId("notes").hidden = !notes.length;
     byId("notes").textContent = notes.join(" · ");
-    for (const id of ["skip", "undo", "ask", "bulk"]) byId(id).hidden = about.read_only || (id !== "undo" && !labels.length);
+    byId("undo").hidden = about.read_only;
+    for (const id of ["skip", "ask", "bulk"]) byId(id).hidden = about.read_only || !labels.length;
   }
 
   label(label, number) {
     const { shares, about } = this.state.values;
     const share = shares[label];
     const key = KEYS[number] && !about.read_only && make("kbd", {}, KEYS[number]);
-    const made = button("", () => this.work.label(label), { class: "label", data: { label }, disabled: about.read_only });
-    fill(made, key, dot(labelColour(this.state.values, label)), make("span", {}, label),
-      share !== undefined && make("span", { class: "share", title: "share of the tags" }, `${(100 * share).toFixed(0)} %`));
-    return made;
+    const given = { class: "label", data: { label }, disabled: about.read_only };
+    const part = share !== undefined && `${(100 * share).toFixed(0)} %`;
+    return fill(
+      button("", () => this.work.label(label), given),
+      key,
+      dot(labelColour(this.state.values, label)),
+      make("span", {}, label),
+      part && make("span", { class: "share", title: "share of the tags" }, part),
+    );
   }
 
   /** Allow what can be done now. */
@@ -70,7 +76,8 @@ export class LabelBar {
   tellAway() {
     const { away, unsent } = this.state.values;
     byId("away").hidden = !away;
-    const kept = unsent ? `; ${unsent === 1 ? "1 answer is" : `${counted(unsent)} answers are`} kept in this browser` : "";
+    const answers = unsent === 1 ? "1 answer is" : `${counted(unsent)} answers are`;
+    const kept = unsent ? `; ${answers} kept in this browser` : "";
     byId("away").textContent = away && `The server is away (${away})${kept}. The page tries again by itself.`;
   }
 }

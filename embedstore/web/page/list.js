@@ -20,7 +20,7 @@ export class List {
     Object.assign(this, { state, kept, drawn: new Map() });
     this.columns = kept.get("columns", defaultColumns(state.values.about));
     this.ground = byId("rows").firstElementChild;
-    this.rows = new Rows(state, () => this.renew(), complain);
+    this.rows = new Rows(state, () => this.renew(), (error) => this.fail(error));
     this.scroll = new Scroll(byId("rows"), HEIGHT, (first, last) => this.draw(first, last));
     state.watch([...SHOWN_BY, "lens"], () => this.restart());
     state.watch(["current", "groups"], () => this.renew());
@@ -33,22 +33,39 @@ export class List {
 
   /** Load the first rows of another query. */
   restart() {
-    this.scroll.top = 0;
+    this.problem = "";
     byId("rows").setAttribute("aria-busy", "true");
-    return this.rows.reset();
+    this.rows.reset();
+    this.scroll.goTo(0);
+  }
+
+  /** Say what went wrong, and show no rows: those that are there are of another query. */
+  fail(error) {
+    complain(error);
+    this.problem = error.message;
+    this.state.change({ total: null });
+    this.state.change({ total: 0 });
+    this.renew();
+  }
+
+  /** Load the rows once more if that failed before. */
+  retry() {
+    if (this.problem) this.restart();
   }
 
   /** Say how many rows there are. */
   count() {
     const { total, about } = this.state.values;
-    byId("rows").setAttribute("aria-busy", "false");
+    if (total === null) return;
     byId("total").textContent = `${counted(total)} of ${counted(about.rows)} rows`;
-    byId("empty").hidden = total > 0;
     this.scroll.setTotal(total);
   }
 
   /** Draw all rows in view anew. */
   renew() {
+    byId("rows").setAttribute("aria-busy", "false");
+    byId("empty").hidden = this.state.values.total !== 0;
+    byId("empty").textContent = this.problem || "No row is like that. Take a filter away.";
     for (const element of this.drawn.values()) element.remove();
     this.drawn.clear();
     this.scroll.redraw();

@@ -51,19 +51,21 @@ class Work {
     const last = this.answers.undo();
     if (!last) return;
     if (last.row < 0) return say(`Taken back: ${whatWasDone(last)}.`);
-    await this.readRow(last.row);
+    if (last.before) this.goTo(last.before);
+    else this.goTo(await this.rowOf(last.row));
   }
 
-  /** Read a row by its number. */
-  async readRow(number) {
-    try {
-      const { lens, asking } = this.state.values;
-      const { rows } = await api.rows({ query: {}, lens, start: number, count: 1 });
-      if (asking) return this.ask.back(rows[0]);
-      this.list.readRow(rows[0]);
-    } catch (error) {
-      complain(error);
-    }
+  /** Read a row that is known: as a question if questions are asked. */
+  goTo(row) {
+    if (this.state.values.asking) this.ask.back(row);
+    else this.list.readRow(row);
+  }
+
+  /** Return a row by its number: all rows without a condition are in this order. */
+  async rowOf(number) {
+    const { lens } = this.state.values;
+    const { rows } = await api.rows({ query: {}, lens, start: number, count: 1 });
+    return rows[0];
   }
 }
 
@@ -105,7 +107,9 @@ async function start() {
 function build(state, kept) {
   const list = new List(state, kept);
   const work = new Work(state, list);
-  const map = new MapPane(state, kept, { read: (row) => work.readRow(row) });
+  const map = new MapPane(state, kept, {
+    read: (number) => work.rowOf(number).then((row) => list.readRow(row), complain),
+  });
   new Facets(state, kept);
   new Reader(state, { like: (row) => list.like(row) });
   new Search(state);
@@ -113,7 +117,7 @@ function build(state, kept) {
   const does = {
     label: (label) => work.label(label),
     skip: () => state.values.lens && work.label(""),
-    undo: () => work.undo(),
+    undo: () => work.undo().catch(complain),
     step: (by) => work.step(by),
     help: () => byId("help").showModal(),
   };
@@ -124,7 +128,10 @@ function build(state, kept) {
     say(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`, { action: "Undo", press: does.undo }));
   const lens = new LensDialog(state, kept);
   followTheme(() => map.takeTheme());
-  followNews(state, () => work.answers.send());
+  followNews(state, () => {
+    work.answers.send();
+    list.retry();
+  });
   listenToKeys(state, does);
   listenToTabs();
   byId("help-open").addEventListener("click", does.help);

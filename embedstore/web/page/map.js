@@ -16,7 +16,8 @@ export class PointMap {
    */
   constructor(canvas, over, tell) {
     Object.assign(this, { canvas, over, tell, points: new Float32Array(0), grid: null, near: -1, ring: -1 });
-    this.look = { mask: null, codes: null, colours: [], ground: "#ffffff", out: "#dddddd", none: "#999999", ink: "#000" };
+    this.look = { mask: null, codes: null, colours: [] };
+    Object.assign(this.look, { ground: "#ffffff", out: "#dddddd", none: "#999999", ink: "#000000" });
     this.view = { x: 0, y: 0, scale: 1 }; // scale: pixels of the page for a unit
     this.drawing = false; // whether a drag draws an outline, without shift
     this.corners = []; // of the outline that is being drawn, or that is shown

@@ -68,7 +68,8 @@ export class MapPane {
     this.colourStop?.abort();
     this.colourStop = new AbortController();
     try {
-      const { groups, codes } = by ? await api.colours({ by, lens }, this.colourStop.signal) : { groups: [], codes: null };
+      const none = { groups: [], codes: null };
+      const { groups, codes } = by ? await api.colours({ by, lens }, this.colourStop.signal) : none;
       this.state.change({ groups });
       this.map.setLook({ codes, colours: by ? groupColours(this.state.values) : [ONE_COLOUR] });
       this.drawLegend();

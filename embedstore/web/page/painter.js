@@ -1,6 +1,6 @@
-/** Draw many points by writing pixels. Colours are 32-bit numbers as an `ImageData` has them: alpha, blue, green, red. */
+/** Draw many points by writing pixels. Colours are 32-bit numbers, as an `ImageData` has them. */
 
-/** Return a colour such as "#0072B2" as a 32-bit number. */
+/** Return a colour such as "#0072B2" as a 32-bit number: alpha, blue, green, red. */
 export function packed(colour) {
   const value = Number.parseInt(colour.slice(1), 16);
   return (0xff000000 | ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
