@@ -305,6 +305,29 @@ def test_answers_outlive_a_server_that_is_killed(desk, serving, shell):
     assert given == {asked: "Bad", away[0]: "Good", away[1]: "Good"}
 
 
+def test_answers_outlive_a_page_that_is_closed_without_a_network(desk, serving, shell):
+    page = desk(forgiven="ERR_INTERNET_DISCONNECTED")
+    page.fill("#who", "ada")
+    page.press("#who", "Tab")
+    choose_labels(page, "Here\nThere")
+    page.locator(".row[data-index='7'] .text").click()
+    context = page.context
+    context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.locator("#away")).to_contain_text("1 answer is kept")
+    page.close()
+    context.set_offline(False)
+    page = context.new_page()
+    page.goto(serving.address)
+    page.wait_for_selector("body[data-ready]")
+    settled(page)
+    assert answers(shell)["r0008"] == "Here"
+    page.keyboard.press("u")
+    expect(page.locator("#reader .id")).to_have_text("r0008")
+    settled(page)
+    assert "Here" not in answers(shell).values()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read_against_its_ground(desk, scheme):
     page = desk(scheme=scheme)

@@ -4,9 +4,10 @@ import { api } from "./api.js";
 import { randomName } from "./answers.js";
 import { labelColour } from "./colours.js";
 import { button, byId, counted, dot, fill, make } from "./dom.js";
-import { queryOf, viewOf } from "./query.js";
+import { viewOf } from "./query.js";
 
 const LOOK_AT = 10;
+const LONGEST = 300; // characters of a text that are shown
 
 export class Bulk {
   /**
@@ -24,7 +25,7 @@ export class Bulk {
   /** Show ten random rows, and the labels to choose from. */
   async open() {
     const { total, labels } = this.state.values;
-    this.view = viewOf(this.state.values);
+    this.view = viewOf(this.state.values); // what is looked at is what is labelled
     this.action = randomName();
     byId("bulk-title").textContent = `Label all ${counted(total)} rows that are shown`;
     this.tell("");
@@ -33,7 +34,7 @@ export class Bulk {
     this.dialog.showModal();
     try {
       const rows = await this.sample(total);
-      fill(byId("bulk-rows"), ...rows.map((row) => make("li", { dir: "auto" }, row.text.slice(0, 300))));
+      fill(byId("bulk-rows"), ...rows.map((row) => make("li", { dir: "auto" }, beginning(row.text))));
     } catch (error) {
       this.tell(error.message);
     }
@@ -57,7 +58,7 @@ export class Bulk {
     this.tell("");
     this.allow(false);
     try {
-      const texts = await this.answers.giveAll(queryOf(this.state.values), label, this.action);
+      const texts = await this.answers.giveAll(this.view.query, label, this.action);
       this.dialog.close();
       this.done({ label, texts });
     } catch (error) {
@@ -75,4 +76,9 @@ export class Bulk {
     byId("bulk-problem").textContent = problem;
     byId("bulk-problem").hidden = !problem;
   }
+}
+
+/** Return the beginning of a text. */
+function beginning(text) {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }

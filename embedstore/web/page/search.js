@@ -61,6 +61,7 @@ export class Search {
     const clear = chips.length > 1 && button("Clear all", () => this.clear(), { class: "quiet" });
     fill(byId("chips"), ...chips, clear);
     byId("filters").hidden = !chips.length;
+    byId("bulk").disabled = !this.state.values.total;
     byId("bulk").textContent = `Label all ${counted(this.state.values.total ?? 0)} shown…`;
   }
 

@@ -30,6 +30,7 @@ export class TakeAway {
 
   async loadCommand() {
     byId("command").textContent = "…";
+    byId("copy").hidden = true;
     try {
       const { command } = await api.command(viewOf(this.state.values));
       byId("command").textContent = command || "There is no command for this view: it has an outline, an order, "
