@@ -62,7 +62,7 @@ define install
 endef
 
 .venv/.base: pyproject.toml constraints.txt
-	$(call install,bundled)
+	$(call install,bundled$(comma)web)
 
 $(ALL): pyproject.toml constraints.txt
 	$(call install,bundled$(comma)tensorflow$(comma)dev)

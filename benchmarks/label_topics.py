@@ -38,7 +38,7 @@ SETTINGS = {
     "128 axes": replace(USUAL, axes=128),
     "even 1": replace(USUAL, even=1.0),
     "shrink 0.1": replace(USUAL, shrink=0.1),
-    "later 0.3": replace(USUAL, later=0.3),
+    "prior 0.3": replace(USUAL, prior=0.3),
     "1 pass": replace(USUAL, passes=1),
     "no words": replace(USUAL, passes=0),
 }

@@ -1,18 +1,15 @@
 """`annotate`: label rows by hand, one text at a time."""
 
-import os
-import re
-import select
 import shutil
-import signal
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import click
-from embedstore.cli.interrupts import EndedError, ending_signals
+from embedstore.cli.interrupts import ending_signals
+from embedstore.cli.keyboard import keys_at_once, read_key, read_line
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -35,11 +32,17 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate"]
 
-_COMMANDS = ("m", "q", "s", "u")
-_KEYS = "123456789abcdefghijklnoprtvwxyz"  # keys for labels: all but those of _COMMANDS
+_KEYS = "123456789abcdefghijklnoprtvwxyz"  # keys for labels: all but those of _Command
 _LINES = 16  # lines of a text to show at first
-_BEGUN = re.compile(rb"\x1b+(\[\[?[0-9;?]*|O)?")  # an unfinished escape sequence
-_WAIT, _LONGEST = 0.5, 16  # a key's bytes can arrive in pieces over a network: seconds to wait, and most bytes
+
+
+class _Command(StrEnum):
+    """What can be typed beside labels."""
+
+    SKIP = "s"
+    UNDO = "u"
+    QUIT = "q"
+    MORE = "m"
 
 
 @click.command()
@@ -76,9 +79,9 @@ def annotate(
 ) -> None:
     """Label rows by hand: one text at a time, one key per label.
 
-    The key s skips a text, u undoes the last answer, q quits. Every answer is on disk before the next question.
-    Without a terminal, each line of input is an answer. With --multi, a line has keys or labels separated by ;, or is -
-    if no label applies.
+    The key s skips a text, u undoes the last answer, q quits; S, U and Q do so if the small letter is a label. Every
+    answer is on disk before the next question. Without a terminal, each line of input is an answer: a key or a label.
+    With --multi, a line has keys or labels separated by ;, or is - if no label applies.
     """
     label_set = label_set_of(labels, label_file, several=multi)
     if len(label_set.names) > len(_KEYS):
@@ -102,7 +105,7 @@ def annotate(
             f"{form(len(session), 'is', 'are')} asked about"
         )
     try:
-        with ending_signals(), _keys_at_once():
+        with ending_signals(), keys_at_once():
             _ask(session, count)
     finally:
         _say_what_is_kept(session)
@@ -114,74 +117,80 @@ def _say_what_is_kept(session: "AnnotationSession") -> None:
         note(str(advice))
 
 
-@contextmanager
-def _keys_at_once() -> Iterator[None]:
-    """Make the terminal deliver each key press at once, from before the first question so that no key is lost.
-
-    The terminal is restored when the block ends. After a stop and continue (SIGCONT) the mode is set again.
-    """
-    if not sys.stdin.isatty():
-        yield
-        return
-    import termios
-    import tty
-
-    def go_on(*_: object) -> None:
-        with suppress(termios.error):  # the terminal is closed: SIGCONT comes with SIGHUP
-            tty.setcbreak(sys.stdin, termios.TCSANOW)
-
-    before = termios.tcgetattr(sys.stdin)
-    held = signal.signal(signal.SIGCONT, go_on)
-    tty.setcbreak(sys.stdin, termios.TCSANOW)
-    try:
-        yield
-    finally:
-        with suppress(termios.error):  # the terminal is closed
-            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
-        signal.signal(signal.SIGCONT, held)
-
-
 def _keys_of(names: Sequence[str]) -> dict[str, str]:
-    """Return the label of each key; a label whose name is a key gets this key, any other the first free key.
+    """Return the label of each key; a label that is a digit or a small letter is its own key, others get free keys.
 
     Examples
     --------
     >>> _keys_of(["Bad", "Good"])
     {'1': 'Bad', '2': 'Good'}
-    >>> _keys_of(["0", "1", "many"])
-    {'0': '0', '1': '1', '2': 'many'}
+    >>> _keys_of(["0", "1", "many", "s"])
+    {'0': '0', '1': '1', '2': 'many', 's': 's'}
     """
-    own = [name for name in names if len(name) == 1 and name in f"0{_KEYS}"]
+    own = [name for name in names if len(name) == 1 and name in f"0{_KEYS}{''.join(_Command)}"]
     free = iter([key for key in _KEYS if key not in own])
     return {name if name in own else next(free): name for name in names}
+
+
+def _command_in(said: str | None, keys: dict[str, str]) -> _Command | None:
+    """Return the command that was typed, None if there is none; the end of input is to quit.
+
+    A letter that is a label's key or name is that label. The other one of s and S then still skips.
+
+    Examples
+    --------
+    >>> [_command_in(said, {"s": "s", "1": "Tea"}) for said in ("s", "S", "q", "1")]
+    [None, <_Command.SKIP: 's'>, <_Command.QUIT: 'q'>, None]
+    """
+    if said is None:
+        return _Command.QUIT
+    if said in keys or said in keys.values() or said.lower() not in list(_Command):
+        return None
+    return _Command(said.lower())
+
+
+def _typed(keys: dict[str, str]) -> dict[_Command, str]:
+    """Return the letter of each command: the capital one if the small one is a label; none if both are."""
+    letters = [(one, letter) for one in _Command for letter in (one.value.upper(), one.value)]
+    return {one: letter for one, letter in letters if _command_in(letter, keys)}
 
 
 def _ask(session: "AnnotationSession", count: int | None) -> None:
     from embedstore.annotations.multilabel import MultilabelSession
 
     keys = _keys_of(session.labels.names)
+    read = _read_several if isinstance(session, MultilabelSession) else _read
     while count is None or session.given < count:
         question = session.question
         if question is None:
             note("every text has an answer or was skipped")
             break
         _show(question.text, session, keys)
-        said = _read_several(keys, question.text) if isinstance(session, MultilabelSession) else None
-        if isinstance(session, MultilabelSession) and isinstance(said, tuple):
-            session.answer(said)
-            echo(f"  {', '.join(said) or 'none of them'}")
-            continue
-        choice = said if isinstance(said, str) else _read(keys, question.text)
-        if choice == "q":
+        said = read(keys, question.text)
+        if said is _Command.QUIT:
             break
-        if choice == "u":
-            echo("  taken back" if session.undo() else "  nothing to undo")
-        elif choice == "s":
+        if said is _Command.UNDO:
+            _undo(session)
+        elif said is _Command.SKIP:
             session.skip()
             echo("  skipped")
         else:
-            session.answer(keys[choice])
-            echo(f"  {keys[choice]}")
+            session.answer(said)  # type: ignore[arg-type]
+            echo(f"  {_shown(said)}")
+
+
+def _undo(session: "AnnotationSession") -> None:
+    """Take back the last answer or skip, and say which."""
+    before = session.answers
+    if not session.undo():
+        echo("  nothing to undo")
+        return
+    gone = [said for position, said in before.items() if position not in session.answers]
+    echo(f"  taken back: {_shown(gone[0]) if gone else 'a skip'}")
+
+
+def _shown(said: str | tuple[str, ...]) -> str:
+    return said if isinstance(said, str) else ", ".join(said) or "none of them"
 
 
 def _width() -> int:
@@ -194,7 +203,7 @@ def _lines_of(text: str) -> list[str]:
 
 def _show(text: str, session: "AnnotationSession", keys: dict[str, str]) -> None:
     advice = session.advice()
-    right = f" · others right: {advice.accuracy:.0%} ({advice.low:.0%} to {advice.high:.0%})" if advice else ""
+    right = f" · of the texts without an answer {advice.share_right}" if advice else ""
     outlook = f" · {advice.outlook}" if advice and advice.outlook else ""
     width, lines = _width(), _lines_of(text)
     told = f"── {len(session.answers):,} answered, {session.left:,} left{right}{outlook} "
@@ -202,62 +211,81 @@ def _show(text: str, session: "AnnotationSession", keys: dict[str, str]) -> None
     echo("", *above, f"{last} ".ljust(width, "─"))
     echo(*lines[:_LINES], *(["…"] if len(lines) > _LINES else []))
     choices = [f"[{key}] {clip(name, 60)}" for key, name in keys.items()]
-    choices += ["[Enter] those chosen, or none of them"] if session.labels.several else []
-    choices += ["[m] more"] if len(lines) > _LINES else []
-    choices += ["[s] skip", "[u] undo", "[q] quit"]
+    choices += _choices_of_several(keys) if session.labels.several else []
+    done = {_Command.MORE: "more", _Command.SKIP: "skip", _Command.UNDO: "undo", _Command.QUIT: "quit"}
+    typed = {one: letter for one, letter in _typed(keys).items() if one is not _Command.MORE or len(lines) > _LINES}
+    choices += [f"[{typed[one]}] {what}" for one, what in done.items() if one in typed]
     unbroken = "   ".join(choice.replace(" ", "\xa0") for choice in choices)
     echo("", *(line.replace("\xa0", " ") for line in textwrap.wrap(unbroken, width)))
 
 
-def _read(keys: dict[str, str], text: str) -> str:
-    """Return the key of a label, or s, u or q; the end of input counts as q."""
-    lower: dict[str, list[str]] = {}
-    for key, name in keys.items():
-        lower.setdefault(name.lower(), []).append(key)
-    exact = {name: key for key, name in keys.items()}
+def _choices_of_several(keys: dict[str, str]) -> list[str]:
+    """Return how to give several labels or none: with keys in a terminal, else in a line."""
+    if sys.stdin.isatty():
+        return ["[Enter] those chosen, or none of them"]
+    several = [f"[{';'.join(list(keys)[:2])}] keys or labels, ; between them"] if len(keys) > 1 else []
+    return [*several, "[-] none of them"]
+
+
+def _read(keys: dict[str, str], text: str) -> str | _Command:
+    """Return a label or a command."""
     while True:
-        said = _key() if sys.stdin.isatty() else _line()
-        if said is None:
-            return "q"
-        if said in exact and said not in _COMMANDS:
-            return exact[said]
-        short = said.lower()
-        if short in keys or short in ("s", "u", "q"):
-            return short
-        if short == "m":
+        said = read_key() if sys.stdin.isatty() else read_line()
+        command = _command_in(said, keys)
+        if command is _Command.MORE:
             echo(*_lines_of(text)[_LINES:])
-            continue
-        if len(lower.get(short, ())) == 1:
-            return lower[short][0]
-        echo(f"  expected one of {' '.join(keys)} or s, u, q, found {clip(said, 20).strip() or 'no label'!r}")
+        elif command:
+            return command
+        elif label := _label_of(keys, said or ""):
+            return label
+        else:
+            shown = clip(said or "", 20).strip() or "no label"
+            echo(f"  expected one of {' '.join(keys)} or {_ways_on(keys)}, found {shown!r}")
 
 
-def _read_several(keys: dict[str, str], text: str) -> tuple[str, ...] | str:
-    """Return the chosen labels, or s, u or q; the end of input counts as q."""
+def _ways_on(keys: dict[str, str]) -> str:
+    return ", ".join(letter for command, letter in _typed(keys).items() if command is not _Command.MORE)
+
+
+def _label_of(keys: dict[str, str], said: str) -> str | None:
+    """Return the label of a key, or of a name that is written as it is or is the only one but for its capitals."""
+    if said in keys.values():
+        return said
+    if said.lower() in keys:
+        return keys[said.lower()]
+    alike = [name for name in keys.values() if name.lower() == said.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _read_several(keys: dict[str, str], text: str) -> tuple[str, ...] | _Command:
+    """Return the chosen labels or a command; to undo takes back choices first."""
     on_terminal = sys.stdin.isatty()
-    chosen: dict[str, None] = {}
+    chosen: set[str] = set()
     while True:
-        said = _key() if on_terminal else _line()
-        if said is None:
-            return "q"
-        if said.lower() in ("s", "u", "q"):
-            return said.lower()
-        if said.lower() == "m":
+        said = read_key() if on_terminal else read_line()
+        command = _command_in(said, keys)
+        if command is _Command.MORE:
             echo(*_lines_of(text)[_LINES:])
+        elif command is _Command.UNDO and chosen:
+            chosen.clear()
+            echo("  choices of this text taken back", _marks(keys, chosen))
+        elif command:
+            return command
         elif on_terminal and said in ("\n", "\r"):
             return tuple(name for name in keys.values() if name in chosen)
-        elif on_terminal and (name := keys.get(said.lower())):
-            if name in chosen:
-                del chosen[name]
-            else:
-                chosen[name] = None
-            echo("  " + "   ".join(f"[{'x' if one in chosen else ' '}] {clip(one, 60)}" for one in keys.values()))
-        elif not on_terminal and (found := _labels_of(keys, said)) is not None:
+        elif on_terminal and (name := _label_of(keys, said or "")):
+            chosen ^= {name}
+            echo(_marks(keys, chosen))
+        elif not on_terminal and (found := _labels_of(keys, said or "")) is not None:
             return found
         else:
-            shown = f"{clip(said, 20).strip() or 'no label'!r}"
-            how = "Enter" if on_terminal else "- for none of them (several with ; between them)"
-            echo(f"  expected keys of {' '.join(keys)}, {how}, or s, u, q, found {shown}")
+            shown = repr(clip(said, 20)) if said and said.strip() else "an empty line"
+            how = "and Enter" if on_terminal else "or labels, with ; between them, - for none of them"
+            echo(f"  expected keys of {' '.join(keys)} {how}, or {_ways_on(keys)}, found {shown}")
+
+
+def _marks(keys: dict[str, str], chosen: set[str]) -> str:
+    return "  " + "   ".join(f"[{'x' if name in chosen else ' '}] {clip(name, 60)}" for name in keys.values())
 
 
 def _labels_of(keys: dict[str, str], said: str) -> tuple[str, ...] | None:
@@ -265,37 +293,7 @@ def _labels_of(keys: dict[str, str], said: str) -> tuple[str, ...] | None:
     if said in keys.values():
         return (said,)
     parts = [part.strip() for part in said.split(";") if part.strip()]
-    names = {name.lower(): name for name in keys.values()} | {name: name for name in keys.values()}
-    found = [names.get(part) or keys.get(part.lower()) or names.get(part.lower()) for part in parts]
     if parts == ["-"]:
         return ()
-    if not found or None in found:
-        return None
-    return tuple(name for name in keys.values() if name in found)
-
-
-def _line() -> str | None:
-    line = sys.stdin.readline()
-    return line.strip() if line else None
-
-
-def _key() -> str | None:
-    """Return the character of a key press, "a special key" for an escape sequence, or None at the end of input."""
-    try:
-        said = os.read(sys.stdin.fileno(), 1)
-    except OSError as error:  # the terminal is closed
-        raise EndedError(signal.SIGHUP) from error
-    if said in (b"", b"\x04"):
-        return None
-    while (_BEGUN.fullmatch(said) or not _is_text(said)) and select.select([sys.stdin], [], [], _WAIT)[0]:
-        said += os.read(sys.stdin.fileno(), 1)
-        if len(said) > _LONGEST:
-            break
-    return "a special key" if said[0] == 0x1B else said.decode(errors="replace")
-
-
-def _is_text(said: bytes) -> bool:
-    try:
-        return bool(said.decode())
-    except UnicodeDecodeError:
-        return False
+    found = [_label_of(keys, part) for part in parts]
+    return None if not found or None in found else tuple(name for name in keys.values() if name in found)

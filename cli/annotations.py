@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 from embedstore.cli.files import opened, reading_options
+from embedstore.cli.multilabel import separator_option
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     corpus_option,
@@ -27,6 +28,10 @@ __all__ = ["annotations"]
 @store_argument
 @click.option("--import", "imported", metavar="FILE", help="Keep the answers in a table with columns id and label.")
 @label_options
+@click.option(
+    "--multi", is_flag=True, help="With --import, a cell has all labels of a text: a list, or a text with a separator."
+)
+@separator_option
 @corpus_option
 @click.option(
     "--who",
@@ -43,6 +48,8 @@ def annotations(
     imported: str | None,
     labels: tuple[str, ...],
     label_file: str | None,
+    multi: bool,
+    separator: str | None,
     corpus: str | None,
     who: str,
     disagreements: bool,
@@ -63,15 +70,16 @@ def annotations(
         if found := [name for name, value in asked.items() if value]:
             raise UsageError(f"--import reads answers, {found[0]} is for those that are there: leave one of them out")
         sources, _ = opened([imported], reading, missing=())
-        count = book.import_table(sources, optional_label_set(labels, label_file), corpus=corpus, who=who)
+        label_set = optional_label_set(labels, label_file, several=multi)
+        count = book.import_table(sources, label_set, corpus=corpus, who=who, multi=multi, separator=separator)
         if as_json:
             print_json({"imported": count})
         else:
             echo(f"annotations imported: {count:,}")
             note("answers that the store has or had, also those that were taken back, are not imported again")
         return
-    if labels or label_file:
-        raise UsageError("labels say what imported annotations may hold: give --import FILE too")
+    if labels or label_file or multi or separator is not None:
+        raise UsageError("labels, --multi and --separator say what --import reads: give --import FILE too")
     table = book.export_table(corpus=corpus, who=who or None, disagreements=disagreements)
     write_rows(table, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if output:

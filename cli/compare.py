@@ -65,8 +65,8 @@ def compare(
     """Compare methods that predict a column, in one table.
 
     The methods are majority class, TF-IDF, labels (by cosine, by the method "best", and with people's answers to other
-    rows), class centroids and LogReg on every space of the store, and finetuned checkpoints. The figures are accuracy
-    and macro-F1 with 95% bootstrap intervals, seconds, and texts encoded.
+    rows), topics, class centroids and LogReg on every space of the store, and finetuned checkpoints. The figures are
+    accuracy and macro-F1 with 95% bootstrap intervals, seconds, and texts encoded.
     """
     check_outputs(store, output, plot, label_files=[label_file])
     label_set = optional_label_set(labels, label_file)

@@ -116,7 +116,7 @@ where_option: Decorator = click.option(
     metavar="EXPRESSION",
     expose_value=False,
     callback=_setting,
-    help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/where.md).",
+    help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/guide.md).",
 )
 space_option: Decorator = click.option(
     "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
@@ -195,9 +195,6 @@ label_options: Decorator = together(
 )
 
 
-_MOST_TOPICS = 1000
-
-
 class _TopicCount(click.ParamType):  # type: ignore[type-arg]
     """A number of topics, or "auto"."""
 
@@ -207,8 +204,10 @@ class _TopicCount(click.ParamType):  # type: ignore[type-arg]
         """Return the number; None for "auto"."""
         if value == "auto":
             return None
-        if not str(value).isdecimal() or not 2 <= int(value) <= _MOST_TOPICS:
-            self.fail(f"expected a number from 2 to {_MOST_TOPICS:,} or auto, found {clip(str(value), 20)!r}")
+        from embedstore.topics.pipeline import MOST_TOPICS
+
+        if not str(value).isdecimal() or not 2 <= int(value) <= MOST_TOPICS:
+            self.fail(f"expected a number from 2 to {MOST_TOPICS:,} or auto, found {clip(str(value), 20)!r}")
         return int(value)
 
 
@@ -281,6 +280,6 @@ def label_set_of(labels: tuple[str, ...], label_file: str | None, *, several: bo
     return LabelSet.named(label_file, several=several) if label_file else LabelSet.of(labels, several=several)
 
 
-def optional_label_set(labels: tuple[str, ...], label_file: str | None) -> "LabelSet | None":
-    """Return the label set given by -l or --labels, or None if neither is given."""
-    return label_set_of(labels, label_file) if labels or label_file else None
+def optional_label_set(labels: tuple[str, ...], label_file: str | None, *, several: bool = False) -> "LabelSet | None":
+    """Return the label set given by -l or --labels, or None if neither is given; see `label_set_of`."""
+    return label_set_of(labels, label_file, several=several) if labels or label_file else None

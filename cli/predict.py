@@ -10,7 +10,6 @@ from embedstore.cli.options import (
     json_option,
     output_options,
     rows_options,
-    scores_option,
     store_argument,
 )
 from embedstore.cli.printing import check_outputs, print_predictions
@@ -25,7 +24,11 @@ __all__ = ["predict"]
 @store_argument
 @click.option("--probe", required=True, metavar="NAME", help="A probe that `train` made.")
 @rows_options
-@scores_option
+@click.option(
+    "--scores",
+    is_flag=True,
+    help="Add one column per class with its probability (confidence LABEL, if a row can have several).",
+)
 @click.option(
     "--threshold", type=float, metavar="P", help="Least probability of a label, if the probe gives a row several."
 )

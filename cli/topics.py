@@ -1,6 +1,6 @@
 """`topics`: find out what the texts are about."""
 
-import shutil
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["topics"]
 
-_NARROWEST = 80  # columns of the table of topics, where a terminal has fewer or there is none
+_NARROWEST, _WITHOUT = 80, 160  # least columns of the table of topics, and columns where there is no terminal
 
 
 @click.command()
@@ -72,8 +72,16 @@ def topics(
     if as_json:
         print_json(found.summary() | ({"output": str(output)} if output else {}))
         return
-    for line in found.lines(max(_NARROWEST, shutil.get_terminal_size().columns)):
+    for line in found.lines(_columns()):
         note(line)
     notes_of(found.notes)
     if output:
         note(f"{counted(len(found), 'row')} written to {output}")
+
+
+def _columns() -> int:
+    """Return how wide the table of topics can be: it goes to stderr."""
+    try:
+        return max(_NARROWEST, os.get_terminal_size(2).columns)
+    except OSError:
+        return _WITHOUT

@@ -69,6 +69,8 @@ def train(
         separator=separator,
     )
     notes_of(trained.notes)
+    if trained.name:
+        note(f"probe {trained.name} saved")
     if plot:
         trained.plot(plot)
         note(f"picture written to {plot}")

@@ -100,12 +100,17 @@ def test_the_advice_says_whether_more_answers_pay():
     advice = Advice(50, 0.8, 0.72, 0.861, 0.1)
     assert advice.pays
     assert str(advice) == (
-        "after 50 answers, about 80% of the other texts get the right label (72% to 86%); "
-        "the last 25 answers changed 10.0% of the labels: 25 more may bring 2.3 points"
+        "after 50 answers, of the texts without an answer about 80% get the right label (72% to 86%); "
+        "the last 25 answers changed 10.0% of their labels, 25 more may bring 2.3 points of accuracy"
     )
-    settled = Advice(50, 0.8, 0.72, 0.86, 0.001)
-    assert not settled.pays
-    assert settled.outlook == "the last 25 answers changed 0.1% of the labels: more hardly pay"
+    assert Advice(50, 0.8, 0.72, 0.86, 0.03).outlook.endswith("25 more may bring 1.0 points of accuracy")
+
+
+@pytest.mark.parametrize(("changed", "pays"), [(0.001, False), (0.02, True)])
+def test_the_advice_says_the_same_of_all_gains_under_a_point(changed, pays):
+    advice = Advice(50, 0.8, 0.72, 0.86, changed)
+    assert advice.pays == pays
+    assert advice.outlook.endswith(f"{changed:.1%} of their labels, 25 more may bring less than 1 point of accuracy")
 
 
 def test_a_session_gives_advice_on_its_answers(tmp_path, encoder):

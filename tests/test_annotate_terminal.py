@@ -87,7 +87,7 @@ def test_a_key_is_an_answer(terminal, store):
     terminal.press("2")
     terminal.wait_for("[q] quit", 3)
     terminal.press("u")
-    terminal.wait_for("taken back")
+    terminal.wait_for("taken back: Tea")
     terminal.wait_for("[q] quit", 4)
     assert labels(store) == ["Lamps"]
     terminal.press("x")
@@ -204,11 +204,23 @@ def test_a_label_that_is_a_key_has_its_own(cli, store):
     assert labels(store) == ["0", "1"]
 
 
-def test_a_label_that_is_called_like_a_command_has_a_key_and_the_command_stays(cli, store):
+def test_a_label_that_is_called_like_a_command_is_the_label_and_the_capital_letter_the_command(cli, store):
+    names = ["s", "m", "l", "q"]
+    store.tag(names)
+    words = [word for name in names for word in ("-l", name)]
+    done = cli("annotate", "small", *words, stdin="s\nm\nq\nS\nl\nQ\nl\n")
+    assert "[s] s   [m] m   [l] l   [q] q   [S] skip   [u] undo   [Q] quit" in done.stdout
+    assert labels(store) == ["s", "m", "q", "l"]
+    assert done.stdout.count("skipped") == 1
+    done = cli("annotate", "small", *words, "--multi", stdin="s;q\nS\nq\nQ\n")
+    assert labels(store)[4:] == ['["q", "s"]', '["q"]']
+
+
+def test_where_both_letters_of_a_command_are_labels_both_are_the_labels(cli, store):
     store.tag(["s", "S"])
-    done = cli("annotate", "small", "-l", "s", "-l", "S", "--count", "2", stdin="s\n1\nS\n")
-    assert "[1] s   [2] S   [s] skip" in done.stdout
-    assert labels(store) == ["s", "S"]
+    done = cli("annotate", "small", "-l", "s", "-l", "S", "--count", "2", stdin="S\ns\n")
+    assert "[s] s   [1] S   [u] undo   [q] quit" in done.stdout
+    assert labels(store) == ["S", "s"]
 
 
 def test_the_rest_of_a_long_text_is_shown_when_it_is_asked_for(cli, store, encoder):
@@ -273,3 +285,31 @@ def test_with_several_labels_keys_choose_and_enter_confirms(cli, store):
             made.process.kill()
             made.close()
     assert labels(store) == ['["Tea"]', "[]"]
+
+
+def test_undo_takes_the_choices_of_a_text_back_before_an_answer(cli, store):
+    made = Terminal(cli.command("annotate", "small", *CHOICES, "--multi"), cli.environment)
+    try:
+        made.wait_for("[q] quit")
+        made.press("\r")
+        made.wait_for("[q] quit", 2)
+        made.press("1")
+        made.wait_for("[x] Lamps")
+        made.press("u")
+        made.wait_for("choices of this text taken back")
+        made.wait_for("[ ] Lamps   [ ] Tea")
+        assert labels(store) == ["[]"]
+        made.press("u")
+        made.wait_for("taken back: none of them")
+        made.wait_for("[q] quit", 3)
+        assert labels(store) == []
+        made.press("s")
+        made.wait_for("[q] quit", 4)
+        made.press("u")
+        made.wait_for("taken back: a skip")
+        made.press("q")
+        assert made.close() == 0
+    finally:
+        if made.process.poll() is None:
+            made.process.kill()
+            made.close()

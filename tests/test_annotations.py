@@ -98,12 +98,12 @@ def test_several_label_sets_are_kept_apart(store):
         store.annotations.add(position(store, row), LABELS[row % 2], SET)
         store.annotations.add(position(store, row), topics[row % 2], LabelSet.of(topics))
     assert store.tag(LABELS, gold="annotations").report.rows == 6
-    with pytest.raises(InputError, match=r"several label sets: say which, as annotations:Negative\|Positive"):
+    with pytest.raises(InputError, match=r"several label sets: say which, as 'annotations:Negative\|Positive'"):
         store.label_set("annotations")
     assert store.label_set("annotations:Negative|Positive").names == ("Negative", "Positive")
     assert store.label_set("annotations:Lamp|Tea").names == ("Lamp", "Tea")
     with pytest.raises(
-        InputError, match=r"no annotations are of a label set 'likert5': there are Negative\|Positive; Tea"
+        InputError, match=r"no annotations are of a label set 'likert5': there are 'Negative\|Positive'; 'Tea"
     ):
         store.label_set("annotations:likert5")
     with pytest.raises(InputError, match="was annotated yet with the labels Very Negative"):

@@ -90,6 +90,7 @@ def test_reports_are_printed_for_people(store, cli, tmp_path):
     assert "macro avg" in done.stdout
     assert "given \\ predicted" in done.stdout
     done = cli("train", "small", "--target", "stars")
+    assert "probe stars saved" in done.stderr
     assert "macro avg" in done.stdout
     done = cli("info", "small")
     assert store.space().key in done.stdout

@@ -154,12 +154,38 @@ def test_classes_without_names_are_tagged_through_a_mapping(named):
     found = named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=mapping)
     expected = oracle(named, np.arange(40), np.arange(20), "test")
     assert found.scores[2].accuracy == pytest.approx(expected["cosine labels"][0])
-    left = named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad", "2="])
-    assert [score.rows for score in left.scores] == [20, 20, 6, 6, 20, 20, 20]
-    with pytest.raises(InputError, match="which is none of the labels bad, good"):
+    with pytest.raises(InputError, match="column 'stars' holds '2', which is none of the labels bad, good"):
         named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=bad"])
     with pytest.raises(InputError, match="with a label of bad, good, found '1=ugly'"):
         named.compare("stars", test_corpus="test", labels=["bad", "good"], mapping=["1=ugly"])
+
+
+@pytest.fixture
+def three(tmp_path, encoder):
+    """Forty rows to learn and 20 to test of three classes in turn."""
+    names = ["bad", "fair", "good"]
+    rows = [{"review": f"{names[n % 3]} tea {n}", "mood": names[n % 3], "stars": n % 3 + 1.0} for n in range(60)]
+    store = embedstore.create(tmp_path / "home" / "three", encoder=encoder)
+    store.add(rows[:40], text="review")
+    store.add(rows[40:], text="review", corpus="test")
+    store.encode()
+    return store
+
+
+@pytest.mark.parametrize(("column", "mapping"), [("mood", ["fair="]), ("stars", ["1=bad", "2=", "3=good"])])
+def test_a_class_that_the_mapping_leaves_out_is_left_out_for_every_method(three, column, mapping):
+    found = three.compare(column, test_corpus="test", labels=["bad", "good"], mapping=mapping)
+    assert [score.rows for score in found.scores] == [13] * 7
+    shown = mapping[0 if column == "mood" else 1].removesuffix("=")
+    assert f"--map leaves {shown!r} out: 7 test rows and 13 training rows, for every method" in found.notes
+    rows = {name: [n for n, mood in enumerate(three.corpus(name).column("mood").to_pylist()) if mood != "fair"]
+            for name in ("train", "test")}  # fmt: skip
+    x, xt = (three.space().vectors(three.corpus(name))[rows[name]] for name in ("train", "test"))
+    y, yt = (np.array(three.corpus(name).column(column).to_pylist())[rows[name]] for name in ("train", "test"))
+    expected = figures(yt, LogisticRegression(max_iter=1000).fit(x, y).predict(xt))
+    assert (found.scores[-1].accuracy, found.scores[-1].macro_f1) == pytest.approx(expected)
+    with pytest.raises(InputError, match="expected at least two classes of 'mood'"):
+        three.compare("mood", test_corpus="test", mapping=["fair=", "good="])
 
 
 def test_the_verdict_sets_the_best_vectors_against_words(named):

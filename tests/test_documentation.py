@@ -111,7 +111,7 @@ def test_the_shipped_answers_are_right_and_of_no_test_review():
 
 def test_the_guide_runs(cli, place):
     commands = [line for line in GUIDE.splitlines() if line.startswith("embedstore ")]
-    assert len(commands) == 20
+    assert len(commands) == 22
     for command in commands:
         done = cli(*shlex.split(command)[1:], environment=homeless(cli))
         assert done.returncode == 0, f"{command}\n{done.stderr}"

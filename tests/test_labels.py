@@ -164,7 +164,9 @@ def test_a_column_of_the_table_with_an_output_name_is_kept_beside(tmp_path, enco
 
 
 def test_a_report_has_the_order_of_the_labels():
-    found = map_gold(["Low", "High", "2"], ["Low", "Low", "High"], ["Low", "High", "Unused"], {"2": ["High"]})
+    found = map_gold(
+        ["Low", "High", "2"], ["Low", "Low", "High"], ["Low", "High", "Unused"], {"2": ["High"]}, column="c"
+    )
     assert found.classes == ("Low", "High")
     assert found.confusion.tolist() == [[1, 0], [1, 1]]
     assert found.text.index("Low") < found.text.index("High")

@@ -190,3 +190,4 @@ def test_english_descriptions_of_a_shipped_set_are_noted_where_texts_are_in_anot
     assert noted(["Negative", "Positive"], "other") == []
     assert noted({"Negative": "schlecht", "Positive": "gut"}, "other") == []
     assert noted(polarity, "english") == []
+    assert noted(polarity, "other", multi=True) == [note]

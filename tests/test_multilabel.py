@@ -43,7 +43,7 @@ def test_a_row_gets_each_label_that_applies_or_none(mixed, method):
     assert metrics.f1_score(TRUE, found, average="micro") > (0.9 if method == "cosine" else 0.7)
     assert tagged.shares == dict(zip(NAMES, found.mean(axis=0), strict=True))
     none = int((~found.any(axis=1)).sum())
-    assert f"{none} of 240 rows have no label" in tagged.notes
+    assert f"no label applies to {none} of 240 rows" in tagged.notes
 
 
 def test_one_label_is_enough_and_its_scores_do_not_depend_on_others(mixed):
@@ -124,6 +124,30 @@ def test_known_labels_calibrate_the_probabilities_out_of_fold(mixed):
     assert tagged.report.macro_f1 == pytest.approx(metrics.f1_score(TRUE, found, average="macro"))
     assert tagged.report.subset_accuracy == metrics.accuracy_score(TRUE, found)
     assert tagged.report.hamming_loss == pytest.approx(metrics.hamming_loss(TRUE, found))
+
+
+def test_few_known_labels_are_used_and_the_note_says_how_many_are_needed(mixed):
+    plain = mixed.tag(NAMES, multi=True)
+    asked = mixed.annotations.session(NAMES, multi=True, order="random")
+    for _ in range(5):
+        asked.answer(["Price"])
+    few = mixed.tag(NAMES, multi=True, gold="annotations")
+    assert any(
+        note == "probabilities are corrected by 5 labelled rows, too few to call them calibrated: 20 are needed"
+        for note in few.notes
+    )
+    assert few.shares["Price"] > plain.shares["Price"]
+    assert any("uncalibrated: give 20 rows or more" in note for note in plain.notes)
+
+
+def test_a_note_on_rows_without_labels_stands_only_where_there_are_some(mixed):
+    assert not any("no label applies" in note for note in mixed.tag(["Other"], multi=True, threshold=1e-9).notes)
+
+
+def test_a_value_that_is_no_label_can_be_mapped_to_none_alone(mixed):
+    with pytest.raises(InputError, match=r"or for no label with --map Price= \(--map '\*=': all of them\)"):
+        mixed.tag(["Delivery", "Quality"], multi=True, gold="is")
+    assert mixed.tag(["Delivery", "Quality"], multi=True, gold="is", mapping=["Price="]).report.rows == 240
 
 
 def test_labels_in_text_need_their_separator(mixed):
@@ -228,7 +252,7 @@ def test_the_cosines_of_a_label_part_where_its_two_groups_part():
         ({"method": "scale"}, "found 'scale', which chooses one"),
         ({"shares": {"Price": 1.0}}, "leave --share or --multi out"),
         ({"min_confidence": 0.5}, "leave --min-confidence out"),
-        ({"threshold": 1.5}, "between 0 and 1"),
+        ({"threshold": 1.0}, "expected a threshold above 0 and below 1, found 1.0"),
         ({"gold": "said", "separator": " "}, "expected a separator"),
         ({"multi": False, "threshold": 0.5}, "give --multi too"),
         ({"multi": False, "separator": ";"}, "give --multi too"),

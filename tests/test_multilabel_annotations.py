@@ -71,6 +71,35 @@ def test_answers_of_one_label_and_of_several_never_mix(mixed):
     assert mixed.tag(NAMES, gold="annotations", multi=True).report.rows == 1
 
 
+def test_answers_of_the_other_form_are_named_where_none_of_the_asked_form_is_there(mixed):
+    with pytest.raises(InputError, match="no row of corpus 'train' was annotated yet: run `embedstore annotate`,"):
+        mixed.train("annotations")
+    answer_all(mixed, 3)
+    several = "found 3 rows of corpus 'train', answered with several labels: `tag` and `train` take them with --multi"
+    for refused in (
+        lambda: mixed.train("annotations"),
+        lambda: mixed.compare("annotations"),
+        lambda: mixed.tag(NAMES, gold="annotations"),
+        lambda: mixed.tag(NAMES, examples=True),
+    ):
+        with pytest.raises(InputError, match=several):
+            refused()
+    mixed.annotations.session(["Other", "Rest"], order="random").answer("Other")
+    one = "found 1 row of corpus 'train', answered with one label: leave --multi out"
+    for options in ({"gold": "annotations"}, {"examples": True}):
+        with pytest.raises(InputError, match=one):
+            mixed.tag(["Other", "Rest"], multi=True, **options)
+    with pytest.raises(InputError, match=one):
+        mixed.train("annotations:Other|Rest", multi=True)
+
+
+def test_a_label_set_of_several_can_be_pasted_into_a_shell(mixed):
+    answer_all(mixed, 2)
+    mixed.annotations.session(["a b", "c"], multi=True, order="random").answer(["c"])
+    with pytest.raises(InputError, match=r"say which, as 'annotations:any of: .*'; there are 'any of: .*'; 'any of: "):
+        mixed.train("annotations", multi=True)
+
+
 def versions_after(store, action):
     action()
     return versions(store)
@@ -89,6 +118,45 @@ def test_an_export_comes_back_as_it_was(mixed, tmp_path, suffix):
     wrong = before.to_pandas().assign(label='["Colour"]', answer_id="")
     with pytest.raises(InputError, match="none of Delivery, Price, Quality"):
         other.annotations.import_table(wrong)
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator"),
+    [
+        (["Price; Quality", "Delivery", ""], None),
+        (["Price | Quality", "Delivery", ""], "|"),
+        (['["Quality", "Price"]', '["Delivery"]', ""], None),
+        ([["Price", "Quality"], ["Delivery"], None], None),
+    ],
+)
+def test_a_table_with_several_labels_in_a_cell_is_imported_as_such(mixed, cells, separator):
+    table = [{"id": number, "label": cell} for number, cell in enumerate(cells)]
+    assert mixed.annotations.import_table(table, NAMES, multi=True, separator=separator) == 2
+    kept = mixed.annotations.export_table().to_pandas()
+    assert kept["label"].tolist() == ['["Price", "Quality"]', '["Delivery"]']
+    assert set(kept["label_set"]) == {"any of: Delivery|Price|Quality"}
+    assert mixed.tag(NAMES, multi=True, gold="annotations").report.rows == 2
+    assert mixed.annotations.import_table(kept, multi=True) == 0
+
+
+def test_an_empty_list_in_a_table_says_that_no_label_applies(mixed):
+    mixed.annotations.import_table([{"id": 3, "label": "[]"}], ["Price"], multi=True)
+    assert mixed.annotations.export_table().to_pandas()["label"].tolist() == ["[]"]
+
+
+def test_a_table_of_several_labels_that_cannot_be_read_says_what_to_do(mixed):
+    add = mixed.annotations.import_table
+    with pytest.raises(InputError, match="with --multi, a cell has several labels"):
+        add([{"id": 0, "label": "Price;Quality"}], NAMES)
+    with pytest.raises(InputError, match="the label 'Colour', which is none of Delivery, Price, Quality: change it"):
+        add([{"id": 0, "label": "Price;Colour"}], NAMES, multi=True)
+    with pytest.raises(UsageError, match="expected labels"):
+        add([{"id": 0, "label": "Price;Colour"}], multi=True)
+    with pytest.raises(UsageError, match="give --multi too"):
+        add([{"id": 0, "label": "Price"}], NAMES, separator="|")
+    with pytest.raises(InputError, match="gives a text one label: leave --multi out"):
+        add([{"id": 0, "label": "Price", "label_set": "Price|Quality"}], multi=True)
+    assert len(mixed.annotations.export_table()) == 0
 
 
 def test_people_agree_on_the_same_labels_alone(mixed):
@@ -117,8 +185,6 @@ def test_answers_are_learnt_from_and_measured(mixed):
     assert "calibrated on 60 labelled rows" in " ".join(mixed.tag(NAMES, multi=True).notes)
     options = TrainOptions(random_state=1)
     assert mixed.train("annotations", multi=True, options=options).probe.classes == tuple(NAMES)
-    with pytest.raises(InputError, match="no row of corpus 'train' was annotated"):
-        mixed.train("annotations")
 
 
 def test_the_most_uncertain_texts_are_asked_first(mixed):
@@ -163,8 +229,20 @@ def test_lines_of_input_are_answers(cli, store):
     words = ("annotate", "small", "-l", "Lamps", "-l", "Tea", "--multi", "--order", "random")
     done = cli(*words, stdin="1;2\nlamps\n-\n\n1;nobody\ns\nu\nq\n")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("expected keys of 1 2") == 2
+    assert "[1;2] keys or labels, ; between them   [-] none of them\n[s] skip" in done.stdout
+    assert "[Enter]" not in done.stdout
+    expected = "expected keys of 1 2 or labels, with ; between them, - for none of them, or s, u, q, found"
+    assert f"{expected} an empty line" in done.stdout
+    assert f"{expected} '1;nobody'" in done.stdout
     assert "answers kept: 3; texts with a label: 3" in done.stderr
     table = store.annotations.export_table().to_pandas()
     assert table["label"].tolist() == ['["Lamps", "Tea"]', '["Lamps"]', "[]"]
     assert "of typical, uncertain, random" in cli.fails(2, *words[:-1], "disagreement")
+
+
+def test_the_command_line_imports_several_labels(cli, store, tmp_path):
+    (tmp_path / "a.csv").write_text("id,label\nk0,Lamps / Tea\nk1,Tea\n")
+    words = ("annotations", "small", "--import", tmp_path / "a.csv", "-l", "Lamps", "-l", "Tea")
+    assert cli(*words, "--multi", "--separator", "/").stdout == "annotations imported: 2\n"
+    assert store.annotations.export_table().to_pandas()["label"].tolist() == ['["Lamps", "Tea"]', '["Tea"]']
+    assert "give --import FILE too" in cli.fails(2, "annotations", "small", "--multi")

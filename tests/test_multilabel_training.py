@@ -65,6 +65,30 @@ def test_one_label_can_be_learnt_and_labels_of_test_rows_alone_count_as_missed(t
     assert alone["Predicted_Labels"].to_pylist() == [["Price"] if one else [] for one in alone["Price"].to_pylist()]
 
 
+def test_the_threshold_and_the_name_of_a_probe_are_told(trained):
+    store, found = trained
+    assert found.name == found.summary()["probe"] == "tags"
+    shown = f"the threshold is {found.probe.description['threshold']:.2f}, "
+    assert any(note.startswith(f"{shown}where micro-F1") for note in found.notes)
+    assert f"{shown}which `train` chose (--threshold: another)" in store.predict("tags").notes
+    assert not any(note.startswith("the threshold") for note in store.predict("tags", threshold=0.4).notes)
+
+
+def test_cells_that_hold_several_labels_are_told_where_one_class_a_row_is_learnt(tmp_path):
+    store = mixed_store(tmp_path / "s")
+    said = ["Price; Quality", "Price", "Quality", "Delivery"]
+    rows = [{"t": f"{said[n % 4]} n{n}", "is": [said[n % 4]], "said": said[n % 4]} for n in range(60)]
+    store.add([{**row, "plain": row["said"].replace("; ", " and ")} for row in rows], text="t", corpus="more")
+    store.encode()
+    told = "seem to hold several labels each"
+    for column in ("is", "said"):
+        assert any(told in note for note in store.train(column, corpus="more").notes)
+        assert any(told in note for note in store.compare(column, corpus="more").notes)
+    assert not any(told in note for note in store.train("plain", corpus="more").notes)
+    with pytest.raises(InputError, match="`tag --multi` takes several labels in a cell"):
+        store.tag(NAMES, corpus="more", gold="said")
+
+
 def test_rows_without_a_value_are_an_error_and_a_text_needs_its_separator(trained):
     store, _ = trained
     with pytest.raises(InputError, match="60 of 240 rows without"):

@@ -21,6 +21,14 @@ PANELS = [
 ]
 
 
+def test_bars_without_intervals_have_no_ticks(tmp_path):
+    values, none = np.array([0.6, 0.8]), np.full(2, np.nan)
+    for name, low, high in (("plain", none, none), ("spans", values - 0.1, values + 0.1)):
+        draw(tmp_path / f"{name}.svg", [Bars(["a", "b"], values, low, high, "F1")], "title")
+    assert "LineCollection" in (tmp_path / "spans.svg").read_text()
+    assert "LineCollection" not in (tmp_path / "plain.svg").read_text()
+
+
 def test_a_picture_is_a_png(tmp_path):
     draw(tmp_path / "a.png", PANELS, STRANGE)
     content = (tmp_path / "a.png").read_bytes()

@@ -96,6 +96,7 @@ def commands(home):
         (0, ["verify", store]),
         (0, ["gc", store]),
         (0, ["export", store, *train, "-o", f"{out}.npy"]),
+        (2, ["serve", store, "--no-open", "--host", HOSTILE]),
         (2, ["tag", store, f"--{HOSTILE}"]),
         (2, ["index", store, "--kind", HOSTILE]),
         (2, [HOSTILE]),

@@ -328,6 +328,8 @@ def test_the_command_prints_rows_and_a_table_of_topics(cli, about, tmp_path):
     lines = done.stderr.splitlines()
     assert lines[0].split() == ["topic", "share", "tight", "words", "typical", "text"]
     assert [line.split()[:2] for line in lines[1:5]] == [["1", "40.6%"], ["2", "29.7%"], ["3", "19.8%"], ["4", "9.9%"]]
+    typical = [line[lines[0].index("typical text") :] for line in lines[1:5]]
+    assert set(typical) < set(sentences(MANY)), "texts are cut off only where a terminal is narrow"
     words = ["topics", "about", "-o", tmp_path / "t.parquet", "--plot", tmp_path / "t.png", "--json"]
     summary = json.loads(cli(*words).stdout)
     assert [topic["rows"] for topic in summary["topics"]] == [41, 30, 20, 10]

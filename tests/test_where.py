@@ -84,6 +84,7 @@ def test_a_row_fulfils_a_condition_if_its_values_make_it_true(rows, condition):
         ("(SELECT count(*) FROM read_csv('/etc/hosts')) > 0", "a query of its own"),
         ("row_number() OVER () < 3", "other rows"),
         ("stars = ?", "a parameter"),
+        ("(" * 50_000, "more than 500 brackets"),
     ],
 )
 def test_what_is_not_one_expression_of_a_row_is_refused(expression, problem):

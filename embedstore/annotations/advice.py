@@ -22,6 +22,7 @@ _SPREAD = np.array([1.0, 0.5])  # standard deviations of the priors of the calib
 _SURE = 1e-4  # least and most confidence are this far from 0 and 1
 _DRAWS = 200
 _PAYS = 0.0075  # accuracy that 25 more answers must bring to pay
+_SMALL = 0.01  # gains below it are not told apart, so that the advice stays the same from block to block
 # All measured on 20 corpora: docs/research/asking.md
 _WIDER = 1.6  # how much wider the interval is than that of the calibration alone, to hold 95%
 _LEAST_GAIN, _GAIN = 0.005, 0.18  # gain of 25 more answers: where the last 25 changed no label, and more if they did
@@ -64,12 +65,17 @@ class Advice:
         """One sentence on what the last answers brought and what more may bring; empty below 35 answers."""
         if self.changed is None or self.gain is None:
             return ""
-        more = f"{_LAST} more may bring {100 * self.gain:.1f} points" if self.pays else "more hardly pay"
-        return f"the last {_LAST} answers changed {self.changed:.1%} of the labels: {more}"
+        points = "less than 1 point" if self.gain < _SMALL else f"{100 * self.gain:.1f} points"
+        changed = f"the last {_LAST} answers changed {self.changed:.1%} of their labels"
+        return f"{changed}, {_LAST} more may bring {points} of accuracy"
+
+    @property
+    def share_right(self) -> str:
+        """How many of the other texts get the right label, in words."""
+        return f"about {self.accuracy:.0%} get the right label ({self.low:.0%} to {self.high:.0%})"
 
     def __str__(self) -> str:
-        right = f"about {self.accuracy:.0%} of the other texts get the right label ({self.low:.0%} to {self.high:.0%})"
-        told = f"after {counted(self.answers, 'answer')}, {right}"
+        told = f"after {counted(self.answers, 'answer')}, of the texts without an answer {self.share_right}"
         return f"{told}; {self.outlook}" if self.outlook else told
 
 

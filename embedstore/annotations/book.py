@@ -10,7 +10,7 @@ from embedstore.annotations.exchange import (
     answer_rows,
     answer_table,
     check_contradictions,
-    check_labels,
+    checked_rows,
     new_answers,
     without_guards,
 )
@@ -21,7 +21,6 @@ from embedstore.annotations.queue import Queue
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.checks import at_least, checked
-from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice, labels_in
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.vectors.snapshot import Snapshot
@@ -91,7 +90,14 @@ class AnnotationBook:
 
     @checked
     def import_table(
-        self, table: Any, labels: Labels | None = None, *, corpus: str | None = None, who: str = ""
+        self,
+        table: Any,
+        labels: Labels | None = None,
+        *,
+        corpus: str | None = None,
+        who: str = "",
+        multi: bool = False,
+        separator: str | None = None,
     ) -> int:
         """Store the answers in a table, all or none; return the number of new answers.
 
@@ -110,6 +116,11 @@ class AnnotationBook:
             The labels to choose from; required if a row has no label_set.
         corpus, who : str, optional
             Values for rows without them.
+        multi : bool
+            A text can have several of the labels: a cell without a label_set is a list, a JSON list, or a text with a
+            separator. An empty list says that no label applies.
+        separator : str, optional
+            With `multi`, what stands between the labels in a text; by default ``;``.
 
         Raises
         ------
@@ -120,11 +131,8 @@ class AnnotationBook:
         rows = answer_rows(table)
         with self._snapshot() as now:
             rows = without_guards(now, rows)
-        label_set = None if labels is None else LabelSet.of(labels)
-        if label_set is None and not all(row["label_set"] for row in rows if row["label"]):
-            raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
-        check_labels(rows, label_set)
-        rows = [row for row in rows if row["label"]]
+        label_set = None if labels is None else LabelSet.of(labels, several=multi)
+        rows = checked_rows(rows, label_set, several=multi, separator=separator)
         with self._snapshot() as now:
             answers = answers_in(now, rows, label_set, corpus, who)
             check_contradictions(answers)

@@ -1,15 +1,19 @@
 """Annotations as a corpus column, for every place that takes a column of given labels."""
 
+import shlex
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from embedstore.annotations.log import answers_to, current_answers, majority_labels
+from embedstore.core.counts import counted
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
 from embedstore.labels.label_set import LabelSet
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["ANNOTATIONS", "answered_rows", "is_annotations", "with_annotations"]
+__all__ = ["ANNOTATIONS", "answered_rows", "is_annotations", "no_answers", "with_annotations"]
 
 ANNOTATIONS = "annotations"
 """Name of the column of people's answers; "annotations:NAME" has only the answers with one label set."""
@@ -53,14 +57,58 @@ def with_annotations(
     """
     if target is None or not is_annotations(target) or target in table.schema.names:
         return table
-    column = answered_rows(now, table, labels, called=target.partition(":")[2], several=several)
+    called = target.partition(":")[2]
+    column = answered_rows(now, table, labels, called=called, several=several)
     if column is None:
-        raise InputError(
-            f"no row of corpus {table.name!r} was annotated yet"
-            + (f" with the labels {', '.join(labels.names)}" if labels else "")
-            + ": run `embedstore annotate`, or import annotations"
-        )
+        raise no_answers(now, table, labels, called=called, several=several, otherwise="import annotations")
     return table.with_column(target, column)
+
+
+def no_answers(
+    now: Snapshot,
+    table: Corpus,
+    labels: LabelSet | None = None,
+    *,
+    called: str = "",
+    several: bool = False,
+    otherwise: str,
+) -> InputError:
+    """Return the error for a corpus without answers; it says so if there are answers of the other form.
+
+    Parameters
+    ----------
+    now, table, labels, called, several
+        See `answered_rows`, which returned None.
+    otherwise : str
+        What to do instead of annotating rows.
+    """
+    count = _rows_of_other_form(now, table, labels, called, several=several)
+    between = f" with the labels {', '.join(labels.names)}" if labels else ""
+    if not count:
+        how = "annotate --multi" if several else "annotate"
+        return InputError(
+            f"no row of corpus {table.name!r} was annotated yet{between}: run `embedstore {how}`, or {otherwise}"
+        )
+    if several:
+        return InputError(
+            f"expected answers of several labels a text{between}, found {counted(count, 'row')} of corpus "
+            f"{table.name!r}, answered with one label: leave --multi out"
+        )
+    return InputError(
+        f"expected answers of one label a text{between}, found {counted(count, 'row')} of corpus {table.name!r}, "
+        "answered with several labels: `tag` and `train` take them with --multi; `annotate` without it asks for one"
+    )
+
+
+def _rows_of_other_form(now: Snapshot, table: Corpus, labels: LabelSet | None, called: str, *, several: bool) -> int:
+    """Return the number of rows with answers of one label a text if `several`, else with answers of several."""
+    others = [one for one in current_answers(now) if one.action == "label" and one.choice.several != several]
+    if labels:
+        others = answers_to(others, replace(labels, several=not several))
+    if called:
+        others = [one for one in others if one.choice.matches_name(called)]
+    places = now.texts.positions_of([one.text for one in others])
+    return int(np.isin(table.positions(), list(places.values())).sum())
 
 
 def answered_rows(
@@ -84,16 +132,18 @@ def answered_rows(
     if labels:
         answers = answers_to(answers, labels)
     sets = {one.choice.key: one.choice for one in answers if one.action == "label"}
-    there = "; ".join(map(str, sets.values()))
+    there = "; ".join(shlex.quote(str(choice)) for choice in sets.values())
     if called:
         answers = [one for one in answers if one.choice.matches_name(called)]
         if sets and not answers:
+            if _rows_of_other_form(now, table, labels, called, several=several):
+                raise no_answers(now, table, labels, called=called, several=several, otherwise="annotate other rows")
             raise InputError(f"no annotations are of a label set {called!r}: there are {there}")
         sets = {key: choice for key, choice in sets.items() if choice.matches_name(called)}
     if len(sets) > 1 and not labels:
         raise InputError(
-            f"the annotations are of several label sets: say which, as {ANNOTATIONS}:{next(iter(sets.values()))}; "
-            f"there are {there}"
+            "the annotations are of several label sets: say which, as "
+            f"{shlex.quote(f'{ANNOTATIONS}:{next(iter(sets.values()))}')}; there are {there}"
         )
     said, _ = majority_labels(answers)
     places = now.texts.positions_of(said)

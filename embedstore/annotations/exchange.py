@@ -13,11 +13,13 @@ import pyarrow as pa
 from embedstore.annotations.log import Annotation, current_answers, fold_answers, identified
 from embedstore.core.cells import plain_values
 from embedstore.core.checks import shown
+from embedstore.core.lists import may_hold_several
 from embedstore.core.spec import canonical_json
 from embedstore.core.values import value_text
-from embedstore.errors import InputError
-from embedstore.labels.choice import Choice, labels_in
+from embedstore.errors import InputError, UsageError
+from embedstore.labels.choice import Choice, joined_labels, labels_in
 from embedstore.labels.label_set import LabelSet
+from embedstore.reports.multilabel import values_in
 from embedstore.storage.segments import text_key
 from embedstore.tables import ReadOptions, sources_of
 from embedstore.tables.result import TableResult
@@ -29,7 +31,7 @@ __all__ = [
     "answer_rows",
     "answer_table",
     "check_contradictions",
-    "check_labels",
+    "checked_rows",
     "new_answers",
     "without_guards",
 ]
@@ -97,16 +99,71 @@ def without_guards(now: Snapshot, rows: list[dict[str, Any]]) -> list[dict[str, 
     return rows if now.texts.positions_of([text_key(text).hex() for text in guarded]) else plain
 
 
-def check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:
+def _of_several(rows: Sequence[dict[str, Any]], labels: LabelSet | None, separator: str | None) -> list[dict[str, Any]]:
+    """Return rows whose cells without a label set are read as any number of labels.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows as `answer_rows` returns them.
+    labels : LabelSet, optional
+        The labels of rows without a label set.
+    separator : str, optional
+        What stands between the labels in a text, if the cells are no JSON lists; by default ``;``.
+
+    Raises
+    ------
+    InputError
+        If a row has a label set of which a text gets one label, or a label holds the separator.
+    """
+    for number, row in enumerate(rows, start=1):
+        if row["label"] and row["label_set"] and not Choice.read(row["label_set"]).several:
+            raise InputError(
+                f"row {number} of the annotations is of the label set {shown(row['label_set'])}, which gives a text "
+                "one label: leave --multi out, or take the column label_set out of the file"
+            )
+    free = [number for number, row in enumerate(rows) if not row["label_set"]]
+    cells = pa.array([rows[number]["label"] for number in free], pa.string())
+    names = labels.names if labels else ()
+    found = list(rows)
+    for number, chosen in zip(free, values_in(cells, name="label", separator=separator, labels=names), strict=True):
+        found[number] = {**rows[number], "label": "" if chosen is None else joined_labels(chosen)}
+    return found
+
+
+def checked_rows(
+    rows: Sequence[dict[str, Any]], labels: LabelSet | None, *, several: bool, separator: str | None
+) -> list[dict[str, Any]]:
+    """Return the rows of a table that have a label, after a check that it is in its label set; see `_of_several`.
+
+    Raises
+    ------
+    UsageError
+        If a row has no label set, and there are no labels; or if there is a separator without `several`.
+    InputError
+        If a label is not in its label set.
+    """
+    if separator is not None and not several:
+        raise UsageError("a separator goes with several labels a text: give --multi too")
+    if labels is None and not all(row["label_set"] for row in rows if row["label"]):
+        raise UsageError("expected labels (-l, --labels) to choose from, or a column label_set that names them")
+    rows = _of_several(rows, labels, separator) if several else rows
+    _check_labels(rows, labels)
+    return [row for row in rows if row["label"]]
+
+
+def _check_labels(rows: Sequence[dict[str, Any]], labels: LabelSet | None) -> None:
     """Raise an `InputError` if a label is not in its label set."""
     for number, row in enumerate(rows, start=1):
-        choice = Choice.read(row["label_set"])
+        choice = Choice.read(row["label_set"]) if row["label_set"] or labels is None else Choice.of(labels)
         names: Sequence[str] = sorted(choice.labels) or (labels.names if labels else ())
         chosen = labels_in(row["label"]) if choice.several and row["label"] else (row["label"],)
         if row["label"] and names and (chosen is None or not set(names).issuperset(chosen)):
+            wrong = next((one for one in chosen or () if one not in names), row["label"])
             raise InputError(
-                f"row {number} of the annotations holds the label {shown(row['label'])}, which is none of "
+                f"row {number} of the annotations holds the label {shown(wrong)}, which is none of "
                 f"{', '.join(names)}: change it there, or give the label set that has it"
+                + ("" if choice.several or not may_hold_several(wrong) else "; with --multi, a cell has several labels")
             )
 
 

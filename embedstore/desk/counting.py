@@ -1,5 +1,6 @@
 """Count the values of a column in all rows and in those that are shown."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ def count_values(column: pa.ChunkedArray, rows: npt.NDArray[np.int64]) -> dict[s
     """Return how often each value of a column stands in all rows, and in some rows.
 
     Numbers of more than 30 values are counted in 12 ranges of equal width, from the 1st to the 99th percentile; the
-    first and the last hold what lies outside. Of other columns the 30 most frequent values are listed.
+    first and the last hold what lies outside, and NaN is in none. Of other columns the 30 most frequent values are
+    listed.
 
     Parameters
     ----------
@@ -44,7 +46,9 @@ def count_values(column: pa.ChunkedArray, rows: npt.NDArray[np.int64]) -> dict[s
     numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     if numeric and len(pc.unique(column)) > _MOST:
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return {"kind": "numbers", "bins": _ranges(values, mask), "missing": missing, "others": _pair(0, 0)}
+        unknown = np.isnan(values) & ~gone
+        others = _pair(unknown.sum(), (unknown & mask).sum())
+        return {"kind": "numbers", "bins": _ranges(values, mask), "missing": missing, "others": others}
     texts = column.combine_chunks() if pa.types.is_string(column.type) else spelled(column)
     coded = texts.dictionary_encode()
     names: list[str] = coded.dictionary.to_pylist()
@@ -53,7 +57,7 @@ def count_values(column: pa.ChunkedArray, rows: npt.NDArray[np.int64]) -> dict[s
     here = np.bincount(codes[mask], minlength=len(names) + 1)[: len(names)]
     order = np.argsort(-everything, kind="stable")
     if numeric:
-        order = np.array(sorted(order, key=lambda code: float(names[code])), dtype=np.int64)
+        order = np.array(sorted(order, key=lambda code: _in_order(names[code])), dtype=np.int64)
     first = order[:_MOST]
     bins = [{"name": clip(names[code], 200), **_pair(everything[code], here[code])} for code in first]
     others = _pair(everything[order[_MOST:]].sum(), here[order[_MOST:]].sum())
@@ -61,9 +65,11 @@ def count_values(column: pa.ChunkedArray, rows: npt.NDArray[np.int64]) -> dict[s
 
 
 def _ranges(values: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
-    finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, [1, 99]) if len(finite) else (0.0, 1.0)
-    edges = np.linspace(low, high if high > low else low + 1, _RANGES + 1)[1:-1]
+    finite = np.sort(values[np.isfinite(values)])
+    low, high = finite[[len(finite) // 100, -1 - len(finite) // 100]] if len(finite) else (0.0, 1.0)
+    high = high if high > low else low + 1
+    share = np.arange(1, _RANGES) / _RANGES
+    edges = low * (1 - share) + high * share  # `high - low` can be infinite
     known = ~np.isnan(values)
     place = np.searchsorted(edges, values[known], side="right")
     everything = np.bincount(place, minlength=_RANGES)
@@ -73,6 +79,12 @@ def _ranges(values: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> lis
         {"name": _named(ends[i], ends[i + 1]), "low": ends[i], "high": ends[i + 1], **_pair(everything[i], here[i])}
         for i in range(_RANGES)
     ]
+
+
+def _in_order(name: str) -> tuple[bool, float]:
+    """Return what numbers are sorted by: their value, NaN last."""
+    number = float(name)
+    return math.isnan(number), number
 
 
 def _named(low: float | None, high: float | None) -> str:

@@ -33,6 +33,7 @@ from embedstore.vectors.snapshot import Snapshot
 __all__ = ["Desk"]
 
 _MOST_ROWS = 500
+_LARGEST = 128 << 20  # bytes of each kind of values that are kept
 _NO_LABELS = Lens()
 
 
@@ -57,10 +58,10 @@ class Desk:
             vectors = now.embeddings(space, [table])
             vectors.require(table.positions(), table.name)
             self.corpus, self.space = table.name, vectors.key
-        self._tags: Recent[Tagged] = Recent(8)
+        self._tags: Recent[Tagged] = Recent(8, size=_bytes, largest=_LARGEST)
         self._layouts: Recent[Layout] = Recent(1)
-        self._selections: Recent[Selection] = Recent(32)
-        self._columns: Recent[pa.ChunkedArray] = Recent(16)
+        self._selections: Recent[Selection] = Recent(32, size=_bytes, largest=_LARGEST)
+        self._columns: Recent[pa.ChunkedArray] = Recent(16, size=_bytes, largest=_LARGEST)
 
     def about(self) -> dict[str, Any]:
         """Return what the page has to know first: names, columns, label sets, and people, as JSON values."""
@@ -224,13 +225,18 @@ class Desk:
         table = now.corpus(self.corpus)
         vectors = now.embeddings(self.space)
         there = now.texts.answerable(table.positions())
-        return self._layouts.of(_state(table), lambda: Layout(vectors, table.positions(), there))
+        key = (_state(table), vectors.covers([table]))
+        return self._layouts.of(key, lambda: Layout(vectors, table.positions(), there))
 
     def _column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
         table = now.corpus(self.corpus)
         if name in table.schema.names:
             return self._columns.of((_state(table), name), lambda: table.column(name))
         return column_of(now, table, name, more=self._tagged(now, lens).columns if lens.labels else {})
+
+
+def _bytes(value: Any) -> int:
+    return int(value.nbytes)
 
 
 def _state(table: Corpus) -> object:

@@ -52,6 +52,10 @@ class Lens:
             raise UsageError(f"expected labels, method and examples of a lens, found {shown(value)}")
         return cls.of(value.get("labels"), value.get("method", "cosine"), examples=value.get("examples", False))
 
+    def to_yaml(self) -> str:
+        """Return the labels as a label set file; see `LabelSet.to_yaml`."""
+        return self.chosen.to_yaml()
+
     @property
     def choice(self) -> Choice:
         """The labels as a choice; a `UsageError` without labels."""

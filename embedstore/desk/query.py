@@ -1,6 +1,6 @@
 """What the desk shows: the rows of a filter, of a search, or inside an outline on the map."""
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -9,6 +9,7 @@ from embedstore.core.checks import shown
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.templates import Template
 from embedstore.errors import UsageError
+from embedstore.tables.condition import Condition
 
 __all__ = ["MapMethod", "Query", "Sort", "words_condition"]
 
@@ -94,11 +95,18 @@ class Query:
         return bool(self.meaning or self.like)
 
     def condition(self, table: Corpus) -> str:
-        """Return the condition on the columns of a corpus that `where` and `words` make; "" for none."""
-        parts = [f"({self.where})"] if self.where.strip() else []
-        if self.words:
-            parts.append(words_condition(table, self.words))
-        return parts[0][1:-1] if len(parts) == 1 and self.where.strip() else " AND ".join(parts)
+        """Return the condition on the columns of a corpus that `where` and `words` make; "" for none.
+
+        Raises
+        ------
+        UsageError
+            If `where` is not one expression.
+        """
+        where = self.where if self.where.strip() else ""
+        if not self.words:
+            return where
+        words = words_condition(table, self.words)
+        return f"({Condition(where).expression}\n) AND {words}" if where else words
 
 
 def words_condition(table: Corpus, words: str) -> str:
@@ -110,12 +118,20 @@ def words_condition(table: Corpus, words: str) -> str:
     ``contains(lower(coalesce("title", '') || ': ' || coalesce("review", '')), lower('it''s'))``.
     """
     template = Template.parse(table.record.template, table.schema.names)
+    several = len(template.columns) > 1
+    columns = [_quoted(name) for name in template.columns]
+    columns = [f"coalesce(CAST({column} AS VARCHAR), '')" if several else column for column in columns]
     parts = [_text(template.literals[0])] if template.literals[0] else []
-    for name, literal in zip(template.columns, template.literals[1:], strict=True):
-        column = '"' + name.replace('"', '""') + '"'
-        parts.append(f"coalesce(CAST({column} AS VARCHAR), '')" if len(template.columns) > 1 else column)
-        parts += [_text(literal)] if literal else []
-    return f"contains(lower({' || '.join(parts)}), lower({_text(words)}))"
+    for column, literal in zip(columns, template.literals[1:], strict=True):
+        parts += [column, _text(literal)] if literal else [column]
+    found = f"contains(lower({' || '.join(parts)}), lower({_text(words)}))"
+    if words.casefold() not in "".join(template.literals).casefold():
+        return found
+    return f"{found} AND {' || '.join(columns)} <> ''"  # a row without any value has no text, not even these literals
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(value: str) -> str:
@@ -123,4 +139,4 @@ def _text(value: str) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

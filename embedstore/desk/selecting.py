@@ -39,6 +39,11 @@ class Selection:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return self.rows.nbytes + (0 if self.scores is None else self.scores.nbytes)
+
 
 def select(
     now: Snapshot,
@@ -73,6 +78,7 @@ def select(
             margins = np.nan_to_num(tags["margin"].to_numpy()[rows], nan=np.inf)
             rows = rows[np.argsort(margins, kind="stable")]
         return Selection(rows)
+    space.require(table.positions(), table.name)
     asked, itself = _asked(now, table, space, query)
     positions = table.positions()[rows]
     kept = now.texts.answerable(positions) & (rows != itself)

@@ -39,6 +39,11 @@ class Tagged:
     shares: dict[str, float]
     notes: tuple[str, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Size in memory of what there is for each row."""
+        return self.codes.nbytes + sum(int(one.nbytes) for one in self.columns.values())
+
 
 def tagged(now: Snapshot, table: Corpus, lens: Lens, *, space: str) -> Tagged:
     """Tag the rows of a corpus through a lens; see `embedstore.tagging.tag`."""

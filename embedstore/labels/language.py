@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from itertools import chain
 
+import numpy as np
+import numpy.typing as npt
+
 from embedstore.core.language import other_language
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
@@ -10,22 +13,28 @@ from embedstore.labels.label_set import LabelSet
 __all__ = ["language_notes"]
 
 _LETTERS = 400  # of each text
+_SAMPLED = 500  # most texts that are looked at, spread over all
 
 
-def language_notes(labels: LabelSet, texts: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+def language_notes(
+    labels: LabelSet, positions: npt.NDArray[np.int64], texts_at: Callable[[npt.NDArray[np.int64]], Sequence[str]]
+) -> tuple[str, ...]:
     """Return a note if labels have English descriptions of a shipped set, and texts are mostly not English.
 
     Parameters
     ----------
     labels : LabelSet
         The labels.
-    texts : callable
-        Returns a sample of the texts; called only if the descriptions are those of a shipped set.
+    positions : ndarray of shape (n,), int64
+        Positions of the texts.
+    texts_at : callable
+        Returns the texts at some positions; called only if the descriptions are those of a shipped set.
     """
     described = set(chain.from_iterable(labels.texts)).difference(labels.names)
     if not any(described.intersection(chain.from_iterable(LabelSet.shipped(name).texts)) for name in SHIPPED):
         return ()
-    found = other_language(text[:_LETTERS] for text in texts())
+    some = np.unique(positions[:: len(positions) // _SAMPLED + 1])
+    found = other_language(text[:_LETTERS] for text in texts_at(some))
     if not found:
         return ()
     return (

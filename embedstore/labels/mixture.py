@@ -48,8 +48,8 @@ class TopicSettings:
         The same for a label's share of the texts, against an even share.
     shrink : float
         How far the covariance is shrunk towards a round one, from 0 to 1.
-    first, later : float
-        Weight of a text's own log odds, before and after the words have their say.
+    prior : float
+        Weight of a text's own log odds.
     passes : int
         How often the words learn from the mixture, and the mixture from them.
     answer : float
@@ -62,8 +62,7 @@ class TopicSettings:
     hold: float = 0.5
     even: float = 0.1
     shrink: float = 0.3
-    first: float = 0.3
-    later: float = 1.0
+    prior: float = 1.0
     passes: int = 2
     answer: float = 10.0
     own: float = _OWN
@@ -118,14 +117,14 @@ def topic_scores(
     mixture = Mixture(vectors, prototypes, settings, random_state=random_state)
     words = Words.of(texts, random_state=random_state)
     first = spread(cosines)
-    start, prior = softmax(_SHARP * first, axis=1), settings.first * log_softmax(_SHARP * first, axis=1)
+    start, prior = softmax(_SHARP * first, axis=1), settings.prior * log_softmax(_SHARP * first, axis=1)
     found = mixture.fit(start, prior, answers)
     if words is not None:
         for _ in range(settings.passes):
             seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR)), answers)
             told = _said_by_words(words, seen, random_state=random_state)
             start = softmax(_BELIEF * (seen + told), axis=1)
-            prior = settings.later * log_softmax(_SHARP * spread(first + told), axis=1)
+            prior = settings.prior * log_softmax(_SHARP * spread(first + told), axis=1)
             found = mixture.fit(start, prior, answers)
     if answers is not None:
         found = _out_of_fold(found, mixture, start, prior, answers, random_state=random_state)
@@ -273,13 +272,13 @@ def _with_answers(seen: Scores, answers: Answers | None) -> Scores:
 
 
 def _said_by_words(words: Words, seen: Scores, *, random_state: int) -> Scores:
-    """Return the sum of the classifiers' scores, each weighted by its agreement with the tags of `seen`."""
+    """Return the sum of the classifiers' scores, each weighted by its kappa with the tags of `seen`."""
     from sklearn.naive_bayes import ComplementNB
     from sklearn.svm import LinearSVC
 
     told = np.zeros(seen.shape)
     for model in (ComplementNB(alpha=_TERMS), LinearSVC(C=PENALTY, random_state=random_state)):
-        found, agreement = words.learn(model, seen)
+        found, agreement = words.learn(model, seen, kappa=True)
         told += agreement * spread(found)
     return told
 

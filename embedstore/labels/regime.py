@@ -61,12 +61,14 @@ def regime_of(labels: LabelSet, prototypes: npt.NDArray[np.float32], vectors: np
         Unit vectors of the texts.
     """
     if labels.ordinal:
-        return Regime("scale", "the labels are taken for a scale, because they are in order (--method topics: topics)")
+        return Regime(
+            "scale", "the labels are taken for a scale, because they are in order (tag --method topics: topics)"
+        )
     share = explained(prototypes, vectors)
     held = f"they hold {share:.0%} of the variance that as many directions can hold"
     if share < _LEAST:
         return Regime(
             "scale",
-            f"the labels are taken for opinions on a scale: {held}, under {_LEAST:.0%} (--method topics: topics)",
+            f"the labels are taken for opinions on a scale: {held}, under {_LEAST:.0%} (tag --method topics: topics)",
         )
-    return Regime("topics", f"the labels are taken for topics: {held} (--method scale: a scale)")
+    return Regime("topics", f"the labels are taken for topics: {held} (tag --method scale: a scale)")

@@ -45,7 +45,7 @@ class Words:
         features = _tfidf(texts, sample)
         return None if features is None else cls(features, sample, folds)
 
-    def learn(self, model: Any, scores: Scores) -> tuple[Scores, float]:
+    def learn(self, model: Any, scores: Scores, *, kappa: bool = False) -> tuple[Scores, float]:
         """Let a classifier learn the more confident half of the tags that `scores` give.
 
         Parameters
@@ -54,6 +54,10 @@ class Words:
             A classifier of scikit-learn, with `decision_function` or `predict_joint_log_proba`.
         scores : ndarray of shape (texts, labels), float64
             The best label of a text is its tag; its lead over the second says how confident it is.
+        kappa : bool
+            Whether chance is what two taggers with these shares agree on (Cohen 1960), and not the share of the most
+            frequent tag. It is less, the more so where one label is frequent: a classifier that finds the texts of a
+            rare label then counts for more.
 
         Returns
         -------
@@ -65,7 +69,7 @@ class Words:
         chosen = self.sample[_confident(scores[self.sample])]
         tags = scores.argmax(axis=1)
         found = out_of_fold(model, self.features, tags, chosen, self.folds, scores.shape[1])
-        return found, _agreement(found, tags, chosen)
+        return found, _agreement(found, tags, chosen, kappa=kappa)
 
 
 def out_of_fold(
@@ -118,8 +122,10 @@ def _tfidf(texts: Sequence[str], sample: npt.NDArray[np.int64]) -> Any:
     return words.transform(texts)
 
 
-def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp]) -> float:
-    given = labels[chosen]
-    chance = float(np.max(np.bincount(given)) / len(given))
-    right = float(np.mean(scores[chosen].argmax(axis=1) == given))
+def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp], *, kappa: bool) -> float:
+    given, best = labels[chosen], scores[chosen].argmax(axis=1)
+    tags = np.bincount(given, minlength=scores.shape[1]) / len(given)
+    others = np.bincount(best, minlength=scores.shape[1]) / len(given)
+    chance = float(tags @ others if kappa else tags.max())
+    right = float(np.mean(best == given))
     return max(0.0, (right - chance) / max(1 - chance, 1e-9)) ** 2

@@ -158,8 +158,8 @@ def _one(
     unique, row_of = np.unique(table.positions()[answered], return_inverse=True)
     columns, share, best = _columns(head, vectors, unique, row_of, threshold, scores=scores)
     report = None
-    if gold_values and best is not None:
-        report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map)
+    if gold and gold_values and best is not None:
+        report = map_gold(gold_values, [head.names[i] for i in best], head.names, gold_map, column=gold)
     notes = blank_notes(len(table) - len(row_of), len(table), given="label")
     notes += missing_notes(table.missing_words(gold), gold) if gold else ()
     title = f"{now.name}: {table.name} by {vectors.record.model}"

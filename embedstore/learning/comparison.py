@@ -17,7 +17,8 @@ from embedstore.errors import InputError, ModelRequiredError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.learning.fitting import TrainOptions, rows_that_fit
 from embedstore.learning.scoring import Score, Scoring
-from embedstore.learning.targets import Split, Target, as_number, split_rows
+from embedstore.learning.splits import Split, split_rows
+from embedstore.learning.targets import Target, as_number
 from embedstore.reports.gold import GoldMap, as_pairs
 from embedstore.tables.result import TableResult
 from embedstore.vectors.encoding import EncodeProgress, EncodeReport, encode
@@ -105,7 +106,8 @@ def compare(
     labels : sequence of str, or LabelSet, optional
         Labels to tag with; by default the classes, if they are names.
     mapping : mapping, or sequence of str
-        The label, of the label set or of a checkpoint, that a class stands for: a dict, or ``VALUE=LABEL`` pairs.
+        The label, of the label set or of a checkpoint, that a class stands for: a dict, or ``VALUE=LABEL`` pairs. Rows
+        of a class without a label (``VALUE=``) are left out for every method.
     classify : sequence of str
         Finetuned checkpoints to add to those with logits in the store; stored logits are not computed again.
     max_seq_length : int, optional
@@ -125,7 +127,8 @@ def compare(
     """
     options = options or TrainOptions()
     learnt, tested = Target.pair(now, target, corpus, test_corpus, options, blank)
-    split = split_rows(learnt, tested, options)
+    pairs = as_pairs(mapping)
+    split = split_rows(learnt, tested, options).without(_left_out(pairs))
     targets = [one for one in (learnt, tested) if one]
     table = targets[-1].table
     asked: dict[str, EncodeReport | None] = {}
@@ -147,8 +150,12 @@ def compare(
         )
         asked.setdefault(encoded.space, encoded)  # the first report counts what was encoded
         now = now.reload()
-    pairs = as_pairs(mapping)
     return _compared(now, target, split, targets, asked, labels, pairs, options, no_encode=no_encode)
+
+
+def _left_out(mapping: Sequence[str]) -> list[str]:
+    """Return the values that a mapping has no label for."""
+    return [value for value, _, label in (pair.partition("=") for pair in mapping) if not label]
 
 
 def _held_logits(now: Snapshot, model: str, table: Corpus) -> list[str]:

@@ -85,6 +85,7 @@ def predict(
     if trained.several:
         chosen = trained.description["threshold"] if threshold is None else threshold
         members, more = above(found.scores.T, chosen)
+        notes += () if threshold else (f"the threshold is {chosen:.2f}, which `train` chose (--threshold: another)",)
         notes += more
         columns = member_columns(members, trained.classes, confidence=found.scores.T if scores else None)
         shares = member_shares(members, trained.classes)

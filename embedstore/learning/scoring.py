@@ -19,7 +19,8 @@ from embedstore.labels.label_set import LabelSet
 from embedstore.learning.best_labels import BestLabels, answers_of
 from embedstore.learning.checkpoints import predicted_names
 from embedstore.learning.fitting import TrainOptions, fit
-from embedstore.learning.targets import Split, Target
+from embedstore.learning.splits import Split
+from embedstore.learning.targets import Target
 from embedstore.reports.gold import map_gold, parse_map
 from embedstore.reports.metrics import Report, intervals, paired_interval, report
 from embedstore.vectors.clustering import spherical_centres
@@ -267,7 +268,7 @@ class Scoring:
 
     def _mapped(self, predicted: list[str], names: Sequence[str]) -> Report:
         pairs = [pair for pair in self._mapping if pair.partition("=")[2] in ("", *names)]
-        return map_gold(self._split.given, predicted, names, parse_map(pairs, names))
+        return map_gold(self._split.given, predicted, names, parse_map(pairs, names), column=self._split.target)
 
 
 def _nearest(vectors: Vectors, of_labels: Vectors) -> npt.NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""Read a column as classes and split its rows for training and testing."""
+"""Read a column as classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,46 +11,19 @@ import pyarrow as pa
 from embedstore.annotations.column import is_annotations, with_annotations
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.cells import plain_values, shortest, spelled
-from embedstore.core.counts import counted, form, listed
-from embedstore.core.values import same_value, value_key, value_text
+from embedstore.core.counts import counted, form
+from embedstore.core.lists import hold_several
+from embedstore.core.values import value_key, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
 from embedstore.learning.fitting import TrainOptions
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["LabelledRows", "Split", "Target", "as_number", "classes_of", "left_out_notes", "read_target", "split_rows"]
+__all__ = ["LabelledRows", "Target", "as_number", "classes_of", "left_out_notes", "read_target"]
 
 _MOST_CLASSES = 1000
+_SEVERAL = "seem to hold several labels each, and count as one class: `train` and `tag` take them apart with --multi"
 _NAMED = 10  # spellings that a note names
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Training rows and test rows.
-
-    Attributes
-    ----------
-    classes : tuple
-        The target's values among the training rows, sorted.
-    train_positions, test_positions : ndarray of shape (rows,), int64
-        Position of each row's text.
-    y : ndarray of shape (train rows,), int64
-        Class number of each training row.
-    given : list of str
-        Class of each test row, as a text; it can be missing from `classes`.
-    tested_on : str
-        A description of the test rows.
-    notes : tuple of str
-        Notes on rows left out.
-    """
-
-    classes: tuple[Any, ...]
-    train_positions: npt.NDArray[np.int64]
-    y: npt.NDArray[np.int64]
-    test_positions: npt.NDArray[np.int64]
-    given: list[str]
-    tested_on: str
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,63 +103,6 @@ class LabelledRows:
         return classes, np.array([number.get(value, -1) for value in self.values], dtype=np.int64)[self.codes]
 
 
-def split_rows(target: Target, test: Target | None, options: TrainOptions) -> Split:
-    """Split the rows of a target: test on the corpus of `test`, or hold out a stratified share of the rows.
-
-    Raises
-    ------
-    InputError
-        If rows lack the target, or if it has one class or looks continuous.
-    """
-    given = read_target(target)
-    classes, y = given.classes(target.name)
-    positions = target.table.positions()
-    if test is None:
-        size = options.test_size
-        learnt, tested, y, y_test = _split(given.rows, y, size, options.random_state, classes)
-        names = [value_text(value) for value in classes]
-        tested_on = f"{size:.0%} of corpus {target.table.name!r}, held out"
-        return Split(
-            classes, positions[learnt], y, positions[tested], [names[i] for i in y_test], tested_on, given.notes
-        )
-    other = read_target(test)
-    names, notes = _names_of_test(classes, other, target, test)
-    return Split(
-        classes,
-        positions[given.rows],
-        y,
-        test.table.positions()[other.rows],
-        [names[code] for code in other.codes],
-        f"corpus {test.table.name!r}",
-        given.notes + other.notes + notes,
-    )
-
-
-def _names_of_test(
-    classes: Sequence[Any], other: LabelledRows, target: Target, test: Target
-) -> tuple[list[str], tuple[str, ...]]:
-    """Return each test value as the class that it is, and a note if the two corpora have other classes.
-
-    Raises
-    ------
-    InputError
-        If no class is in both.
-    """
-    learnt = [value_text(value) for value in classes]
-    names = [same_value(text, learnt) or text for text in map(value_text, other.values)]
-    tested = {names[code] for code in np.unique(other.codes)}
-    if tested.isdisjoint(learnt):
-        raise InputError(
-            f"expected classes of {target.name!r} that corpora {target.table.name!r} and {test.table.name!r} share, "
-            f"found {listed(learnt)} in one and {listed(sorted(tested))} in the other"
-        )
-    missing, unknown = sorted(set(learnt) - tested), sorted(tested - set(learnt))
-    notes = ((f"classes that corpus {test.table.name!r} lacks: {listed(missing)}",) if missing else ()) + (
-        (f"classes that were not learnt, so that their rows count as wrong: {listed(unknown)}",) if unknown else ()
-    )
-    return names, notes
-
-
 def read_target(target: Target) -> LabelledRows:
     """Return the answerable rows that have a value of the target, and their values.
 
@@ -213,6 +129,8 @@ def read_target(target: Target) -> LabelledRows:
     meant = f" ({them}: `add --keep-missing-words` takes such words as classes)" if words else ""
     notes = left_out_notes(target, len(rows), rule=meant, meant=meant)
     merged, more = _same_classes(values, said)
+    here = [value_text(values[code]) for code in np.unique(codes[rows])]
+    notes += (f"cells of {target.name!r} {_SEVERAL}",) if hold_several(here) else ()
     return LabelledRows(rows, merged[codes[rows]], values, notes + more)
 
 
@@ -290,6 +208,7 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
         raise InputError(
             f"{target!r} has {counted(len(distinct), 'distinct value')} in {counted(rows, 'row')}: that "
             "is no column of classes"
+            + (f"; its cells {_SEVERAL}" if hold_several([*map(value_text, distinct)]) else "")
         )
     return tuple(sorted(distinct, key=lambda value: ((numbers[value] or 0) if numeric else 0, str(value))))
 
@@ -300,23 +219,3 @@ def as_number(value: Any) -> float | None:
         return float(value)
     except (ValueError, OverflowError):
         return None
-
-
-def _split(
-    rows: npt.NDArray[np.int64], y: npt.NDArray[np.int64], test_size: float, random_state: int, classes: Sequence[Any]
-) -> list[npt.NDArray[np.int64]]:
-    from sklearn.model_selection import train_test_split
-
-    counts = np.bincount(y)
-    if counts.min() < 2:
-        raise InputError(
-            "expected at least 2 rows of each class to hold some out, found 1 of "
-            f"{value_text(classes[int(counts.argmin())])!r}: give a --test-corpus, or more rows"
-        )
-    try:
-        parts = train_test_split(rows, y, test_size=test_size, stratify=y, random_state=random_state)
-    except ValueError as error:
-        raise InputError(
-            f"{counted(len(rows), 'row')} can't be split with a test size of {test_size}: {error}"
-        ) from error
-    return list(parts)

@@ -16,7 +16,8 @@ from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
 from embedstore.learning.multilabel import check_options, fit_labels, split_labels, tested_labels
 from embedstore.learning.probe import Probe, save_probe
-from embedstore.learning.targets import Split, Target, split_rows
+from embedstore.learning.splits import Split, split_rows
+from embedstore.learning.targets import Target
 from embedstore.reports.metrics import Report, report
 from embedstore.reports.multilabel import MultilabelReport
 from embedstore.storage.gate import denied
@@ -45,6 +46,8 @@ class Trained(TableResult):
         Accuracy on each fold of the cross-validation; empty without one.
     curve : tuple of (int, float)
         Numbers of randomly drawn training rows, each with the accuracy on the test rows.
+    name : str or None
+        Name under which the store keeps the probe; None if the store can't be written to.
     """
 
     def __init__(
@@ -60,10 +63,16 @@ class Trained(TableResult):
         self.report = report
         self.cv_scores = cv_scores
         self.curve = curve
+        self.name: str | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return the probe's description and figures as a JSON object."""
-        return {**self.probe.description, "cv_scores": self.cv_scores, "report": self.report.to_json()}
+        return {
+            **self.probe.description,
+            "probe": self.name,
+            "cv_scores": self.cv_scores,
+            "report": self.report.to_json(),
+        }
 
     def plot(self, path: str | Path) -> None:
         """Draw what the report has to show, and the curve if there is one, to a .png, .svg or .html file."""
@@ -138,6 +147,7 @@ def train(
         trained = _trained_on_classes(now, learnt, tested, space, options, blank)
     try:
         save_probe(now, probe_name, trained.probe)
+        trained.name = probe_name
     except OSError as error:
         if not denied(error):
             raise

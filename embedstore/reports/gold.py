@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from embedstore.core.counts import form, listed
+from embedstore.core.lists import may_hold_several
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.reports.metrics import Ordinal, Report, report
@@ -113,7 +114,12 @@ def missing_notes(words: Mapping[str, int], column: str) -> tuple[str, ...]:
 
 
 def map_gold(
-    gold: Sequence[object], predicted: Sequence[str], labels: Sequence[str], mapping: dict[str, list[str]]
+    gold: Sequence[object],
+    predicted: Sequence[str],
+    labels: Sequence[str],
+    mapping: dict[str, list[str]],
+    *,
+    column: str,
 ) -> Report:
     """Score predicted labels against a gold column.
 
@@ -128,6 +134,8 @@ def map_gold(
     mapping : dict of str to list of str
         Labels of each value, as `parse_map` returns them. A value without an entry has the label of the same name.
         If a value has several labels, a prediction of any of them is correct.
+    column : str
+        Name of the column.
 
     Raises
     ------
@@ -146,9 +154,10 @@ def map_gold(
     unknown = sorted({shown for shown in map(value_text, gold) if shown and name_of(shown) is None})
     if unknown:
         raise InputError(
-            f"the gold column holds {listed(unknown, _NAMED)}, which {form(len(unknown), 'is', 'are')} none of the "
+            f"column {column!r} holds {listed(unknown, _NAMED)}, which {form(len(unknown), 'is', 'are')} none of the "
             f"labels {', '.join(labels)}: say what each stands for with --map {shlex.quote(unknown[0] + '=LABEL')}, or "
             f"leave such rows out with --map {shlex.quote(unknown[0] + '=')}"
+            + ("; `tag --multi` takes several labels in a cell" if any(map(may_hold_several, unknown)) else "")
         )
     given: list[str] = []
     kept: list[str] = []
@@ -159,7 +168,7 @@ def map_gold(
             given.append(name)
             kept.append(group[label])
     if not given:
-        raise InputError("the gold column holds no value that stands for a label")
+        raise InputError(f"column {column!r} holds no value that stands for a label")
     return report(given, kept, order=list(dict.fromkeys(group.values())), left_out=len(gold) - len(given))
 
 

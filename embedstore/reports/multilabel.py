@@ -1,6 +1,5 @@
 """Several labels a text: read them from a column, and score predicted ones."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from embedstore.core.cells import json_values, plain_values
 from embedstore.core.counts import counted, form, listed
+from embedstore.core.lists import SEPARATOR, json_list
 from embedstore.core.values import clean, value_text
 from embedstore.errors import InputError, UsageError
 from embedstore.reports.gold import labels_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OTHERS",
-    "SEPARATOR",
     "GivenLabels",
     "MultilabelReport",
     "given_labels",
@@ -30,9 +29,6 @@ __all__ = [
     "multilabel_report",
     "values_in",
 ]
-
-SEPARATOR = ";"
-"""What stands between the labels in a cell of text, if nothing else is asked for."""
 
 OTHERS = "*"
 """In a mapping: every value that has no entry of its own and is no label."""
@@ -109,11 +105,8 @@ def _json_lists(cells: Sequence[Any]) -> list[Any] | None:
     found: list[Any] = []
     for cell in cells:
         text = value_text(cell).strip()
-        try:
-            found.append(json.loads(text) if text else None)
-        except (ValueError, RecursionError):
-            return None
-        if text and not isinstance(found[-1], list):
+        found.append(json_list(text) if text else None)
+        if text and found[-1] is None:
             return None
     return found if any(values is not None for values in found) else None
 
@@ -170,8 +163,8 @@ def given_labels(
         raise InputError(
             f"column {name!r} holds {listed(values, _NAMED)}, which {form(len(values), 'is', 'are')} none of the "
             f"labels {', '.join(labels)}: say what each stands for with --map {shlex.quote(values[0] + '=LABEL')}, "
-            f"take all of them for no label with --map {shlex.quote(OTHERS + '=')}, or say with --separator what "
-            "stands between two labels"
+            f"or for no label with --map {shlex.quote(values[0] + '=')} (--map {shlex.quote(OTHERS + '=')}: all of "
+            "them), or say with --separator what stands between two labels"
         )
     known = np.array([values is not None for values in cells], dtype=bool)
     if not known.any():
@@ -180,16 +173,16 @@ def given_labels(
 
 
 def check_threshold(threshold: float | None) -> None:
-    """Raise a `UsageError` if a threshold is not between 0 and 1."""
+    """Raise a `UsageError` if a threshold is not above 0 and below 1."""
     if threshold is not None and not 0 < threshold < 1:
-        raise UsageError(f"expected a threshold between 0 and 1, found {threshold}")
+        raise UsageError(f"expected a threshold above 0 and below 1, found {threshold}")
 
 
 def above(probability: npt.NDArray[np.floating[Any]], threshold: float) -> tuple[Membership, tuple[str, ...]]:
-    """Return which labels are at least as probable as the threshold, shape (rows, labels), and a note."""
+    """Return which labels are at least as probable as the threshold, shape (rows, labels), and notes."""
     members = np.asarray(probability >= threshold, dtype=bool)
     none = int(np.count_nonzero(~members.any(axis=1)))
-    return members, (f"{none:,} of {counted(len(members), 'row')} {form(none, 'has', 'have')} no label",)
+    return members, (f"no label applies to {none:,} of {counted(len(members), 'row')}",) if none else ()
 
 
 @dataclass(frozen=True, slots=True)

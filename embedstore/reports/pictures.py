@@ -245,7 +245,10 @@ def _bars(panel: Bars, ax: Any) -> None:
     rows = np.arange(count)
     spans = np.stack([panel.values - panel.low, panel.high - panel.values])[:, :count]
     ax.barh(rows, panel.values[:count], color=COLOURS[0])
-    ax.errorbar(panel.values[:count], rows, xerr=np.maximum(np.nan_to_num(spans), 0), fmt="none", ecolor="k", capsize=3)
+    known = np.isfinite(spans).all(axis=0)
+    if known.any():
+        spans = np.maximum(spans[:, known], 0)
+        ax.errorbar(panel.values[:count][known], rows[known], xerr=spans, fmt="none", ecolor="k", capsize=3)
     ax.set_yticks(rows, [plain(name, 44) for name in panel.names[:count]])
     for row in rows:
         ax.text(0.01, row, f"{panel.values[row]:.3f}", va="center", color="w")

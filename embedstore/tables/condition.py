@@ -6,6 +6,7 @@ DuckDB reads and evaluates it. It can reach nothing but the columns: no files, n
 import json
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
     "lock_configuration": True,
 }
+_DEEPEST = 500  # brackets in one another: DuckDB's parser takes gigabytes for 5,000 that are never closed
 _WHOLE_TABLES = {"SUBQUERY": "a query of its own", "WINDOW": "a function over other rows", "PARAMETER": "a parameter"}
 
 
@@ -56,6 +58,8 @@ class Condition:
         import duckdb
 
         self.expression = expression
+        if _most_open(expression) > _DEEPEST:
+            raise self._error(f"more than {_DEEPEST} brackets are open at once")
         try:
             self._read = duckdb.SQLExpression(expression)  # refuses what is more than one expression
         except duckdb.Error as error:
@@ -116,6 +120,12 @@ class Condition:
             f"expected a condition that each row fulfils or not, such as {_EXAMPLE}; "
             f"found {clip(self.expression, 80)!r}{types and f' of {types}'}: {problem}"
         )
+
+
+def _most_open(expression: str) -> int:
+    """Return how many round brackets are open at once, at most; those in texts count too."""
+    steps = (1 if one == "(" else -1 for one in expression if one in "()")
+    return max(accumulate(steps), default=0)
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

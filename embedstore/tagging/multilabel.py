@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations.column import ANNOTATIONS, answered_rows, with_annotations
+from embedstore.annotations.column import ANNOTATIONS, answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.counts import counted, form
 from embedstore.core.registry import look_up
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import InputError, UsageError
+from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
+from embedstore.labels.language import language_notes
 from embedstore.labels.likeness import alike_notes
 from embedstore.labels.odds import KnownLabels, expected_best, probabilities
 from embedstore.reports.gold import GoldMap, missing_notes, parse_map
@@ -83,6 +84,7 @@ def tag_several(
 
     scored, text_of_row = _scored(now, asked)
     notes += alike_notes(asked.labels, scored.prototypes)
+    notes += language_notes(asked.labels, asked.positions, now.texts.at)
     found, more = scored_by(scored)
     vectors = scored.vectors if examples else None
     probability = probabilities(found, known_texts(text_of_row, known), vectors)[text_of_row]
@@ -165,10 +167,7 @@ def _answers(now: Snapshot, asked: _Request, *, examples: bool) -> GivenLabels |
     if values is not None and values.null_count < len(values):
         return given_labels(values, asked.labels.names, {}, name=ANNOTATIONS)
     if examples:
-        raise InputError(
-            f"no row of corpus {asked.table.name!r} was given any of the labels {', '.join(asked.labels.names)} by a "
-            "person: run `embedstore annotate --multi`, or leave --examples out"
-        )
+        raise no_answers(now, asked.table, asked.labels, several=True, otherwise="leave --examples out")
     return None
 
 
@@ -194,4 +193,12 @@ def _calibrated(known: GivenLabels | None, *, examples: bool) -> str:
         return f"{counted(count, 'annotated row')} {form(count, 'is', 'are')} learnt from"
     if count >= _FEWEST:
         return f"probabilities are calibrated on {counted(count, 'labelled row')}"
-    return "probabilities are uncalibrated: give labels to fit them on (--gold COL, or `annotate --multi`)"
+    if count:
+        return (
+            f"probabilities are corrected by {counted(count, 'labelled row')}, too few to call them calibrated: "
+            f"{_FEWEST} are needed"
+        )
+    return (
+        f"probabilities are uncalibrated: give {_FEWEST} rows or more with known labels (--gold COL, or `annotate "
+        "--multi`)"
+    )

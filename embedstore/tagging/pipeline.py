@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations.column import answered_rows, with_annotations
+from embedstore.annotations.column import answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.cells import plain_values
 from embedstore.core.checks import as_number
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import InputError, UsageError
+from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.language import language_notes
 from embedstore.labels.likeness import alike_notes
@@ -41,7 +41,6 @@ from embedstore.vectors.space import Space
 __all__ = ["tag"]
 
 _COLUMNS = ("Predicted_Labels", "score", "margin", "confidence")
-_SAMPLED = 500  # most texts whose language is looked at
 
 
 def tag(
@@ -159,7 +158,7 @@ def _tagged(
     tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += alike_notes(asked.labels, prototypes)
-    notes += language_notes(asked.labels, lambda: now.texts.at(_some(asked.positions)))
+    notes += language_notes(asked.labels, asked.positions, now.texts.at)
     curve = tagged = report = None
     if asked.method.refines or examples:
         tags, more = _refined(now, asked, prototypes, tags, answers, examples=examples)
@@ -262,11 +261,6 @@ def _check_request(
     )
 
 
-def _some(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return a few positions, spread over all."""
-    return np.unique(positions[:: len(positions) // _SAMPLED + 1])
-
-
 def _values(column: pa.ChunkedArray, answered: npt.NDArray[np.bool_]) -> list[Any]:
     """Return a column's values in the rows to tag."""
     return plain_values(column if answered.all() else column.filter(pa.array(answered)))
@@ -309,10 +303,7 @@ def _refined(
     if not len(asked.positions) or tags.scores is None:
         return tags, ()
     if answers is None and examples:
-        raise InputError(
-            f"no row of corpus {asked.table.name!r} was given one of the labels {', '.join(asked.labels.names)} by a "
-            "person: run `embedstore annotate`, or leave --examples out"
-        )
+        raise no_answers(now, asked.table, asked.labels, otherwise="leave --examples out")
     distinct, first, inverse = np.unique(asked.positions, return_index=True, return_inverse=True)
     scored = Scored(
         labels=asked.labels,

@@ -213,7 +213,7 @@ def report_on(
         return None, notes
     rows = range(len(given)) if tagged is None else np.flatnonzero(tagged).tolist()
     values, predicted = [given[row] for row in rows], [labels.names[label[row]] for row in rows]
-    report = map_gold(values, predicted, labels.names, gold_map)
+    report = map_gold(values, predicted, labels.names, gold_map, column=column)
     if labels.ordinal and len(labels.names) > 2:
         report = replace(report, ordinal=ordinal_report(values, predicted, labels.names, gold_map))
     return report, notes

@@ -21,11 +21,11 @@ from embedstore.vectors.scan import Best, best_labels
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["find_topics"]
+__all__ = ["MOST_TOPICS", "find_topics"]
 
 _LEARNT = 20_000  # distinct texts that centres are learnt from at most
 _NAMED = 10_000  # distinct texts whose words are counted at most, the same number of each topic
-_MOST = 1_000  # topics
+MOST_TOPICS = 1_000
 _CANDIDATES = 10  # texts looked at for each typical one, because some are nearly the same
 
 
@@ -122,8 +122,8 @@ def _learn(space: Space, texts: npt.NDArray[np.int64], count: Literal["auto"] | 
     if isinstance(count, str):
         if count != "auto":
             raise UsageError(f"expected a number of topics or 'auto', found {shown(count)}")
-    elif not 2 <= count <= _MOST:
-        raise UsageError(f"expected a number of topics from 2 to {_MOST:,}, found {count}")
+    elif not 2 <= count <= MOST_TOPICS:
+        raise UsageError(f"expected a number of topics from 2 to {MOST_TOPICS:,}, found {count}")
     if len(texts) < (2 if count == "auto" else count):
         raise UsageError(
             f"expected at least as many distinct texts as topics, found {counted(len(texts), 'distinct text')} for "

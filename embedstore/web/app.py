@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,19 @@ _FORMATS = {
 }
 _FILES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _EVERY = 1.0  # seconds between looks at what has changed
+_LOOKS = 10  # at whether the server ends, meanwhile
 
 Answering = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(desk: Desk, keys: Keys, *, hosts: Collection[str] = (), read_only: bool = False) -> ASGIApp:
+def make_app(
+    desk: Desk,
+    keys: Keys,
+    *,
+    hosts: Collection[str] = (),
+    read_only: bool = False,
+    ending: Callable[[], bool] = lambda: False,
+) -> ASGIApp:
     """Return the guarded web application for a desk.
 
     Parameters
@@ -62,6 +71,8 @@ def make_app(desk: Desk, keys: Keys, *, hosts: Collection[str] = (), read_only: 
         Names with ports that the server is known by; see `Guard`.
     read_only : bool
         Whether nobody can answer.
+    ending : callable
+        Returns whether the server ends: streams of events then end too.
     """
     page = {one.name: one.read_bytes() for one in (files("embedstore.web") / "page").iterdir() if one.is_file()}
 
@@ -79,7 +90,7 @@ def make_app(desk: Desk, keys: Keys, *, hosts: Collection[str] = (), read_only: 
         return JSONResponse(description())
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(_news(desk), media_type="text/event-stream")
+        return StreamingResponse(_news(desk, ending), media_type="text/event-stream")
 
     routes = [
         WebRoute("/", index),
@@ -89,7 +100,7 @@ def make_app(desk: Desk, keys: Keys, *, hosts: Collection[str] = (), read_only: 
         WebRoute("/api/events", events),
         *(_web_route(desk, one, read_only=read_only) for one in ROUTES),
     ]
-    handlers: Any = {404: _not_found, 405: _not_found}
+    handlers: Any = {404: _not_found, 405: _not_found, Exception: _unexpected}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), keys, hosts)
 
 
@@ -177,10 +188,15 @@ def _download(desk: Desk, given: Mapping[str, Any]) -> Response:
     return FileResponse(path, media_type=_FORMATS[kind], filename=path.name, background=BackgroundTask(folder.cleanup))
 
 
-async def _news(desk: Desk) -> AsyncIterator[str]:
+async def _news(desk: Desk, ending: Callable[[], bool]) -> AsyncIterator[str]:
     """Yield what has changed, as events: which maps are ready, and that there are other answers."""
     told: dict[str, str] = {}
-    while True:
+    for turn in count():
+        if ending():
+            return
+        if turn % _LOOKS:
+            await asyncio.sleep(_EVERY / _LOOKS)
+            continue
         try:
             news = await run_in_threadpool(desk.news)
         except (EmbedstoreError, OSError):  # the next request of the page tells it
@@ -190,11 +206,14 @@ async def _news(desk: Desk) -> AsyncIterator[str]:
                 yield f"event: {name}\ndata: {value}\n\n"
         told = dict(news)
         yield ": still here\n\n"
-        await asyncio.sleep(_EVERY)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
     return _refused("there is no such page", 404)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return _refused(f"unexpected {type(error).__name__} (the terminal of `embedstore serve` has more: report it)", 500)
 
 
 def _refused(problem: str, status: int) -> JSONResponse:

@@ -1,5 +1,7 @@
 """Serve the page until the process is told to stop."""
 
+import asyncio
+import logging
 import socket
 from pathlib import Path
 
@@ -49,10 +51,11 @@ class Server:
         keys = Keys(Path(desk.store.path))
         local = host in (LOOPBACK, "localhost")
         names = [f"{name}:{bound}" for name in (LOOPBACK, "localhost")] if local else []
-        app = make_app(desk, keys, hosts=names, read_only=read_only)
+        app = make_app(desk, keys, hosts=names, read_only=read_only, ending=lambda: self._server.should_exit)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_fault)
         self._server = uvicorn.Server(config)
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - the user asked for it
         self.address = f"http://{shown}:{bound}/?token={keys.token}"
@@ -63,6 +66,16 @@ class Server:
             self._server.run(sockets=[self._socket])
         except KeyboardInterrupt:  # uvicorn raises it once more when all is closed
             return
+
+    def stop(self) -> None:
+        """Make `run` end, from another thread."""
+        self._server.should_exit = True
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Return whether a line of the log tells more than that a request was cut off because the server ends."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError) and not record.getMessage().startswith("Cancel ")
 
 
 def _listening(host: str, port: int | None) -> socket.socket:

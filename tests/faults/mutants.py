@@ -69,7 +69,7 @@ MUTANTS = [
     ("widening to text", "tables/widening.py", "fixed=mine.large or theirs.large or \"csv\" in (mine.written, theirs.written)", "fixed=False", "tests/test_values.py"),
     ("characters after a closing quote", "tables/delimited.py", "strict=True,\n            **quoting", "strict=False,\n            **quoting", "tests/test_reading.py"),
     ("the byte order mark", "tables/base.py", "if head.startswith(mark)), \"utf-8-sig\")", "if False), \"utf-8-sig\")", "tests/test_reading.py"),
-    ("a class in both corpora", "learning/targets.py", "if tested.isdisjoint(learnt):", "if False:", "tests/test_values.py"),
+    ("a class in both corpora", "learning/splits.py", "if tested.isdisjoint(learnt):", "if False:", "tests/test_values.py"),
     ("one value in two spellings", "core/values.py", "return found[0] if len(found) == 1 else None", "return None", "tests/test_values.py"),
     ("infinities in JSON", "core/cells.py", "if isinstance(value, float) and not math.isfinite(value):", "if False:", "tests/test_values.py"),
     ("leaving blank texts out of hits", "vectors/neighbours.py", "        wanted[space.texts.blank] = False", "        pass", "tests/test_blank.py"),
@@ -278,6 +278,10 @@ MUTANTS = [
      "    with suppress(FileNotFoundError), Folder(root) as folder:  # if it stays", "tests/test_storage.py -k withdrawn"),
     ("the lock of the folder of an export", "tables/outputs.py", "held.enter_context(folder_alone(first.target.parent, wait))", "pass",
      "tests/test_outputs.py -k locked"),
+    ('answers: a label set of one label where several are imported', 'annotations/exchange.py',
+     'and not Choice.read(row["label_set"]).several:', 'and False:', 'tests/test_multilabel_annotations.py'),
+    ('answers: a label that is called like a command', 'cli/annotate.py',
+     'if said in keys or said in keys.values() or said.lower()', 'if said.lower()', 'tests/test_annotate_terminal.py -k command'),
 ]  # fmt: skip
 
 

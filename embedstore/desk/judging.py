@@ -1,0 +1,138 @@
+"""Judge tags and answers: against a column, against other labels, and by what models doubt. All as JSON values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from embedstore.desk.lens import Lens
+from embedstore.store import EmbeddingStore
+
+__all__ = ["Judge"]
+
+_MOST = 500  # doubts and groups of duplicates that are listed
+
+
+class Judge:
+    """What tags and answers of a corpus are worth.
+
+    Parameters
+    ----------
+    store : EmbeddingStore
+        The store.
+    corpus, space : str
+        Name of the corpus; key of the vectors.
+    """
+
+    def __init__(self, store: EmbeddingStore, corpus: str, space: str) -> None:
+        self._store = store
+        self._corpus = corpus
+        self._rows: dict[str, Any] = {"corpus": corpus, "space": space}
+
+    def report(self, lens: Lens, column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
+        """Compare tags with the values of a column, or with "annotations".
+
+        Parameters
+        ----------
+        lens : Lens
+            The labels.
+        column : str
+            The column.
+        mapping : mapping of str to str
+            The label that a value stands for; "" leaves its rows out.
+
+        Returns
+        -------
+        dict
+            ``accuracy``, ``macro_f1``, ``rows``, ``left_out``, ``classes``, ``confusion`` (given by tagged), ``table``
+            (a dict for each class), ``reliability`` (dicts with ``confidence``, ``accuracy`` and ``count`` of rows of
+            like confidence), ``calibration_error`` and ``notes``.
+        """
+        tagged = self._store.tag(
+            lens.chosen,
+            method=lens.method,
+            examples=lens.examples,
+            confidence=True,
+            gold=column,
+            mapping=mapping,
+            **self._rows,
+        )
+        assert tagged.report is not None, "tags with a gold column have a report"
+        said = tagged.report.to_json() | {"table": tagged.report.table().to_pylist(), "notes": list(tagged.notes)}
+        curve = tagged.reliability
+        if curve is None:
+            return said | {"reliability": [], "calibration_error": None}
+        steps = zip(curve.confidence.tolist(), curve.accuracy.tolist(), curve.count.tolist(), strict=True)
+        return said | {
+            "reliability": [{"confidence": c, "accuracy": a, "count": n} for c, a, n in steps],
+            "calibration_error": curve.error,
+        }
+
+    def changes(self, before: Lens, lens: Lens) -> dict[str, Any]:
+        """Say how many tags change from one label set to another.
+
+        Returns
+        -------
+        dict
+            ``before``, ``after`` (labels), ``counts`` (before by after), ``rows`` and ``moved``.
+        """
+        found = self._store.against(
+            before.chosen, lens.chosen, method=lens.method, examples=lens.examples, **self._rows
+        )
+        return found.summary()
+
+    def advice(self, lens: Lens, who: str = "") -> dict[str, Any]:
+        """Return what the answers so far are worth.
+
+        Returns
+        -------
+        dict
+            ``text``, and from ten answers on ``answers``, ``accuracy``, ``low``, ``high``, ``gain`` and ``pays``; see
+            `embedstore.annotations.advice.Advice`.
+        """
+        found = self._store.annotations.session(lens.chosen, who=who, **self._rows).advice()
+        if found is None:
+            return {"text": "after ten answers, this line says what they are worth"}
+        names = ("answers", "accuracy", "low", "high", "gain", "pays")
+        return {name: getattr(found, name) for name in names} | {"text": str(found)}
+
+    def doubts(self, column: str) -> dict[str, Any]:
+        """List rows whose given label is likely wrong, the most doubtful first.
+
+        Returns
+        -------
+        dict
+            ``doubts`` (at most 500 dicts with ``id``, ``given``, ``suggested``, ``confidence`` and ``text``), and the
+            figures of `embedstore.learning.Doubts.summary`.
+        """
+        found = self._store.doubts(column, drop_missing=True, **self._rows)
+        return found.summary() | {"doubts": found.table.slice(0, _MOST).to_pylist()}
+
+    def duplicates(self, threshold: float) -> dict[str, Any]:
+        """List groups of rows with nearly the same text.
+
+        Returns
+        -------
+        dict
+            ``total``: number of groups. ``groups``: at most 500 lists of dicts with ``id``, ``similarity``, ``text``.
+        """
+        found = self._store.duplicates(threshold=threshold, corpora=[self._corpus], space=self._rows["space"])
+        groups: dict[int, list[dict[str, Any]]] = {}
+        for row in found.table.to_pylist():
+            if row["group"] not in groups and len(groups) == _MOST:
+                break
+            member = {"id": str(row["id"]), "similarity": row["similarity"], "text": row["text"]}
+            groups.setdefault(row["group"], []).append(member)
+        return {"total": len(found.groups), "groups": list(groups.values())}
+
+    def compare(self, lens: Lens, column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
+        """Say what each method is worth on a column: ``methods`` (a dict for each) and ``notes``."""
+        found = self._store.compare(column, corpus=self._corpus, labels=lens.labels, mapping=mapping)
+        return {"methods": found.table.to_pylist(), "notes": list(found.notes)}
+
+    def topics(self, count: int | None = None) -> dict[str, Any]:
+        """Propose labels: ``topics`` (dicts of ``name``, ``words``, ``share`` and ``typical`` texts) and ``notes``."""
+        found = self._store.topics(count or "auto", **self._rows)
+        listed = [
+            {"name": one.name, "words": list(one.words), "share": one.share, "typical": list(one.typical)}
+            for one in found.topics
+        ]
+        return {"topics": listed, "notes": list(found.notes)}
