@@ -1,0 +1,87 @@
+/** "Ask me": rows one after the other, in the order in which answers help most. */
+
+import { api } from "./api.js";
+import { byId } from "./dom.js";
+import { complain, say } from "./notices.js";
+
+const AHEAD = 12; // rows that are asked for at once
+const FEW = 5; // rows before the end, at which more are asked for
+
+export class Ask {
+  /** @param {State} state The state of the page. */
+  constructor(state) {
+    Object.assign(this, { state, queue: [], seen: new Set(), loading: null, number: 0, round: 0 });
+    byId("ask").addEventListener("click", () => (state.values.asking ? this.end() : this.begin()));
+    byId("order").addEventListener("change", () => this.begin());
+    state.watch(["asking"], () => this.draw());
+    state.watch(["lens", "who"], () => state.values.asking && this.begin());
+    this.draw();
+  }
+
+  draw() {
+    const { asking } = this.state.values;
+    byId("ask").setAttribute("aria-pressed", String(asking));
+    byId("order-line").hidden = !asking;
+    byId("question").hidden = !asking;
+    byId("question").textContent = `Question ${this.number}`;
+  }
+
+  /** Begin anew with the labels, the person and the order of now. */
+  begin() {
+    Object.assign(this, { queue: [], seen: new Set(), loading: null, number: 0, round: this.round + 1 });
+    if (!this.state.values.lens) {
+      this.end();
+      return say("choose labels first: what would you answer with?");
+    }
+    return this.next();
+  }
+
+  end() {
+    this.state.change({ asking: false });
+  }
+
+  /** Go to the next question; it is there already, unless they came faster than the server. */
+  async next() {
+    const { round } = this;
+    if (!this.queue.length) await this.load();
+    if (round !== this.round) return;
+    const row = this.queue.shift();
+    if (!row) {
+      this.end();
+      return say("There is nothing left to ask.");
+    }
+    this.number += 1;
+    this.state.change({ current: { row, index: -1 }, asking: true });
+    this.draw();
+    if (this.queue.length < FEW) this.load();
+  }
+
+  /** Go back to a row whose answer was taken back; the present question comes after it. */
+  back(row) {
+    const { current } = this.state.values;
+    if (current) this.queue.unshift(current.row);
+    this.number = Math.max(1, this.number - 1);
+    this.state.change({ current: { row, index: -1 }, asking: true });
+    this.draw();
+  }
+
+  /** Ask the server for more rows. */
+  load() {
+    this.loading ??= this.fetch(this.round).finally(() => (this.loading = null));
+    return this.loading;
+  }
+
+  async fetch(round) {
+    const { lens, who } = this.state.values;
+    try {
+      const count = AHEAD + this.queue.length;
+      const { rows } = await api.ask({ lens, who, order: byId("order").value, count });
+      if (round !== this.round) return;
+      const fresh = rows.filter((row) => !this.seen.has(row.row));
+      for (const row of fresh) this.seen.add(row.row);
+      this.queue.push(...fresh);
+    } catch (error) {
+      if (round === this.round) complain(error);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/** The bar of labels: their keys, colours and shares, and what can be done with the row that is read. */
+
+import { api } from "./api.js";
+import { labelColour } from "./colours.js";
+import { button, byId, counted, dot, fill, make } from "./dom.js";
+import { complain } from "./notices.js";
+
+/** The keys of the labels: digits, then the letters that mean nothing else. */
+export const KEYS = [..."123456789abcdefghilmnopqrtvwxyz"];
+
+export class LabelBar {
+  /**
+   * @param {State} state The state of the page.
+   * @param {{label: function(string), skip: function, undo: function}} work What the buttons do.
+   */
+  constructor(state, work) {
+    Object.assign(this, { state, work, stop: null });
+    state.watch(["lens"], () => this.load());
+    state.watch(["answers"], ({ lens }) => lens?.examples && this.load());
+    state.watch(["labels", "shares", "notes"], () => this.draw());
+    state.watch(["done", "current", "lens"], () => this.enable());
+    state.watch(["away", "unsent"], () => this.tellAway());
+    byId("skip").addEventListener("click", work.skip);
+    byId("undo").addEventListener("click", work.undo);
+    this.draw();
+    this.enable();
+    this.tellAway();
+  }
+
+  /** Load the share of each label. */
+  async load() {
+    const { lens } = this.state.values;
+    this.stop?.abort();
+    this.stop = new AbortController();
+    try {
+      this.state.change(lens ? await api.tags({ lens }, this.stop.signal) : { shares: {}, notes: [] });
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  draw() {
+    const { labels, notes, about } = this.state.values;
+    fill(byId("labels"), ...labels.map((label, number) => this.label(label, number)));
+    byId("no-labels").hidden = labels.length > 0;
+    byId("notes").hidden = !notes.length;
+    byId("notes").textContent = notes.join(" · ");
+    byId("undo").hidden = about.read_only;
+    for (const id of ["skip", "ask", "bulk"]) byId(id).hidden = about.read_only || !labels.length;
+  }
+
+  label(label, number) {
+    const { shares, about } = this.state.values;
+    const share = shares[label];
+    const key = KEYS[number] && !about.read_only && make("kbd", {}, KEYS[number]);
+    const given = { class: "label", data: { label }, disabled: about.read_only };
+    const part = share !== undefined && `${(100 * share).toFixed(0)} %`;
+    return fill(
+      button("", () => this.work.label(label), given),
+      key,
+      dot(labelColour(this.state.values, label)),
+      make("span", {}, label),
+      part && make("span", { class: "share", title: "share of the tags" }, part),
+    );
+  }
+
+  /** Allow what can be done now. */
+  enable() {
+    const { done, current } = this.state.values;
+    const last = done.at(-1);
+    byId("undo").disabled = !last;
+    byId("undo").title = last ? `take back: ${whatWasDone(last)}` : "nothing to take back";
+    byId("skip").disabled = !current;
+  }
+
+  tellAway() {
+    const { away, unsent } = this.state.values;
+    byId("away").hidden = !away;
+    const answers = unsent === 1 ? "1 answer is" : `${counted(unsent)} answers are`;
+    const kept = unsent ? `; ${answers} kept in this browser` : "";
+    byId("away").textContent = away && `The server is away (${away})${kept}. The page tries again by itself.`;
+  }
+}
+
+/** Say what an action did. */
+export function whatWasDone({ label, row, texts }) {
+  const what = row >= 0 ? "1 row" : texts === 1 ? "1 text" : `${counted(texts)} texts`;
+  return label ? `${what} labelled ${label}` : `${what} skipped`;
+}

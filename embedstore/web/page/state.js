@@ -1,0 +1,95 @@
+/** What the page shows: one object of values, and functions that are called when some of them change. */
+
+/** The values at the start. Values are never changed in place: each change puts a new one. */
+const EMPTY = {
+  about: null, // what the server says of the store
+  find: { meaning: "", words: "", like: "", likeText: "", least: null, sort: "rows" },
+  picks: {}, // by column: {type, bins}, what was chosen in the counts
+  conditions: [], // SQL that was typed
+  lasso: [], // corners of an outline on the map
+  method: "pca", // of the map
+  methods: ["pca"], // maps that are ready
+  lens: null, // labels to look through, as the server takes them
+  labels: [], // their names
+  shares: {}, // by label
+  notes: [], // on the tags
+  who: "",
+  by: "", // column that colours the map
+  groups: [], // names of the groups of that column
+  mask: null, // one bit a row: is it shown
+  total: null, // rows that are shown
+  current: null, // {row, index}: the row that is read; index is its place in the list, -1 if it is not there
+  asking: false, // whether the rows come from "ask me"
+  answers: 0, // goes up when answers have changed
+  away: "", // why the server can't be reached; "" if it can
+  unsent: 0, // answers that the server does not have yet
+  done: [], // actions that can be taken back, the last one at the end
+};
+
+/** The state of the page. */
+export class State {
+  constructor() {
+    this.values = { ...EMPTY };
+    this.watchers = [];
+  }
+
+  /** Call `work` now and then, after any of the named values has changed. */
+  watch(names, work) {
+    this.watchers.push({ names, work });
+  }
+
+  /** Put new values in, and call those who watch them. */
+  change(values) {
+    const changed = Object.keys(values).filter((name) => this.values[name] !== values[name]);
+    Object.assign(this.values, values);
+    for (const { names, work } of this.watchers) {
+      if (names.some((name) => changed.includes(name))) work(this.values);
+    }
+  }
+
+  /** Change how rows are searched for. */
+  find(values) {
+    this.change({ find: { ...this.values.find, ...values } });
+  }
+}
+
+/** Names of the values that decide which rows are shown. */
+export const SHOWN_BY = ["find", "picks", "conditions", "lasso"];
+
+/** Values that are kept in the browser, for one store and corpus. */
+export class Kept {
+  constructor(about) {
+    this.prefix = `embedstore:${about.store}:${about.corpus}:`;
+  }
+
+  /** Return a value; `otherwise` if there is none, or if the browser keeps nothing. */
+  get(name, otherwise) {
+    try {
+      const text = localStorage.getItem(this.prefix + name);
+      return text === null ? otherwise : JSON.parse(text);
+    } catch {
+      return otherwise;
+    }
+  }
+
+  /** Keep a value; return whether the browser has kept it. */
+  put(name, value) {
+    try {
+      localStorage.setItem(this.prefix + name, JSON.stringify(value));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Forget a value. */
+  drop(name) {
+    localStorage.removeItem(this.prefix + name);
+  }
+
+  /** Return the values whose names begin so, by name. */
+  all(start) {
+    const names = Object.keys(localStorage).filter((name) => name.startsWith(this.prefix + start));
+    return names.map((name) => name.slice(this.prefix.length)).map((name) => [name, this.get(name, null)]);
+  }
+}

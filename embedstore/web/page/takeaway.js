@@ -1,0 +1,54 @@
+/** Take away what is shown: as a file, or as the shell command that gives the same rows. */
+
+import { api } from "./api.js";
+import { byId, make } from "./dom.js";
+import { complain, say } from "./notices.js";
+import { viewOf } from "./query.js";
+
+export class TakeAway {
+  /** @param {State} state The state of the page. */
+  constructor(state) {
+    this.state = state;
+    for (const one of document.querySelectorAll("[data-format]")) {
+      one.addEventListener("click", () => this.download(one.dataset.format));
+    }
+    byId("take-away").addEventListener("toggle", (event) => event.target.open && this.loadCommand());
+    byId("copy").addEventListener("click", () => this.copy());
+  }
+
+  async download(format) {
+    try {
+      const file = await api.download({ ...viewOf(this.state.values), format });
+      const address = URL.createObjectURL(file);
+      make("a", { href: address, download: `${this.state.values.about.corpus}.${format}` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+      byId("take-away").open = false;
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async loadCommand() {
+    byId("command").textContent = "…";
+    byId("copy").hidden = true;
+    try {
+      const { command } = await api.command(viewOf(this.state.values));
+      byId("command").textContent = command || "There is no command for this view: it has an outline, an order, "
+        + "a filter by tags, or neither a search nor labels.";
+      byId("copy").hidden = !command;
+      byId("own-labels").hidden = !command.includes("--labels labels.yaml");
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async copy() {
+    try {
+      await navigator.clipboard.writeText(byId("command").textContent);
+      say("The command is copied.");
+    } catch {
+      getSelection().selectAllChildren(byId("command"));
+      say("The command is selected: copy it with Ctrl-C.");
+    }
+  }
+}
