@@ -193,6 +193,15 @@ def test_a_lasso_holds_the_points_that_its_outline_winds_around(radii, seed):
     assert inside(points, corners).tolist() == wanted
 
 
+def test_a_lasso_can_be_of_any_size():
+    points, far = np.array([[0, 0], [3, 1], [np.nan, 0]], dtype=np.float32), 10**150
+    assert inside(points, ((-far, -far), (far, -far), (0, far))).tolist() == [True, True, False]
+    assert inside(points, ((1, 1), (1, 1), (1, 1))).tolist() == [False, False, False]
+    for lasso in (((0, 0), (1, 0), (0, 10**151)), ((0, 0), (1, 0)), ((0, 0), (1, float("nan")), (0, 1))):
+        with pytest.raises(UsageError, match="lasso"):
+            Query(lasso=lasso)
+
+
 def test_a_lasso_and_other_filters_hold_together(desk):
     points = desk.layout().points()
     blank = np.array([is_blank(text) for text in texts_of_rows()])

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from embedstore.core.checks import shown
 from embedstore.corpora.rows import Corpus
@@ -17,6 +17,7 @@ Sort = Literal["rows", "unsure"]
 MapMethod = Literal["pca", "tsne"]
 
 _FEWEST_CORNERS = 3
+_FARTHEST = 1e150  # of corners: products of their distances are then finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Query:
             raise UsageError("expected a sentence or a row to be similar to, found both")
         if self.least is not None and not _is_number(self.least):
             raise UsageError(f"expected a number for the least similarity, found {shown(self.least)}")
-        if not all(len(corner) == 2 and all(map(_is_number, corner)) for corner in self.lasso):
+        if not all(len(corner) == 2 and all(map(_is_place, corner)) for corner in self.lasso):
             raise UsageError("expected the corners of a lasso as pairs of numbers")
         if self.lasso and len(self.lasso) < _FEWEST_CORNERS:
             raise UsageError(f"expected a lasso of at least 3 corners, found {len(self.lasso)}")
@@ -138,5 +139,9 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_place(value: object) -> bool:
+    return _is_number(value) and abs(value) <= _FARTHEST

@@ -121,7 +121,8 @@ def inside(points: npt.NDArray[np.float32], corners: tuple[tuple[float, float], 
     """
     x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     found = np.zeros(len(points), dtype=bool)
-    for (x1, y1), (x2, y2) in zip(corners, (*corners[1:], corners[0]), strict=True):
+    ends = np.array(corners, dtype=np.float64)
+    for (x1, y1), (x2, y2) in zip(ends, np.roll(ends, -1, axis=0), strict=True):
         crosses = (y1 > y) != (y2 > y)
         with np.errstate(divide="ignore", invalid="ignore"):
             found ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
