@@ -17,7 +17,9 @@ from conftest import CommandLine
 import embedstore
 from embedstore.demo import TRAIN
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with Playwright: pip install playwright")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="the page is tested with Playwright: pip install playwright"
+)
 expect = sync_api.expect
 expect.set_options(timeout=20_000)
 CHROMIUM = shutil.which("chromium")
