@@ -6,9 +6,9 @@ import pytest
 from conftest import LABELS
 
 import embedstore
+from embedstore.annotations.annotation import Annotation
 from embedstore.annotations.log import (
     MERGED_AFTER,
-    Annotation,
     answers_to,
     fold_answers,
     keep,
