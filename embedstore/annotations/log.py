@@ -61,15 +61,15 @@ def identified(answers: Iterable[Annotation]) -> list[Annotation]:
     ]
 
 
-def undo_of(one: Annotation) -> Annotation:
-    """Return an annotation that takes an answer back."""
+def undo_of(one: Annotation, *, when: str = "") -> Annotation:
+    """Return an annotation that takes an answer back, by default now."""
     return Annotation(
         text=one.text,
         label="",
         choice=one.choice,
         action="undo",
         who=one.who,
-        when=present(),
+        when=when or present(),
         id=fresh_id(),
         takes_back=one.id,
     )

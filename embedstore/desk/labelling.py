@@ -85,7 +85,8 @@ def take_back(now: Snapshot, action: str) -> int:
     """Take all answers of an action back, in one commit; return the number of texts. Earlier answers count again."""
     answers = {one.id: one for one in all_answers(now) if one.id == _id_of(action, one.text)}
     gone = {one.takes_back for one in all_answers(now) if one.action == "undo"}
-    keep(now, [undo_of(one) for id_, one in answers.items() if id_ not in gone])
+    when = present()
+    keep(now, [undo_of(one, when=when) for id_, one in answers.items() if id_ not in gone])
     return len(answers)
 
 
