@@ -22,9 +22,9 @@ _PLAIN = (1e-4, 1e10)  # numbers that are written without an exponent
 def count_values(column: pa.ChunkedArray, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
     """Return how often each value of a column stands in all rows, and in some rows.
 
-    Numbers of more than 30 values are counted in ranges of equal width between round numbers, at most 13, from the 1st to the 99th percentile; the
-    first and the last hold what lies outside, and NaN is in none. Of other columns the 30 most frequent values are
-    listed.
+    Numbers of more than 30 values are counted in at most 13 ranges of equal width between round numbers, from the 1st
+    to the 99th percentile; the first and the last hold what lies outside, and NaN is in none. Of other columns the 30
+    most frequent values are listed.
 
     Parameters
     ----------
