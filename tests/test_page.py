@@ -31,6 +31,7 @@ HOSTILE = [
     "long " * 1000 + "end",
 ]
 COUNT = 63
+PAGE = sorted((Path(embedstore.__file__).parent / "web" / "page").iterdir())
 
 
 class Serving:
@@ -172,6 +173,14 @@ def answers(shell: CommandLine) -> dict[str, str]:
 def settled(page) -> None:
     """Wait until the server has every answer."""
     page.wait_for_function("() => !Object.keys(localStorage).some((name) => name.includes('unsent:'))")
+
+
+@pytest.mark.parametrize("path", PAGE, ids=lambda path: path.name)
+def test_a_file_of_the_page_is_short_and_makes_no_html_of_texts(path):
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)
+    assert not re.search(r"<script(?![^>]* src=\"/static/)|<style| style=| on\w+=|https?://", text)
 
 
 def test_a_search_is_narrowed_down_labelled_and_taken_away(desk, shell):
@@ -459,7 +468,7 @@ PAINTED = """async () => {
   const { paint, packed } = await import("/static/painter.js");
   const image = new ImageData(100, 100);
   const points = Float32Array.from([-0.5, 0.5, 0.5, -0.5, NaN, NaN]);
-  const look = { mask: Uint8Array.from([0b101]), codes: Int16Array.from([1, 0, 0]), radius: 3, none: 0,
+  const look = { mask: Uint8Array.from([0b101]), codes: Int16Array.from([1, 0, 0]), radius: 3, outRadius: 2, none: 0,
     colours: Uint32Array.from(["#ff0000", "#0072B2"], packed), out: packed("#dededa"), ground: packed("#ffffff") };
   paint(image, points, { x: 0, y: 0, scale: 50 }, look);
   const at = (x, y) => [...image.data.slice(4 * (100 * y + x), 4 * (100 * y + x) + 4)];
