@@ -35,7 +35,7 @@ class Work {
   /** Give the current row a label ("" skips it), and go to the next one at once. */
   label(label) {
     const { current, lens } = this.state.values;
-    if (!current) return this.list.read(0);
+    if (!current) return this.state.values.asking ? undefined : this.list.read(0);
     if (!lens) return say("choose labels first: what would you answer with?");
     this.answers.give(current.row, label);
     return this.step(1);
