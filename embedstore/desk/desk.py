@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.annotations.column import ANNOTATIONS
 from embedstore.annotations.log import current_answers
 from embedstore.annotations.order import Order
 from embedstore.annotations.selection import column_of
@@ -207,7 +208,8 @@ class Desk:
 
     def _selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
         table = now.corpus(self.corpus)
-        key = (_state(table), query, lens, now.manifest.annotations)
+        told = lens.examples or ANNOTATIONS in query.where.casefold()  # whether answers can change which rows these are
+        key = (_state(table), query, lens, now.manifest.annotations if told else ())
 
         def make() -> Selection:
             tags = self._tagged(now, lens).columns if lens.labels else {}
