@@ -551,6 +551,17 @@ def test_an_answer_of_somebody_else_is_seen_at_once(fresh):
     assert fresh.rows(Query(), LENS, start=1, count=1)["rows"][0]["answers"] == {"ann": "Positive"}
 
 
+def test_tags_that_learn_from_answers_change_with_them(fresh):
+    learning = Lens.of(LABELS, "best", examples=True)
+    query = Query(where="Predicted_Labels = 'Positive'")
+    fresh.answer([1, 2, 3], "Positive", learning, action="first")
+    before = numbers(fresh, query, learning)
+    texts = texts_of_rows()
+    away = [row for row in before if not is_blank(texts[row])][:20]
+    fresh.answer(away, "Negative", learning, action="a")
+    assert numbers(fresh, query, learning) == numbers(Desk(fresh.store), query, learning) != before
+
+
 def test_threads_get_equal_answers(fresh):
     alone = everything_of(Desk(fresh.store))
     with ThreadPoolExecutor(6) as pool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from embedstore.annotations.column import ANNOTATIONS
 from embedstore.annotations.selection import column_of
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.layout import Layout
@@ -39,7 +40,8 @@ class Kept:
     def selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
         """Return the rows of a query."""
         table = now.corpus(self._corpus)
-        key = (_state(table), query, lens, now.manifest.annotations)
+        told = lens.examples or ANNOTATIONS in query.where.casefold()  # whether answers can change which rows these are
+        key = (_state(table), query, lens, now.manifest.annotations if told else ())
 
         def make() -> Selection:
             tags = self.tagged(now, lens).columns if lens.labels else {}

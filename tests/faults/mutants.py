@@ -295,7 +295,7 @@ MUTANTS = [
      "tests/test_desk.py -k were_added"),
     ("desk: the map of rows that have got vectors", "desk/desk.py", "key = (_state(table), vectors.covers([table]))", "key = _state(table)",
      "tests/test_desk.py -k were_added"),
-    ("desk: answers of somebody else", "desk/desk.py", "query, lens, now.manifest.annotations)", "query, lens)",
+    ("desk: answers of somebody else", "desk/desk.py", "now.manifest.annotations if told else ()", "()",
      "tests/test_desk.py -k somebody"),
     ("answers: the files that are folded", "annotations/log.py", " or manifest.annotations[: len(self._folded)] != self._folded", "",
      "tests/test_annotations.py -k large_file"),
