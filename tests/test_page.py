@@ -308,9 +308,12 @@ def test_answers_outlive_a_server_that_is_killed(desk, serving, shell):
     page.keyboard.press("u")
     expect(page.locator("#reader .id")).to_have_text(away[2])
     assert len({asked, *away}) == 4
+    search(page, "words", "lamp")
+    expect(page.locator("#empty")).to_contain_text("does not answer")
     serving.start(serving.port)
     settled(page)
     expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator(".row[data-index='0'] .text")).to_contain_text(re.compile("lamp", re.IGNORECASE))
     given = {id_: label for id_, label in answers(shell).items() if label in ("Good", "Bad")}
     assert given == {asked: "Bad", away[0]: "Good", away[1]: "Good"}
 
