@@ -2,11 +2,11 @@
 
 import csv
 import io
-import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,9 +43,8 @@ class Serving:
 
     def start(self, port: int) -> None:
         environment = CommandLine.environment_of(self.home) | {"XDG_STATE_HOME": str(self.home / "state")}
-        words = ["-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
-        python = shutil.which("python", path=str(Path(os.sys.executable).parent))
-        self.process = subprocess.Popen([python, *words], stdout=subprocess.PIPE, env=environment, text=True)
+        words = [sys.executable, "-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True)
         self.address = self.process.stdout.readline().strip()
         self.port = int(re.search(r":(\d+)/", self.address)[1])
 

@@ -301,6 +301,14 @@ MUTANTS = [
      "tests/test_annotations.py -k large_file"),
     ("answers: the place of merged files", "annotations/log.py", "(*parts[:large], whole,", "(whole, *parts[:large],",
      "tests/test_annotations.py -k large_file"),
+    ("page: an answer stays until the server has it", "web/page/answers.js",
+     "await this.deliver(this.unsent[0]);\n        this.kept.drop(nameOf(this.unsent.shift()));",
+     "const one = this.unsent.shift();\n        this.kept.drop(nameOf(one));\n        await this.deliver(one);",
+     "tests/test_page.py -k outlive"),
+    ("page: answers are kept in the browser", "web/page/answers.js", "this.kept.put(nameOf(entry), entry)", "true",
+     "tests/test_page.py -k outlive"),
+    ("page: quotes in SQL", "web/page/query.js", 'value.replaceAll("\'", "\'\'")', "value",
+     "tests/test_page.py -k quotes"),
 ]  # fmt: skip
 
 

@@ -82,6 +82,7 @@ function listenToTabs() {
 /** Let a person give their name, which their answers have. */
 function listenToName(state, kept) {
   const field = byId("who");
+  byId("who-line").hidden = state.values.about.read_only;
   field.value = kept.get("who", "");
   state.change({ who: field.value });
   field.addEventListener("change", () => {
