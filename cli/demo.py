@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from shutil import which
 
 import click
 from embedstore.cli.opening import store_path
@@ -33,7 +34,14 @@ def demo() -> None:
             raise click.ClickException(f"the demo stopped: `embedstore {words[0]}` left with exit code {code}")
     echo("", "On 117 reviews a few points are chance: docs/labels.md measures these methods on 52,000.")
     echo(f"The store is in {store_path(_STORE)}, the tagged table in {tagged}.")
+    echo(f"Look at them, search them and label them in the browser: {_program()} serve {_STORE}")
     echo("The same on your own table: embedstore encode STORE FILE --text COLUMN")
+
+
+def _program() -> str:
+    """Return how the command is called in a shell."""
+    found = which("embedstore")
+    return "embedstore" if found else shlex.quote(sys.argv[0])
 
 
 def _steps(tagged: str) -> list[tuple[str, list[str]]]:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,21 @@ LABELS = ["Negative", "Positive"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+NO_BROWSER = "the page was not tested: install Chromium (Debian: apt-get install chromium)"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run without a browser where one is required."""
+    if os.environ.get("EMBEDSTORE_BROWSER") == "required" and shutil.which("chromium") is None:
+        raise pytest.UsageError(NO_BROWSER)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end that the page was not tested."""
+    if shutil.which("chromium") is None:
+        terminalreporter.write_line(NO_BROWSER)
 
 
 @contextmanager

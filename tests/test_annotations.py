@@ -6,9 +6,9 @@ import pytest
 from conftest import LABELS
 
 import embedstore
+from embedstore.annotations.annotation import Annotation
 from embedstore.annotations.log import (
     MERGED_AFTER,
-    Annotation,
     answers_to,
     fold_answers,
     keep,
@@ -266,6 +266,21 @@ def test_many_answers_are_merged_into_one_file_and_stay_the_same(store):
     assert read_answers(store) == kept
     assert not store.verify().damaged
     assert store.info()["annotations"] == MERGED_AFTER + 3
+
+
+def test_a_large_file_of_answers_is_not_written_again_with_small_ones(store):
+    keys = [text_key(f"text {number}").hex() for number in range(2 * MERGED_AFTER)]
+    with store.snapshot() as now:
+        keep(now, [Annotation(text=key, label="Positive", choice=Choice.of(SET)) for key in keys])
+    (large,) = store.manifest.annotations
+    seen = store.annotations.export_table  # an open store that has read the log before each answer
+    for number in range(MERGED_AFTER + 3):
+        store.annotations.add(position(store, number % 9), LABELS[number % 2], SET, who=f"w{number}")
+        assert len(seen()) == number + 1 + len(keys)
+    assert store.manifest.annotations[0] == large
+    assert len(store.manifest.annotations) < MERGED_AFTER
+    assert [one.who for one in read_answers(store)][len(keys) :] == [f"w{number}" for number in range(MERGED_AFTER + 3)]
+    assert len(embedstore.open(store.path).annotations.export_table()) == len(keys) + MERGED_AFTER + 3
 
 
 def test_altered_answers_are_an_error(store):

@@ -8,7 +8,7 @@ import pytest
 from mixing import NAMES, TRUE, mixed_store
 
 from embedstore import TrainOptions
-from embedstore.annotations.log import Annotation
+from embedstore.annotations.annotation import Annotation
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.choice import Choice
 from embedstore.labels.label_set import LabelSet

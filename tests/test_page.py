@@ -31,6 +31,7 @@ HOSTILE = [
     "long " * 1000 + "end",
 ]
 COUNT = 63
+PAGE = sorted((Path(embedstore.__file__).parent / "web" / "page").iterdir())
 
 
 class Serving:
@@ -174,6 +175,14 @@ def settled(page) -> None:
     page.wait_for_function("() => !Object.keys(localStorage).some((name) => name.includes('unsent:'))")
 
 
+@pytest.mark.parametrize("path", PAGE, ids=lambda path: path.name)
+def test_a_file_of_the_page_is_short_and_makes_no_html_of_texts(path):
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)
+    assert not re.search(r"<script(?![^>]* src=\"/static/)|<style| style=| on\w+=|https?://", text)
+
+
 def test_a_search_is_narrowed_down_labelled_and_taken_away(desk, shell):
     page = desk()
     total(page, COUNT)
@@ -299,9 +308,12 @@ def test_answers_outlive_a_server_that_is_killed(desk, serving, shell):
     page.keyboard.press("u")
     expect(page.locator("#reader .id")).to_have_text(away[2])
     assert len({asked, *away}) == 4
+    search(page, "words", "lamp")
+    expect(page.locator("#empty")).to_contain_text("does not answer")
     serving.start(serving.port)
     settled(page)
     expect(page.locator("#away")).to_be_hidden()
+    expect(page.locator(".row[data-index='0'] .text")).to_contain_text(re.compile("lamp", re.IGNORECASE))
     given = {id_: label for id_, label in answers(shell).items() if label in ("Good", "Bad")}
     assert given == {asked: "Bad", away[0]: "Good", away[1]: "Good"}
 
@@ -459,7 +471,7 @@ PAINTED = """async () => {
   const { paint, packed } = await import("/static/painter.js");
   const image = new ImageData(100, 100);
   const points = Float32Array.from([-0.5, 0.5, 0.5, -0.5, NaN, NaN]);
-  const look = { mask: Uint8Array.from([0b101]), codes: Int16Array.from([1, 0, 0]), radius: 3, none: 0,
+  const look = { mask: Uint8Array.from([0b101]), codes: Int16Array.from([1, 0, 0]), radius: 3, outRadius: 2, none: 0,
     colours: Uint32Array.from(["#ff0000", "#0072B2"], packed), out: packed("#dededa"), ground: packed("#ffffff") };
   paint(image, points, { x: 0, y: 0, scale: 50 }, look);
   const at = (x, y) => [...image.data.slice(4 * (100 * y + x), 4 * (100 * y + x) + 4)];

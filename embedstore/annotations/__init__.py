@@ -6,9 +6,9 @@ from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embedstore.annotations.advice import Advice
+    from embedstore.annotations.annotation import Annotation
     from embedstore.annotations.book import AnnotationBook
     from embedstore.annotations.exchange import AnswerTable
-    from embedstore.annotations.log import Annotation
     from embedstore.annotations.order import Order
     from embedstore.annotations.session import AnnotationSession, Question
 
@@ -24,7 +24,7 @@ __all__ = [
 
 _HOMES = {
     "Advice": "advice",
-    "Annotation": "log",
+    "Annotation": "annotation",
     "AnnotationBook": "book",
     "AnnotationSession": "session",
     "AnswerTable": "exchange",

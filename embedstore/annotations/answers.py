@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from embedstore.annotations.log import Action, Annotation, current_answers
+from embedstore.annotations.annotation import Action, Annotation
+from embedstore.annotations.log import current_answers
 from embedstore.core.checks import shown
 from embedstore.core.counts import counted, form
 from embedstore.core.values import value_text

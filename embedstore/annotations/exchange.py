@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embedstore.annotations.log import Annotation, current_answers, fold_answers, identified
+from embedstore.annotations.annotation import Annotation
+from embedstore.annotations.log import current_answers, fold_answers, identified
 from embedstore.core.cells import plain_values
 from embedstore.core.checks import shown
 from embedstore.core.lists import may_hold_several

@@ -9,20 +9,18 @@ even if it is stored twice; an undo names the answer that it takes back.
 
 import json
 import logging
-import re
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from embedstore.core.checks import shown
+from embedstore.annotations.annotation import Annotation, fresh_id, present
 from embedstore.core.counts import counted
+from embedstore.core.guards import Lock
 from embedstore.core.spec import canonical_json
-from embedstore.errors import DamagedStoreError, EmbedstoreError, StoreFormatError, UsageError
-from embedstore.labels.choice import Choice, labels_in
+from embedstore.errors import DamagedStoreError, EmbedstoreError, StoreFormatError
 from embedstore.labels.label_set import LabelSet
 from embedstore.storage.gate import staged
 from embedstore.storage.listed import read_file
@@ -33,8 +31,6 @@ from embedstore.vectors.snapshot import Snapshot
 
 __all__ = [
     "MERGED_AFTER",
-    "Action",
-    "Annotation",
     "all_answers",
     "answers_to",
     "current_answers",
@@ -48,119 +44,35 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-Action = Literal["label", "skip", "undo"]
-
-_UNKNOWN = Choice()
 _FORMAT_VERSION = 3  # since 2, answers have ids and undos name what they take back; since 3, there are several labels
 _OF_ONE_LABEL = 2  # what is written where no answer is of several labels
-_KEY = re.compile(r"[0-9a-f]{32}")
-_ID = re.compile(r"[0-9a-f]{32}|#[0-9]{1,18}|")
 
 MERGED_AFTER = 64
-"""Number of answer files above which all are merged into one."""
+"""Number of answer files above which the small ones are merged into one."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Annotation:
-    """One answer of a person.
-
-    Parameters
-    ----------
-    text : str
-        Key of the text, 32 hexadecimal digits.
-    label : str
-        Chosen label, or several labels as `joined_labels` joins them; "" for a skip or an undo.
-    choice : Choice
-        The labels to choose from.
-    action : {"label", "skip", "undo"}
-        Kind of answer.
-    who : str
-        Name of the person who answered; can be "".
-    when : str
-        Time in UTC, ISO 8601.
-    corpus, row : str
-        Corpus in which the text was found, and the row's id as a string.
-    id : str
-        Identity of this answer or undo: 32 random hexadecimal digits. Answers of earlier releases have "" on the disk;
-        `fold_answers` gives them ``#`` and their place in the log.
-    takes_back : str
-        For an undo, the id of the answer that it takes back; "" means the last one.
-
-    Raises
-    ------
-    UsageError
-        If a field is not a string that UTF-8 can encode.
-    """
-
-    text: str
-    label: str
-    choice: Choice = _UNKNOWN
-    action: Action = "label"
-    who: str = ""
-    when: str = ""
-    corpus: str = ""
-    row: str = ""
-    id: str = ""
-    takes_back: str = ""
-
-    def __post_init__(self) -> None:
-        for name, value in self.to_json().items():
-            try:
-                good = isinstance(value, str) and value.encode() is not None
-            except UnicodeEncodeError:
-                good = False
-            if not good:
-                raise UsageError(f"expected {name} of an annotation to be a text, found {shown(value)}")
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The chosen labels: one, or any number if the choice is one of several."""
-        if not self.label:
-            return ()
-        return (labels_in(self.label) or ()) if self.choice.several else (self.label,)
-
-    @property
-    def question(self) -> tuple[str, str, Any]:
-        """The text, the person, and the labels to choose from; each question has at most one current answer."""
-        return self.text, self.who, self.choice.key
-
-    def to_json(self) -> dict[str, str]:
-        """Return the answer as a JSON object."""
-        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "choice"}
-        return {**said, "label_set": self.choice.text}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Annotation":
-        """Return the annotation in a JSON object of `to_json`.
-
-        Raises
-        ------
-        ValueError, TypeError, KeyError
-            If it is no such object.
-        """
-        if not isinstance(value, dict) or not isinstance(value["label_set"], str):
-            raise ValueError("an annotation of another form")
-        old = {"id": "", "takes_back": "", **value}
-        said = {field.name: old[field.name] for field in fields(cls) if field.name != "choice"}
-        choice = Choice.read(value["label_set"])
-        if choice.several and said["label"] and labels_in(str(said["label"])) is None:
-            choice = Choice.read(value["label_set"], several=False)  # a name of an earlier release that begins so
-        made = cls(choice=choice, **said)
-        sound = made.action in get_args(Action) and bool(made.label) == (made.action == "label")
-        if not sound or not _KEY.fullmatch(made.text) or not all(map(_ID.fullmatch, (made.id, made.takes_back))):
-            raise ValueError("an annotation of another form")
-        return made
+_Stacks = dict[tuple[str, str, Any], dict[str, tuple[int, Annotation]]]
 
 
 def identified(answers: Iterable[Annotation]) -> list[Annotation]:
     """Return the answers, with the current time and a new id where they have none."""
-    present = datetime.now(UTC).isoformat(timespec="seconds")
-    return [replace(one, when=one.when or present, id=one.id or secrets.token_hex(16)) for one in answers]
+    when = present()
+    return [
+        one if one.when and one.id else replace(one, when=one.when or when, id=one.id or fresh_id()) for one in answers
+    ]
 
 
-def undo_of(one: Annotation) -> Annotation:
-    """Return an annotation that takes an answer back."""
-    return Annotation(text=one.text, label="", choice=one.choice, action="undo", who=one.who, takes_back=one.id)
+def undo_of(one: Annotation, *, when: str = "") -> Annotation:
+    """Return an annotation that takes an answer back, by default now."""
+    return Annotation(
+        text=one.text,
+        label="",
+        choice=one.choice,
+        action="undo",
+        who=one.who,
+        when=when or present(),
+        id=fresh_id(),
+        takes_back=one.id,
+    )
 
 
 def keep(now: Snapshot, answers: Iterable[Annotation]) -> None:
@@ -189,18 +101,28 @@ def _write(root: Path, answers: Sequence[Annotation]) -> AnnotationPart:
 
 def _merge(root: Path, manifest: Manifest) -> None:
     parts = manifest.annotations
-    whole = _write(root, _read(root, manifest))
+    large = _large(parts)
+    whole = _write(root, [one for part in parts[large:] for one in read_part(root, part)])
 
     def change(base: Manifest) -> Manifest:
         if base.annotations[: len(parts)] != parts:
             return base  # another process merged first
-        return replace(base, annotations=(whole, *base.annotations[len(parts) :]))
+        return replace(base, annotations=(*parts[:large], whole, *base.annotations[len(parts) :]))
 
     commit(root, change)
 
 
-def _read(root: Path, manifest: Manifest) -> list[Annotation]:
-    return [one for part in manifest.annotations for one in read_part(root, part)]
+def _large(parts: Sequence[AnnotationPart]) -> int:
+    """Return how many of the first files stay as they are: each has more answers than all that follow together.
+
+    So an answer is written again a few times at most, however many there are.
+    """
+    after = sum(part.count for part in parts)
+    for number, part in enumerate(parts):
+        after -= part.count
+        if part.count <= after:
+            return number
+    return len(parts)
 
 
 def read_part(root: Path, part: AnnotationPart) -> list[Annotation]:
@@ -244,7 +166,7 @@ def all_answers(now: Snapshot) -> list[Annotation]:
 
 
 def _all(now: Snapshot) -> list[Annotation]:
-    return _read(now.root, now.manifest)
+    return now.kept(_ReadLog).answers(now.root, now.manifest)
 
 
 def current_answers(now: Snapshot) -> list[Annotation]:
@@ -259,7 +181,48 @@ def current_answers(now: Snapshot) -> list[Annotation]:
 
 
 def _current(now: Snapshot) -> list[Annotation]:
-    return fold_answers(all_answers(now))
+    return now.kept(_ReadLog).current(now.root, now.manifest)
+
+
+class _ReadLog:
+    """The log as an open store has read it: answers by the hash of their file, and the first files folded."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, list[Annotation]] = {}
+        self._lock = Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._folded: tuple[AnnotationPart, ...] = ()
+        self._stacks: _Stacks = {}
+        self._seen: set[str] = set()
+        self._count = 0
+
+    def answers(self, root: Path, manifest: Manifest) -> list[Annotation]:
+        """Return the whole log of a state; only files that are new in it are read."""
+        with self._lock.held():
+            return [one for part in self._parts(root, manifest) for one in part]
+
+    def current(self, root: Path, manifest: Manifest) -> list[Annotation]:
+        """Return the current answers of a state; only files after those that are folded are folded."""
+        with self._lock.held():
+            parts = self._parts(root, manifest)
+            if not self._folded or manifest.annotations[: len(self._folded)] != self._folded:
+                self._begin()
+            new, self._folded = parts[len(self._folded) :], ()  # folded again from the beginning if this is interrupted
+            for part in new:
+                _fold(self._stacks, self._seen, part, self._count)
+                self._count += len(part)
+            self._folded = manifest.annotations
+            return _latest(self._stacks)
+
+    def _parts(self, root: Path, manifest: Manifest) -> list[list[Annotation]]:
+        known = self._read
+        self._read = {}
+        for part in manifest.annotations:
+            name = part.file.sha256
+            self._read[name] = known[name] if name in known else read_part(root, part)
+        return [self._read[part.file.sha256] for part in manifest.annotations]
 
 
 def fold_answers(answers: Iterable[Annotation]) -> list[Annotation]:
@@ -272,9 +235,14 @@ def fold_answers(answers: Iterable[Annotation]) -> list[Annotation]:
     answers : iterable of Annotation
         A whole log, from its beginning: an answer without an id is known by its place.
     """
-    stacks: dict[tuple[str, str, Any], dict[str, tuple[int, Annotation]]] = {}
-    seen: set[str] = set()
-    for number, one in enumerate(answers):
+    stacks: _Stacks = {}
+    _fold(stacks, set(), answers, 0)
+    return _latest(stacks)
+
+
+def _fold(stacks: _Stacks, seen: set[str], answers: Iterable[Annotation], first: int) -> None:
+    """Put answers on the stacks of their questions, and take answers off; the first answer has the number `first`."""
+    for number, one in enumerate(answers, first):
         known_as = one.id or f"#{number}"
         if known_as in seen:
             continue
@@ -286,8 +254,11 @@ def fold_answers(answers: Iterable[Annotation]) -> list[Annotation]:
             stack.pop(one.takes_back, None)
         elif stack:
             stack.popitem()
+
+
+def _latest(stacks: _Stacks) -> list[Annotation]:
     latest = [next(reversed(stack.values())) for stack in stacks.values() if stack]
-    return [one for _, one in sorted(latest, key=lambda pair: pair[0])]
+    return [one for _, one in sorted(latest, key=itemgetter(0))]
 
 
 def answers_to(answers: Iterable[Annotation], labels: LabelSet) -> list[Annotation]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.annotations.log import Annotation
+from embedstore.annotations.annotation import Annotation
 from embedstore.annotations.queue import AHEAD, Queue
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.checks import column_values

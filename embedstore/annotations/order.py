@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from embedstore.annotations.advice import Advice, Advisor
 from embedstore.annotations.queue import AHEAD, Queue
-from embedstore.labels.fewshot import fit_blend
+from embedstore.labels.fewshot import BlendModel, fit_blend
 from embedstore.labels.label_set import LabelSet
 from embedstore.labels.zeroshot import standardised
 from embedstore.vectors.space import Space
@@ -17,6 +17,7 @@ __all__ = ["Order", "Questions"]
 
 Order = Literal["typical", "uncertain", "random", "disagreement"]
 
+_LEARNT = 5_000  # most answers that the order of questions learns from
 _BREADTH = 4  # uncertain texts per question, from which those far apart are taken
 
 
@@ -64,6 +65,8 @@ class Questions(Queue[int]):
         self._plain = standardised((self._vectors @ prototypes.T).astype(np.float64))
         self._advisor = Advisor(labels, prototypes, self._vectors)
         self._advice: Advice | None = None
+        self._model: BlendModel | None = None
+        self._learnt: dict[int, int] = {}
 
     def advice(self) -> Advice | None:
         """Return what the answers so far are worth; computed again after five answers, or 5% more."""
@@ -78,14 +81,22 @@ class Questions(Queue[int]):
         found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
 
+    def _fitted(self) -> BlendModel:
+        """Return the model that has learnt from the answers so far, or from a random 5,000 of more."""
+        if self._model is None or self._learnt != self.answers:
+            rows, labels = self._labelled()
+            if len(rows) > _LEARNT:
+                some = np.sort(np.random.default_rng(0).choice(len(rows), _LEARNT, replace=False))
+                rows, labels = rows[some], labels[some]
+            self._model = fit_blend(self._plain[rows], self._advisor.centred[rows], labels)
+            self._learnt = dict(self.answers)
+        return self._model
+
     def chosen(self, rest: npt.NDArray[np.int64]) -> list[int]:
         """Return the places of uncertain texts that are unlike each other, or of those where answers disagree."""
-        rows, labels = self._labelled()
         scores = self._plain[rest]
-        if len(rows):
-            blended = fit_blend(self._plain[rows], self._advisor.centred[rows], labels).scores(
-                scores, self._advisor.centred[rest]
-            )
+        if self.answers:
+            blended = self._fitted().scores(scores, self._advisor.centred[rest])
             scores = blended / max(float(np.std(blended)), 1e-12)
         ordered = np.sort(scores, axis=1)
         doubt = ordered[:, -2] - ordered[:, -1]

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from embedstore.annotations.advice import Advice
+from embedstore.annotations.annotation import Annotation
 from embedstore.annotations.answers import answer_at
-from embedstore.annotations.log import Annotation, all_answers, identified, keep, undo_of
+from embedstore.annotations.log import all_answers, identified, keep, undo_of
 from embedstore.annotations.queue import Queue
 from embedstore.core.checks import checked
 from embedstore.errors import UsageError

@@ -72,12 +72,13 @@ class Texts:
         if not wanted:
             return {}
         # Search by the first eight bytes as numbers: this is fifty times as fast as by all sixteen bytes.
-        sought = np.frombuffer(b"".join(wanted), dtype="<u8").reshape(-1, 2)[:, 0]
+        sought = np.unique(np.frombuffer(b"".join(wanted), dtype="<u8").reshape(-1, 2)[:, 0])
         found: dict[str, int] = {}
         for start, segment in zip(self.starts, self.segments, strict=False):
             keys_here = segment_keys(self.root, segment)
             near = np.ascontiguousarray(keys_here).view("<u8").reshape(-1, 2)[:, 0]
-            for row in np.flatnonzero(np.isin(near, sought)):
+            place = np.minimum(np.searchsorted(sought, near), len(sought) - 1)
+            for row in np.flatnonzero(sought[place] == near):
                 found[bytes(keys_here.view("V16")[row]).hex()] = int(start) + int(row)
         return {key.hex(): found[key.hex()] for key in wanted if key.hex() in found}
 

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.annotations.log import Annotation, current_answers, majority_labels
+from embedstore.annotations.annotation import Annotation
+from embedstore.annotations.log import current_answers, majority_labels
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.query import Query
 from embedstore.labels.choice import Choice

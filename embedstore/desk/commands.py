@@ -3,9 +3,11 @@
 import shlex
 
 from embedstore.annotations.column import is_annotations
+from embedstore.core.names import store_path
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
+from embedstore.errors import UsageError
 from embedstore.labels.label_file import SHIPPED
 from embedstore.tables.condition import Condition
 from embedstore.vectors.snapshot import Snapshot
@@ -13,7 +15,7 @@ from embedstore.vectors.snapshot import Snapshot
 __all__ = ["command_for"]
 
 
-def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens) -> str:
+def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: int) -> str:
     """Return the command; "" if there is none: for a lasso, for filters by tags or answers, and for rows as they are.
 
     Parameters
@@ -22,6 +24,8 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens) -> str:
         The state of the store and the corpus.
     query, lens
         The rows and the labels.
+    total : int
+        Number of the rows.
     """
     condition = query.condition(table)
     known = {name.casefold() for name in table.schema.names}
@@ -33,7 +37,7 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens) -> str:
     corpus = f"--corpus {shlex.quote(table.name)}" if len(now.manifest.corpora) > 1 else ""
     if query.ranked:
         asked = shlex.quote(query.meaning) if query.meaning else f"--row {shlex.quote(query.like)}"
-        return _joined("embedstore search", now.name, asked, corpus, where)
+        return _joined("embedstore search", _store(now), asked, f"-k {max(1, total)}", corpus, where)
     if lens.labels is None:
         return ""
     labels = lens.labels.name if lens.labels.name in SHIPPED else "labels.yaml"
@@ -42,7 +46,16 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens) -> str:
     if condition and (method or lens.examples):
         return ""
     examples = "--examples" if lens.examples else ""
-    return _joined("embedstore tag", now.name, f"--labels {labels}", method, examples, corpus, where)
+    return _joined("embedstore tag", _store(now), f"--labels {labels}", method, examples, corpus, where)
+
+
+def _store(now: Snapshot) -> str:
+    """Return what the shell calls the store: its name, or its path if it is not where names are."""
+    try:
+        named = store_path(now.name).resolve() == now.root.resolve()
+    except UsageError:
+        named = False
+    return shlex.quote(now.name if named else str(now.root.resolve()))
 
 
 def _joined(*words: str) -> str:

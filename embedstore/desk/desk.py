@@ -201,7 +201,8 @@ class Desk:
     def command(self, query: Query, lens: Lens = _NO_LABELS) -> str:
         """Return the shell command that gives the same rows; "" if there is none."""
         with self.store.snapshot() as now:
-            return command_for(now, now.corpus(self.corpus), query, lens)
+            total = len(self._kept.selected(now, query, lens))
+            return command_for(now, now.corpus(self.corpus), query, lens, total)
 
     def _listed(self, now: Snapshot, part: Selection, lens: Lens) -> list[dict[str, Any]]:
         tags = self._kept.tagged(now, lens) if lens.labels else None

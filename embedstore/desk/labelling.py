@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.annotations.log import Annotation, all_answers, current_answers, keep, undo_of
+from embedstore.annotations.annotation import Annotation, present
+from embedstore.annotations.log import all_answers, current_answers, keep, undo_of
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import UsageError
@@ -61,7 +62,7 @@ def answer_rows(
     positions, first = np.unique(positions[kept], return_index=True)
     rows = rows[kept][first]
     keys = now.texts.keys_at(positions)
-    done = {one.id for one in all_answers(now)}
+    done, when = {one.id for one in all_answers(now)}, present()
     answers = [
         Annotation(
             text=key,
@@ -69,6 +70,7 @@ def answer_rows(
             choice=choice,
             action="label" if label else "skip",
             who=who,
+            when=when,
             corpus=table.name,
             row=value_text(id_),
             id=_id_of(action, key),
@@ -83,7 +85,8 @@ def take_back(now: Snapshot, action: str) -> int:
     """Take all answers of an action back, in one commit; return the number of texts. Earlier answers count again."""
     answers = {one.id: one for one in all_answers(now) if one.id == _id_of(action, one.text)}
     gone = {one.takes_back for one in all_answers(now) if one.action == "undo"}
-    keep(now, [undo_of(one) for id_, one in answers.items() if id_ not in gone])
+    when = present()
+    keep(now, [undo_of(one, when=when) for id_, one in answers.items() if id_ not in gone])
     return len(answers)
 
 

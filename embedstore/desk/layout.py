@@ -1,6 +1,8 @@
 """Lay a whole corpus out in two dimensions: by principal components at once, by neighbourhood in the background."""
 
-from threading import Thread
+import os
+from contextlib import suppress
+from threading import Thread, get_native_id
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ __all__ = ["Layout", "principal_plane"]
 _SAMPLE = 20_000  # texts from which the axes are found
 _LAID_OUT = 4_000  # texts that are laid out by t-SNE; the others are placed between their neighbours
 _NEIGHBOURS = 5
+_LATER = 10  # niceness of the thread that makes a map
 _BLOCK = 65_536
 
 
@@ -46,7 +49,7 @@ def _by_neighbours(
     rng = np.random.default_rng(random_state)
     chosen = np.sort(rng.choice(len(positions), min(_LAID_OUT, len(positions)), replace=False))
     vectors = unit_rows(space.at(positions[chosen]))
-    plane = project(vectors, "tsne", random_state=random_state)
+    plane = project(vectors, "tsne", random_state=random_state, cores=1)
     points = np.empty((len(positions), 2), dtype=np.float32)
     for start in range(0, len(positions), 8_192):
         here = slice(start, start + 8_192)
@@ -102,6 +105,8 @@ class Layout:
                 self._thread.start()
 
     def _make(self) -> None:
+        with suppress(OSError, AttributeError):  # where the system can: what people wait for goes first
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), _LATER)
         try:
             self._made["tsne"] = self._of_rows(_by_neighbours(self._space, self._distinct))
         except (EmbedstoreError, OSError, MemoryError, ValueError) as error:

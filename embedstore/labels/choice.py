@@ -81,8 +81,7 @@ class Choice:
     @property
     def key(self) -> "frozenset[str] | str | tuple[frozenset[str]]":
         """Identity of the choice: its labels, or its name if they are unknown; in a tuple if it is one of several."""
-        labels = frozenset(self.labels)
-        return (labels,) if self.several else labels or self.name
+        return _key_of(self.labels, self.name, self.several)
 
     def same_as(self, other: "Choice") -> bool:
         """Return whether both choices have the same `key`."""
@@ -104,6 +103,12 @@ class Choice:
         if self.labels:
             return set(self.labels) == set(labels.names)
         return self.name in ("", labels.name) or label in labels.names
+
+
+@lru_cache(maxsize=1024)
+def _key_of(labels: tuple[str, ...], name: str, several: bool) -> "frozenset[str] | str | tuple[frozenset[str]]":
+    named = frozenset(labels)
+    return (named,) if several else named or name
 
 
 def joined_labels(labels: Iterable[str]) -> str:

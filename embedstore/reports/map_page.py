@@ -35,7 +35,7 @@ _TEXT = 400  # longest text, in characters
 
 
 def project(
-    vectors: npt.NDArray[np.float32], method: Projection = "pca", *, random_state: int = 42
+    vectors: npt.NDArray[np.float32], method: Projection = "pca", *, random_state: int = 42, cores: int = -1
 ) -> npt.NDArray[np.float32]:
     """Project vectors to two dimensions.
 
@@ -47,6 +47,8 @@ def project(
         Principal components; t-SNE of scikit-learn; UMAP, which needs umap-learn.
     random_state : int
         Seed of t-SNE and UMAP.
+    cores : int
+        Number of cores for t-SNE; -1 means all.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def project(
         from sklearn.manifold import TSNE
 
         perplexity = min(30.0, (len(vectors) - 1) / 3)
-        model = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=-1)
+        model = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=cores)
         with one_thread:  # scikit-learn limits BLAS in it too, and could leave that limit if threads overlap
             made = model.fit_transform(vectors)
         return np.asarray(made, dtype=np.float32)

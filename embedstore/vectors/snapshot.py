@@ -34,7 +34,7 @@ Chooser = Callable[["Snapshot", Corpus], Corpus]
 
 
 class Cache:
-    """Objects that an open store keeps between snapshots: loaded models, open indexes, positions of rows.
+    """Objects that an open store keeps between snapshots: loaded models, open indexes, positions of rows, answers.
 
     Parameters
     ----------
@@ -53,7 +53,15 @@ class Cache:
         self._check = chosen.check
         self._checked: set[str] = set()
         self._corpora: dict[str, Corpus] = {}
+        self._kept: dict[Callable[[], Any], Any] = {}
         self._lock = Lock()
+
+    def kept(self, make: Callable[[], Derived]) -> Derived:
+        """Return ``make()``, made once."""
+        with self._lock.held():
+            if make not in self._kept:
+                self._kept[make] = make()
+            return cast(Derived, self._kept[make])
 
     def tell_owner(self, root: Path) -> None:
         """Say once whose the store is, if it is somebody else's."""
@@ -230,6 +238,10 @@ class Snapshot:
         if make not in self._results:
             self._results[make] = make(self)
         return cast(Derived, self._results[make])
+
+    def kept(self, make: Callable[[], Derived]) -> Derived:
+        """Return ``make()``, made once for all snapshots of an open store."""
+        return self._cache.kept(make)
 
 
 @contextmanager

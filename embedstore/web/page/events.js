@@ -7,15 +7,17 @@ const RETRY = 2000; // milliseconds
 /**
  * Follow the news.
  * @param {State} state The state of the page.
- * @param {function} back Called when the server is there (again).
+ * @param {function(boolean)} there Called when the server is there, with whether it was away before.
  */
-export function followNews(state, back) {
+export function followNews(state, there) {
   let mark = null;
+  let lost = false;
   const open = () => {
     const source = new EventSource("/api/events");
     source.addEventListener("open", () => {
       state.change({ away: "" });
-      back();
+      there(lost);
+      lost = false;
     });
     source.addEventListener("map", ({ data }) => tellMaps(state, JSON.parse(data)));
     source.addEventListener("answers", ({ data }) => {
@@ -24,6 +26,7 @@ export function followNews(state, back) {
     });
     source.addEventListener("error", () => {
       source.close();
+      lost = true;
       state.change({ away: "it does not answer" });
       setTimeout(open, RETRY);
     });

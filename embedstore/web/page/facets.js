@@ -139,7 +139,7 @@ export class Facets {
       on: { click: () => this.choose(column, type, bin) },
     };
     const count = make("span", { class: "count" }, make("b", {}, counted(bin.shown)), ` / ${counted(bin.all)}`);
-    const value = make("span", { class: "value", dir: "auto" }, colour ? dot(colour) : null, name);
+    const value = make("span", { class: "value", dir: "auto" }, colour ? dot(colour) : null, make("span", {}, name));
     return make("button", given, value, count, bar(bin, most, colour));
   }
 

@@ -1,7 +1,7 @@
 /** The list of rows: only those in view exist. */
 
 import { byId, counted, fill, make } from "./dom.js";
-import { complain } from "./notices.js";
+import { complain, say } from "./notices.js";
 import { isShown } from "./painter.js";
 import { isRanked, queryOf, textColumns } from "./query.js";
 import { rowElement } from "./row.js";
@@ -39,18 +39,20 @@ export class List {
     this.scroll.goTo(0);
   }
 
-  /** Say what went wrong, and show no rows: those that are there are of another query. */
+  /** Say what went wrong. If no row of the query has come, show none: those that are there are of another query. */
   fail(error) {
     complain(error);
+    if (this.rows.pages.size) return;
     this.problem = error.message;
     this.state.change({ total: null });
     this.state.change({ total: 0 });
     this.renew();
   }
 
-  /** Load the rows once more if that failed before. */
+  /** Load what could not be loaded while the server was away. */
   retry() {
     if (this.problem) this.restart();
+    else this.scroll.redraw();
   }
 
   /** Say how many rows there are. */
@@ -114,6 +116,7 @@ export class List {
     if (!current) return this.read(0);
     const place = this.placeOf(current);
     const index = place < 0 ? Math.max(0, current.index) : place + by; // it has left the list: the next is in its place
+    if (index >= this.state.values.total) return say("That was the last row.");
     return this.read(Math.max(0, index));
   }
 

@@ -12,7 +12,7 @@ import { LabelBar, whatWasDone } from "./labelbar.js";
 import { LensDialog } from "./lens.js";
 import { List } from "./list.js";
 import { MapPane } from "./mappane.js";
-import { complain, say } from "./notices.js";
+import { complain, hush, say } from "./notices.js";
 import { Reader } from "./reader.js";
 import { Search } from "./search.js";
 import { Kept, State } from "./state.js";
@@ -110,7 +110,7 @@ function build(state, kept) {
   const map = new MapPane(state, kept, {
     read: (number) => work.rowOf(number).then((row) => list.readRow(row), complain),
   });
-  new Facets(state, kept);
+  const facets = new Facets(state, kept);
   new Reader(state, { like: (row) => list.like(row) });
   new Search(state);
   new TakeAway(state);
@@ -128,9 +128,13 @@ function build(state, kept) {
     say(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`, { action: "Undo", press: does.undo }));
   const lens = new LensDialog(state, kept);
   followTheme(() => map.takeTheme());
-  followNews(state, () => {
+  followNews(state, (lost) => {
     work.answers.send();
+    if (!lost) return;
+    hush();
     list.retry();
+    facets.load();
+    map.loadMask();
   });
   listenToKeys(state, does);
   listenToTabs();

@@ -1,11 +1,14 @@
 /** The map: a canvas of points with zoom, pan, hover and outlines. It knows nothing of the rest of the page. */
 
 import { Grid } from "./grid.js";
-import { isShown, packed, paint } from "./painter.js";
+import { isShown, packed, paint, shownIn } from "./painter.js";
 
 const NEAR = 14; // pixels
 const STEP = 3; // pixels between the corners of an outline
 const ZOOM = 1.3; // for one key
+const SMALLEST = 1; // radius of a point in pixels of the page
+const LARGEST = 4.5;
+const ROOM = 0.3; // radius of a point, as a part of the distance between points if they lay evenly
 
 export class PointMap {
   /**
@@ -18,6 +21,7 @@ export class PointMap {
     Object.assign(this, { canvas, over, tell, points: new Float32Array(0), grid: null, near: -1, ring: -1 });
     this.look = { mask: null, codes: null, colours: [] };
     Object.assign(this.look, { ground: "#ffffff", out: "#dddddd", none: "#999999", ink: "#000000" });
+    this.count = null; // points that are shown; null for all
     this.view = { x: 0, y: 0, scale: 1 }; // scale: pixels of the page for a unit
     this.drawing = false; // whether a drag draws an outline, without shift
     this.corners = []; // of the outline that is being drawn, or that is shown
@@ -37,6 +41,7 @@ export class PointMap {
   /** Take other colours, or other rows that are shown. */
   setLook(look) {
     Object.assign(this.look, look);
+    if ("mask" in look) this.count = look.mask ? shownIn(look.mask) : null;
     this.draw();
   }
 
@@ -60,11 +65,17 @@ export class PointMap {
   reset() {
     if (!this.grid) return;
     const { left, right, low, high } = this.grid.box;
-    const { clientWidth: width, clientHeight: height } = this.over;
-    const scale = 0.92 * Math.min(width / Math.max(right - left, 1e-9), height / Math.max(high - low, 1e-9));
-    this.view = { x: (left + right) / 2, y: (low + high) / 2, scale: scale || 1 };
+    this.view = { x: (left + right) / 2, y: (low + high) / 2, scale: this.fitting };
     this.whole = true;
     this.draw();
+  }
+
+  /** The scale at which all points are in view. */
+  get fitting() {
+    if (!this.grid) return 1;
+    const { left, right, low, high } = this.grid.box;
+    const { clientWidth: width, clientHeight: height } = this.over;
+    return 0.92 * Math.min(width / Math.max(right - left, 1e-9), height / Math.max(high - low, 1e-9)) || 1;
   }
 
   /** Draw with the next picture of the screen. */
@@ -85,6 +96,7 @@ export class PointMap {
     const { mask, codes, colours, ground, out, none } = this.look;
     paint(this.image, this.points, { ...this.view, scale: this.view.scale * this.ratio }, {
       mask, codes, ground: packed(ground), out: packed(out), none: packed(none), radius: this.radius,
+      outRadius: Math.min(this.radiusFor(this.points.length / 2), 0.8 * this.radius),
       colours: Uint32Array.from(colours, packed),
     });
     pen.putImageData(this.image, 0, 0);
@@ -94,11 +106,17 @@ export class PointMap {
     return this.over.width / Math.max(1, this.over.clientWidth);
   }
 
-  /** Radius of a point in pixels of the screen: large where there are few. */
+  /** Radius in pixels of the screen for so many points: large where few are in view. */
+  radiusFor(count) {
+    const { clientWidth: width, clientHeight: height } = this.over;
+    const zoomed = this.view.scale / this.fitting;
+    const room = Math.sqrt((width * height * zoomed * zoomed) / Math.max(1, count));
+    return this.ratio * Math.max(SMALLEST, Math.min(LARGEST, ROOM * room));
+  }
+
+  /** Radius of the points that are shown. */
   get radius() {
-    const zoomed = this.grid ? Math.sqrt(this.view.scale * this.grid.cell * this.grid.side) / 28 : 1;
-    const few = 5 - Math.log10(Math.max(10, this.points.length / 2));
-    return this.ratio * Math.max(0.8, Math.min(6, few * 1.6 * Math.max(0.7, Math.min(2, zoomed)) + 0.4));
+    return this.radiusFor(this.count ?? this.points.length / 2);
   }
 
   drawMarks() {

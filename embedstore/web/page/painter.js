@@ -45,13 +45,20 @@ export function isShown(mask, row) {
   return mask === null || ((mask[row >> 3] >> (row & 7)) & 1) === 1;
 }
 
+/** Return how many bits are set. */
+export function shownIn(mask) {
+  let count = 0;
+  for (let byte of mask) for (; byte; byte &= byte - 1) count += 1;
+  return count;
+}
+
 /**
  * Draw the points: first those that are left out, then the others over them.
  * @param {ImageData} image What is drawn on.
  * @param {Float32Array} points x and y of each row in turn; NaN for a row without a place.
  * @param {{x: number, y: number, scale: number}} view The place in the middle, and pixels for a unit.
  * @param {{mask: Uint8Array|null, codes: Int16Array|null, colours: Uint32Array, none: number, out: number,
- *   ground: number, radius: number}} look `colours` by code; `none` for a row without a code, `out` for one left out.
+ *   ground: number, radius: number, outRadius: number}} look `colours` by code; `none` for a row without a code, `out` for one left out.
  */
 export function paint(image, points, view, look) {
   const pixels = new Uint32Array(image.data.buffer);
@@ -64,7 +71,7 @@ export function paint(image, points, view, look) {
 function layer(image, pixels, points, view, look, wanted) {
   const { width, height } = image;
   const { mask, codes, colours, none, out } = look;
-  const shape = disc(wanted ? look.radius : look.radius * 0.8);
+  const shape = disc(wanted ? look.radius : look.outRadius);
   const left = width / 2 - view.x * view.scale;
   const upper = height / 2 + view.y * view.scale;
   const { reach } = shape;
