@@ -440,6 +440,90 @@ def test_answers_are_shown_with_whether_people_agree(fresh):
     assert fresh.about()["people"] == ["ann", "bob"]
 
 
+def same_text(*rows):
+    """Return the numbers of the rows that have the text of one of these."""
+    texts = texts_of_rows()
+    return [row for row, text in enumerate(texts) if text in [texts[one] for one in rows]]
+
+
+def test_rows_can_be_those_that_people_answered_or_disagree_on(fresh):
+    five = ("v", "w", "x", "y", "z")
+    for number, (row, said) in enumerate({1: "PN", 2: "PP", 3: "P", 4: "PNN", 5: "PNPN", 8: "P-", 9: "PN-"}.items()):
+        for who, letter in zip(five, said, strict=False):
+            label = {"P": "Positive", "N": "Negative", "-": ""}[letter]
+            fresh.answer([row], label, LENS, who=who, action=f"{number}{who}")
+    answered = same_text(1, 2, 3, 4, 5, 8, 9)
+    there = [row for row, text in enumerate(texts_of_rows()) if not is_blank(text)]
+    assert numbers(fresh, Query(answered="any"), LENS) == answered
+    assert numbers(fresh, Query(answered="none"), LENS) == [row for row in there if row not in answered]
+    assert numbers(fresh, Query(answered="mine", who="x"), LENS) == same_text(4, 5, 9)
+    assert numbers(fresh, Query(answered="disagreed"), LENS) == same_text(1, 5, 9)
+    assert numbers(fresh, Query(answered="disagreed", where="NOT sold"), LENS) == [
+        row for row in same_text(1, 5, 9) if not ROWS[row]["sold"]
+    ]
+    fresh.answer([1], "Negative", LENS, who="x", action="settled")
+    assert numbers(fresh, Query(answered="disagreed"), LENS) == same_text(5, 9)
+    assert numbers(fresh, Query(answered="any"), Lens.of(["A", "B"])) == []
+    assert fresh.command(Query(answered="any"), LENS) == ""
+    with pytest.raises(UsageError, match="labels"):
+        fresh.rows(Query(answered="any"))
+    with pytest.raises(UsageError, match="any, none, mine, disagreed"):
+        Query.from_json({"answered": "some"})
+
+
+def test_changed_tags_are_counted_and_listed_beside_those_of_two_taggings(desk):
+    other = Lens.of({"Bad": ["a kettle"], "Positive": ["tea"], "New": ["STRASSE"]})
+    one, two = (desk.store.tag(lens.labels).to_pandas()["Predicted_Labels"] for lens in (LENS, other))
+    for renamed in ({}, {"Negative": "Bad"}, {"Negative": "Positive", "Positive": ""}):
+        present = one.map(lambda name, renamed=renamed: renamed.get(name, name), na_action="ignore")
+        wanted = np.flatnonzero(one.notna() & (present != two)).tolist()
+        found = desk.judge.changes(LENS, other, renamed)
+        table = pd.crosstab(one, two).reindex(index=found["before"], columns=found["after"], fill_value=0)
+        assert found["counts"] == table.to_numpy().tolist()
+        assert (found["rows"], found["moved"]) == (one.notna().sum(), len(wanted))
+        pairs = [[*pair] for pair in renamed.items()]
+        asked = {"changed_from": {"labels": [*LABELS]}, "renamed": pairs}
+        assert numbers(desk, Query.from_json(asked), other) == wanted
+    assert 0 < found["moved"] < found["rows"]
+    assert desk.judge.changes(LENS, LENS)["moved"] == 0
+    for wrong in ({"renamed": "a"}, {"renamed": [["a"]]}, {"renamed": [["a", 1]]}, {"changed_from": "polarity"}):
+        with pytest.raises(UsageError):
+            Query.from_json(wrong)
+
+
+def test_doubts_and_duplicates_name_the_rows_that_they_are_about(desk):
+    for column, found in (("sold", desk.judge.doubts("sold")), ("stars", desk.judge.doubts("stars"))):
+        assert 0 < len(found["doubts"]) == found["doubtful"]
+        for one in found["doubts"]:
+            assert (one["id"], one["text"]) == (ROWS[one["row"]]["key"], texts_of_rows()[one["row"]])
+            assert one["given"] == str(ROWS[one["row"]][column]) != one["suggested"]
+    found = desk.judge.duplicates(1.0)
+    groups = [sorted(one["row"] for one in group) for group in found["groups"]]
+    frame = pd.Series(texts_of_rows())
+    wanted = [
+        rows.tolist() for text, rows in frame.groupby(frame).groups.items() if len(rows) > 1 and not is_blank(text)
+    ]
+    assert sorted(groups) == sorted(wanted)
+    assert found["sizes"] == list(map(len, groups))
+    assert found["total"] == len(groups)
+
+
+@pytest.mark.parametrize("labels", ["likert5", ["2", "1"], {"2": ["b", "c"], "1": ["a"]}, [["2", ["b"]], ["1", ["a"]]]])
+def test_labels_are_the_same_after_a_way_through_json(labels):
+    lens = Lens.from_json({"labels": labels, "method": "best"})
+    again = Lens.from_json({**lens.to_json(), "method": "best"})
+    fields = ("names", "texts", "templates", "ordinal")
+    assert [getattr(again.labels, one) for one in fields] == [getattr(lens.labels, one) for one in fields]
+
+
+@pytest.mark.parametrize(
+    "labels", [[["a", ["b"]], "c"], [["a"], ["b"]], [["a", ["b"]], ["a", ["c"]]], [["a", 3], ["b", []]]]
+)
+def test_labels_that_are_no_pairs_are_refused(labels):
+    with pytest.raises(UsageError):
+        Lens.from_json({"labels": labels})
+
+
 @pytest.mark.parametrize("order", ["typical", "uncertain", "random", "disagreement"])
 def test_every_text_is_asked_about_once_and_none_that_was_answered(fresh, order):
     texts = {text for text in texts_of_rows() if not is_blank(text)}

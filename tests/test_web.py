@@ -402,6 +402,8 @@ def _value_of(kind, schema, schemas):
         values = {name: values_of(one, schemas) for name, one in schema.get("properties", {}).items()}
         needed = {name: value for name, value in values.items() if name in schema.get("required", ())}
         return st.fixed_dictionaries(needed, optional={name: one for name, one in values.items() if name not in needed})
+    if kind == "array" and "prefixItems" in schema:
+        return st.tuples(*(values_of(one, schemas) for one in schema["prefixItems"])).map(list)
     if kind == "array":
         most = schema.get("maxItems", 4)
         return st.lists(values_of(schema["items"], schemas), min_size=schema.get("minItems", 0), max_size=most)

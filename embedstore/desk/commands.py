@@ -16,7 +16,7 @@ __all__ = ["command_for"]
 
 
 def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: int) -> str:
-    """Return the command; "" if there is none: for a lasso, for filters by tags, and for rows as they are.
+    """Return the command; "" if there is none: for a lasso, for filters by tags or answers, and for rows as they are.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
     known = {name.casefold() for name in table.schema.names}
     names = Condition(condition).names if condition else ()
     filtered = all(name.casefold() in known or is_annotations(name) for name in names)
-    if query.lasso or query.sort != "rows" or query.least is not None or not filtered:
+    if query.lasso or query.of_rows or query.sort != "rows" or query.least is not None or not filtered:
         return ""
     where = f"--where {shlex.quote(condition)}" if condition else ""
     corpus = f"--corpus {shlex.quote(table.name)}" if len(now.manifest.corpora) > 1 else ""

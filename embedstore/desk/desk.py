@@ -62,8 +62,8 @@ class Desk:
             vectors = now.embeddings(space, [table])
             vectors.require(table.positions(), table.name)
             self.corpus, self.space = table.name, vectors.key
-        self.judge = Judge(store, self.corpus, self.space)
         self._kept = Kept(self.corpus, self.space)
+        self.judge = Judge(store, self.corpus, self.space, self._kept)
 
     def about(self) -> dict[str, Any]:
         """Return what the page has to know first: names, columns, label sets, and people, as JSON values."""

@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from embedstore.core.values import value_text
+from embedstore.desk.changing import changes
+from embedstore.desk.kept import Kept
 from embedstore.desk.lens import Lens
+from embedstore.desk.showing import LONGEST
 from embedstore.store import EmbeddingStore
 
 __all__ = ["Judge"]
 
 _MOST = 500  # doubts and groups of duplicates that are listed
+_MOST_MEMBERS = 100  # of a group
 
 
 class Judge:
@@ -20,10 +25,13 @@ class Judge:
         The store.
     corpus, space : str
         Name of the corpus; key of the vectors.
+    kept : Kept
+        Tags that are kept.
     """
 
-    def __init__(self, store: EmbeddingStore, corpus: str, space: str) -> None:
+    def __init__(self, store: EmbeddingStore, corpus: str, space: str, kept: Kept) -> None:
         self._store = store
+        self._kept = kept
         self._corpus = corpus
         self._rows: dict[str, Any] = {"corpus": corpus, "space": space}
 
@@ -66,18 +74,10 @@ class Judge:
             "calibration_error": curve.error,
         }
 
-    def changes(self, before: Lens, lens: Lens) -> dict[str, Any]:
-        """Say how many tags change from one label set to another.
-
-        Returns
-        -------
-        dict
-            ``before``, ``after`` (labels), ``counts`` (before by after), ``rows`` and ``moved``.
-        """
-        found = self._store.against(
-            before.chosen, lens.chosen, method=lens.method, examples=lens.examples, **self._rows
-        )
-        return found.summary()
+    def changes(self, before: Lens, lens: Lens, renamed: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Say how many tags change from one lens to another; see `embedstore.desk.changing.changes`."""
+        with self._store.snapshot() as now:
+            return changes(self._kept.tagged(now, before), self._kept.tagged(now, lens), renamed or {})
 
     def advice(self, lens: Lens, who: str = "") -> dict[str, Any]:
         """Return what the answers so far are worth.
@@ -100,11 +100,14 @@ class Judge:
         Returns
         -------
         dict
-            ``doubts`` (at most 500 dicts with ``id``, ``given``, ``suggested``, ``confidence`` and ``text``), and the
-            figures of `embedstore.learning.Doubts.summary`.
+            ``doubts``: at most 500 dicts with ``row`` (its number), ``id``, ``given``, ``suggested``, ``confidence``
+            and ``text`` (at most 2,000 characters). ``notes``, and the figures of
+            `embedstore.learning.Doubts.summary`.
         """
         found = self._store.doubts(column, drop_missing=True, **self._rows)
-        return found.summary() | {"doubts": found.table.slice(0, _MOST).to_pylist()}
+        listed = zip(found.rows.tolist(), found.table.slice(0, _MOST).to_pylist(), strict=False)
+        doubts = [{**doubt, **_shown(doubt, row)} for row, doubt in listed]
+        return found.summary() | {"doubts": doubts, "notes": list(found.notes)}
 
     def duplicates(self, threshold: float) -> dict[str, Any]:
         """List groups of rows with nearly the same text.
@@ -112,16 +115,19 @@ class Judge:
         Returns
         -------
         dict
-            ``total``: number of groups. ``groups``: at most 500 lists of dicts with ``id``, ``similarity``, ``text``.
+            ``total``: number of groups. ``groups``: at most 500 lists of at most 100 dicts with ``row`` (its number),
+            ``id``, ``similarity`` and ``text`` (at most 2,000 characters). ``sizes``: number of rows of each group.
         """
         found = self._store.duplicates(threshold=threshold, corpora=[self._corpus], space=self._rows["space"])
-        groups: dict[int, list[dict[str, Any]]] = {}
-        for row in found.table.to_pylist():
-            if row["group"] not in groups and len(groups) == _MOST:
-                break
-            member = {"id": str(row["id"]), "similarity": row["similarity"], "text": row["text"]}
-            groups.setdefault(row["group"], []).append(member)
-        return {"total": len(found.groups), "groups": list(groups.values())}
+        groups, start = [], 0
+        for group in found.groups[:_MOST]:
+            first = group[:_MOST_MEMBERS]
+            rows = found.table.slice(start, len(first)).to_pylist()
+            both = zip(rows, first, strict=True)
+            groups.append([{**_shown(row, one.row), "similarity": row["similarity"]} for row, one in both])
+            start += len(group)
+        sizes = [len(group) for group in found.groups[:_MOST]]
+        return {"total": len(found.groups), "groups": groups, "sizes": sizes}
 
     def compare(self, lens: Lens, column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
         """Say what each method is worth on a column: ``methods`` (a dict for each) and ``notes``."""
@@ -136,3 +142,8 @@ class Judge:
             for one in found.topics
         ]
         return {"topics": listed, "notes": list(found.notes)}
+
+
+def _shown(listed: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Return number, id and text of a row in a list."""
+    return {"row": row, "id": value_text(listed["id"]), "text": listed["text"][:LONGEST]}

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.annotations.column import ANNOTATIONS
 from embedstore.annotations.selection import column_of
 from embedstore.corpora.rows import Corpus
+from embedstore.desk.answering import rows_answered
+from embedstore.desk.changing import changed_rows
 from embedstore.desk.layout import Layout
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
@@ -46,9 +50,21 @@ class Kept:
         def make() -> Selection:
             tags = self.tagged(now, lens).columns if lens.labels else {}
             points = self.layout(now).points(query.map) if query.lasso else None
-            return select(now, table, now.embeddings(self._space), query, tags=tags, points=points)
+            among = self._among(now, query, lens) if query.of_rows else None
+            return select(now, table, now.embeddings(self._space), query, tags=tags, points=points, among=among)
 
         return self._selections.of(key, make)
+
+    def _among(self, now: Snapshot, query: Query, lens: Lens) -> npt.NDArray[np.bool_]:
+        """Return which rows have the answers, and the change of their tag, that a query asks for."""
+        table = now.corpus(self._corpus)
+        found = np.ones(len(table), dtype=bool)
+        if query.answered:
+            found &= rows_answered(now, table, query, lens.choice)
+        if query.changed_from is not None:
+            before, after = self.tagged(now, query.changed_from), self.tagged(now, lens)
+            found &= changed_rows(before, after, dict(query.renamed))
+        return found
 
     def tagged(self, now: Snapshot, lens: Lens) -> Tagged:
         """Return the tags of all rows."""

@@ -1,6 +1,6 @@
 """The labels that a person looks through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from embedstore.core.checks import shown
@@ -10,7 +10,7 @@ from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.tagging.methods import find_method
 
-__all__ = ["Lens"]
+__all__ = ["Lens", "renamed_labels"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,25 +32,46 @@ class Lens:
     examples: bool = False
 
     @classmethod
-    def of(cls, labels: "Labels | str | None", method: str = "cosine", *, examples: bool = False) -> "Lens":
-        """Return the lens of labels in any form; a text is the name of a shipped set, never of a file."""
+    def of(
+        cls, labels: "Labels | str | None", method: str = "cosine", *, examples: bool = False, ordinal: bool = False
+    ) -> "Lens":
+        """Return the lens of labels in any form; a text is the name of a shipped set, never of a file.
+
+        `ordinal` says whether labels that are no shipped set are ordered, the lowest first.
+        """
         find_method(method)
-        if not isinstance(examples, bool):
-            raise UsageError(f"expected true or false for examples, found {shown(examples)}")
+        for name, value in (("examples", examples), ("ordinal", ordinal)):
+            if not isinstance(value, bool):
+                raise UsageError(f"expected true or false for {name}, found {shown(value)}")
         if isinstance(labels, str):
             if labels not in SHIPPED:
                 raise UsageError(f"expected a shipped label set of {', '.join(SHIPPED)}, found {shown(labels)}")
             return cls(labels=LabelSet.shipped(labels), method=method, examples=examples)
-        return cls(labels=None if labels is None else LabelSet.of(labels), method=method, examples=examples)
+        chosen = None if labels is None else LabelSet.of(labels)
+        if chosen and ordinal:
+            chosen = replace(chosen, ordinal=True)
+        return cls(labels=chosen, method=method, examples=examples)
 
     @classmethod
     def from_json(cls, value: Any) -> "Lens":
-        """Return the lens in a JSON object with any of ``labels``, ``method`` and ``examples``."""
+        """Return the lens in a JSON object with any of ``labels``, ``method``, ``examples`` and ``ordinal``.
+
+        Labels can also be pairs of a name and its descriptions: a browser changes the order of an object whose names
+        are numbers.
+        """
         if value is None:
             return cls()
-        if not isinstance(value, dict) or not {"labels", "method", "examples"}.issuperset(value):
-            raise UsageError(f"expected labels, method and examples of a lens, found {shown(value)}")
-        return cls.of(value.get("labels"), value.get("method", "cosine"), examples=value.get("examples", False))
+        if not isinstance(value, dict) or not {"labels", "method", "examples", "ordinal"}.issuperset(value):
+            raise UsageError(f"expected labels, method, examples and ordinal of a lens, found {shown(value)}")
+        labels, method = _unpaired(value.get("labels")), value.get("method", "cosine")
+        examples, ordinal = value.get("examples", False), value.get("ordinal", False)
+        return cls.of(labels, method, examples=examples, ordinal=ordinal)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``labels`` (pairs of a name and its descriptions) and ``ordinal``, as `from_json` takes them."""
+        labels = self.chosen
+        pairs = zip(labels.names, labels.texts, strict=True)
+        return {"labels": [[name, list(texts)] for name, texts in pairs], "ordinal": labels.ordinal}
 
     def to_yaml(self) -> str:
         """Return the labels as a label set file; see `LabelSet.to_yaml`."""
@@ -67,3 +88,32 @@ class Lens:
         if self.labels is None:
             raise UsageError("expected labels, found none: choose a label set first")
         return self.labels
+
+
+def renamed_labels(value: Any) -> tuple[tuple[str, str], ...]:
+    """Return pairs of an earlier and a present name from a JSON list of pairs.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    pairs = value if isinstance(value, list) else [value]
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+            raise UsageError(f"expected pairs of an earlier and a present name of a label, found {shown(value)}")
+    return tuple((earlier, present) for earlier, present in pairs)
+
+
+def _unpaired(labels: Any) -> Any:
+    """Return labels as `LabelSet.of` takes them: a mapping in the place of pairs."""
+    if not isinstance(labels, list) or not any(isinstance(one, list) for one in labels):
+        return labels
+    found: dict[str, Any] = {}
+    for pair in labels:
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise UsageError(f"expected each label as a name and its descriptions, found {shown(pair)}")
+        if pair[0] in found:
+            raise UsageError(f"expected every label once, found {pair[0]!r} twice")
+        found[pair[0]] = pair[1]
+    return found

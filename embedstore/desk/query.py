@@ -8,13 +8,15 @@ from typing import Any, Literal, TypeGuard, get_args
 from embedstore.core.checks import shown
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.templates import Template
+from embedstore.desk.lens import Lens, renamed_labels
 from embedstore.errors import UsageError
 from embedstore.tables.condition import Condition
 
-__all__ = ["MapMethod", "Query", "Sort", "words_condition"]
+__all__ = ["Answered", "MapMethod", "Query", "Sort", "words_condition"]
 
 Sort = Literal["rows", "unsure"]
 MapMethod = Literal["pca", "tsne"]
+Answered = Literal["", "any", "none", "mine", "disagreed"]
 
 _FEWEST_CORNERS = 3
 _FARTHEST = 1e150  # of corners: products of their distances are then finite
@@ -43,6 +45,15 @@ class Query:
         The map that the lasso is drawn on.
     sort : {"rows", "unsure"}
         Without `meaning` and `like`: the order of the corpus, or the least sure tags first.
+    answered : {"", "any", "none", "mine", "disagreed"}
+        Rows that people answered with the labels, that nobody did, that `who` did, or on which people disagree: they
+        gave different labels, and no label was given most often. A skip is an answer.
+    who : str
+        The person whose answers are "mine".
+    changed_from : Lens, optional
+        Other labels: the rows that have another tag through them.
+    renamed : tuple of (str, str)
+        Names of labels in `changed_from`, and their present names: such tags are the same.
 
     Raises
     ------
@@ -58,15 +69,21 @@ class Query:
     lasso: tuple[tuple[float, float], ...] = ()
     map: MapMethod = "pca"
     sort: Sort = "rows"
+    answered: Answered = ""
+    who: str = ""
+    changed_from: Lens | None = None
+    renamed: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("where", "words", "meaning", "like"):
+        for name in ("where", "words", "meaning", "like", "who"):
             if not isinstance(getattr(self, name), str):
                 raise UsageError(f"expected {name} of a query to be a text, found {shown(getattr(self, name))}")
-        for name, kind in (("sort", Sort), ("map", MapMethod)):
+        for name, kind in (("sort", Sort), ("map", MapMethod), ("answered", Answered)):
             if getattr(self, name) not in get_args(kind):
-                known = ", ".join(get_args(kind))
+                known = ", ".join(filter(None, get_args(kind)))
                 raise UsageError(f"expected {name} to be one of {known}, found {shown(getattr(self, name))}")
+        if self.changed_from is not None and not isinstance(self.changed_from, Lens):
+            raise UsageError(f"expected a lens that tags have changed from, found {shown(self.changed_from)}")
         if self.meaning and self.like:
             raise UsageError("expected a sentence or a row to be similar to, found both")
         if self.least is not None and not _is_number(self.least):
@@ -88,7 +105,16 @@ class Query:
                 given["lasso"] = tuple(tuple(corner) for corner in given["lasso"])
             except TypeError as error:
                 raise UsageError("expected the corners of a lasso as pairs of numbers") from error
+        if given.get("changed_from") is not None:
+            given["changed_from"] = Lens.from_json(given["changed_from"])
+        if "renamed" in given:
+            given["renamed"] = renamed_labels(given["renamed"])
         return cls(**given)
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether it asks for more of a row than its columns: its answers, or its tag through other labels."""
+        return bool(self.answered) or self.changed_from is not None
 
     @property
     def ranked(self) -> bool:

@@ -53,6 +53,7 @@ def select(
     *,
     tags: Mapping[str, pa.ChunkedArray],
     points: npt.NDArray[np.float32] | None,
+    among: npt.NDArray[np.bool_] | None = None,
 ) -> Selection:
     """Return the rows of a query.
 
@@ -66,9 +67,13 @@ def select(
         Columns of tags, one value for each row: ``Predicted_Labels``, ``score``, ``margin``.
     points : ndarray of shape (rows, 2), float32, or None
         The map; needed for a lasso.
+    among : ndarray of bool, shape (rows,), optional
+        The rows that can be shown; by default all.
     """
     condition = query.condition(table)
     rows = np.arange(len(table)) if not condition else numbers_where(now, table, Condition(condition), more=tags)
+    if among is not None:
+        rows = rows[among[rows]]
     if query.lasso:
         if points is None:
             raise UsageError("a lasso needs a map: ask for one first")

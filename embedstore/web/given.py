@@ -12,13 +12,14 @@ from embedstore.errors import UsageError
 if TYPE_CHECKING:
     from embedstore.desk.desk import Desk
 
-__all__ = ["LENS", "MAPPING", "NUMBER", "QUERY", "TEXT", "TEXTS", "WHOLE", "Given", "Route"]
+__all__ = ["LENS", "MAPPING", "NUMBER", "QUERY", "RENAMED", "TEXT", "TEXTS", "WHOLE", "Given", "Route"]
 
 TEXT: dict[str, Any] = {"type": "string"}
 TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
 NUMBER: dict[str, Any] = {"type": "number"}
 MAPPING: dict[str, Any] = {"type": "object", "additionalProperties": TEXT}
+RENAMED: dict[str, Any] = {"type": "array", "items": {**TEXTS, "minItems": 2, "maxItems": 2}}
 QUERY: dict[str, Any] = {"$ref": "#/components/schemas/Query"}
 LENS: dict[str, Any] = {"$ref": "#/components/schemas/Lens"}
 

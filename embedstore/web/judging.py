@@ -3,7 +3,8 @@
 from typing import Any
 
 from embedstore.desk.desk import Desk
-from embedstore.web.given import LENS, MAPPING, NUMBER, TEXT, WHOLE, Given, Route
+from embedstore.desk.lens import renamed_labels
+from embedstore.web.given import LENS, MAPPING, NUMBER, RENAMED, TEXT, WHOLE, Given, Route
 
 __all__ = ["JUDGING"]
 
@@ -15,7 +16,8 @@ def _report(desk: Desk, given: Given) -> Any:
 
 
 def _changes(desk: Desk, given: Given) -> Any:
-    return desk.judge.changes(given.lens("before"), given.lens())
+    renamed = dict(renamed_labels(given.values.get("renamed", [])))
+    return desk.judge.changes(given.lens("before"), given.lens(), renamed)
 
 
 def _advice(desk: Desk, given: Given) -> Any:
@@ -42,16 +44,22 @@ def _yaml(desk: Desk, given: Given) -> Any:
     return {"yaml": given.lens().to_yaml()}
 
 
+def _labels(desk: Desk, given: Given) -> Any:
+    return given.lens().to_json()
+
+
+_CHANGED = {"before": LENS, "lens": LENS, "renamed": RENAMED}
 _JUDGED = {"lens": LENS, "column": TEXT, "mapping": MAPPING}
 
 JUDGING = (
     Route("/api/report", "Tags against a column.", _report, _JUDGED, ("lens", "column")),
-    Route("/api/changes", "Tags that change.", _changes, {"before": LENS, "lens": LENS}, ("before", "lens")),
+    Route("/api/changes", "Tags that change.", _changes, _CHANGED, ("before", "lens")),
     Route("/api/advice", "What the answers are worth.", _advice, {"lens": LENS, "who": TEXT}, ("lens",)),
     Route("/api/doubts", "Rows whose given label is likely wrong.", _doubts, {"column": TEXT}, ("column",)),
     Route("/api/duplicates", "Groups of rows with nearly the same text.", _duplicates, {"threshold": NUMBER}),
     Route("/api/compare", "What each method is worth.", _compare, _JUDGED, ("column",)),
     Route("/api/topics", "Groups of similar texts, to start labels from.", _topics, {"count": WHOLE}),
+    Route("/api/labels", "The labels with their descriptions.", _labels, {"lens": LENS}, ("lens",)),
     Route("/api/yaml", "The labels as a label set file.", _yaml, {"lens": LENS}, ("lens",)),
 )
 """The routes that judge and shape."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from embedstore import __version__
 from embedstore.labels.label_file import SHIPPED
-from embedstore.web.given import Route
+from embedstore.web.given import LENS, RENAMED, TEXTS, Route
 from embedstore.web.routes import ROUTES
 
 __all__ = ["description"]
@@ -22,6 +22,10 @@ _QUERY: dict[str, Any] = {
         "lasso": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
         "map": {"enum": ["pca", "tsne"]},
         "sort": {"enum": ["rows", "unsure"]},
+        "answered": {"enum": ["", "any", "none", "mine", "disagreed"]},
+        "who": {"type": "string"},
+        "changed_from": LENS,
+        "renamed": RENAMED,
     },
 }
 _LENS: dict[str, Any] = {
@@ -31,13 +35,23 @@ _LENS: dict[str, Any] = {
         "labels": {
             "anyOf": [
                 {"enum": [*SHIPPED]},
-                {"type": "array", "items": {"type": "string"}},
-                {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+                TEXTS,
+                {"type": "object", "additionalProperties": TEXTS},
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "array",
+                        "prefixItems": [{"type": "string"}, TEXTS],
+                        "minItems": 2,
+                        "maxItems": 2,
+                    },
+                },
                 {"type": "null"},
             ]
         },
         "method": {"type": "string"},
         "examples": {"type": "boolean"},
+        "ordinal": {"type": "boolean"},
     },
 }
 _ERRORS = {

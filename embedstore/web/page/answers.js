@@ -28,7 +28,7 @@ export class Answers {
     this.tellUnsent();
   }
 
-  /** Give a row a label, "" for a skip. */
+  /** Give a row a label, "" for a skip; return the name of the action. */
   give(row, label) {
     const { lens, who } = this.state.values;
     const action = randomName();
@@ -36,6 +36,7 @@ export class Answers {
     this.show(row.row, who, label);
     this.remember({ action, label, row: row.row });
     this.add({ kind: "answer", body: { rows: [row.row], label, lens, who, action } });
+    return action;
   }
 
   /** Give all rows of a query a label, at once; return the number of texts. The caller names the action. */

@@ -16,8 +16,8 @@ export function colourAt(number) {
 
 /** Return the colour of a label by its name. */
 export function labelColour(values, label) {
-  const number = values.labels.indexOf(label);
-  return number < 0 ? OTHERS : colourAt(number);
+  const place = values.labels.indexOf(label);
+  return place < 0 ? OTHERS : colourAt(values.paint.get(label) ?? place);
 }
 
 /** Return whether a column has labels as its values. */

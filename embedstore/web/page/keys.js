@@ -22,14 +22,14 @@ function isTyping(target) {
 
 /** Do what a key means; return whether it means something. */
 function press(state, work, event) {
-  const { labels, about } = state.values;
+  const { labels, about, shaping } = state.values;
   const label = labels[KEYS.indexOf(event.key)];
   const byArrow = event.target.matches("body, #rows, #reader, article, article *");
   if (event.key === "j" || (byArrow && event.key === "ArrowDown")) work.step(1);
   else if (event.key === "k" || (byArrow && event.key === "ArrowUp")) work.step(-1);
   else if (event.key === "/") byId("asked").focus();
   else if (event.key === "?") work.help();
-  else if (about.read_only) return false;
+  else if (about.read_only || shaping) return false;
   else if (event.key === "u") work.undo();
   else if (event.key === "0" || event.key === "s") work.skip();
   else if (label !== undefined) work.label(label);

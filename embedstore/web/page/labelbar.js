@@ -17,7 +17,7 @@ export class LabelBar {
     Object.assign(this, { state, work, stop: null });
     state.watch(["lens"], () => this.load());
     state.watch(["answers"], ({ lens }) => lens?.examples && this.load());
-    state.watch(["labels", "shares", "notes"], () => this.draw());
+    state.watch(["labels", "paint", "shares", "notes", "shaping"], () => this.draw());
     state.watch(["done", "current", "lens"], () => this.enable());
     state.watch(["away", "unsent"], () => this.tellAway());
     byId("skip").addEventListener("click", work.skip);
@@ -40,20 +40,26 @@ export class LabelBar {
   }
 
   draw() {
-    const { labels, notes, about } = this.state.values;
+    const { labels, notes } = this.state.values;
     fill(byId("labels"), ...labels.map((label, number) => this.label(label, number)));
     byId("no-labels").hidden = labels.length > 0;
     byId("notes").hidden = !notes.length;
     byId("notes").textContent = notes.join(" · ");
-    byId("undo").hidden = about.read_only;
-    for (const id of ["skip", "ask", "bulk"]) byId(id).hidden = about.read_only || !labels.length;
+    byId("undo").hidden = !this.canAnswer;
+    for (const id of ["skip", "ask", "bulk"]) byId(id).hidden = !this.canAnswer || !labels.length;
+  }
+
+  /** Whether there can be answers: not while the labels are being shaped. */
+  get canAnswer() {
+    const { about, shaping } = this.state.values;
+    return !about.read_only && !shaping;
   }
 
   label(label, number) {
-    const { shares, about } = this.state.values;
+    const { shares } = this.state.values;
     const share = shares[label];
-    const key = KEYS[number] && !about.read_only && make("kbd", {}, KEYS[number]);
-    const given = { class: "label", data: { label }, disabled: about.read_only };
+    const key = KEYS[number] && this.canAnswer && make("kbd", {}, KEYS[number]);
+    const given = { class: "label", data: { label }, disabled: !this.canAnswer };
     const part = share !== undefined && `${(100 * share).toFixed(0)} %`;
     return fill(
       button("", () => this.work.label(label), given),

@@ -3,18 +3,22 @@
 import { Answers } from "./answers.js";
 import { api } from "./api.js";
 import { Ask } from "./ask.js";
+import { Panes } from "./beside.js";
 import { Bulk } from "./bulk.js";
 import { byId } from "./dom.js";
 import { followNews } from "./events.js";
 import { Facets } from "./facets.js";
 import { listenToKeys } from "./keys.js";
 import { LabelBar, whatWasDone } from "./labelbar.js";
-import { LensDialog } from "./lens.js";
+import { Judge } from "./judge.js";
+import { takeLens } from "./lens.js";
 import { List } from "./list.js";
 import { MapPane } from "./mappane.js";
 import { complain, hush, say } from "./notices.js";
+import { People } from "./people.js";
 import { Reader } from "./reader.js";
 import { Search } from "./search.js";
+import { keptLens, Shape } from "./shape.js";
 import { Kept, State } from "./state.js";
 import { TakeAway } from "./takeaway.js";
 import { followTheme } from "./theme.js";
@@ -39,6 +43,25 @@ class Work {
     if (!lens) return say("choose labels first: what would you answer with?");
     this.answers.give(current.row, label);
     return this.step(1);
+  }
+
+  /** Give a row that need not be in the list a label; return the name of the action. */
+  async labelRow(number, label) {
+    try {
+      return this.answers.give(await this.rowOf(number), label);
+    } catch (error) {
+      complain(error);
+      return "";
+    }
+  }
+
+  /** Read a row by its number. */
+  async read(number) {
+    try {
+      this.list.readRow(await this.rowOf(number));
+    } catch (error) {
+      complain(error);
+    }
   }
 
   step(by) {
@@ -66,16 +89,6 @@ class Work {
     const { lens } = this.state.values;
     const { rows } = await api.rows({ query: {}, lens, start: number, count: 1 });
     return rows[0];
-  }
-}
-
-/** Show one pane where there is no room for three. */
-function listenToTabs() {
-  for (const tab of document.querySelectorAll("[data-tab]")) {
-    tab.addEventListener("click", () => {
-      document.body.dataset.pane = tab.dataset.tab;
-      for (const one of document.querySelectorAll("[data-tab]")) one.setAttribute("aria-pressed", String(one === tab));
-    });
   }
 }
 
@@ -109,8 +122,9 @@ function build(state, kept) {
   const list = new List(state, kept);
   const work = new Work(state, list);
   const map = new MapPane(state, kept, {
-    read: (number) => work.rowOf(number).then((row) => list.readRow(row), complain),
+    read: (number) => work.read(number),
   });
+  const panes = new Panes();
   const facets = new Facets(state, kept);
   new Reader(state, { like: (row) => list.like(row) });
   new Search(state);
@@ -127,7 +141,12 @@ function build(state, kept) {
   work.answers = new Answers(state, kept, { amend: (row, change) => work.amend(row, change) });
   new Bulk(state, work.answers, (done) =>
     say(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`, { action: "Undo", press: does.undo }));
-  const lens = new LensDialog(state, kept);
+  new People(state);
+  new Shape(state, kept, panes);
+  new Judge(state, kept, panes, {
+    read: (number) => work.read(number).then(() => panes.showAlone("list")),
+    label: (number, label) => work.labelRow(number, label),
+  });
   followTheme(() => map.takeTheme());
   followNews(state, (lost) => {
     work.answers.send();
@@ -138,11 +157,11 @@ function build(state, kept) {
     map.loadMask();
   });
   listenToKeys(state, does);
-  listenToTabs();
   byId("help-open").addEventListener("click", does.help);
   byId("help-close").addEventListener("click", () => byId("help").close());
   const by = kept.get("by", null);
-  lens.take(kept.get("lens", null));
+  const { lens, paint } = keptLens(state, kept);
+  takeLens(state, lens, { paint });
   if (by !== null) state.change({ by });
   map.loadPoints();
 }

@@ -55,6 +55,8 @@ export function queryOf(values) {
   if (like) query.like = like;
   if (least !== null && isRanked(values)) query.least = least;
   if (values.lasso.length) Object.assign(query, { lasso: values.lasso, map: values.method });
+  if (values.answered) Object.assign(query, { answered: values.answered.how, who: values.answered.who });
+  if (values.changed) Object.assign(query, { changed_from: values.changed.before, renamed: values.changed.renamed });
   if (sort === "unsure" && values.lens && !isRanked(values)) query.sort = sort;
   return query;
 }
@@ -108,5 +110,5 @@ function isSame(one, other) {
 
 /** Return whether other answers can change which rows are shown. */
 export function hangsOnAnswers(values) {
-  return Boolean(values.lens?.examples) || /annotations/i.test(whereOf(values));
+  return Boolean(values.lens?.examples || values.answered) || /annotations/i.test(whereOf(values));
 }

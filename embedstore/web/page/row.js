@@ -2,6 +2,7 @@
 
 import { dot, make, button, counted } from "./dom.js";
 import { labelColour } from "./colours.js";
+import { disputeOf } from "./people.js";
 
 const SHORT = 100; // characters that are seen whole in any list
 
@@ -17,8 +18,7 @@ export function answersOf(values, row) {
   const said = Object.entries(row.answers ?? {});
   if (!said.length) return null;
   const list = said.map(([who, label]) => answerOf(values, who, label));
-  const disputed = row.agreed === false ? [make("span", { class: "disputed" }, "not agreed")] : [];
-  return make("span", { class: "answers" }, ...list, ...disputed);
+  return make("span", { class: "answers" }, disputeOf(row), ...list);
 }
 
 function answerOf(values, who, label) {

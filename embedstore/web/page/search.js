@@ -2,7 +2,9 @@
 
 import { api } from "./api.js";
 import { button, byId, counted, fill, make } from "./dom.js";
+import { ANSWERED } from "./people.js";
 import { whereOf } from "./query.js";
+import { ALL_ROWS, SHOWN_BY } from "./state.js";
 
 const HINTS = {
   meaning: "a sentence: rows of similar meaning come first",
@@ -16,7 +18,7 @@ export class Search {
     this.state = state;
     byId("search").addEventListener("submit", (event) => this.submit(event));
     byId("way").addEventListener("change", () => this.hint());
-    state.watch(["find", "picks", "conditions", "lasso", "total"], () => this.drawChips());
+    state.watch([...SHOWN_BY, "total"], () => this.drawChips());
     this.hint();
   }
 
@@ -67,8 +69,10 @@ export class Search {
 
   /** Return a chip for each thing that narrows the rows down or orders them. */
   chips() {
-    const { find, picks, conditions, lasso } = this.state.values;
+    const { find, picks, conditions, lasso, answered, changed } = this.state.values;
     const chips = [];
+    if (changed) chips.push(chip("tags", "that change", () => this.state.change({ changed: null })));
+    if (answered) chips.push(chip("answers", ANSWERED[answered.how], () => this.state.change({ answered: null })));
     if (find.meaning) chips.push(chip("meaning", find.meaning, () => this.state.find({ meaning: "" })));
     if (find.like) chips.push(chip("like", find.likeText || find.like, () => this.state.find({ like: "" })));
     if (find.words) chips.push(chip("words", find.words, () => this.state.find({ words: "" })));
@@ -91,9 +95,8 @@ export class Search {
   }
 
   clear() {
-    const { find } = this.state.values;
-    const none = { meaning: "", words: "", like: "", likeText: "", least: null };
-    this.state.change({ find: { ...find, ...none }, picks: {}, conditions: [], lasso: [] });
+    const { sort } = this.state.values.find;
+    this.state.change({ ...ALL_ROWS, find: { ...ALL_ROWS.find, sort } });
   }
 }
 

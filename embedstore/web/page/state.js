@@ -6,11 +6,16 @@ const EMPTY = {
   find: { meaning: "", words: "", like: "", likeText: "", least: null, sort: "rows" },
   picks: {}, // by column: {type, bins}, what was chosen in the counts
   conditions: [], // SQL that was typed
+  answered: null, // {how, who}: rows by their answers
+  changed: null, // {before, renamed}: rows whose tag is another than through the labels before
   lasso: [], // corners of an outline on the map
   method: "pca", // of the map
   methods: ["pca"], // maps that are ready
   lens: null, // labels to look through, as the server takes them
   labels: [], // their names
+  paint: new Map(), // the number of each label's colour, where it is not its place
+  renamed: new Map(), // the present name of each label, by its name before the last edit
+  shaping: false, // whether the labels are being shaped: nothing is answered with them then
   shares: {}, // by label
   notes: [], // on the tags
   who: "",
@@ -54,7 +59,12 @@ export class State {
 }
 
 /** Names of the values that decide which rows are shown. */
-export const SHOWN_BY = ["find", "picks", "conditions", "lasso"];
+export const SHOWN_BY = ["find", "picks", "conditions", "lasso", "answered", "changed"];
+
+/** The values of a page that shows all rows in their order. */
+export const ALL_ROWS = {
+  find: { ...EMPTY.find }, picks: {}, conditions: [], lasso: [], answered: null, changed: null,
+};
 
 /** Values that are kept in the browser, for one store and corpus. */
 export class Kept {

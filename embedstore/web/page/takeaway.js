@@ -5,6 +5,13 @@ import { byId, make } from "./dom.js";
 import { complain, say } from "./notices.js";
 import { viewOf } from "./query.js";
 
+/** Give a file to the person. */
+export function offerFile(file, name) {
+  const address = URL.createObjectURL(file);
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
 export class TakeAway {
   /** @param {State} state The state of the page. */
   constructor(state) {
@@ -19,9 +26,7 @@ export class TakeAway {
   async download(format) {
     try {
       const file = await api.download({ ...viewOf(this.state.values), format });
-      const address = URL.createObjectURL(file);
-      make("a", { href: address, download: `${this.state.values.about.corpus}.${format}` }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+      offerFile(file, `${this.state.values.about.corpus}.${format}`);
       byId("take-away").open = false;
     } catch (error) {
       complain(error);

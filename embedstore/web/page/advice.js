@@ -1,0 +1,46 @@
+/** The line on what the answers are worth so far, made anew after every fifth answer. */
+
+import { api } from "./api.js";
+import { byId } from "./dom.js";
+import { Task } from "./task.js";
+
+const EVERY = 5; // answers
+
+export class Advice {
+  /**
+   * @param {State} state The state of the page.
+   * @param {function(): boolean} isOpen Whether it is seen.
+   */
+  constructor(state, isOpen) {
+    Object.assign(this, { state, isOpen, given: 0, last: "" });
+    this.task = new Task(byId("advice-task"));
+    state.watch(["done", "unsent"], () => this.count());
+    state.watch(["lens", "who", "shaping"], () => isOpen() && this.open());
+  }
+
+  /** Count the answers; after every fifth, when the server has them, ask. */
+  count() {
+    const { done, unsent } = this.state.values;
+    const last = done.at(-1)?.action ?? "";
+    if (last !== this.last) this.given += 1;
+    this.last = last;
+    if (this.given >= EVERY && !unsent && this.isOpen()) this.open();
+  }
+
+  /** Load the advice. */
+  async open() {
+    const { lens, who, shaping } = this.state.values;
+    if (!lens || shaping) {
+      this.task.leave();
+      byId("advice").textContent = "";
+      return;
+    }
+    this.given = 0;
+    const found = await this.task.run("looking at the answers…", (signal) => api.advice({ lens, who }, signal));
+    if (found) byId("advice").textContent = `Answers: ${found.text}`;
+  }
+
+  leave() {
+    this.task.leave();
+  }
+}

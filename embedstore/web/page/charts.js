@@ -1,0 +1,79 @@
+/** Small pictures, drawn as SVG. */
+
+import { make } from "./dom.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const SIDE = 200; // of the square in which a curve lies
+const LEFT = 36, TOP = 8, LOW = 34;
+
+/** Make an SVG element with attributes; text goes in as text. */
+function draw(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+/** Return a share as people read it. */
+export function percent(share, digits = 1) {
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+/**
+ * Draw how often tags of a confidence are right.
+ * @param {{confidence: number, accuracy: number, count: number}[]} steps Rows of like confidence; shares from 0 to 1.
+ */
+export function curve(steps) {
+  const x = (share) => LEFT + SIDE * share;
+  const y = (share) => TOP + SIDE * (1 - share);
+  const most = Math.max(1, ...steps.map((step) => step.count));
+  const lines = [0, 0.5, 1].flatMap((share) => [
+    draw("line", { class: "grid", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
+    draw("line", { class: "grid", x1: x(share), x2: x(share), y1: y(0), y2: y(1) }),
+    draw("text", { x: LEFT - 5, y: y(share) + 4, "text-anchor": "end" }, share),
+    draw("text", { x: x(share), y: y(0) + 15, "text-anchor": "middle" }, share),
+  ]);
+  const path = steps.map((step) => `${x(step.confidence)},${y(step.accuracy)}`).join(" ");
+  const dots = steps.map((step) => draw("circle", {
+    class: "step", cx: x(step.confidence), cy: y(step.accuracy), r: 2.5 + 4 * Math.sqrt(step.count / most),
+  }, draw("title", {}, `confidence ${percent(step.confidence)}: ${percent(step.accuracy)} right of ${step.count}`)));
+  const label = `Reliability: ${steps.map((one) =>
+    `at confidence ${percent(one.confidence, 0)}, ${percent(one.accuracy, 0)} are right`).join("; ")}`;
+  const size = { width: LEFT + SIDE + 12, height: TOP + SIDE + LOW };
+  return draw("svg", { class: "curve", role: "img", "aria-label": label, viewBox: `0 0 ${size.width} ${size.height}`, ...size },
+    ...lines,
+    draw("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
+    draw("polyline", { class: "path", points: path }),
+    ...dots,
+    draw("text", { x: x(0.5), y: y(0) + 30, "text-anchor": "middle" }, "confidence"),
+    draw("text", { x: 10, y: y(0.5), "text-anchor": "middle", transform: `rotate(-90 10 ${y(0.5)})` }, "right"));
+}
+
+/** Draw a share with its interval, on a line from 0 to 1. */
+export function interval(low, middle, high) {
+  const wide = 120;
+  return draw("svg", { class: "interval", width: wide, height: 12, viewBox: `0 0 ${wide} 12`, "aria-hidden": true },
+    draw("line", { class: "grid", x1: 0, x2: wide, y1: 6, y2: 6 }),
+    draw("line", { class: "path", x1: wide * low, x2: wide * high, y1: 6, y2: 6 }),
+    draw("circle", { class: "step", cx: wide * middle, cy: 6, r: 3.5 }));
+}
+
+/**
+ * Make a table.
+ * @param {string} caption What it shows.
+ * @param {(string|Node)[]} head Names of the columns.
+ * @param {(string|number|Node)[][]} rows The first cell of each row is its name.
+ */
+export function table(caption, head, rows) {
+  const line = ([name, ...cells]) => make("tr", {}, headOf("row", name), ...cells.map((cell) => make("td", {}, cell)));
+  return make("table", {},
+    make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, ...head.map((name) => headOf("col", name)))),
+    make("tbody", {}, ...rows.map(line)));
+}
+
+function headOf(scope, content) {
+  const cell = make("th", { dir: "auto" }, content);
+  cell.scope = scope;
+  return cell;
+}

@@ -1,0 +1,167 @@
+/**
+ * The panel in which a person shapes the labels. Each edit is seen at once in all that is shown; cancelled, the labels
+ * are again as they were, and only when they are used does the browser keep them.
+ */
+
+import { api } from "./api.js";
+import { Cards, itemsOf } from "./cards.js";
+import { byId, later } from "./dom.js";
+import { labelsOf, namesOf, takeLens } from "./lens.js";
+import { Moved } from "./moved.js";
+import { complain } from "./notices.js";
+import { offerFile } from "./takeaway.js";
+import { Starts } from "./starts.js";
+
+const PAUSE = 500; // milliseconds without a key, after which an edit is taken
+
+export class Shape {
+  /**
+   * @param {State} state The state of the page.
+   * @param {Kept} kept What the browser keeps.
+   * @param {Panes} panes Opens and closes panels.
+   */
+  constructor(state, kept, panes) {
+    Object.assign(this, { state, kept, panes, before: null, source: null });
+    this.takeSoon = later(() => this.take(), PAUSE);
+    this.cards = new Cards(byId("lens-items"), { typed: () => this.edited(), pressed: () => this.edited(true) });
+    this.starts = new Starts(state, {
+      take: (pairs, source) => this.startFrom(pairs, source),
+      typed: (pairs) => this.startFrom(pairs, null, false),
+    });
+    this.moved = new Moved(state, (before, after) => this.cards.tellShares(before, after));
+    this.listen();
+  }
+
+  listen() {
+    byId("choose-labels").addEventListener("click", () => this.open().catch(complain));
+    byId("lens-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.use();
+    });
+    byId("lens-cancel").addEventListener("click", () => this.cancel());
+    byId("lens-add").addEventListener("click", () => this.cards.add());
+    byId("lens-save").addEventListener("click", () => this.save());
+    for (const id of ["lens-method", "lens-examples"]) byId(id).addEventListener("change", () => this.take());
+  }
+
+  /** Open the panel with the labels of now. */
+  async open() {
+    if (this.before) return this.panes.open("shape");
+    const { lens, labels, paint, shares, by } = this.state.values;
+    const found = lens ? await api.labels({ lens }) : { labels: [], ordinal: false };
+    this.before = { lens, paint, shares, by };
+    this.colours = new Map(labels.map((label, number) => [label, paint.get(label) ?? number]));
+    byId("lens-method").value = lens?.method ?? "cosine";
+    byId("lens-examples").checked = lens?.examples ?? false;
+    this.tell("");
+    this.state.change({ shaping: true, asking: false });
+    this.panes.open("shape");
+    this.starts.open(lens);
+    this.setSource(found.labels, { labels: lens?.labels ?? null, ordinal: found.ordinal });
+    this.cards.set(itemsOf(found.labels, this.colours));
+    this.moved.open(lens, this.cards.items);
+  }
+
+  /** Remember what the labels came from: as long as nobody changes them, they are sent by that name. */
+  setSource(pairs, { labels, ordinal }) {
+    this.source = { typed: JSON.stringify(pairsOf(itemsOf(pairs, new Map()))), labels, ordinal };
+  }
+
+  /** Start from other labels. */
+  startFrom(pairs, source, now = true) {
+    this.setSource(pairs, source ?? { labels: null, ordinal: false });
+    this.cards.set(itemsOf(pairs, this.colours));
+    if (now) this.take();
+    else this.takeSoon();
+  }
+
+  edited(now = false) {
+    this.starts.close();
+    if (now) this.take();
+    else this.takeSoon();
+  }
+
+  /** Return the labels of the panel as the server takes them; null for none. */
+  draft() {
+    const pairs = pairsOf(this.cards.items);
+    const same = this.source.labels !== null && JSON.stringify(pairs) === this.source.typed;
+    const labels = same ? this.source.labels : labelsOf(pairs);
+    if (labels === null) return null;
+    const lens = { labels, method: byId("lens-method").value, examples: byId("lens-examples").checked };
+    return this.source.ordinal && typeof labels !== "string" ? { ...lens, ordinal: true } : lens;
+  }
+
+  /** Show everything through the labels of the panel; return whether they can be used. */
+  take() {
+    if (!this.before) return false;
+    let lens;
+    try {
+      lens = this.draft();
+    } catch (error) {
+      this.tell(error.message);
+      return false;
+    }
+    this.tell("");
+    if (JSON.stringify(lens) === JSON.stringify(this.state.values.lens)) return true;
+    const { items } = this.cards;
+    const paint = new Map(items.map((item) => [item.name, item.colour]));
+    const renamed = new Map(items.map((item) => [item.applied, item.name]));
+    for (const item of items) item.applied = item.name;
+    takeLens(this.state, lens, { paint, more: { renamed, ...this.moved.changed(items) } });
+    this.moved.load(items);
+    return true;
+  }
+
+  /** Use the labels, and close the panel. */
+  use() {
+    this.starts.flush();
+    if (!this.take()) return;
+    const { lens, paint } = this.state.values;
+    this.kept.put("lens", lens);
+    this.kept.put("paint", [...paint]);
+    this.close();
+  }
+
+  /** Bring back the labels as they were. */
+  cancel() {
+    const { lens, paint, shares, by } = this.before;
+    this.close();
+    if (lens !== this.state.values.lens) takeLens(this.state, lens, { paint, more: { shares, by } });
+  }
+
+  close() {
+    this.before = null;
+    this.moved.close();
+    this.panes.close("shape");
+    this.state.change({ shaping: false, changed: null });
+  }
+
+  tell(problem) {
+    byId("lens-problem").textContent = problem;
+    byId("lens-problem").hidden = !problem;
+  }
+
+  /** Save the labels of the panel as a label set file. */
+  async save() {
+    this.starts.flush();
+    try {
+      const lens = this.draft();
+      const { yaml } = await api.yaml({ lens });
+      const name = byId("lens-name").value.trim() || "labels";
+      offerFile(new Blob([yaml], { type: "application/yaml" }), `${name}.yaml`);
+    } catch (error) {
+      this.tell(error.message);
+    }
+  }
+}
+
+/** Return the labels that the browser has kept, and their colours. */
+export function keptLens(state, kept) {
+  const lens = kept.get("lens", null);
+  const known = lens && namesOf(state.values.about, lens.labels).length ? lens : null;
+  return { lens: known, paint: new Map(kept.get("paint", [])) };
+}
+
+function pairsOf(items) {
+  return items.map(({ name, texts }) => [name, texts]);
+}
