@@ -44,7 +44,9 @@ class Kept:
     def selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
         """Return the rows of a query."""
         table = now.corpus(self._corpus)
-        told = lens.examples or ANNOTATIONS in query.where.casefold()  # whether answers can change which rows these are
+        lenses = [lens] if query.changed_from is None else [lens, query.changed_from]
+        # Whether answers can change which rows these are.
+        told = query.answered or ANNOTATIONS in query.where.casefold() or any(one.examples for one in lenses)
         key = (_state(table), query, lens, now.manifest.annotations if told else ())
 
         def make() -> Selection:
