@@ -20,7 +20,7 @@ sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested with Playwright: pip install playwright"
 )
 expect = sync_api.expect
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium: install the package chromium")
 
@@ -100,7 +100,7 @@ def desk(browser, serving: Serving):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         heard = lambda text: None if re.search(forgiven, text) else problems.append(text)  # noqa: E731
         page.on("console", lambda said: said.type in ("error", "warning") and heard(said.text))
         page.on("pageerror", lambda error: heard(str(error)))
