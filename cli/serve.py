@@ -12,8 +12,6 @@ from embedstore.errors import MissingExtraError, UsageError
 
 __all__ = ["serve"]
 
-_LOCAL = ("127.0.0.1", "localhost", "::1")
-
 
 @click.command()
 @store_argument
@@ -39,17 +37,17 @@ def serve(
     Only this machine can reach it, and only with the address that is printed. Answers are those of `embedstore
     annotate`. Ctrl-C ends it.
     """
-    if host not in _LOCAL and not i_know:
-        raise UsageError(
-            f"with --host {host} other machines can reach the page, and anybody who sees its address can read and "
-            "label the texts, because nothing is encrypted: give --i-know too if you want that"
-        )
     try:
-        from embedstore.web import Server
+        from embedstore.web.serving import LOCAL, Server
     except ImportError as error:
         raise MissingExtraError("this needs Starlette and uvicorn: pip install 'embedstore[web]'") from error
     from embedstore.desk import Desk
 
+    if host not in LOCAL and not i_know:
+        raise UsageError(
+            f"with --host {host} other machines can reach the page, and anybody who sees its address can read and "
+            "label the texts, because nothing is encrypted: give --i-know too if you want that"
+        )
     server = Server(Desk(open_named(store), corpus=corpus, space=space), host=host, port=port, read_only=read_only)
     echo(server.address)
     note("Ctrl-C ends it; every answer is kept as it is given")

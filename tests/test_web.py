@@ -42,7 +42,9 @@ class Client:
     """A browser that was given an address: it asks, and carries the cookie that it got."""
 
     def __init__(self, address, *, enter=True):
-        self.host, self.port, self.token = re.fullmatch(r"http://([^:]+):(\d+)/\?token=([\w-]+)", address).groups()
+        self.host, self.port, self.token = re.fullmatch(
+            r"http://\[?([^]/]+?)\]?:(\d+)/\?token=([\w-]+)", address
+        ).groups()
         self.cookie = ""
         if enter:
             status, headers, _ = self.ask("GET", f"/?token={self.token}")
@@ -196,6 +198,23 @@ def test_the_secret_of_the_cookie_is_for_this_user_alone(client, state):
 def test_a_request_to_another_host_is_refused(client, host):
     assert "another host" in refused(client.ask("GET", "/api/about", Host=host))
     refused(client.ask("GET", f"/?token={client.token}", Host=host))
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as made:
+            made.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_a_server_on_the_other_loopback_address_refuses_other_hosts_too(desk):
+    with served(desk, host="::1") as address:
+        client = Client(address)
+        assert client.ask("GET", "/api/about")[0] == 200
+        assert "another host" in refused(client.ask("GET", "/api/about", Host=f"evil.example:{client.port}"))
 
 
 def test_localhost_is_this_host_too(client):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from embedstore.errors import UsageError
 from embedstore.web.app import make_app
 from embedstore.web.safety import Keys
 
-__all__ = ["LOOPBACK", "PORT", "Server"]
+__all__ = ["LOCAL", "LOOPBACK", "PORT", "Server"]
 
 PORT = 8421
 """The port that is taken if it is free."""
 
 LOOPBACK = "127.0.0.1"
+
+LOCAL = (LOOPBACK, "localhost", "::1")
+"""The addresses that only this machine can reach."""
 
 
 class Server:
@@ -32,7 +36,7 @@ class Server:
     port : int, optional
         The port; by default 8421, or any free one if that is taken. 0 is any free one.
     read_only : bool
-        Whether nobody can answer.
+        Whether nobody can answer; so it is too if the store can't be written.
 
     Attributes
     ----------
@@ -49,8 +53,8 @@ class Server:
         self._socket = _listening(host, port)
         bound = self._socket.getsockname()[1]
         keys = Keys(Path(desk.store.path))
-        local = host in (LOOPBACK, "localhost")
-        names = [f"{name}:{bound}" for name in (LOOPBACK, "localhost")] if local else []
+        read_only = read_only or not os.access(desk.store.path, os.W_OK)
+        names = [f"{_written(name)}:{bound}" for name in LOCAL] if host in LOCAL else []
         app = make_app(desk, keys, hosts=names, read_only=read_only, ending=lambda: self._server.should_exit)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
@@ -58,7 +62,7 @@ class Server:
         logging.getLogger("uvicorn.error").addFilter(_is_fault)
         self._server = uvicorn.Server(config)
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - the user asked for it
-        self.address = f"http://{shown}:{bound}/?token={keys.token}"
+        self.address = f"http://{_written(shown)}:{bound}/?token={keys.token}"
 
     def run(self) -> None:
         """Serve until Ctrl-C or a signal; requests that have begun are answered."""
@@ -70,6 +74,11 @@ class Server:
     def stop(self) -> None:
         """Make `run` end, from another thread."""
         self._server.should_exit = True
+
+
+def _written(host: str) -> str:
+    """Return a host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
