@@ -237,6 +237,17 @@ def test_the_label_that_people_gave_is_a_column(pair):
     assert len(store.where("annotations IS NULL").corpus()) == len(store.corpus()) - 14
 
 
+def test_an_answer_counts_though_its_row_no_longer_fulfils_the_condition(rows, tmp_path):
+    store = made(tmp_path / "store", rows[:8], id="key")
+    session = store.where("annotations IS NULL AND stars <= 2").annotations.session(SUBJECTS)
+    assert session.left == 4
+    asked = session.question
+    store.annotations.import_table([{"id": row["key"], "label": "sea"} for row in rows[:8]], SUBJECTS, who="another")
+    session.answer("tea")
+    said = frame(store.annotations.export_table())
+    assert said[said["who"] == ""]["text"].tolist() == [asked.text]
+
+
 def test_neighbours_of_any_row_can_be_asked_for(rows, tmp_path):
     for numbered in ({"id": "key"}, {}):
         store = made(tmp_path / str(len(numbered)), rows, **numbered)

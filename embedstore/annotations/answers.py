@@ -37,7 +37,7 @@ def answer_at(now: Snapshot, position: int, label: str, choice: Choice, who: str
         raise UsageError(f"expected {kind} {', '.join(choice.labels)}, found {shown(wrong)}")
     label = joined_labels(chosen) if choice.several and label else label
     key = _key_at(now, position)
-    table = now.corpus(corpus)
+    table = now.whole.corpus(corpus)  # a text that was asked about may no longer be among the rows of a condition
     rows, _ = table.rows_at(np.array([position]))
     row = value_text(table.ids_at(rows[:1])[0]) if len(rows) else ""
     action: Action = "label" if label else "skip"
