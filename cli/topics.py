@@ -61,7 +61,7 @@ def topics(
     opened = open_named(store)
     count: Literal["auto"] | int = topic_count or "auto"
     if like:
-        learnt = opened.topics(count, corpus=like, space=space, random_state=seed, blank=blank)
+        learnt = opened.whole.topics(count, corpus=like, space=space, random_state=seed, blank=blank)
         found = opened.topics(corpus=corpus, like=learnt, blank=blank)
     else:
         found = opened.topics(count, corpus=corpus, space=space, random_state=seed, blank=blank)

@@ -226,20 +226,27 @@ class EmbeddingStore:
         Returns
         -------
         EmbeddingStore
-            Its questions see the rows that fulfil the condition. `search` can still be asked for the neighbours of
-            any row. What writes to the store or checks it, such as `encode`, is not for some of its rows.
+            Its questions see the rows that fulfil this and all earlier conditions. `search` can still be asked for
+            the neighbours of any row. What writes to the store or checks it, such as `encode`, is not for some of its rows.
 
         Raises
         ------
         UsageError
-            If it is not one expression, or if this store has a condition already.
+            If it is not one expression.
         """
         from embedstore.tables.condition import Condition
 
+        other, made = copy(self), Condition(condition)
         if self.condition:
-            raise UsageError(f"expected one condition, found two: join them with AND to {self.condition.expression!r}")
+            made = Condition(f"(\n{self.condition.expression}\n) AND (\n{condition}\n)")  # a remark ends with its line
+        other.condition = made
+        return other
+
+    @property
+    def whole(self) -> "EmbeddingStore":
+        """The same store with all of its rows; see `where`."""
         other = copy(self)
-        other.condition = Condition(condition)
+        other.condition = None
         return other
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:

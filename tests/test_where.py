@@ -2,9 +2,12 @@
 
 import json
 import pickle
+import time
+from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import HashEncoder
@@ -75,7 +78,10 @@ def test_a_row_fulfils_a_condition_if_its_values_make_it_true(rows, condition):
     ("expression", "problem"),
     [
         ("stars <", "syntax error"),
-        ("", "SELECT clause"),
+        (" ", "it is blank"),
+        ("#1 = 1", "the number of a column"),
+        ("random() < 0.5", "does not give the same twice"),
+        ("NOT " * 20_000 + "sold", "nested too deeply"),
         ("stars = 1) OR (stars = 2", "syntax error"),
         ("stars = 1; DROP TABLE rows", "more than one"),
         ("stars = 1, stars = 2", "more than one"),
@@ -112,6 +118,47 @@ def test_a_condition_can_reach_nothing_outside_the_table(tmp_path, function):
     (tmp_path / "secret").write_text("s")
     with pytest.raises(UsageError):
         Condition(f"{function.format(tmp_path / 'secret')} = 's'").mask(pa.table({"stars": [1]}))
+
+
+@pytest.mark.parametrize("expression", [None, 5, b"stars = 1", ["stars = 1"], "title = '\ud800'"])
+def test_a_condition_is_a_text(expression):
+    with pytest.raises(UsageError, match="as a text in UTF-8"):
+        Condition(expression)
+
+
+def test_times_with_a_zone_do_not_depend_on_the_machine(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        late = pa.table({"sold": pa.array([datetime(2020, 1, 1, 23, 30, tzinfo=UTC)])})
+        assert Condition("hour(sold) = 23").mask(late).tolist() == [True]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_conditions_can_follow_each_other(pair):
+    store = pair[0].where("kind = 'tea' OR kind = 'car' -- a remark").where("stars > 1 OR stars IS NULL")
+    found = store.corpus().table().to_pylist()
+    assert {row["kind"] for row in found} == {"tea", "car"}
+    assert {row["stars"] for row in found} == {2, 3}
+
+
+def test_topics_are_taken_from_a_whole_corpus(cli, pair):
+    asked = ("topics", pair[0].path, "--count", "3", "--like", "train", "-o")
+    cli(*asked, cli.home / "all.csv")
+    cli(*asked, cli.home / "some.csv", "--where", "stars = 2")
+    whole, some = (pd.read_csv(cli.home / name).set_index("key") for name in ("all.csv", "some.csv"))
+    assert 0 < len(some) < len(whole)
+    assert some["topic_name"].equals(whole.loc[some.index, "topic_name"])
+
+
+def test_names_that_differ_in_case_alone_are_told_apart(tmp_path):
+    store = made(tmp_path / "store", [{"text": "one", "Name": "a", "name": "b"}])
+    assert len(store.where("Name = 'a'").corpus()) == len(store.where("name = 'b'").corpus()) == 1
+    with pytest.raises(InputError, match="more than one column called 'NAME'"):
+        store.where("NAME = 'a'").corpus()
+    assert len(store.where("Annotations IS NULL").corpus()) == 1
 
 
 def test_names_of_functions_are_not_names_of_columns():
@@ -194,8 +241,6 @@ def test_an_answer_is_that_of_a_corpus_with_only_these_rows(pair, question):
         assert chosen == only
         return
     assert len(only)
-    import pandas as pd
-
     pd.testing.assert_frame_equal(chosen, only, rtol=1e-4, atol=1e-5)
 
 
@@ -224,9 +269,6 @@ def test_only_these_rows_are_asked_about(pair, order):
 
 
 def test_the_label_that_people_gave_is_a_column(pair):
-    said = pair[0].where
-    with pytest.raises(UsageError, match="join them with AND"):
-        said("annotations IS NOT NULL")
     store = embedstore.open(pair[0].path, encoder=SubjectEncoder())
     told = frame(store.where("annotations IS NOT NULL AND stars <= 3").tag(SUBJECTS))
     assert len(told) == 13

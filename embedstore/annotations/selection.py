@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations.column import answered_rows, is_annotations
+from embedstore.annotations.column import ANNOTATIONS, answered_rows, is_annotations
 from embedstore.annotations.log import current_answers
 from embedstore.core.counts import counted
 from embedstore.core.names import nearest_hint
@@ -64,7 +64,8 @@ def numbers_where(
         Further columns, one value for each row; they are used for names that the corpus does not have.
     """
     more = more or {}
-    names = list(dict.fromkeys(_known(table, name, more) for name in condition.names))
+    several = len(now.manifest.corpora) > 1
+    names = list(dict.fromkeys(_known(table, name, more, several=several) for name in condition.names))
     if condition.every_column:
         names += [name for name in table.schema.names if name not in names]
     own = [name for name in names if name in table.schema.names]
@@ -104,7 +105,7 @@ def _with(rows: pa.Table, said: dict[str, pa.ChunkedArray], start: int) -> pa.Ta
     return rows
 
 
-def _known(table: Corpus, name: str, more: Collection[str]) -> str:
+def _known(table: Corpus, name: str, more: Collection[str], *, several: bool = False) -> str:
     """Return the column that a name means: SQL does not tell upper from lower case where there is only one such."""
     names: list[str] = [*table.schema.names, *more]
     if name in names or is_annotations(name):
@@ -112,9 +113,17 @@ def _known(table: Corpus, name: str, more: Collection[str]) -> str:
     alike = [one for one in names if one.casefold() == name.casefold()]
     if len(alike) == 1:
         return alike[0]
+    if name.casefold() == ANNOTATIONS:
+        return ANNOTATIONS
+    if alike:
+        raise InputError(
+            f"corpus {table.name!r} has more than one column called {name!r} in upper or lower case: write one of "
+            f"{', '.join(alike)} as it is, in double quotes"
+        )
     raise InputError(
         f"corpus {table.name!r} has no column {name!r}: {nearest_hint(name, names)}; "
         "write a text in single quotes ('kettle'), and the name of a column with a space in double ones"
+        + ("; --corpus NAME asks one corpus alone" if several else "")
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.core.values import clip
+from embedstore.core.checks import shown
+from embedstore.core.values import clip, is_blank
 from embedstore.errors import UsageError
 
 __all__ = ["Condition"]
@@ -25,10 +26,15 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "python_enable_replacements": False,
-    "lock_configuration": True,
 }
 _DEEPEST = 500  # brackets in one another: DuckDB's parser takes gigabytes for 5,000 that are never closed
-_WHOLE_TABLES = {"SUBQUERY": "a query of its own", "WINDOW": "a function over other rows", "PARAMETER": "a parameter"}
+_REFUSED = {
+    "SUBQUERY": "a query of its own",
+    "WINDOW": "a function over other rows",
+    "PARAMETER": "a parameter",
+    "POSITIONAL_REFERENCE": "the number of a column",
+}
+_ADVICE = 'the name of a column stands in double quotes if it has a space or is a word of SQL ("order")'
 
 
 class Condition:
@@ -38,7 +44,8 @@ class Condition:
     ----------
     expression : str
         An SQL expression of columns that is true or false, in DuckDB's dialect. Each row is judged by its own values:
-        queries, window functions and aggregates are refused. A row for which it is unknown (null) does not fulfil it.
+        queries, window functions and aggregates are refused, and so are functions such as ``random()``, which do not
+        give the same twice. A row for which it is unknown (null) does not fulfil it. Times with a zone are in UTC.
 
     Raises
     ------
@@ -57,7 +64,11 @@ class Condition:
     def __init__(self, expression: str) -> None:
         import duckdb
 
+        if not isinstance(expression, str) or not _is_utf8(expression):
+            raise UsageError(f"expected a condition as a text in UTF-8, such as {_EXAMPLE}; found {shown(expression)}")
         self.expression = expression
+        if is_blank(expression):
+            raise self._error("it is blank")
         if _most_open(expression) > _DEEPEST:
             raise self._error(f"more than {_DEEPEST} brackets are open at once")
         try:
@@ -66,8 +77,9 @@ class Condition:
             raise self._error(_first_line(error)) from error
         tree = self._parsed()
         for node in _nodes(tree):
-            if refused := _WHOLE_TABLES.get(str(node.get("class"))):
+            if refused := _REFUSED.get(str(node.get("class"))):
                 raise self._error(f"{refused} can't be part of it")
+        self._check_functions({str(node["function_name"]).lower() for node in _nodes(tree) if "function_name" in node})
         self.every_column = any(node.get("class") == "STAR" for node in _nodes(tree))
         self.names = tuple(dict.fromkeys(_column_names(tree)))
 
@@ -106,7 +118,19 @@ class Condition:
     def _connection(self) -> Any:
         import duckdb
 
-        return duckdb.connect(":memory:", config=_LOCKED)
+        made = duckdb.connect(":memory:", config=_LOCKED)
+        made.execute("LOAD icu")  # it is part of the package: without it there are no zones
+        made.execute("SET TimeZone = 'UTC'")
+        made.execute("SET lock_configuration = true")
+        return made
+
+    def _check_functions(self, names: set[str]) -> None:
+        """Refuse functions that give something else each time."""
+        if names:
+            query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+            for (name,) in self._connection.execute(query).fetchall():
+                if name in names:
+                    raise self._error(f"{name}() can't be part of it: it does not give the same twice")
 
     def _parsed(self) -> Any:
         """Return the syntax tree of the expression, as DuckDB gives it."""
@@ -120,6 +144,13 @@ class Condition:
             f"expected a condition that each row fulfils or not, such as {_EXAMPLE}; "
             f"found {clip(self.expression, 80)!r}{types and f' of {types}'}: {problem}"
         )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        return text.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _most_open(expression: str) -> int:
@@ -157,4 +188,8 @@ def _first_line(error: Exception) -> str:
     """Return the first line of a message of DuckDB, without the kind of the error."""
     line = (str(error).splitlines() or [""])[0]
     line = line.partition(": ")[2] or line
-    return clip("it is more than one expression" if "SQLExpression" in line else line, 160)
+    if "max_expression_depth" in line:
+        return "it is nested too deeply"
+    if "syntax error" in line:
+        line += f" ({_ADVICE})"
+    return clip("it is more than one expression" if "SQLExpression" in line else line, 200)
