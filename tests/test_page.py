@@ -2,11 +2,11 @@
 
 import csv
 import io
-import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +20,7 @@ sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested with Playwright: pip install playwright"
 )
 expect = sync_api.expect
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium: install the package chromium")
 
@@ -43,9 +43,8 @@ class Serving:
 
     def start(self, port: int) -> None:
         environment = CommandLine.environment_of(self.home) | {"XDG_STATE_HOME": str(self.home / "state")}
-        words = ["-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
-        python = shutil.which("python", path=str(Path(os.sys.executable).parent))
-        self.process = subprocess.Popen([python, *words], stdout=subprocess.PIPE, env=environment, text=True)
+        words = [sys.executable, "-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True)
         self.address = self.process.stdout.readline().strip()
         self.port = int(re.search(r":(\d+)/", self.address)[1])
 
@@ -101,7 +100,7 @@ def desk(browser, serving: Serving):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         heard = lambda text: None if re.search(forgiven, text) else problems.append(text)  # noqa: E731
         page.on("console", lambda said: said.type in ("error", "warning") and heard(said.text))
         page.on("pageerror", lambda error: heard(str(error)))

@@ -549,6 +549,22 @@ def test_a_store_that_is_gone_is_told_in_one_line(fresh):
     refused(client.ask("POST", "/api/rows", {}), 404)
 
 
+class FaultyDesk(Desk):
+    """A desk with a fault of its own."""
+
+    def about(self):
+        raise ZeroDivisionError("a secret")
+
+
+def test_a_fault_of_the_desk_itself_is_told_in_one_line_and_ends_nothing(desk):
+    with served(FaultyDesk(desk.store)) as address:
+        client = Client(address)
+        problem = refused(client.ask("GET", "/api/about"), 500)
+        assert "unexpected ZeroDivisionError" in problem
+        assert "secret" not in problem
+        assert client.good("rows", {})["total"] == len(ROWS)
+
+
 # --- the command
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from embedstore.annotations.advice import Advice
 from embedstore.annotations.typical import first_typical
+from embedstore.core.masks import mask_of
 from embedstore.errors import UsageError
 from embedstore.vectors.space import Space
 
@@ -66,11 +67,13 @@ class Queue(ABC, Generic[Answer]):
         if order not in orders:
             raise UsageError(f"expected an order of {', '.join(orders)}{self.kind}, found {order!r}")
         rng = np.random.default_rng(random_state)
-        distinct = np.unique(positions)
+        there = mask_of(positions, 1 + positions.max(initial=-1))
+        distinct = np.flatnonzero(there)
         self.total = len(distinct)
         if len(distinct) > _POOL:
-            known = np.intersect1d(distinct, np.array(list(answers), dtype=np.int64))
-            distinct = np.union1d(rng.choice(distinct, _POOL, replace=False), known)
+            known = [position for position in answers if position < len(there) and there[position]]
+            taken = np.concatenate([rng.choice(distinct, _POOL, replace=False), np.array(known, dtype=np.int64)])
+            distinct = np.flatnonzero(mask_of(taken, len(there)))
         self._positions = distinct
         self._place = {int(position): place for place, position in enumerate(distinct)}
         self._vectors = space.unit_at(distinct)

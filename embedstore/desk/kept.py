@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.annotations.column import ANNOTATIONS
 from embedstore.annotations.selection import column_of
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.answering import rows_answered
@@ -43,7 +44,10 @@ class Kept:
     def selected(self, now: Snapshot, query: Query, lens: Lens) -> Selection:
         """Return the rows of a query."""
         table = now.corpus(self._corpus)
-        key = (_state(table), query, lens, now.manifest.annotations)
+        lenses = [lens] if query.changed_from is None else [lens, query.changed_from]
+        # Whether answers can change which rows these are.
+        told = query.answered or ANNOTATIONS in query.where.casefold() or any(one.examples for one in lenses)
+        key = (_state(table), query, lens, now.manifest.annotations if told else ())
 
         def make() -> Selection:
             tags = self.tagged(now, lens).columns if lens.labels else {}

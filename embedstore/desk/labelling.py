@@ -62,7 +62,7 @@ def answer_rows(
     positions, first = np.unique(positions[kept], return_index=True)
     rows = rows[kept][first]
     keys = now.texts.keys_at(positions)
-    done, when = {one.id for one in all_answers(now)}, present()
+    when = present()
     answers = [
         Annotation(
             text=key,
@@ -77,6 +77,7 @@ def answer_rows(
         )
         for key, id_ in zip(keys, _ids(table, rows), strict=True)
     ]
+    done = {one.id for one in answers}.intersection(one.id for one in all_answers(now))
     keep(now, [one for one in answers if one.id not in done])
     return len(answers)
 

@@ -1,6 +1,8 @@
 """Rows as the desk lists them, as it colours them, and as it gives them away."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -62,8 +64,8 @@ def groups(column: pa.ChunkedArray) -> tuple[tuple[str, ...], npt.NDArray[np.int
     missing = column.is_null().to_numpy()
     names, order = groups_of(column)
     if not order:
-        values, counts = np.unique(np.array(names, dtype=object)[~missing], return_counts=True)
-        order = tuple(values[np.lexsort((values, -counts))][:_COLOURS].tolist())
+        counts = Counter(compress(names, ~missing))
+        order = tuple(sorted(counts, key=lambda name: (-counts[name], name))[:_COLOURS])
     number = {name: place for place, name in enumerate(order)}
     rest = len(order)
     codes = np.array([number.get(name, rest) for name in names], dtype=np.int16)

@@ -295,12 +295,20 @@ MUTANTS = [
      "tests/test_desk.py -k were_added"),
     ("desk: the map of rows that have got vectors", "desk/desk.py", "key = (_state(table), vectors.covers([table]))", "key = _state(table)",
      "tests/test_desk.py -k were_added"),
-    ("desk: answers of somebody else", "desk/desk.py", "query, lens, now.manifest.annotations)", "query, lens)",
+    ("desk: answers of somebody else", "desk/desk.py", "now.manifest.annotations if told else ()", "()",
      "tests/test_desk.py -k somebody"),
     ("answers: the files that are folded", "annotations/log.py", " or manifest.annotations[: len(self._folded)] != self._folded", "",
      "tests/test_annotations.py -k large_file"),
     ("answers: the place of merged files", "annotations/log.py", "(*parts[:large], whole,", "(whole, *parts[:large],",
      "tests/test_annotations.py -k large_file"),
+    ("page: an answer stays until the server has it", "web/page/answers.js",
+     "await this.deliver(this.unsent[0]);\n        this.kept.drop(nameOf(this.unsent.shift()));",
+     "const one = this.unsent.shift();\n        this.kept.drop(nameOf(one));\n        await this.deliver(one);",
+     "tests/test_page.py -k outlive"),
+    ("page: answers are kept in the browser", "web/page/answers.js", "this.kept.put(nameOf(entry), entry)", "true",
+     "tests/test_page.py -k outlive"),
+    ("page: quotes in SQL", "web/page/query.js", 'value.replaceAll("\'", "\'\'")', "value",
+     "tests/test_page.py -k quotes"),
 ]  # fmt: skip
 
 

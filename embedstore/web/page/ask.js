@@ -33,6 +33,8 @@ export class Ask {
       this.end();
       return say("choose labels first: what would you answer with?");
     }
+    this.state.change({ current: null, asking: true }); // no key labels a row of the list meanwhile
+    byId("question").textContent = "Looking for the first question…";
     return this.next();
   }
 
@@ -48,7 +50,7 @@ export class Ask {
     const row = this.queue.shift();
     if (!row) {
       this.end();
-      return say("There is nothing left to ask.");
+      return this.failed ? undefined : say("There is nothing left to ask.");
     }
     this.number += 1;
     this.state.change({ current: { row, index: -1 }, asking: true });
@@ -73,6 +75,7 @@ export class Ask {
 
   async fetch(round) {
     const { lens, who } = this.state.values;
+    this.failed = false;
     try {
       const count = AHEAD + this.queue.length;
       const { rows } = await api.ask({ lens, who, order: byId("order").value, count });
@@ -81,7 +84,9 @@ export class Ask {
       for (const row of fresh) this.seen.add(row.row);
       this.queue.push(...fresh);
     } catch (error) {
-      if (round === this.round) complain(error);
+      if (round !== this.round) return;
+      this.failed = true;
+      complain(error);
     }
   }
 }

@@ -39,7 +39,7 @@ class Work {
   /** Give the current row a label ("" skips it), and go to the next one at once. */
   label(label) {
     const { current, lens } = this.state.values;
-    if (!current) return this.list.read(0);
+    if (!current) return this.state.values.asking ? undefined : this.list.read(0);
     if (!lens) return say("choose labels first: what would you answer with?");
     this.answers.give(current.row, label);
     return this.step(1);
@@ -95,6 +95,7 @@ class Work {
 /** Let a person give their name, which their answers have. */
 function listenToName(state, kept) {
   const field = byId("who");
+  byId("who-line").hidden = state.values.about.read_only;
   field.value = kept.get("who", "");
   state.change({ who: field.value });
   field.addEventListener("change", () => {
