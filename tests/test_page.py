@@ -3,175 +3,31 @@
 import csv
 import io
 import re
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+import pages
 import pytest
-from conftest import CommandLine
+from pages import (
+    CONTRASTS,
+    COUNT,
+    HOSTILE,
+    ODD,
+    UNNAMED,
+    answers,
+    choose_labels,
+    expect,
+    outline,
+    search,
+    settled,
+    shown_ids,
+    total,
+)
 
 import embedstore
-from embedstore.demo import TRAIN
 
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="the page is tested with Playwright: pip install playwright"
-)
-expect = sync_api.expect
-expect.set_options(timeout=60_000)
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium: install the package chromium")
-
-ODD = 'it\'s "odd"'  # name of a column
-HOSTILE = [
-    "<img src=x onerror=\"document.title='harm'\"><script>document.title='harm'</script>",
-    "\u202ereversed\u202c and \x1b[31mred\x1b[0m, a\u0000zero",
-    "long " * 1000 + "end",
-]
-COUNT = 63
+pytestmark = pages.NEEDS_CHROMIUM
+home, serving, browser, desk, shell = pages.home, pages.serving, pages.browser, pages.desk, pages.shell
 PAGE = sorted((Path(embedstore.__file__).parent / "web" / "page").iterdir())
-
-
-class Serving:
-    """A running `embedstore serve`, which can be killed and started again at the same port."""
-
-    def __init__(self, home: Path, port: int = 0) -> None:
-        self.home = home
-        self.start(port)
-
-    def start(self, port: int) -> None:
-        environment = CommandLine.environment_of(self.home) | {"XDG_STATE_HOME": str(self.home / "state")}
-        words = [sys.executable, "-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True)
-        self.address = self.process.stdout.readline().strip()
-        self.port = int(re.search(r":(\d+)/", self.address)[1])
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
-
-
-def demo_rows() -> list[dict[str, object]]:
-    with TRAIN.open(newline="") as stream:
-        rows = [dict(row) for row in csv.DictReader(stream)][:60]
-    rows = [row | {"stars": int(row["stars"]), ODD: f"it's {number % 2}"} for number, row in enumerate(rows)]
-    odd = {"product": "<b>lamp</b>", "title": "odd", "stars": 1, "class_index": "", ODD: None}
-    return rows + [odd | {"id": f"<i>{number}", "review": text} for number, text in enumerate(HOSTILE)]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("page") / "home"
-    home.mkdir()
-    made = embedstore.create(home / "desk")
-    made.add(demo_rows(), text="{title}: {review}", id="id")
-    made.encode()
-    made.tag(["Negative", "Positive"])
-    return home
-
-
-@pytest.fixture(scope="module")
-def serving(home: Path) -> Iterator[Serving]:
-    made = Serving(home)
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as tools:
-        words = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-        opened = tools.chromium.launch(executable_path=CHROMIUM, args=words)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def desk(browser, serving: Serving):
-    """A function that opens the page; nothing may go wrong in its console."""
-    problems, contexts = [], []
-
-    def opened(*, width: int = 1280, height: int = 800, scheme: str = "light", forgiven: str = "^$"):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        heard = lambda text: None if re.search(forgiven, text) else problems.append(text)  # noqa: E731
-        page.on("console", lambda said: said.type in ("error", "warning") and heard(said.text))
-        page.on("pageerror", lambda error: heard(str(error)))
-        page.goto(serving.address)
-        page.wait_for_selector("body[data-ready]")
-        page.wait_for_selector(".row:not(.waiting)")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
-@pytest.fixture
-def shell(home: Path, forking) -> CommandLine:
-    return CommandLine(home, forking)
-
-
-def total(page, count: int) -> None:
-    """Wait until the page shows so many rows."""
-    expect(page.locator("#total")).to_have_text(f"{count} of {COUNT} rows")
-
-
-def choose_labels(page, labels: str = "Negative\nPositive") -> None:
-    page.click("#choose-labels")
-    page.fill("#lens-typed", labels)
-    page.click("#lens-form button.main")
-    expect(page.locator("#labels .share")).to_have_count(len(labels.splitlines()))
-
-
-def search(page, way: str, asked: str) -> None:
-    page.select_option("#way", way)
-    page.fill("#asked", asked)
-    page.press("#asked", "Enter")
-
-
-def outline(page) -> None:
-    """Draw an outline around the left half of the map."""
-    box = page.locator("#marks").bounding_box()
-    left, right = box["x"] + 2, box["x"] + box["width"] / 2
-    top, low = box["y"] + 2, box["y"] + box["height"] - 2
-    page.click("#outline")
-    page.mouse.move(left, top)
-    page.mouse.down()
-    for corner in ((right, top), (right, low), (left, low)):
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
-
-
-def shown_ids(page) -> list[str]:
-    """Return the ids in the table that the page gives away."""
-    page.click("#take-away summary")
-    with page.expect_download() as told:
-        page.click("[data-format=csv]")
-    text = Path(told.value.path()).read_text()
-    return [row["id"] for row in csv.DictReader(io.StringIO(text))]
-
-
-def answers(shell: CommandLine) -> dict[str, str]:
-    """Return the label of each row that was answered, by id."""
-    done = shell("annotations", "desk", "--who", "ada")
-    if done.returncode:
-        assert "annot" in done.stderr, done.stderr
-        return {}
-    return {row["id"]: row["label"] for row in csv.DictReader(io.StringIO(done.stdout))}
-
-
-def settled(page) -> None:
-    """Wait until the server has every answer."""
-    page.wait_for_function("() => !Object.keys(localStorage).some((name) => name.includes('unsent:'))")
 
 
 @pytest.mark.parametrize("path", PAGE, ids=lambda path: path.name)
@@ -415,33 +271,6 @@ def test_the_map_answers_to_pointer_and_keys(desk):
     page.wait_for_function("() => new Promise(requestAnimationFrame)")
     assert page.screenshot(clip=box) != before
 
-
-CONTRASTS = """() => {
-  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgb = (colour) => {
-    pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-    return [...pen.getImageData(0, 0, 1, 1).data];
-  };
-  const bright = (colour) => rgb(colour).slice(0, 3).map((one) => one / 255)
-    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
-  const ground = (one) => {
-    const colour = getComputedStyle(one).backgroundColor;
-    return rgb(colour)[3] === 255 || !one.parentElement ? colour : ground(one.parentElement);
-  };
-  const low = [];
-  for (const one of document.querySelectorAll("body *")) {
-    const own = [...one.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
-    if (!own || one.disabled || one.closest(":disabled") || !one.checkVisibility() || one.closest("canvas")) continue;
-    const [a, b] = [bright(getComputedStyle(one).color), bright(ground(one))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) low.push([one.outerHTML.slice(0, 80), (a + 0.05) / (b + 0.05)]);
-  }
-  return low;
-}"""
-
-UNNAMED = """() => [...document.querySelectorAll("button, input, select, textarea, summary, canvas[tabindex]")]
-  .filter((one) => !(one.textContent.trim() || one.ariaLabel || one.labels?.length))
-  .filter((one) => one.tagName !== "SELECT" || !one.labels.length).map((one) => one.outerHTML)"""
 
 LONG_LIST = """async () => {
   const { Scroll } = await import("/static/scroll.js");

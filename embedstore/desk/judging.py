@@ -8,6 +8,7 @@ from embedstore.desk.changing import changes
 from embedstore.desk.kept import Kept
 from embedstore.desk.lens import Lens
 from embedstore.desk.showing import LONGEST
+from embedstore.learning.fitting import TrainOptions
 from embedstore.store import EmbeddingStore
 
 __all__ = ["Judge"]
@@ -131,7 +132,8 @@ class Judge:
 
     def compare(self, lens: Lens, column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
         """Say what each method is worth on a column: ``methods`` (a dict for each) and ``notes``."""
-        found = self._store.compare(column, corpus=self._corpus, labels=lens.labels, mapping=mapping)
+        options = TrainOptions(drop_missing=True)
+        found = self._store.compare(column, corpus=self._corpus, labels=lens.labels, mapping=mapping, options=options)
         return {"methods": found.table.to_pylist(), "notes": list(found.notes)}
 
     def topics(self, count: int | None = None) -> dict[str, Any]:

@@ -104,16 +104,16 @@ export class Judge {
   async judge() {
     const { lens } = this.state.values;
     if (!this.isOpen || !this.column || this.mapping.problem) return;
-    if (!lens) return this.stopAt("choose labels first: their tags are compared with the column");
-    if (!this.mapping.some) return this.stopAt("say above which label each value stands for");
+    if (!lens) return this.stopAt("Choose labels first: their tags are compared with the column.");
+    if (!this.mapping.some) return this.stopAt("Say above which label each value stands for.");
     const body = { lens, column: this.column, mapping: this.mapping.pairs };
     const found = await this.task.run("comparing…", (signal) => api.report(body, signal));
     if (found) this.report.draw(found, this.column, this.mapping);
   }
 
-  stopAt(problem) {
+  stopAt(text) {
     this.report.clear();
     this.task.leave();
-    this.task.tell(problem);
+    this.task.note(text);
   }
 }

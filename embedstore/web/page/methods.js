@@ -42,6 +42,6 @@ export class Methods {
     fill(byId("methods"),
       make("div", { class: "scrolled" },
         table("on test rows that no method has learnt from", ["method", "accuracy", "95 % interval", "", "macro-F1", "rows"], lines)),
-      ...found.notes.map((note) => make("p", { class: "soft" }, note)));
+      ...found.notes.map((note) => make("p", { class: "soft notes" }, note)));
   }
 }

@@ -25,12 +25,12 @@ export function verdict(answers = {}) {
 }
 
 /** Make the line that says that people disagree, or what most of them say; null where all say the same. */
-export function disputeOf(row) {
+export function disputeOf(row, { short = false } = {}) {
   const { same, most } = verdict(row.answers);
   if (same) return null;
   if (most) return make("span", { class: "who", title: "what was said most often counts" }, `most say ${most}`);
   return make("span", { class: "disputed", title: "press the key of a label: your answer settles it" },
-    "people disagree");
+    short ? "disagree" : "people disagree");
 }
 
 /** The choice of which rows are listed by their answers. */

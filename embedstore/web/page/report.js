@@ -23,14 +23,13 @@ export class Report {
   /** Show a report on a column whose values stand for labels. */
   draw(found, column, mapping) {
     const { accuracy, macro_f1: macro, rows, left_out: out, notes } = found;
-    const left = out ? `, ${counted(out)} left out` : "";
     fill(this.box,
       make("dl", { class: "figures" }, ...figure("accuracy", percent(accuracy)), ...figure("macro-F1", percent(macro)),
-        ...figure("rows", `${counted(rows)}${left}`)),
+        ...figure("rows", counted(rows)), ...(out ? figure("left out", counted(out)) : [])),
       this.classes(found.table),
       this.matrix(found, column, mapping),
       found.reliability.length > 0 && this.reliability(found),
-      ...notes.map((note) => make("p", { class: "soft" }, note)));
+      ...notes.map((note) => make("p", { class: "soft notes" }, note)));
   }
 
   classes(lines) {

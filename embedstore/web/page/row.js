@@ -13,12 +13,23 @@ export function tagOf(values, row) {
   return make("span", { class: "tag", title }, dot(labelColour(values, row.tag)), row.tag);
 }
 
-/** Make what people answered of a row; null if nobody did. */
-export function answersOf(values, row) {
+/** Make what people answered of a row; null if nobody did. In a list, those of several people are without names. */
+export function answersOf(values, row, { short = false } = {}) {
   const said = Object.entries(row.answers ?? {});
   if (!said.length) return null;
-  const list = said.map(([who, label]) => answerOf(values, who, label));
-  return make("span", { class: "answers" }, disputeOf(row), ...list);
+  const list = short && said.length > 1 ? labelsSaid(values, said) : said.map(([who, label]) => answerOf(values, who, label));
+  return make("span", { class: "answers" }, disputeOf(row, { short }), ...list);
+}
+
+/** Make the labels that several people gave, each once, with the number of people. */
+function labelsSaid(values, said) {
+  const labels = [...new Set(said.map(([, label]) => label))];
+  return labels.map((label) => {
+    const people = said.filter(([, one]) => one === label).map(([who]) => who || "someone");
+    const title = `${people.join(", ")}: ${label || "skipped"}`;
+    return make("span", { class: "answer", title }, dot(labelColour(values, label)), label || "skipped",
+      people.length > 1 && make("span", { class: "who" }, `×${people.length}`));
+  });
 }
 
 function answerOf(values, who, label) {
@@ -61,7 +72,7 @@ export function rowElement(values, row, index, { columns, read, like }) {
       on: { click: () => read(index) },
     },
     make("div", { class: "head" }, make("span", { class: "id", title: `row ${row.row}` }, row.id),
-      tagOf(values, row), similarityOf(row), answersOf(values, row)),
+      tagOf(values, row), similarityOf(row), answersOf(values, row, { short: true })),
     make("p", { class: "text", dir: "auto" }, row.text.slice(0, 600)),
     make("div", { class: "foot" }, cellsOf(row, columns) ?? make("span", { class: "cells" }),
       row.length > SHORT && button("Show all", pressing(() => read(index, true)), {

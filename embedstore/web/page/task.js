@@ -44,9 +44,15 @@ export class Task {
 
   /** Say what went wrong. */
   tell(problem) {
-    this.line.hidden = false;
+    this.note(problem);
     this.line.classList.add("problem");
-    fill(this.line, problem);
+  }
+
+  /** Say what is to do first. */
+  note(text) {
+    this.line.hidden = false;
+    this.line.classList.remove("problem");
+    fill(this.line, text);
   }
 
   clear() {
