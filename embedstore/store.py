@@ -227,7 +227,7 @@ class EmbeddingStore:
         -------
         EmbeddingStore
             Its questions see the rows that fulfil this and all earlier conditions. `search` can still be asked for
-            the neighbours of any row. What writes to the store or checks it, such as `encode`, is not for some of its rows.
+            the neighbours of any row. What writes to the store or checks it, such as `encode`, is refused.
 
         Raises
         ------
