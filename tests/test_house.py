@@ -6,6 +6,7 @@ import inspect
 import itertools
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,16 @@ def test_no_message_puts_a_plural_after_a_number_that_can_be_one(path):
             if isinstance(number, ast.FormattedValue) and isinstance(word, ast.Constant) and PLURAL.match(word.value):
                 shown = ast.unparse(number.value)
                 assert shown.isupper() or shown in ("folds", "options.cv", "len(_KEYS)"), ast.unparse(node)
+
+
+def test_a_wheel_has_every_package_and_every_file_of_data():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        path.parent: ".".join(path.parent.relative_to(ROOT).parts) for path in MODULES if "cli" not in path.parts
+    }
+    assert set(folders.values()) == set(told["packages"]) - {"embedstore.cli"}
+    for path in (ROOT / "embedstore").rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            home = next(folder for folder in path.parents if folder in folders)
+            patterns = told["package-data"].get(folders[home], [])
+            assert any(path.relative_to(home).match(pattern) for pattern in patterns), path
