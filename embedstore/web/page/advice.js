@@ -12,7 +12,7 @@ export class Advice {
    * @param {function(): boolean} isOpen Whether it is seen.
    */
   constructor(state, isOpen) {
-    Object.assign(this, { state, isOpen, given: 0, last: "" });
+    Object.assign(this, { state, isOpen, given: 0, before: state.values.done });
     this.task = new Task(byId("advice-task"));
     state.watch(["done", "unsent"], () => this.count());
     state.watch(["lens", "who", "shaping"], () => isOpen() && this.open());
@@ -21,9 +21,9 @@ export class Advice {
   /** Count the answers; after every fifth, when the server has them, ask. */
   count() {
     const { done, unsent } = this.state.values;
-    const last = done.at(-1)?.action ?? "";
-    if (last !== this.last) this.given += 1;
-    this.last = last;
+    const last = done.at(-1);
+    if (last && !this.before.some((one) => one.action === last.action)) this.given += 1;
+    this.before = done;
     if (this.given >= EVERY && !unsent && this.isOpen()) this.open();
   }
 
@@ -35,7 +35,7 @@ export class Advice {
       byId("advice").textContent = "";
       return;
     }
-    this.given = 0;
+    this.given %= EVERY;
     const found = await this.task.run("looking at the answers…", (signal) => api.advice({ lens, who }, signal));
     if (found) byId("advice").textContent = `Answers: ${found.text}`;
   }
