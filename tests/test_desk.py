@@ -504,6 +504,8 @@ def test_doubts_and_duplicates_name_the_rows_that_they_are_about(desk):
         rows.tolist() for text, rows in frame.groupby(frame).groups.items() if len(rows) > 1 and not is_blank(text)
     ]
     assert sorted(groups) == sorted(wanted)
+    for one in itertools.chain.from_iterable(found["groups"]):
+        assert (one["id"], one["text"]) == (ROWS[one["row"]]["key"], texts_of_rows()[one["row"]])
     assert found["sizes"] == list(map(len, groups))
     assert found["total"] == len(groups)
 

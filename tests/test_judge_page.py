@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pages
 import pytest
-from pages import CONTRASTS, UNNAMED, answers, choose_labels, expect, settled, shown_ids
+from pages import CONTRASTS, UNNAMED, answers, choose_labels, expect, search, settled, shown_ids
 from sklearn import metrics
 
 import embedstore
@@ -100,7 +100,10 @@ def test_an_edit_is_seen_at_once_and_cancelled_saved_and_used(desk, store):
     page.get_by_label("move Positive up").click()
     expect(page.locator("#labels .label").first).to_contain_text("Positive")
     expect(page.locator("#labels [data-label=Positive] .dot")).to_have_css("background-color", colour)
+    page.locator(".row .text").first.click()
+    expect(page.locator("#reader .id")).to_be_visible()
     page.keyboard.press("1")  # nothing is answered with labels that are only tried
+    settled(page)
 
     page.click("#lens-cancel")
     total(page, COUNT)
@@ -167,6 +170,7 @@ def test_labels_can_start_from_topics_and_from_shipped_sets(desk, store):
 def test_a_cell_of_the_matrix_lists_exactly_its_rows(desk, store):
     page = desk()
     choose_labels(page)
+    search(page, "words", "the")
     page.locator("[data-column=stars] .bin").first.click()
     compare_with_classes(page)
     table = tags_of(store, ["Negative", "Positive"])
@@ -249,6 +253,7 @@ def test_people_who_disagree_are_found_and_an_answer_settles_it(desk, store):
     page.keyboard.press("2")
     expect(page.locator("#reader .answers")).to_contain_text("most say Harsh")
     total(page, 0)
+    expect(page.locator("[data-column=Predicted_Labels] .bin b").first).to_have_text("0")
     page.locator("#chips .chip button").click()
     page.select_option("#answered", "mine")
     total(page, 1)
