@@ -82,6 +82,7 @@ export class Answers {
     if (!this.kept.put(nameOf(entry), entry)) {
       say("this browser keeps nothing: leave the page open until the answers are sent", { error: true });
     }
+    this.tellUnsent();
     this.send();
   }
 
