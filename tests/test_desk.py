@@ -580,8 +580,14 @@ def test_the_command_of_a_search_finds_its_rows_in_order(cli, fresh):
     ]
 
 
+def test_a_sentence_that_begins_as_an_option_does_is_no_option(desk):
+    words = shlex.split(desk.command(Query(meaning="--exact tea")))
+    assert words.index("--") < words.index("--exact tea") == len(words) - 1
+
+
 def test_there_is_no_command_for_what_the_shell_cannot_do(desk):
     assert desk.command(Query()) == ""
+    assert desk.command(Query(meaning="-")) == ""  # standard input
     for query in (Query(lasso=((0, 0), (1, 0), (0, 1))), Query(sort="unsure"), Query(where="score > 0.1")):
         assert desk.command(query, LENS) == ""
 

@@ -35,9 +35,14 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
         return ""
     where = f"--where {shlex.quote(condition)}" if condition else ""
     corpus = f"--corpus {shlex.quote(table.name)}" if len(now.manifest.corpora) > 1 else ""
+    if query.meaning == "-":
+        return ""  # in the shell that is standard input
     if query.ranked:
-        asked = shlex.quote(query.meaning) if query.meaning else f"--row {shlex.quote(query.like)}"
-        return _joined("embedstore search", _store(now), asked, f"-k {max(1, total)}", corpus, where)
+        asked = shlex.quote(query.meaning) if query.meaning else f"--row={shlex.quote(query.like)}"
+        options = _joined(f"-k {max(1, total)}", corpus, where)
+        if query.meaning.startswith("-"):
+            return _joined("embedstore search", options, "--", _store(now), asked)
+        return _joined("embedstore search", _store(now), asked, options)
     if lens.labels is None:
         return ""
     labels = lens.labels.name if lens.labels.name in SHIPPED else "labels.yaml"

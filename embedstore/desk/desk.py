@@ -18,6 +18,7 @@ from embedstore.desk.judging import Judge
 from embedstore.desk.kept import Kept
 from embedstore.desk.labelling import answer_rows, take_back
 from embedstore.desk.layout import Layout
+from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
 from embedstore.desk.selecting import Selection
@@ -180,6 +181,7 @@ class Desk:
 
     def ask(self, lens: Lens, *, who: str = "", order: Order = "typical", count: int = 20) -> list[dict[str, Any]]:
         """Return rows to ask a person about next, in order; fewer than `count` if fewer are left. See `rows`."""
+        load_learners()
         session = self.store.annotations.session(
             lens.chosen, corpus=self.corpus, space=self.space, order=order, who=who
         )

@@ -6,6 +6,7 @@ from typing import Any
 from embedstore.core.values import value_text
 from embedstore.desk.changing import changes
 from embedstore.desk.kept import Kept
+from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.showing import LONGEST
 from embedstore.learning.fitting import TrainOptions
@@ -36,6 +37,12 @@ class Judge:
         self._corpus = corpus
         self._rows: dict[str, Any] = {"corpus": corpus, "space": space}
 
+    @property
+    def _ready(self) -> EmbeddingStore:
+        """The store, when what its questions need is imported."""
+        load_learners()
+        return self._store
+
     def report(self, lens: Lens, column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
         """Compare tags with the values of a column, or with "annotations".
 
@@ -55,7 +62,7 @@ class Judge:
             (a dict for each class), ``reliability`` (dicts with ``confidence``, ``accuracy`` and ``count`` of rows of
             like confidence), ``calibration_error`` and ``notes``.
         """
-        tagged = self._store.tag(
+        tagged = self._ready.tag(
             lens.chosen,
             method=lens.method,
             examples=lens.examples,
@@ -77,7 +84,7 @@ class Judge:
 
     def changes(self, before: Lens, lens: Lens, renamed: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Say how many tags change from one lens to another; see `embedstore.desk.changing.changes`."""
-        with self._store.snapshot() as now:
+        with self._ready.snapshot() as now:
             return changes(self._kept.tagged(now, before), self._kept.tagged(now, lens), renamed or {})
 
     def advice(self, lens: Lens, who: str = "") -> dict[str, Any]:
@@ -89,7 +96,7 @@ class Judge:
             ``text``, and from ten answers on ``answers``, ``accuracy``, ``low``, ``high``, ``gain`` and ``pays``; see
             `embedstore.annotations.advice.Advice`.
         """
-        found = self._store.annotations.session(lens.chosen, who=who, **self._rows).advice()
+        found = self._ready.annotations.session(lens.chosen, who=who, **self._rows).advice()
         if found is None:
             return {"text": "after ten answers, this line says what they are worth"}
         names = ("answers", "accuracy", "low", "high", "gain", "pays")
@@ -105,7 +112,7 @@ class Judge:
             and ``text`` (at most 2,000 characters). ``notes``, and the figures of
             `embedstore.learning.Doubts.summary`.
         """
-        found = self._store.doubts(column, drop_missing=True, **self._rows)
+        found = self._ready.doubts(column, drop_missing=True, **self._rows)
         listed = zip(found.rows.tolist(), found.table.slice(0, _MOST).to_pylist(), strict=False)
         doubts = [{**doubt, **_shown(doubt, row)} for row, doubt in listed]
         return found.summary() | {"doubts": doubts, "notes": list(found.notes)}
@@ -119,7 +126,7 @@ class Judge:
             ``total``: number of groups. ``groups``: at most 500 lists of at most 100 dicts with ``row`` (its number),
             ``id``, ``similarity`` and ``text`` (at most 2,000 characters). ``sizes``: number of rows of each group.
         """
-        found = self._store.duplicates(threshold=threshold, corpora=[self._corpus], space=self._rows["space"])
+        found = self._ready.duplicates(threshold=threshold, corpora=[self._corpus], space=self._rows["space"])
         groups, start = [], 0
         for group in found.groups[:_MOST]:
             first = group[:_MOST_MEMBERS]
@@ -133,12 +140,12 @@ class Judge:
     def compare(self, lens: Lens, column: str, mapping: Mapping[str, str]) -> dict[str, Any]:
         """Say what each method is worth on a column: ``methods`` (a dict for each) and ``notes``."""
         options = TrainOptions(drop_missing=True)
-        found = self._store.compare(column, corpus=self._corpus, labels=lens.labels, mapping=mapping, options=options)
+        found = self._ready.compare(column, corpus=self._corpus, labels=lens.labels, mapping=mapping, options=options)
         return {"methods": found.table.to_pylist(), "notes": list(found.notes)}
 
     def topics(self, count: int | None = None) -> dict[str, Any]:
         """Propose labels: ``topics`` (dicts of ``name``, ``words``, ``share`` and ``typical`` texts) and ``notes``."""
-        found = self._store.topics(count or "auto", **self._rows)
+        found = self._ready.topics(count or "auto", **self._rows)
         listed = [
             {"name": one.name, "words": list(one.words), "share": one.share, "typical": list(one.typical)}
             for one in found.topics

@@ -12,6 +12,7 @@ from embedstore.corpora.rows import Corpus
 from embedstore.desk.answering import rows_answered
 from embedstore.desk.changing import changed_rows
 from embedstore.desk.layout import Layout
+from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
 from embedstore.desk.recent import Recent
@@ -72,6 +73,8 @@ class Kept:
         """Return the tags of all rows."""
         table = now.corpus(self._corpus)
         key = (_state(table), lens, now.manifest.annotations if lens.examples else ())
+        if lens.examples or lens.method != "cosine":
+            load_learners()
         return self._tags.of(key, lambda: tagged(now, table, lens, space=self._space))
 
     def layout(self, now: Snapshot) -> Layout:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from embedstore.core.guards import Lock
 from embedstore.core.unit import unit_rows
+from embedstore.desk.learners import load_learners
 from embedstore.errors import EmbedstoreError, UsageError
 from embedstore.reports.map_page import project
 from embedstore.vectors.space import Space
@@ -108,6 +109,7 @@ class Layout:
         with suppress(OSError, AttributeError):  # where the system can: what people wait for goes first
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _LATER)
         try:
+            load_learners()
             self._made["tsne"] = self._of_rows(_by_neighbours(self._space, self._distinct))
         except (EmbedstoreError, OSError, MemoryError, ValueError) as error:
             self._problem = f"the map by neighbourhood could not be made: {error}"
