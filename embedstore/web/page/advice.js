@@ -14,17 +14,22 @@ export class Advice {
   constructor(state, isOpen) {
     Object.assign(this, { state, isOpen, given: 0, before: state.values.done });
     this.task = new Task(byId("advice-task"));
-    state.watch(["done", "unsent"], () => this.count());
+    state.watch(["done"], () => this.count());
+    state.watch(["unsent"], () => this.ask());
     state.watch(["lens", "who", "shaping"], () => isOpen() && this.open());
   }
 
-  /** Count the answers; after every fifth, when the server has them, ask. */
+  /** Count the answers. */
   count() {
-    const { done, unsent } = this.state.values;
+    const { done } = this.state.values;
     const last = done.at(-1);
     if (last && !this.before.some((one) => one.action === last.action)) this.given += 1;
     this.before = done;
-    if (this.given >= EVERY && !unsent && this.isOpen()) this.open();
+  }
+
+  /** Ask after every fifth answer, as soon as the server has all of them. */
+  ask() {
+    if (this.given >= EVERY && !this.state.values.unsent && this.isOpen()) this.open();
   }
 
   /** Load the advice. */
