@@ -3,6 +3,7 @@
 import json
 import pickle
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
@@ -124,6 +125,14 @@ def test_a_condition_can_reach_nothing_outside_the_table(tmp_path, function):
 def test_a_condition_is_a_text(expression):
     with pytest.raises(UsageError, match="as a text in UTF-8"):
         Condition(expression)
+
+
+def test_threads_can_judge_by_one_condition():
+    condition = Condition("stars <= 2")
+    table = pa.table({"stars": [1, 2, 3, None] * 1000})
+    expected = condition.mask(table)
+    with ThreadPoolExecutor(6) as threads:
+        assert all((found == expected).all() for found in threads.map(condition.mask, [table] * 200))
 
 
 def test_times_with_a_zone_do_not_depend_on_the_machine(monkeypatch):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from embedstore.core.checks import shown
+from embedstore.core.values import is_unicode
 from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice, labels_in
 
@@ -66,9 +67,9 @@ class Annotation:
 
     def __post_init__(self) -> None:
         for name in _TEXTS:
-            if not _is_text(getattr(self, name)):
+            if not is_unicode(getattr(self, name)):
                 raise UsageError(f"expected {name} of an annotation to be a text, found {shown(getattr(self, name))}")
-        if not _is_text(self.choice.text):
+        if not is_unicode(self.choice.text):
             raise UsageError(f"expected label_set of an annotation to be a text, found {shown(self.choice.text)}")
 
     @property
@@ -120,13 +121,3 @@ def present() -> str:
 def fresh_id() -> str:
     """Return a new id: 32 random hexadecimal digits."""
     return secrets.token_hex(16)
-
-
-def _is_text(value: object) -> bool:
-    """Return whether a value is a text that UTF-8 can encode."""
-    if not isinstance(value, str):
-        return False
-    try:
-        return value.isascii() or value.encode() is not None
-    except UnicodeEncodeError:
-        return False

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["BLANK_RANGES", "clean", "clip", "is_blank", "same_value", "value_key", "value_text"]
+__all__ = ["BLANK_RANGES", "clean", "clip", "is_blank", "is_unicode", "same_value", "value_key", "value_text"]
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
@@ -50,6 +50,16 @@ def value_text(value: object) -> str:
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, ensure_ascii=False, default=value_text)
     return str(value)
+
+
+def is_unicode(value: object) -> bool:
+    """Return whether a value is a text that UTF-8 can encode: one without half of a surrogate pair."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return value.isascii() or value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def same_value(text: str, known: Iterable[str]) -> str | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from embedstore.core.checks import column_values, shown
 from embedstore.core.unit import unit_rows
-from embedstore.core.values import is_blank
+from embedstore.core.values import is_blank, is_unicode
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_file import SHIPPED, read_fields, shipped_fields, texts_in
 
@@ -79,7 +79,7 @@ class LabelSet:
             *self.templates,
             *chain.from_iterable(self.texts),
         )
-        wrong = [one for one in said if not _is_text(one)]
+        wrong = [one for one in said if not is_unicode(one)]
         if wrong:
             raise UsageError(f"expected texts that UTF-8 can encode, found {shown(wrong[0])}")
         if any(map(is_blank, self.names)):
@@ -210,13 +210,6 @@ class LabelSet:
         single = np.array([len(texts) == 1 for texts in prompts])[:, None]
         # A label with one text gets that text's vector unchanged.
         return np.asarray(np.where(single, means, unit_rows(means)), dtype=np.float32)
-
-
-def _is_text(value: object) -> bool:
-    try:
-        return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:
-        return False
 
 
 Labels = LabelSet | Sequence[str] | Mapping[str, str | Sequence[str]]

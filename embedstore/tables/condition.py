@@ -5,7 +5,7 @@ DuckDB reads and evaluates it. It can reach nothing but the columns: no files, n
 
 import json
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.checks import shown
-from embedstore.core.values import clip, is_blank
+from embedstore.core.values import clip, is_blank, is_unicode
 from embedstore.errors import UsageError
 
 __all__ = ["Condition"]
@@ -64,7 +64,7 @@ class Condition:
     def __init__(self, expression: str) -> None:
         import duckdb
 
-        if not isinstance(expression, str) or not _is_utf8(expression):
+        if not is_unicode(expression):
             raise UsageError(f"expected a condition as a text in UTF-8, such as {_EXAMPLE}; found {shown(expression)}")
         self.expression = expression
         if is_blank(expression):
@@ -103,7 +103,7 @@ class Condition:
 
         numbered = table.append_column(_ROW, pa.array(np.arange(table.num_rows)))
         try:
-            rows = self._connection.from_arrow(numbered)
+            rows = self._connection.cursor().from_arrow(numbered)  # a connection serves one thread at a time
             type_ = str(rows.project(self._read).types[0])
             if type_ not in ("BOOLEAN", '"NULL"'):
                 raise self._error(f"it is not true or false, but a value of type {clip(type_, 40)}", table.schema)
@@ -120,17 +120,14 @@ class Condition:
 
         made = duckdb.connect(":memory:", config=_LOCKED)
         made.execute("LOAD icu")  # it is part of the package: without it there are no zones
-        made.execute("SET TimeZone = 'UTC'")
+        made.execute("SET GLOBAL TimeZone = 'UTC'")
         made.execute("SET lock_configuration = true")
         return made
 
     def _check_functions(self, names: set[str]) -> None:
         """Refuse functions that give something else each time."""
-        if names:
-            query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
-            for (name,) in self._connection.execute(query).fetchall():
-                if name in names:
-                    raise self._error(f"{name}() can't be part of it: it does not give the same twice")
+        for name in sorted(names.intersection(_volatile()) if names else ()):
+            raise self._error(f"{name}() can't be part of it: it does not give the same twice")
 
     def _parsed(self) -> Any:
         """Return the syntax tree of the expression, as DuckDB gives it."""
@@ -146,11 +143,14 @@ class Condition:
         )
 
 
-def _is_utf8(text: str) -> bool:
-    try:
-        return text.encode() is not None
-    except UnicodeEncodeError:
-        return False
+@cache
+def _volatile() -> frozenset[str]:
+    """Return the names of DuckDB's functions that can give something else each time."""
+    import duckdb
+
+    query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+    with duckdb.connect(":memory:", config=_LOCKED) as connection:
+        return frozenset(name for (name,) in connection.execute(query).fetchall())
 
 
 def _most_open(expression: str) -> int:
