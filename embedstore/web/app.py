@@ -1,8 +1,7 @@
-"""The web application: routes over a desk, the files of the page, downloads and events."""
+"""The web application: routes over a desk, the files of the page, and events."""
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from importlib.resources import files
 from itertools import count
@@ -10,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route as WebRoute
 from starlette.types import ASGIApp
 
 from embedstore.core.checks import shown
 from embedstore.core.system import explained
 from embedstore.desk.desk import Desk
-from embedstore.desk.lens import Lens
-from embedstore.desk.query import Query
 from embedstore.errors import (
     DamagedStoreError,
     EmbedstoreError,
@@ -39,12 +35,6 @@ from embedstore.web.safety import Guard, Keys
 __all__ = ["make_app"]
 
 _LARGEST = 4_000_000  # bytes of a request
-_FORMATS = {
-    "csv": "text/csv",
-    "tsv": "text/tab-separated-values",
-    "jsonl": "application/x-ndjson",
-    "parquet": "application/vnd.apache.parquet",
-}
 _FILES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _EVERY = 1.0  # seconds between looks at what has changed
 _LOOKS = 10  # at whether the server ends, meanwhile
@@ -97,7 +87,6 @@ def make_app(
         WebRoute("/", index),
         WebRoute("/static/{name}", static),
         WebRoute("/api/openapi.json", openapi),
-        WebRoute("/api/download", _answering(lambda given: _download(desk, given), _body), methods=["POST"]),
         WebRoute("/api/events", events),
         *(_web_route(desk, one, read_only=read_only) for one in ROUTES),
     ]
@@ -171,22 +160,6 @@ async def _body(request: Request) -> Mapping[str, Any]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _download(desk: Desk, given: Mapping[str, Any]) -> Response:
-    """Return the rows of a query as a file."""
-    kind = given.get("format", "csv")
-    if kind not in _FORMATS or not {"query", "lens", "format"}.issuperset(given):
-        raise UsageError(f"expected a query, a lens and a format of {', '.join(_FORMATS)}")
-    result = desk.result(Query.from_json(given.get("query", {})), Lens.from_json(given.get("lens")))
-    folder = tempfile.TemporaryDirectory(prefix="embedstore-")
-    path = Path(folder.name) / f"{desk.corpus}.{kind}"
-    try:
-        result.save(path)
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(path, media_type=_FORMATS[kind], filename=path.name, background=BackgroundTask(folder.cleanup))
 
 
 async def _news(desk: Desk, ending: Callable[[], bool]) -> AsyncIterator[str]:

@@ -1,10 +1,13 @@
 """The routes of the page: which method of a `Desk` each calls, with what, and what it answers."""
 
 import base64
+import tempfile
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from starlette.responses import Response
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
 
 from embedstore.annotations.order import Order
 from embedstore.core.checks import shown
@@ -15,6 +18,13 @@ from embedstore.web.given import LENS, QUERY, TEXT, TEXTS, WHOLE, Given, Route
 from embedstore.web.judging import JUDGING
 
 __all__ = ["ROUTES"]
+
+_FORMATS = {
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
 
 
 def _about(desk: Desk, given: Given) -> Any:
@@ -85,6 +95,19 @@ def _command(desk: Desk, given: Given) -> Any:
     return {"command": desk.command(given.query(), given.lens())}
 
 
+def _download(desk: Desk, given: Given) -> Any:
+    kind = given.one_of("format", tuple(_FORMATS))
+    result = desk.result(given.query(), given.lens())
+    folder = tempfile.TemporaryDirectory(prefix="embedstore-")
+    path = Path(folder.name) / f"{desk.corpus}.{kind}"
+    try:
+        result.save(path)
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(path, media_type=_FORMATS[kind], filename=path.name, background=BackgroundTask(folder.cleanup))
+
+
 _SEEN = {"query": QUERY, "lens": LENS}
 
 _LOOKING = (
@@ -119,8 +142,9 @@ _LOOKING = (
         {"lens": LENS, "who": TEXT, "order": TEXT, "count": WHOLE},
         ("lens",),
     ),
+    Route("/api/download", "The rows of a query as a file.", _download, {**_SEEN, "format": {"enum": [*_FORMATS]}}),
     Route("/api/command", "The shell command for the same rows.", _command, _SEEN),
 )
 
 ROUTES = _LOOKING + JUDGING
-"""All routes but those of files, downloads and events."""
+"""All routes but those of the page's files, of events and of the OpenAPI description."""
