@@ -4,6 +4,7 @@ import datetime
 import decimal
 import itertools
 import shlex
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -683,3 +684,33 @@ def test_recent_values_are_made_once_and_take_a_bounded_share_of_memory():
     assert len(recent) == 1
     value("f", 99)
     assert made_of == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_who_wants_another_value_does_not_wait_and_what_fails_is_forgotten():
+    recent, begun, ended = Recent(3), threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        assert ended.wait(60)
+        return "slow"
+
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.submit(recent.of, "slow", slow)
+        assert begun.wait(60)
+        assert recent.of("quick", lambda: "quick") == "quick"
+        again = threads.submit(recent.of, "slow", lambda: "made twice")
+        ended.set()
+        assert found.result() == again.result() == "slow"
+    for number in range(9):
+        with pytest.raises(ZeroDivisionError):
+            recent.of(f"wrong {number}", lambda: 1 // 0)
+    assert len(recent) == 2
+    assert recent.of("slow", lambda: "made again") == "slow"
+
+
+def test_a_result_names_its_columns_as_tag_does(tmp_path):
+    store = embedstore.create(tmp_path / "store", encoder=HashEncoder())
+    store.add([{"text": "good tea", "Predicted_Labels": "mine", "score": 7}], text="text")
+    store.encode()
+    found = Desk(store).result(Query(), LENS)
+    assert found.to_arrow().equals(store.tag(LABELS).to_arrow())

@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -26,6 +27,7 @@ import embedstore
 from embedstore.desk import Desk, Query
 from embedstore.desk.lens import Lens
 from embedstore.web import Server
+from embedstore.web.safety import Keys
 
 ROWS = [
     {
@@ -215,6 +217,12 @@ def test_a_server_on_the_other_loopback_address_refuses_other_hosts_too(desk):
         client = Client(address)
         assert client.ask("GET", "/api/about")[0] == 200
         assert "another host" in refused(client.ask("GET", "/api/about", Host=f"evil.example:{client.port}"))
+
+
+def test_a_store_whose_path_is_no_unicode_text_has_its_own_cookie():
+    odd, other = Keys(Path(os.fsdecode(b"st\xffre"))), Keys(Path("store"))
+    assert odd.name != other.name
+    assert odd.cookie != other.cookie
 
 
 def test_localhost_is_this_host_too(client):

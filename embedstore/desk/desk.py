@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from embedstore.annotations.log import current_answers
 from embedstore.annotations.order import Order
@@ -22,11 +21,12 @@ from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
 from embedstore.desk.selecting import Selection
-from embedstore.desk.showing import DeskRows, groups, listed
+from embedstore.desk.showing import groups, listed
 from embedstore.desk.tagged import Tagged
 from embedstore.errors import UsageError
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
+from embedstore.reports.predictions import Predictions
 from embedstore.store import EmbeddingStore
 from embedstore.tables.result import Result
 from embedstore.vectors.snapshot import Snapshot
@@ -196,9 +196,9 @@ class Desk:
         """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns."""
         with self.store.snapshot() as now:
             rows = np.sort(self._kept.selected(now, query, lens).rows)
-            more = self._kept.tagged(now, lens).columns if lens.labels else {}
-            corpus = SelectedCorpus(now.corpus(self.corpus), rows)
-            return DeskRows(corpus, {name: column.take(pa.array(rows)) for name, column in more.items()})
+            tags = self._kept.tagged(now, lens).columns if lens.labels else {}
+            columns = {name: column.take(rows).combine_chunks() for name, column in tags.items()}
+            return Predictions(SelectedCorpus(now.corpus(self.corpus), rows), columns, {})
 
     def command(self, query: Query, lens: Lens = _NO_LABELS) -> str:
         """Return the shell command that gives the same rows; "" if there is none."""

@@ -81,9 +81,9 @@ class Kept:
         """Return the map."""
         table = now.corpus(self._corpus)
         vectors = now.embeddings(self._space)
-        there = now.texts.answerable(table.positions())
+        positions = table.positions()
         key = (_state(table), vectors.covers([table]))
-        return self._layouts.of(key, lambda: Layout(vectors, table.positions(), there))
+        return self._layouts.of(key, lambda: Layout(vectors, positions, now.texts.answerable(positions)))
 
     def column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
         """Return a column of the corpus, of what people said, or of the tags."""

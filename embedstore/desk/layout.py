@@ -12,7 +12,7 @@ from embedstore.core.guards import Lock
 from embedstore.core.unit import unit_rows
 from embedstore.desk.learners import load_learners
 from embedstore.errors import EmbedstoreError, UsageError
-from embedstore.reports.map_page import project
+from embedstore.reports.map_page import principal_axes, project
 from embedstore.vectors.space import Space
 
 __all__ = ["Layout", "principal_plane"]
@@ -30,16 +30,10 @@ def principal_plane(
     """Project the vectors of texts on the two principal components of a sample, shape (n, 2), float32."""
     rng = np.random.default_rng(random_state)
     chosen = np.sort(rng.choice(positions, min(_SAMPLE, len(positions)), replace=False))
-    sample = space.at(chosen).astype(np.float64)
-    mean = sample.mean(axis=0)
-    _, axes = np.linalg.eigh((sample - mean).T @ (sample - mean))
-    plane = axes[:, [-1, -2]] if axes.shape[1] > 1 else np.hstack([axes, np.zeros_like(axes)])
-    plane *= np.sign(plane[np.abs(plane).argmax(axis=0), [0, 1]] + 1e-300)
-    plane = plane.astype(np.float32)
-    parts = [
-        (space.at(positions[start : start + _BLOCK]) - mean.astype(np.float32)) @ plane
-        for start in range(0, len(positions), _BLOCK)
-    ]
+    mean, axes = principal_axes(space.at(chosen))
+    plane = axes.astype(np.float32)
+    blocks = (positions[start : start + _BLOCK] for start in range(0, len(positions), _BLOCK))
+    parts = [(space.at(block) - mean) @ plane for block in blocks]
     return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.float32)
 
 

@@ -1,7 +1,6 @@
-"""Rows as the desk lists them, as it colours them, and as it gives them away."""
+"""Rows as the desk lists them, and as it colours them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from itertools import compress
 from typing import Any
 
@@ -11,17 +10,16 @@ import pyarrow as pa
 
 from embedstore.core.cells import plain_values
 from embedstore.core.values import value_text
-from embedstore.corpora.rows import POSITION, Corpus
+from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
 from embedstore.desk.labelling import answers_of
 from embedstore.desk.lens import Lens
 from embedstore.desk.selecting import Selection
 from embedstore.desk.tagged import Tagged
 from embedstore.reports.map_page import groups_of
-from embedstore.tables.result import Result
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["LONGEST", "DeskRows", "groups", "listed"]
+__all__ = ["LONGEST", "groups", "listed"]
 
 LONGEST = 2_000
 """Most characters of a text, and of a cell, in a list."""
@@ -71,35 +69,3 @@ def groups(column: pa.ChunkedArray) -> tuple[tuple[str, ...], npt.NDArray[np.int
     codes = np.array([number.get(name, rest) for name in names], dtype=np.int16)
     codes[missing] = -1
     return (*order, "(others)") if (codes == rest).any() else order, codes
-
-
-class DeskRows(Result):
-    """Rows of a corpus with their columns, then further columns.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        The rows.
-    more : mapping of str to ChunkedArray
-        Further columns, one value for each row.
-    """
-
-    def __init__(self, corpus: Corpus, more: Mapping[str, pa.ChunkedArray]) -> None:
-        self._corpus = corpus
-        self._more = {f"{name}_" if name in corpus.schema.names else name: column for name, column in more.items()}
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and types of the columns."""
-        return pa.schema([*self._corpus.schema, *(pa.field(name, one.type) for name, one in self._more.items())])
-
-    def __len__(self) -> int:
-        return len(self._corpus)
-
-    def batches(self) -> Iterator[pa.Table]:
-        """Yield the rows in order, as tables of bounded size."""
-        start = 0
-        for batch in self._corpus.batches():
-            columns = [one.slice(start, batch.num_rows) for one in self._more.values()]
-            start += batch.num_rows
-            yield pa.table([*batch.drop_columns([POSITION]).columns, *columns], schema=self.schema)

@@ -20,7 +20,7 @@ from embedstore.errors import MissingExtraError, UsageError
 from embedstore.reports.pictures import COLOURS, figure, plain, save
 from embedstore.tables.outputs import published
 
-__all__ = ["Projection", "draw_map", "groups_of", "project"]
+__all__ = ["Projection", "draw_map", "groups_of", "principal_axes", "project"]
 
 Projection = Literal["pca", "tsne", "umap"]
 
@@ -59,14 +59,8 @@ def project(
     if len(vectors) < 3:
         raise UsageError(f"expected at least 3 rows to draw, found {len(vectors)}")
     if method == "pca":
-        centred = vectors - vectors.mean(axis=0)
-        if vectors.shape[1] == 1:
-            return np.hstack([centred, np.zeros_like(centred)])
-        with one_thread:  # a few hundred dimensions: threads wait for each other for longer than they work
-            _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-        axes = axes[:, [-1, -2]]
-        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # a component's sign is arbitrary: this fixes it
-        return np.asarray(centred @ axes, dtype=np.float32)
+        mean, axes = principal_axes(vectors)
+        return np.asarray((vectors - mean) @ axes, dtype=np.float32)
     if vectors.shape[1] == 1:
         raise UsageError(f"expected vectors of 2 dimensions or more for {method}, found 1: take pca")
     if method == "tsne":
@@ -82,6 +76,22 @@ def project(
     except ImportError as error:
         raise MissingExtraError("this map needs umap-learn: pip install umap-learn, or take pca or tsne") from error
     return np.asarray(UMAP(2, metric="cosine", random_state=random_state).fit_transform(vectors), dtype=np.float32)
+
+
+def principal_axes(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Return the mean of vectors, shape (dim,), and their two principal axes, shape (dim, 2).
+
+    With one dimension, the second axis is nothing.
+    """
+    mean = vectors.mean(axis=0)
+    if vectors.shape[1] == 1:
+        return mean, np.array([[1.0, 0.0]])
+    centred = vectors - mean
+    with one_thread:  # a few hundred dimensions: threads wait for each other for longer than they work
+        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    axes = axes[:, [-1, -2]]
+    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # a component's sign is arbitrary: this fixes it
+    return mean, axes
 
 
 def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:

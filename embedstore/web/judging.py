@@ -4,11 +4,10 @@ from typing import Any
 
 from embedstore.desk.desk import Desk
 from embedstore.desk.lens import renamed_labels
+from embedstore.topics.pipeline import MOST_TOPICS
 from embedstore.web.given import LENS, MAPPING, NUMBER, RENAMED, TEXT, WHOLE, Given, Route
 
 __all__ = ["JUDGING"]
-
-_MOST_TOPICS = 1_000
 
 
 def _report(desk: Desk, given: Given) -> Any:
@@ -37,7 +36,7 @@ def _compare(desk: Desk, given: Given) -> Any:
 
 
 def _topics(desk: Desk, given: Given) -> Any:
-    return desk.judge.topics(min(given.whole("count", 0), _MOST_TOPICS) or None)
+    return desk.judge.topics(min(given.whole("count", 0), MOST_TOPICS) or None)
 
 
 def _yaml(desk: Desk, given: Given) -> Any:

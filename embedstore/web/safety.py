@@ -57,7 +57,7 @@ class Keys:
 
     def __init__(self, store: Path) -> None:
         self.token = secrets.token_urlsafe(32)
-        named = str(store.resolve()).encode()
+        named = os.fsencode(store.resolve())
         self.cookie = hmac.new(_secret(), named, sha256).hexdigest()
         self.name = f"embedstore-{sha256(named).hexdigest()[:12]}"
 
