@@ -708,6 +708,21 @@ def test_who_wants_another_value_does_not_wait_and_what_fails_is_forgotten():
     assert recent.of("slow", lambda: "made again") == "slow"
 
 
+def test_an_answer_to_a_row_that_has_another_text_by_now_is_refused(tmp_path):
+    store = embedstore.create(tmp_path / "store", encoder=HashEncoder())
+    store.add([{"text": "good tea"}, {"text": "a lamp"}], text="text")
+    store.encode()
+    desk = Desk(store)
+    (shown,) = desk.rows(Query(words="lamp"))["rows"]
+    answer = {"label": "Positive", "lens": LENS, "keys": [shown["key"]]}
+    assert desk.answer([shown["row"]], **answer, action="first") == 1
+    store.add([{"text": "a lamp"}, {"text": "bad tea"}], text="text", replace=True)
+    store.encode()
+    with pytest.raises(InputError, match="other texts"):
+        desk.answer([shown["row"]], **answer, action="second")
+    assert [one["text"] for one in store.annotations.export_table().to_pandas().to_dict("records")] == ["a lamp"]
+
+
 def test_a_result_names_its_columns_as_tag_does(tmp_path):
     store = embedstore.create(tmp_path / "store", encoder=HashEncoder())
     store.add([{"text": "good tea", "Predicted_Labels": "mine", "score": 7}], text="text")

@@ -23,7 +23,7 @@ from embedstore.desk.query import Query
 from embedstore.desk.selecting import Selection
 from embedstore.desk.showing import groups, listed
 from embedstore.desk.tagged import Tagged
-from embedstore.errors import UsageError
+from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
 from embedstore.reports.predictions import Predictions
@@ -93,8 +93,9 @@ class Desk:
         -------
         dict
             ``total``: number of rows of the query. ``rows``: one dict for each, with ``row`` (its number), ``id``,
-            ``text`` (at most 2,000 characters), ``length`` (of the whole text) and ``columns``; where they are known,
-            ``similarity``, ``tag``, ``score``, ``margin``, ``answers`` (label by person, "" for a skip) and ``agreed``.
+            ``text`` (at most 2,000 characters), ``length`` (of the whole text), ``key`` (of the text) and ``columns``;
+            where they are known, ``similarity``, ``tag``, ``score``, ``margin``, ``answers`` (label by person, "" for a
+            skip) and ``agreed``.
         """
         if start < 0 or not 0 <= count <= _MOST_ROWS:
             raise UsageError(f"expected a start of 0 or more and at most {_MOST_ROWS} rows, found {start} and {count}")
@@ -155,7 +156,16 @@ class Desk:
         with self.store.snapshot() as now:
             return self._kept.tagged(now, lens)
 
-    def answer(self, rows: Query | Sequence[int], label: str, lens: Lens, *, who: str = "", action: str) -> int:
+    def answer(
+        self,
+        rows: Query | Sequence[int],
+        label: str,
+        lens: Lens,
+        *,
+        who: str = "",
+        action: str,
+        keys: Sequence[str] | None = None,
+    ) -> int:
         """Label rows in one action; return the number of texts. See `embedstore.desk.labelling.answer_rows`.
 
         Parameters
@@ -168,10 +178,19 @@ class Desk:
             The labels.
         who, action : str
             The person, and the name of the action. The same action counts once.
+        keys : sequence of str, optional
+            The keys of the texts that the rows had when they were shown.
+
+        Raises
+        ------
+        InputError
+            If the rows have other texts by now.
         """
         with self.store.snapshot() as now:
             table = now.corpus(self.corpus)
             chosen = self._kept.selected(now, rows, lens).rows if isinstance(rows, Query) else _numbers(table, rows)
+            if keys is not None and now.texts.keys_at(table.positions()[chosen]) != list(keys):
+                raise InputError("the rows have other texts than they had when they were shown: load the page again")
             return answer_rows(now, table, chosen, label, lens.choice, who=who, action=action)
 
     def take_back(self, action: str) -> int:

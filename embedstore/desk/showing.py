@@ -41,6 +41,7 @@ def listed(now: Snapshot, table: Corpus, part: Selection, lens: Lens, tags: Tagg
     rows = []
     for number, (row, id_, text) in enumerate(zip(part.rows.tolist(), table.ids_at(part.rows), texts, strict=True)):
         one: dict[str, Any] = {"row": row, "id": value_text(id_), "text": text[:LONGEST], "length": len(text)}
+        one["key"] = keys[number]
         one["columns"] = {name: values[place[number]][:LONGEST] for name, values in columns.items()}
         if part.scores is not None:
             one["similarity"] = round(float(part.scores[number]), 6)

@@ -77,8 +77,9 @@ def _answer(desk: Desk, given: Given) -> Any:
     if ("rows" in given.values) == ("query" in given.values):
         raise UsageError("expected rows or a query to label, found both or neither")
     rows = given.query() if "query" in given.values else given.list("rows")
+    keys = given.texts("keys") if "keys" in given.values else None
     who, action = given.text("who", ""), given.text("action")
-    return {"texts": desk.answer(rows, given.text("label"), given.lens(), who=who, action=action)}
+    return {"texts": desk.answer(rows, given.text("label"), given.lens(), who=who, action=action, keys=keys)}
 
 
 def _undo(desk: Desk, given: Given) -> Any:
@@ -127,6 +128,7 @@ _LOOKING = (
         {
             **_SEEN,
             "rows": {"type": "array", "items": WHOLE},
+            "keys": TEXTS,
             "label": TEXT,
             "who": TEXT,
             "action": TEXT,

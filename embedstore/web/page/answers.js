@@ -35,7 +35,7 @@ export class Answers {
     this.rows.set(action, row);
     this.show(row.row, who, label);
     this.remember({ action, label, row: row.row });
-    this.add({ kind: "answer", body: { rows: [row.row], label, lens, who, action } });
+    this.add({ kind: "answer", body: { rows: [row.row], keys: [row.key], label, lens, who, action } });
     return action;
   }
 
