@@ -22,7 +22,7 @@ from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
     from embedstore.core.blank import Blank
-    from embedstore.reports import Projection
+    from embedstore.maps import Projection
 
 __all__ = ["map_"]
 

@@ -48,7 +48,8 @@ def serve(
             f"with --host {host} other machines can reach the page, and anybody who sees its address can read and "
             "label the texts, because nothing is encrypted: give --i-know too if you want that"
         )
-    server = Server(Desk(open_named(store), corpus=corpus, space=space), host=host, port=port, read_only=read_only)
+    desk = Desk(open_named(store), corpus=corpus, space=space, read_only=read_only)
+    server = Server(desk, host=host, port=port)
     echo(server.address)
     note("Ctrl-C ends it; every answer is kept as it is given")
     if not no_open:

@@ -17,6 +17,7 @@ from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import locks
+from embedstore.storage.derived import MapRecord
 from embedstore.storage.gate import FOLDERS, Folder
 from embedstore.storage.listed import map_dataset, open_file, same_hash
 from embedstore.storage.manifest import commit, load, manifest_files
@@ -100,7 +101,8 @@ def repair(home: Home) -> tuple[str, ...]:
     """Remove damaged files that can be made again from the manifest, and return their paths in the store.
 
     The next `encode` makes vectors again; labels and queries are encoded again at their next use; `index` and `train`
-    make indexes and probes again. Texts, tables and annotations can't be made again: they stay listed and damaged.
+    make indexes and probes again, and the desk makes maps. Texts, tables and annotations can't be made again: they stay
+    listed and damaged.
 
     Parameters
     ----------
@@ -135,6 +137,7 @@ def repair(home: Home) -> tuple[str, ...]:
                     if record.file.path not in damaged
                     and set(record.covers) <= {segment.file.sha256 for segment in spaces[key].segments.values()}
                 },
+                maps={key: record for key, record in base.maps.items() if record.file.path not in damaged},
                 probes={
                     name: record
                     for name, record in base.probes.items()
@@ -163,6 +166,8 @@ def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[
         for part in record.parts:
             corpus = Corpus(root, name, replace(record, parts=(part,)))
             yield lambda corpus=corpus, part=part: _corpus_fault(corpus, part.rows, texts), part.file  # type: ignore[misc]
+    for one in manifest.maps.values():
+        yield lambda one=one: _map_fault(root, one, texts), one.file  # type: ignore[misc]
     for answers in manifest.annotations:
         yield lambda answers=answers: _answers_fault(root, answers), answers.file  # type: ignore[misc]
 
@@ -205,8 +210,15 @@ def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
     return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"
 
 
+def _map_fault(root: Path, record: MapRecord, texts: int) -> str:
+    if not np.isfinite(map_dataset(root, record.file, record.point)).all():
+        return "holds numbers that are not finite"
+    positions = map_dataset(root, record.file, record.position)
+    return "" if positions.max() < texts else "a place belongs to a text past the texts"
+
+
 def describe(now: Snapshot) -> dict[str, Any]:
-    """Return the store's contents as a JSON object: corpora, spaces, indexes, probes and sizes (bytes)."""
+    """Return the store's contents as a JSON object: corpora, spaces, indexes, maps, probes and sizes (bytes)."""
     manifest, texts = now.manifest, len(now.texts)
     spaces = []
     for key, record in manifest.spaces.items():
@@ -251,6 +263,10 @@ def describe(now: Snapshot) -> dict[str, Any]:
         "indexes": [
             {"space": key, "kind": record.kind, "texts": record.count, "bytes": record.file.size}
             for key, record in manifest.indexes.items()
+        ],
+        "maps": [
+            {"corpus": corpus, "space": key, "method": record.method, "texts": record.position.shape[0]}
+            for (key, corpus), record in manifest.maps.items()
         ],
         "annotations": sum(part.count for part in manifest.annotations),
         "probes": [{"name": name, "space": record.space} for name, record in manifest.probes.items()],

@@ -9,6 +9,7 @@ import pytest
 from conftest import LABELS, HashEncoder
 
 import embedstore
+from embedstore.desk import Desk
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
 from embedstore.storage.gate import FOLDERS, Folder, staged
 
@@ -19,6 +20,9 @@ def full(store):
     store.index("flat")
     store.train("stars")
     store.annotations.add(0, LABELS[0], LABELS)
+    desk = Desk(store)
+    desk.maps.begin()
+    desk.maps.wait()
     assert all(any((store.path / folder).iterdir()) for folder in FOLDERS)
     return store
 

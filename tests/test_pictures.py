@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from embedstore.errors import InputError, OutputError, UsageError
+from embedstore.maps.projection import project
 from embedstore.reports.calibration import Reliability
-from embedstore.reports.map_page import draw_map, groups_of, project
+from embedstore.reports.map_page import draw_map, groups_of
 from embedstore.reports.pictures import Bars, Confusion, Curve, Shares, draw, picture_path
 
 STRANGE = "$x_1$ <b>&\x1b[31m 日本 😀 " + "long " * 20

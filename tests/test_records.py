@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 import embedstore
 from embedstore.corpora.rows import POSITION, Corpus
+from embedstore.desk import Desk
 from embedstore.errors import DamagedStoreError
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.state import Manifest
@@ -29,6 +30,9 @@ def body(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     store.index("hnsw")
     store.train("stars")
     store.annotations.add(1, "Positive", LABELS)
+    desk = Desk(store)
+    desk.maps.begin()
+    desk.maps.wait()
     return json.loads(json.dumps(store.manifest.to_json()))
 
 
@@ -59,7 +63,7 @@ def as_read(manifest: Manifest) -> Any:
 
 def test_a_manifest_comes_back_from_its_json(body):
     assert as_read(Manifest.from_json(body)) == body
-    old = {name: value for name, value in body.items() if name not in ("annotations", "lineage")}
+    old = {name: value for name, value in body.items() if name not in ("annotations", "lineage", "maps")}
     assert Manifest.from_json(old).annotations == ()
 
 
@@ -113,6 +117,13 @@ SPACE = ("spaces", 0)
         (("indexes", 0, 1, 2), lambda value: value * 2, "of other vectors than it has"),
         (("indexes", 0, 1, 2), lambda _: [SHA], "of other vectors than it has"),
         (("indexes", 0, 1, 3), lambda value: value + 1, "of other vectors than it has"),
+        (("maps", 0, 0), lambda _: SHA, "a map of 'train' in a space or corpus"),
+        (("maps", 0, 1), lambda _: "other", "a map of 'other' in a space or corpus"),
+        (("maps", 0, 2, 1, 2), lambda _: "<f4", "datasets that do not fit"),
+        (("maps", 0, 2, 1, 1), lambda _: [3], "datasets that do not fit"),
+        (("maps", 0, 2, 3), lambda _: "isomap", "a map by the method 'isomap'"),
+        (("maps", 0, 2, 4), lambda _: 21, "the anchors of a map from 1 to 20, found 21"),
+        (("maps",), lambda value: value * 2, "two corpora, spaces, indexes, maps"),
         (("probes", 0, 1, 2), lambda _: SHA, "a probe 'stars' of a space that it does not have"),
         (("annotations", 0, 1), lambda _: True, "a whole number as the number of annotations, found True"),
         (("sequence",), lambda _: "1", "a whole number as the number of the manifest"),

@@ -11,9 +11,10 @@ from conftest import locked_elsewhere
 
 from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, StoreFormatError
 from embedstore.storage import locks, manifest
+from embedstore.storage.derived import IndexRecord
 from embedstore.storage.gate import Folder, Staged
 from embedstore.storage.listed import map_dataset
-from embedstore.storage.records import DatasetRecord, FileRecord, IndexRecord
+from embedstore.storage.records import DatasetRecord, FileRecord
 from embedstore.storage.segments import read_texts, segment_keys, text_key, write_texts, write_vectors
 from embedstore.storage.state import Manifest
 

@@ -3,12 +3,13 @@
 ``int(value)`` would take "3", 3.7 and True too: what is read from a disk is refused, not converted.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from embedstore.core.checks import shown
+from embedstore.core.counts import counted
 from embedstore.errors import DamagedStoreError
 
-__all__ = ["MOST", "exactly", "text_of", "whole"]
+__all__ = ["MOST", "exactly", "list_or_value", "parts_of", "text_of", "whole"]
 
 MOST = 2**53
 """Upper limit for the numbers of a manifest: bytes, rows, dimensions."""
@@ -35,6 +36,18 @@ def exactly(kind: type[Value], value: object, what: str) -> Value:
     if type(value) is not kind:
         raise DamagedStoreError(f"the manifest is damaged: expected {_NAMES[kind]} as {what}, found {shown(value)}")
     return value
+
+
+def parts_of(value: object, what: str, *lengths: int) -> list[Any]:
+    """Return a list that has one of the given lengths; see `exactly`."""
+    if type(value) is not list or len(value) not in lengths:
+        raise DamagedStoreError(f"the manifest is damaged: expected {what}, found {list_or_value(value)}")
+    return value
+
+
+def list_or_value(value: object) -> str:
+    """Return a value for an error message; of a list only its length."""
+    return f"a list of {counted(len(value), 'value')}" if type(value) is list else shown(value)
 
 
 def text_of(value: object, what: str) -> str:

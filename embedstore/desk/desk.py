@@ -1,31 +1,30 @@
 """The desk: everything that the page shows and does, as calls from Python."""
 
-import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.annotations.log import current_answers
 from embedstore.annotations.order import Order
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
+from embedstore.desk.about import about
 from embedstore.desk.commands import command_for
 from embedstore.desk.counting import count_values
 from embedstore.desk.judging import Judge
 from embedstore.desk.kept import Kept
 from embedstore.desk.labelling import answer_rows, take_back
-from embedstore.desk.layout import Layout
+from embedstore.desk.layout import Layout, Maps
 from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
+from embedstore.desk.news import news_of
 from embedstore.desk.query import Query
 from embedstore.desk.selecting import Selection
 from embedstore.desk.showing import groups, listed
 from embedstore.desk.tagged import Tagged
 from embedstore.errors import InputError, UsageError
-from embedstore.labels.label_file import SHIPPED
-from embedstore.labels.label_set import LabelSet
 from embedstore.reports.predictions import Predictions
 from embedstore.store import EmbeddingStore
 from embedstore.tables.result import Result
@@ -49,42 +48,40 @@ class Desk:
         The store.
     corpus, space : str, optional
         Name of the corpus; key or model of the vectors.
+    read_only : bool
+        Whether nothing is written; so it is too if the store can't be written.
 
     Attributes
     ----------
+    maps : Maps
+        The map by neighbourhood.
     judge : Judge
         What tags and answers are worth.
     """
 
-    def __init__(self, store: EmbeddingStore, *, corpus: str | None = None, space: str | None = None) -> None:
+    def __init__(
+        self,
+        store: EmbeddingStore,
+        *,
+        corpus: str | None = None,
+        space: str | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.store = store
+        self.read_only = read_only or not os.access(store.path, os.W_OK)
         with store.snapshot() as now:
             table = now.corpus(corpus)
             vectors = now.embeddings(space, [table])
             vectors.require(table.positions(), table.name)
             self.corpus, self.space = table.name, vectors.key
-        self._kept = Kept(self.corpus, self.space)
+        self.maps = Maps(store, self.corpus, self.space, keep=not self.read_only)
+        self._kept = Kept(self.corpus, self.space, self.maps)
         self.judge = Judge(store, self.corpus, self.space, self._kept)
 
     def about(self) -> dict[str, Any]:
-        """Return what the page has to know first: names, columns, label sets, and people, as JSON values."""
+        """Return what the page has to know first, and ``read_only``; see `embedstore.desk.about`."""
         with self.store.snapshot() as now:
-            table = now.corpus(self.corpus)
-            answers = current_answers(now)
-            sets = {one.choice.key: one.choice for one in answers if one.choice.labels and not one.choice.several}
-            return {
-                "store": now.name,
-                "corpus": table.name,
-                "corpora": [{"name": one.name, "rows": len(one)} for one in now.corpora],
-                "rows": len(table),
-                "text": table.record.template,
-                "id": table.record.id_column or None,
-                "columns": [{"name": field.name, "type": str(field.type)} for field in table.schema],
-                "model": now.embeddings(self.space).record.model,
-                "answered": [{"name": one.name, "labels": list(one.labels)} for one in sets.values()],
-                "people": sorted({one.who for one in answers if one.who}),
-                "shipped": {name: list(LabelSet.shipped(name).names) for name in SHIPPED},
-            }
+            return about(now, self.corpus, self.space) | {"read_only": self.read_only}
 
     def rows(self, query: Query, lens: Lens = _NO_LABELS, *, start: int = 0, count: int = 50) -> dict[str, Any]:
         """Return some of the rows of a query.
@@ -124,7 +121,8 @@ class Desk:
     def colours(self, by: str, lens: Lens = _NO_LABELS) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
         """Return the groups by which rows are coloured, and the number of each row's group; -1 for a row without one.
 
-        `by` is a column as in `counts`.
+        `by` is a column as in `counts`, or if the corpus has no such column, "topics", or "doubts:COLUMN": whether the
+        label in a column is likely wrong.
         """
         with self.store.snapshot() as now:
             if by == "Predicted_Labels" and lens.labels and by not in now.corpus(self.corpus).schema.names:
@@ -134,15 +132,12 @@ class Desk:
     def layout(self) -> Layout:
         """Return the map of the corpus as it is now."""
         with self.store.snapshot() as now:
-            return self._kept.layout(now)
+            return self.maps.layout(now)
 
     def news(self) -> dict[str, str]:
-        """Return what changes by itself, as texts: the state of the ``map``, and a mark of the ``answers``."""
+        """Return what changes by itself, as texts; see `embedstore.desk.news.news_of`."""
         with self.store.snapshot() as now:
-            parts = [part.file.sha256[:16] for part in now.manifest.annotations[-1:]]
-            layout = self._kept.layout(now).state()
-            mark = [len(now.manifest.annotations), *parts]
-            return {"map": json.dumps(layout), "answers": json.dumps(mark)}
+            return news_of(now, self.corpus, self.space, self.maps)
 
     def mask(self, query: Query, lens: Lens = _NO_LABELS) -> npt.NDArray[np.bool_]:
         """Return which rows of the corpus a query shows, shape (rows,)."""

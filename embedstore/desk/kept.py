@@ -1,4 +1,4 @@
-"""What is slow to make, kept while the corpus stays as it is: tags, the map, columns, and the rows of queries."""
+"""What is slow to make, kept while the corpus stays as it is: tags, columns, and the rows of queries."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from embedstore.annotations.selection import column_of
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.answering import rows_answered
 from embedstore.desk.changing import changed_rows
-from embedstore.desk.layout import Layout
+from embedstore.desk.found import DOUBTS, TOPICS, doubts_column, topics_column
+from embedstore.desk.layout import Maps
 from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
@@ -26,19 +27,21 @@ _LARGEST = 128 << 20  # bytes of each kind of values that are kept
 
 
 class Kept:
-    """The latest tags, maps, columns and rows of queries of a corpus; at most 128 MiB of each kind.
+    """The latest tags, columns and rows of queries of a corpus; at most 128 MiB of each kind.
 
     Parameters
     ----------
     corpus, space : str
         Name of the corpus; key of the vectors.
+    maps : Maps
+        The map of the corpus.
     """
 
-    def __init__(self, corpus: str, space: str) -> None:
+    def __init__(self, corpus: str, space: str, maps: Maps) -> None:
         self._corpus = corpus
         self._space = space
+        self._maps = maps
         self._tags: Recent[Tagged] = Recent(8, size=_bytes, largest=_LARGEST)
-        self._layouts: Recent[Layout] = Recent(1)
         self._selections: Recent[Selection] = Recent(32, size=_bytes, largest=_LARGEST)
         self._columns: Recent[pa.ChunkedArray] = Recent(16, size=_bytes, largest=_LARGEST)
 
@@ -48,11 +51,12 @@ class Kept:
         lenses = [lens] if query.changed_from is None else [lens, query.changed_from]
         # Whether answers can change which rows these are.
         told = query.answered or ANNOTATIONS in query.where.casefold() or any(one.examples for one in lenses)
-        key = (_state(table), query, lens, now.manifest.annotations if told else ())
+        drawn = self._maps.plane(now) if query.lasso and query.map != "pca" else None
+        key = (_state(table), query, lens, now.manifest.annotations if told else (), drawn)
 
         def make() -> Selection:
             tags = self.tagged(now, lens).columns if lens.labels else {}
-            points = self.layout(now).points(query.map) if query.lasso else None
+            points = self._maps.layout(now).points(query.map) if query.lasso else None
             among = self._among(now, query, lens) if query.of_rows else None
             return select(now, table, now.embeddings(self._space), query, tags=tags, points=points, among=among)
 
@@ -77,19 +81,18 @@ class Kept:
             load_learners()
         return self._tags.of(key, lambda: tagged(now, table, lens, space=self._space))
 
-    def layout(self, now: Snapshot) -> Layout:
-        """Return the map."""
-        table = now.corpus(self._corpus)
-        vectors = now.embeddings(self._space)
-        positions = table.positions()
-        key = (_state(table), vectors.covers([table]))
-        return self._layouts.of(key, lambda: Layout(vectors, positions, now.texts.answerable(positions)))
-
     def column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
-        """Return a column of the corpus, of what people said, or of the tags."""
+        """Return a column of the corpus, of what people said, of the tags, or one that is found out."""
         table = now.corpus(self._corpus)
+        key = _state(table), name
         if name in table.schema.names:
-            return self._columns.of((_state(table), name), lambda: table.column(name))
+            return self._columns.of(key, lambda: table.column(name))
+        if name == TOPICS:
+            return self._columns.of(key, lambda: topics_column(now, table, self._space))
+        if name.startswith(DOUBTS):
+            labels = name.removeprefix(DOUBTS)
+            said = now.manifest.annotations if labels not in table.schema.names else ()
+            return self._columns.of((*key, said), lambda: doubts_column(now, table, self._space, labels))
         return column_of(now, table, name, more=self.tagged(now, lens).columns if lens.labels else {})
 
 

@@ -1,7 +1,9 @@
-"""Lay a whole corpus out in two dimensions: by principal components at once, by neighbourhood in the background."""
+"""The map of a corpus: by principal components at once, and by neighbourhood as soon as that is made."""
 
+import logging
 import os
 from contextlib import suppress
+from functools import cached_property
 from threading import Thread, get_native_id
 from typing import Any
 
@@ -9,55 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.guards import Lock
-from embedstore.core.unit import unit_rows
 from embedstore.desk.learners import load_learners
+from embedstore.desk.query import MapMethod
+from embedstore.desk.recent import Recent
 from embedstore.errors import EmbedstoreError, UsageError
-from embedstore.reports.map_page import principal_axes, project
+from embedstore.maps.plane import FEWEST, Plane, keep_plane, kept_plane, lay_out, principal_plane
+from embedstore.storage.derived import MapRecord
+from embedstore.store import EmbeddingStore
+from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["Layout", "principal_plane"]
+__all__ = ["Layout", "Maps"]
 
-_SAMPLE = 20_000  # texts from which the axes are found
-_LAID_OUT = 4_000  # texts that are laid out by t-SNE; the others are placed between their neighbours
-_NEIGHBOURS = 5
+logger = logging.getLogger(__name__)
+
 _LATER = 10  # niceness of the thread that makes a map
-_BLOCK = 65_536
-
-
-def principal_plane(
-    space: Space, positions: npt.NDArray[np.int64], *, random_state: int = 42
-) -> npt.NDArray[np.float32]:
-    """Project the vectors of texts on the two principal components of a sample, shape (n, 2), float32."""
-    rng = np.random.default_rng(random_state)
-    chosen = np.sort(rng.choice(positions, min(_SAMPLE, len(positions)), replace=False))
-    mean, axes = principal_axes(space.at(chosen))
-    plane = axes.astype(np.float32)
-    blocks = (positions[start : start + _BLOCK] for start in range(0, len(positions), _BLOCK))
-    parts = [(space.at(block) - mean) @ plane for block in blocks]
-    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.float32)
-
-
-def _by_neighbours(
-    space: Space, positions: npt.NDArray[np.int64], *, random_state: int = 42
-) -> npt.NDArray[np.float32]:
-    """Lay out texts so that neighbours are together: a sample by t-SNE, the others between their neighbours in it."""
-    rng = np.random.default_rng(random_state)
-    chosen = np.sort(rng.choice(len(positions), min(_LAID_OUT, len(positions)), replace=False))
-    vectors = unit_rows(space.at(positions[chosen]))
-    plane = project(vectors, "tsne", random_state=random_state, cores=1)
-    points = np.empty((len(positions), 2), dtype=np.float32)
-    for start in range(0, len(positions), 8_192):
-        here = slice(start, start + 8_192)
-        scores = space.unit_at(positions[here]) @ vectors.T
-        near = np.argpartition(-scores, min(_NEIGHBOURS, scores.shape[1]) - 1, axis=1)[:, :_NEIGHBOURS]
-        weights = np.exp(20 * np.take_along_axis(scores, near, axis=1)).astype(np.float32)
-        points[here] = (plane[near] * weights[:, :, None]).sum(axis=1) / weights.sum(axis=1, keepdims=True)
-    points[chosen] = plane
-    return points
+_AT_ONCE = 20_000  # new texts that are placed while somebody waits: half a second
 
 
 class Layout:
-    """The map of a corpus: principal components at once, and a map by neighbourhood as soon as it is ready.
+    """The places of the rows of a corpus, in one state of it.
 
     Parameters
     ----------
@@ -65,50 +38,187 @@ class Layout:
         The vectors.
     positions : ndarray of shape (rows,), int64
         Position of each row's text.
-    answerable : ndarray of bool, shape (rows,)
-        The rows that have a text; the others have no place on the map.
+    placed : ndarray of bool, shape (rows,)
+        The rows that have a text and a vector; the others have no place on the map.
+    plane : Plane, optional
+        The map by neighbourhood, as far as it is made.
     """
 
-    def __init__(self, space: Space, positions: npt.NDArray[np.int64], answerable: npt.NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        space: Space,
+        positions: npt.NDArray[np.int64],
+        placed: npt.NDArray[np.bool_],
+        plane: Plane | None = None,
+    ) -> None:
         self._space = space
-        self._distinct, self._inverse = np.unique(positions[answerable], return_inverse=True)
-        self._answerable = answerable
-        self._made: dict[str, npt.NDArray[np.float32]] = {}
-        self._problem = ""
+        self.distinct, self._inverse = np.unique(positions[placed], return_inverse=True)
+        self._placed = placed
+        self._plane = plane
         self._lock = Lock()
-        self._thread: Thread | None = None
+        self._made: dict[str, npt.NDArray[np.float32]] = {}
 
-    def state(self) -> dict[str, Any]:
-        """Return ``methods`` (the maps that are ready), ``running`` (whether one is being made) and ``problem``."""
-        running = self._thread is not None and self._thread.is_alive()
-        return {"methods": list(self._made), "running": running, "problem": self._problem}
+    @cached_property
+    def lacking(self) -> int:
+        """Number of texts without a place by neighbourhood."""
+        return len(self.distinct) if self._plane is None else len(self._plane.lacking(self.distinct))
 
-    def points(self, method: str = "pca") -> npt.NDArray[np.float32]:
-        """Return the place of each row, shape (rows, 2), float32; NaN for a row without a text."""
+    @property
+    def methods(self) -> tuple[MapMethod, ...]:
+        """The maps that are ready."""
+        ready = self._plane is not None and self.lacking <= _AT_ONCE
+        return ("pca", "neighbours") if ready else ("pca",)
+
+    def points(self, method: MapMethod = "pca") -> npt.NDArray[np.float32]:
+        """Return the place of each row, shape (rows, 2), float32; NaN for a row without a place.
+
+        Raises
+        ------
+        UsageError
+            If this map is not ready.
+        """
+        if method not in self.methods:
+            raise UsageError(f"the map {method} is not ready: ask for pca, or wait")
         with self._lock.held():
-            if "pca" not in self._made:
-                self._made["pca"] = self._of_rows(principal_plane(self._space, self._distinct))
             if method not in self._made:
-                raise UsageError(f"the map {method} is not ready: ask for pca, or wait")
+                self._made[method] = self._of_rows(method)
             return self._made[method]
 
-    def begin(self) -> None:
-        """Begin to make the map by neighbourhood, in the background."""
+    def _of_rows(self, method: MapMethod) -> npt.NDArray[np.float32]:
+        if method == "pca" or self._plane is None:
+            points = principal_plane(self._space, self.distinct)
+        else:
+            points = self._plane.with_texts(self._space, self.distinct).places(self.distinct)
+        found = np.full((len(self._placed), 2), np.nan, dtype=np.float32)
+        found[self._placed] = points[self._inverse]
+        return found
+
+
+class Maps:
+    """The map of a corpus by neighbourhood: made in the background, and kept in the store.
+
+    New texts are placed between the others, which stay where they are. Somebody who makes a new map keeps it in the
+    place of the old one.
+
+    Parameters
+    ----------
+    store : EmbeddingStore
+        The store.
+    corpus, space : str
+        Name of the corpus; key of the vectors.
+    keep : bool
+        Whether to write to the store. A map that can't be written, or may not be, is there until the process ends.
+    """
+
+    def __init__(self, store: EmbeddingStore, corpus: str, space: str, *, keep: bool = True) -> None:
+        self._store = store
+        self._corpus = corpus
+        self._space = space
+        self._keep = keep
+        self._layouts: Recent[Layout] = Recent(1)
+        self._read: Recent[Plane] = Recent(1)
+        self._own: Plane | None = None
+        self._thread: Thread | None = None
+        self._lock = Lock()
+        self._placed = 0.0
+        self._problem = ""
+
+    def layout(self, now: Snapshot) -> Layout:
+        """Return the places of the rows in a state of the store."""
+        table = now.corpus(self._corpus)
+        vectors = now.embeddings(self._space)
+        positions = table.positions()
+        plane = self.plane(now)
+        key = table.record, vectors.covers([table]), plane
+        placed = now.texts.answerable(positions) & vectors.holds(positions)
+        return self._layouts.of(key, lambda: Layout(vectors, positions, placed, plane))
+
+    def plane(self, now: Snapshot) -> Plane | None:
+        """Return the map by neighbourhood; None if there is none, or if it can't be read."""
+        record = self._record(now)
+        if self._own is not None or record is None:
+            return self._own
+        try:
+            return self._read.of(record, lambda: kept_plane(now, record))
+        except (EmbedstoreError, OSError) as error:  # a map can be made again
+            logger.warning("the kept map can't be read, another one is made: %s", error)
+            return None
+
+    def state(self, now: Snapshot) -> dict[str, Any]:
+        """Return the state of the maps as JSON values.
+
+        Returns
+        -------
+        dict
+            ``methods``: the maps that are ready. ``by``: what laid out the map by neighbourhood, "" without one.
+            ``mark``: a text that changes when places change. ``running``: whether a map is being made. ``placed``: the
+            share of texts that have a place by then; 0 until the first ones have. ``problem``: why none could be made.
+        """
+        layout = self.layout(now)
+        plane = self.plane(now)
+        return {
+            "methods": list(layout.methods),
+            "by": plane.method if plane else "",
+            "mark": f"{hash((plane, layout.distinct.size)):x}",
+            "running": self._thread is not None and self._thread.is_alive(),
+            "placed": round(self._placed, 2),
+            "problem": self._problem,
+        }
+
+    def begin(self, *, anew: bool = False) -> None:
+        """Begin to make the map by neighbourhood in the background, if there is none or many texts are not on it.
+
+        Parameters
+        ----------
+        anew : bool
+            Make another one in any case; this one moves all texts.
+        """
         with self._lock.held():
-            if self._thread is None and len(self._distinct) > _NEIGHBOURS:
-                self._thread = Thread(target=self._make, name="map", daemon=True)
+            if self._thread is not None and self._thread.is_alive():
+                return
+            with self._store.snapshot() as now:
+                layout = self.layout(now)
+            wanted = anew or (not self._problem and "neighbours" not in layout.methods)
+            if wanted and len(layout.distinct) >= FEWEST:
+                self._problem, self._placed = "", 0.0
+                self._thread = Thread(target=self._make, kwargs={"anew": anew}, name="map", daemon=True)
                 self._thread.start()
 
-    def _make(self) -> None:
+    def wait(self) -> None:
+        """Wait until no map is being made."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _make(self, *, anew: bool) -> None:
         with suppress(OSError, AttributeError):  # where the system can: what people wait for goes first
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _LATER)
         try:
             load_learners()
-            self._made["tsne"] = self._of_rows(_by_neighbours(self._space, self._distinct))
+            with self._store.snapshot() as now:
+                self._made(now, anew=anew)
         except (EmbedstoreError, OSError, MemoryError, ValueError) as error:
             self._problem = f"the map by neighbourhood could not be made: {error}"
 
-    def _of_rows(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        found = np.full((len(self._answerable), 2), np.nan, dtype=np.float32)
-        found[self._answerable] = points[self._inverse]
-        return found
+    def _made(self, now: Snapshot, *, anew: bool) -> None:
+        """Make the map of a state, and keep it."""
+        layout, space = self.layout(now), now.embeddings(self._space)
+        plane = None if anew else self.plane(now)
+        if plane is None:
+            plane = lay_out(space, layout.distinct, on_placed=self._tell)
+        else:
+            plane = plane.with_texts(space, layout.distinct, on_placed=self._tell)
+        if self._keep:
+            try:
+                keep_plane(now, self._corpus, self._space, plane, before=self._record(now))
+            except (EmbedstoreError, OSError):  # it can't be written: it is there until the process ends
+                self._own = plane
+            else:
+                self._own = None
+        else:
+            self._own = plane
+
+    def _tell(self, placed: int, of: int) -> None:
+        self._placed = placed / of
+
+    def _record(self, now: Snapshot) -> MapRecord | None:
+        return now.manifest.maps.get((self._space, self._corpus))

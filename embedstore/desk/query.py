@@ -15,7 +15,7 @@ from embedstore.tables.condition import Condition
 __all__ = ["Answered", "MapMethod", "Query", "Sort", "words_condition"]
 
 Sort = Literal["rows", "unsure"]
-MapMethod = Literal["pca", "tsne"]
+MapMethod = Literal["pca", "neighbours"]
 Answered = Literal["", "any", "none", "mine", "disagreed"]
 
 _FEWEST_CORNERS = 3
@@ -41,7 +41,7 @@ class Query:
         The least cosine similarity of a row to `meaning` or `like`.
     lasso : tuple of (float, float)
         The corners of an outline on the map.
-    map : {"pca", "tsne"}
+    map : {"pca", "neighbours"}
         The map that the lasso is drawn on.
     sort : {"rows", "unsure"}
         Without `meaning` and `like`: the order of the corpus, or the least sure tags first.

@@ -18,10 +18,10 @@ from embedstore.core.counts import counted
 from embedstore.core.parsing import first_line
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, SpaceMismatchError, StoreFormatError
+from embedstore.storage.derived import ProbeRecord
 from embedstore.storage.gate import staged
 from embedstore.storage.listed import read_file
 from embedstore.storage.manifest import commit
-from embedstore.storage.records import ProbeRecord
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 

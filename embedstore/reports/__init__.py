@@ -6,14 +6,12 @@ from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embedstore.reports.calibration import Reliability
-    from embedstore.reports.map_page import Projection
     from embedstore.reports.metrics import Ordinal, Report
     from embedstore.reports.predictions import Predictions
 
 __all__ = [
     "Ordinal",
     "Predictions",
-    "Projection",
     "Reliability",
     "Report",
 ]
@@ -21,7 +19,6 @@ __all__ = [
 _HOMES = {
     "Ordinal": "metrics",
     "Predictions": "predictions",
-    "Projection": "map_page",
     "Reliability": "calibration",
     "Report": "metrics",
 }

@@ -1,4 +1,4 @@
-"""Project vectors to two dimensions, and draw the points as a page or a picture."""
+"""Draw points in two dimensions as a page or a picture."""
 
 import html
 import json
@@ -7,22 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.cells import plain_values
-from embedstore.core.parallel import one_thread
 from embedstore.core.values import value_text
-from embedstore.errors import MissingExtraError, UsageError
 from embedstore.reports.pictures import COLOURS, figure, plain, save
 from embedstore.tables.outputs import published
 
-__all__ = ["Projection", "draw_map", "groups_of", "principal_axes", "project"]
-
-Projection = Literal["pca", "tsne", "umap"]
+__all__ = ["draw_map", "groups_of"]
 
 # Okabe and Ito's colours without black, which is invisible on a dark page; then Tol's (2021).
 _PALETTE = (*COLOURS[:7], "#999933", "#882255", "#44AA99", "#AA4499", "#117733")
@@ -32,66 +28,6 @@ _NONE, _OTHERS = "(none)", "(others)"
 _MOST = len(_PALETTE)
 _RANGES = 6  # for a column with more distinct numbers than colours
 _TEXT = 400  # longest text, in characters
-
-
-def project(
-    vectors: npt.NDArray[np.float32], method: Projection = "pca", *, random_state: int = 42, cores: int = -1
-) -> npt.NDArray[np.float32]:
-    """Project vectors to two dimensions.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n, dim), float32
-        At least three vectors.
-    method : {"pca", "tsne", "umap"}
-        Principal components; t-SNE of scikit-learn; UMAP, which needs umap-learn.
-    random_state : int
-        Seed of t-SNE and UMAP.
-    cores : int
-        Number of cores for t-SNE; -1 means all.
-
-    Returns
-    -------
-    ndarray of shape (n, 2), float32
-    """
-    if method not in get_args(Projection):
-        raise UsageError(f"expected a method of {', '.join(get_args(Projection))}, found {method!r}")
-    if len(vectors) < 3:
-        raise UsageError(f"expected at least 3 rows to draw, found {len(vectors)}")
-    if method == "pca":
-        mean, axes = principal_axes(vectors)
-        return np.asarray((vectors - mean) @ axes, dtype=np.float32)
-    if vectors.shape[1] == 1:
-        raise UsageError(f"expected vectors of 2 dimensions or more for {method}, found 1: take pca")
-    if method == "tsne":
-        from sklearn.manifold import TSNE
-
-        perplexity = min(30.0, (len(vectors) - 1) / 3)
-        model = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=cores)
-        with one_thread:  # scikit-learn limits BLAS in it too, and could leave that limit if threads overlap
-            made = model.fit_transform(vectors)
-        return np.asarray(made, dtype=np.float32)
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise MissingExtraError("this map needs umap-learn: pip install umap-learn, or take pca or tsne") from error
-    return np.asarray(UMAP(2, metric="cosine", random_state=random_state).fit_transform(vectors), dtype=np.float32)
-
-
-def principal_axes(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Return the mean of vectors, shape (dim,), and their two principal axes, shape (dim, 2).
-
-    With one dimension, the second axis is nothing.
-    """
-    mean = vectors.mean(axis=0)
-    if vectors.shape[1] == 1:
-        return mean, np.array([[1.0, 0.0]])
-    centred = vectors - mean
-    with one_thread:  # a few hundred dimensions: threads wait for each other for longer than they work
-        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    axes = axes[:, [-1, -2]]
-    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # a component's sign is arbitrary: this fixes it
-    return mean, axes
 
 
 def groups_of(column: pa.ChunkedArray) -> tuple[list[str], tuple[str, ...]]:

@@ -49,7 +49,7 @@ _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
 _OURS = {*FOLDERS, *LOCKS}
 _SEALED = re.compile(r"[0-9a-f]{64}\.")
-_AFTER_COMMITS = ("vectors", "index", "probes", "annotations")
+_AFTER_COMMITS = ("vectors", "index", "maps", "probes", "annotations")
 _KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
 _REMEMBERED = 64  # commits in the lineage of a manifest
 _ATTEMPTS = 1000
@@ -82,7 +82,7 @@ def exists(root: Path) -> bool:
     Raises
     ------
     DamagedStoreError
-        If it has lost its manifests: only a store that had some has vectors, indexes, probes or answers.
+        If it has lost its manifests: only a store that had some has vectors, indexes, maps, probes or answers.
     """
     if manifest_files(root):
         return True

@@ -10,7 +10,16 @@ from embedstore.errors import DamagedStoreError
 
 __all__ = ["DatasetRecord", "FileRecord"]
 
-_KINDS = ("annotations.json", "corpora.parquet", "index.faiss", "probes.json", "probes.npz", "texts.h5", "vectors.h5")
+_KINDS = (
+    "annotations.json",
+    "corpora.parquet",
+    "index.faiss",
+    "maps.h5",
+    "probes.json",
+    "probes.npz",
+    "texts.h5",
+    "vectors.h5",
+)
 _PATHS = {kind: re.compile(r"{}/([0-9a-f]{{64}})\.{}".format(*kind.split("."))) for kind in _KINDS}
 _DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
 

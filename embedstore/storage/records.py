@@ -9,7 +9,7 @@ from typing import Any
 
 from embedstore.core.checks import shown
 from embedstore.core.counts import counted
-from embedstore.core.exact import exactly, text_of, whole
+from embedstore.core.exact import exactly, list_or_value, parts_of, text_of, whole
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.errors import DamagedStoreError
@@ -21,8 +21,6 @@ __all__ = [
     "CorpusRecord",
     "DatasetRecord",
     "FileRecord",
-    "IndexRecord",
-    "ProbeRecord",
     "SpaceRecord",
     "TextSegment",
     "VectorSegment",
@@ -30,18 +28,6 @@ __all__ = [
 
 _STORED = {"float32": "<f4", "float16": "<f2"}
 _MOST_DIMENSIONS = 2**24
-_KINDS = ("flat", "hnsw", "ivf")
-
-
-def _parts(value: object, what: str, *lengths: int) -> list[Any]:
-    """Return a list of one of the given lengths."""
-    if type(value) is not list or len(value) not in lengths:
-        raise DamagedStoreError(f"the manifest is damaged: expected {what}, found {_form(value)}")
-    return value
-
-
-def _form(value: object) -> str:
-    return f"a list of {counted(len(value), 'value')}" if type(value) is list else shown(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +57,7 @@ class TextSegment:
     def from_json(cls, value: list[Any]) -> "TextSegment":
         """Build the record from its JSON form."""
         if type(value) is not list or len(value) not in (4, 5):
-            raise DamagedStoreError(f"the manifest is damaged: expected a text segment, found {_form(value)}")
+            raise DamagedStoreError(f"the manifest is damaged: expected a text segment, found {list_or_value(value)}")
         file = FileRecord.from_json(value[0])
         text = DatasetRecord.from_json(value[1], file)
         offset = DatasetRecord.from_json(value[2], file)
@@ -110,7 +96,7 @@ class VectorSegment:
     def from_json(cls, value: list[Any]) -> "VectorSegment":
         """Build the record from its JSON form."""
         if type(value) is not list or len(value) != 4:
-            raise DamagedStoreError(f"the manifest is damaged: expected a vector segment, found {_form(value)}")
+            raise DamagedStoreError(f"the manifest is damaged: expected a vector segment, found {list_or_value(value)}")
         file = FileRecord.from_json(value[0], "vectors.h5")
         vectors, truncated, provenance = DatasetRecord.from_json(value[1], file), value[2], value[3]
         count = vectors.shape[0] if len(vectors.shape) == 2 else -1
@@ -210,7 +196,7 @@ class CorpusPart:
     @classmethod
     def from_json(cls, value: list[Any]) -> "CorpusPart":
         """Build the record from its JSON form."""
-        file, rows, empty, origin, fingerprint = _parts(value, "a part of a corpus", 5)
+        file, rows, empty, origin, fingerprint = parts_of(value, "a part of a corpus", 5)
         rows = whole(rows, "the rows of a part")
         return cls(
             FileRecord.from_json(file, "corpora.parquet"),
@@ -262,52 +248,6 @@ class CorpusRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexRecord:
-    """A FAISS file over one space, and the hashes of the vector segments that it covers, in order."""
-
-    file: FileRecord
-    kind: str
-    covers: tuple[str, ...]
-    count: int
-
-    def to_json(self) -> list[Any]:
-        """Return `[file, kind, covers, count]`."""
-        return [self.file.to_json(), self.kind, list(self.covers), self.count]
-
-    @classmethod
-    def from_json(cls, value: list[Any]) -> "IndexRecord":
-        """Build the record from its JSON form."""
-        file, kind, covers, count = _parts(value, "an index", 4)
-        if type(kind) is not str or kind not in _KINDS:
-            raise DamagedStoreError(f"the manifest lists an index of the kind {shown(kind)}")
-        covered = tuple(text_of(one, "a hash") for one in exactly(list, covers, "what an index covers"))
-        return cls(FileRecord.from_json(file, "index.faiss"), kind, covered, whole(count, "the size of an index"))
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeRecord:
-    """A trained probe: its arrays (npz), its description (JSON) and the key of its space."""
-
-    arrays: FileRecord
-    description: FileRecord
-    space: str
-
-    def to_json(self) -> list[Any]:
-        """Return `[arrays, description, space]`."""
-        return [self.arrays.to_json(), self.description.to_json(), self.space]
-
-    @classmethod
-    def from_json(cls, value: list[Any]) -> "ProbeRecord":
-        """Build the record from its JSON form."""
-        arrays, description, space = _parts(value, "a probe", 3)
-        return cls(
-            FileRecord.from_json(arrays, "probes.npz"),
-            FileRecord.from_json(description, "probes.json"),
-            text_of(space, "the space of a probe"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class AnnotationPart:
     """Annotations that were committed together: a JSON file, and the number of its answers."""
 
@@ -321,5 +261,5 @@ class AnnotationPart:
     @classmethod
     def from_json(cls, value: list[Any]) -> "AnnotationPart":
         """Build the record from its JSON form."""
-        file, count = _parts(value, "a file of annotations", 2)
+        file, count = parts_of(value, "a file of annotations", 2)
         return cls(FileRecord.from_json(file, "annotations.json"), whole(count, "the number of annotations"))

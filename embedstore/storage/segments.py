@@ -1,4 +1,4 @@
-"""Text and vector segments: HDF5 files, written once as a whole and read as memory maps without HDF5.
+"""Text and vector segments, and maps: HDF5 files, written once as a whole and read as memory maps without HDF5.
 
 The writer records the place of each dataset in the file (contiguous, unfiltered); a reader maps those bytes.
 """
@@ -25,6 +25,7 @@ __all__ = [
     "read_texts",
     "segment_keys",
     "text_key",
+    "write_map",
     "write_texts",
     "write_vectors",
 ]
@@ -86,6 +87,27 @@ def write_vectors(
     attributes = {"content": "vectors", "encoder_key": encoder_key, "texts": texts}
     file, datasets = _write(root, "vectors", {"vectors": little_endian}, attributes)
     return file, datasets["vectors"]
+
+
+def write_map(
+    root: Path, positions: npt.NDArray[np.int64], points: npt.NDArray[np.float32], *, encoder_key: str
+) -> tuple[FileRecord, DatasetRecord, DatasetRecord]:
+    """Write the places of texts on a map.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    positions : ndarray of shape (n,), int64
+        The positions of the texts.
+    points : ndarray of shape (n, 2), float32
+        Their places.
+    encoder_key : str
+        The key of the space; it is written into the file.
+    """
+    arrays = {"position": positions.astype("<u8"), "point": points.astype("<f4")}
+    file, datasets = _write(root, "maps", arrays, {"content": "map", "encoder_key": encoder_key})
+    return file, datasets["position"], datasets["point"]
 
 
 def _write(

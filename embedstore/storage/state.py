@@ -5,24 +5,24 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from embedstore.core.counts import counted
-from embedstore.core.exact import exactly, text_of, whole
+from embedstore.core.exact import exactly, parts_of, text_of, whole
 from embedstore.core.names import check_name
 from embedstore.errors import DamagedStoreError, EmbedstoreError
+from embedstore.storage.derived import IndexRecord, MapRecord, ProbeRecord
 from embedstore.storage.records import (
     AnnotationPart,
     CorpusRecord,
     FileRecord,
-    IndexRecord,
-    ProbeRecord,
     SpaceRecord,
     TextSegment,
 )
 
 __all__ = ["Manifest"]
 
+Key = TypeVar("Key")
 Record = TypeVar("Record")
 
-_LATER = ("annotations", "lineage")  # what the first releases did not have
+_LATER = ("annotations", "lineage", "maps")  # what the first releases did not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class Manifest:
     """All files of a store; a file that is not listed is not part of the store.
 
     `texts` are the segments of role corpus, in position order. `queries` are the segments of role query.
-    Spaces and indexes are keyed by encoder key, probes by name. Spaces keep their order of creation.
+    Spaces and indexes are keyed by encoder key, probes by name, maps by the encoder key and the name of the corpus.
+    Spaces keep their order of creation.
     `annotations` are the answers of people, in the order in which they were given.
     `lineage` has a random mark for each of the last commits. A writer that finds its mark in a newer manifest
     knows that this manifest includes its commit.
@@ -42,6 +43,7 @@ class Manifest:
     spaces: dict[str, SpaceRecord] = field(default_factory=dict)
     corpora: dict[str, CorpusRecord] = field(default_factory=dict)
     indexes: dict[str, IndexRecord] = field(default_factory=dict)
+    maps: dict[tuple[str, str], MapRecord] = field(default_factory=dict)
     probes: dict[str, ProbeRecord] = field(default_factory=dict)
     annotations: tuple[AnnotationPart, ...] = ()
     lineage: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class Manifest:
         records += [segment.file for space in self.spaces.values() for segment in space.segments.values()]
         records += [part.file for corpus in self.corpora.values() for part in corpus.parts]
         records += [index.file for index in self.indexes.values()]
+        records += [one.file for one in self.maps.values()]
         for probe in self.probes.values():
             records += [probe.arrays, probe.description]
         records += [part.file for part in self.annotations]
@@ -66,6 +69,7 @@ class Manifest:
             "spaces": [space.to_json() for space in self.spaces.values()],
             "corpora": [[name, corpus.to_json()] for name, corpus in self.corpora.items()],
             "indexes": [[key, index.to_json()] for key, index in self.indexes.items()],
+            "maps": [[*key, one.to_json()] for key, one in self.maps.items()],
             "probes": [[name, probe.to_json()] for name, probe in self.probes.items()],
             "annotations": [part.to_json() for part in self.annotations],
             "lineage": list(self.lineage),
@@ -87,6 +91,7 @@ class Manifest:
             count = sum(segment.count for segment in texts)
             corpora = _named([(name, CorpusRecord.from_json(one, count)) for name, one in _pairs(value, "corpora")])
             indexes = _named([(key, IndexRecord.from_json(one)) for key, one in _pairs(value, "indexes")])
+            maps = _named([(key, MapRecord.from_json(one)) for key, one in _triples(value, "maps")])
             probes = _named([(name, ProbeRecord.from_json(one)) for name, one in _pairs(value, "probes")])
             made = cls(
                 sequence=whole(value["sequence"], "the number of the manifest"),
@@ -95,6 +100,7 @@ class Manifest:
                 spaces=spaces,
                 corpora=corpora,
                 indexes=indexes,
+                maps=maps,
                 probes=probes,
                 annotations=tuple(map(AnnotationPart.from_json, _list(value, "annotations"))),
                 lineage=tuple(text_of(mark, "a mark of a commit") for mark in _list(value, "lineage")),
@@ -108,7 +114,7 @@ class Manifest:
 
 
 def _list(value: dict[str, Any], name: str) -> list[Any]:
-    """Return a list of the manifest; earlier releases had no annotations and no lineage."""
+    """Return a list of the manifest; earlier releases had no annotations, no lineage and no maps."""
     present = exactly(dict, value, "the manifest")
     return exactly(list, present.get(name, []) if name in _LATER else present[name], f"{name} of the manifest")
 
@@ -122,10 +128,18 @@ def _pairs(value: dict[str, Any], name: str) -> Iterator[tuple[str, Any]]:
         yield text_of(pair[0], f"a name in {name}"), pair[1]
 
 
-def _named(pairs: Sequence[tuple[str, Record]]) -> dict[str, Record]:
+def _triples(value: dict[str, Any], name: str) -> Iterator[tuple[tuple[str, str], Any]]:
+    for one in _list(value, name):
+        space, corpus, record = parts_of(one, f"a space, a corpus and a record in {name}", 3)
+        yield (text_of(space, f"a space in {name}"), text_of(corpus, f"a corpus in {name}")), record
+
+
+def _named(pairs: Sequence[tuple[Key, Record]]) -> dict[Key, Record]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise DamagedStoreError("the manifest is damaged: it lists two corpora, spaces, indexes or probes of one name")
+        raise DamagedStoreError(
+            "the manifest is damaged: it lists two corpora, spaces, indexes, maps or probes of one name"
+        )
     return found
 
 
@@ -149,6 +163,11 @@ def _check_together(manifest: Manifest) -> None:
         covered = [rows[one] for one in set(index.covers) if one in rows]
         if len(covered) < len(index.covers) or sum(covered) != index.count:
             raise DamagedStoreError(f"the manifest lists an index {index.file.path} of other vectors than it has")
+    for key, corpus in manifest.maps:
+        if key not in manifest.spaces or corpus not in manifest.corpora:
+            raise DamagedStoreError(
+                f"the manifest lists a map of {corpus!r} in a space or corpus that it does not have"
+            )
     for name, probe in manifest.probes.items():
         if probe.space not in manifest.spaces:
             raise DamagedStoreError(f"the manifest lists a probe {name!r} of a space that it does not have")

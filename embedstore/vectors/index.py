@@ -9,8 +9,8 @@ import numpy.typing as npt
 from embedstore.core.guards import Lock
 from embedstore.core.unit import as_unit
 from embedstore.errors import DamagedStoreError
+from embedstore.storage.derived import IndexRecord
 from embedstore.storage.listed import open_file, same_hash
-from embedstore.storage.records import IndexRecord
 from embedstore.vectors.space import Space
 
 __all__ = ["Indexes", "OpenIndex"]

@@ -7,9 +7,9 @@ import numpy as np
 
 from embedstore.core.unit import as_unit
 from embedstore.errors import UsageError
+from embedstore.storage.derived import IndexRecord
 from embedstore.storage.gate import staged
 from embedstore.storage.manifest import commit
-from embedstore.storage.records import IndexRecord
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 

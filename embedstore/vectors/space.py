@@ -167,12 +167,15 @@ class Space:
         """Return whether every row of the corpora has a vector."""
         return not any(self._lacking(corpus.positions()) for corpus in corpora)
 
-    def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
-        starts = self.texts.starts
+    def holds(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which texts have a vector, shape (n,)."""
         held = np.array([text.file.sha256 in self.record.segments for text in self.texts.segments], dtype=bool)
         if held.all():
-            return 0
-        return int(np.count_nonzero(~np.repeat(held, np.diff(starts))[positions]))
+            return np.ones(len(positions), dtype=bool)
+        return np.asarray(np.repeat(held, np.diff(self.texts.starts))[positions])
+
+    def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
+        return int(np.count_nonzero(~self.holds(positions)))
 
     def _covered(self) -> Iterator[tuple[TextSegment, VectorSegment]]:
         for text in self.texts.segments:

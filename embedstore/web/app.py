@@ -47,7 +47,6 @@ def make_app(
     keys: Keys,
     *,
     hosts: Collection[str] = (),
-    read_only: bool = False,
     ending: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
     """Return the guarded web application for a desk.
@@ -60,8 +59,6 @@ def make_app(
         Token and cookie.
     hosts : collection of str
         Names with ports that the server is known by; see `Guard`.
-    read_only : bool
-        Whether nobody can answer.
     ending : callable
         Returns whether the server ends: streams of events then end too.
     """
@@ -88,23 +85,22 @@ def make_app(
         WebRoute("/static/{name}", static),
         WebRoute("/api/openapi.json", openapi),
         WebRoute("/api/events", events),
-        *(_web_route(desk, one, read_only=read_only) for one in ROUTES),
+        *(_web_route(desk, one) for one in ROUTES),
     ]
     handlers: Any = {404: _not_found, 405: _not_found, Exception: _unexpected}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), keys, hosts)
 
 
-def _web_route(desk: Desk, route: Route, *, read_only: bool) -> WebRoute:
+def _web_route(desk: Desk, route: Route) -> WebRoute:
     def call(given: Mapping[str, Any]) -> Any:
-        if route.writes and read_only:
+        if route.writes and desk.read_only:
             return _refused("this desk is read-only: nothing can be answered here", 403)
         for name in route.needs:
             if name not in given:
                 raise UsageError(f"expected {name} in the request, found {', '.join(given) or 'nothing'}")
         if unknown := [name for name in given if name not in route.takes]:
             raise UsageError(f"expected any of {', '.join(route.takes) or 'nothing'}, found {shown(unknown[0])}")
-        found = route.call(desk, Given(given))
-        return found | {"read_only": read_only} if route.path == "/api/about" else found
+        return route.call(desk, Given(given))
 
     return WebRoute(route.path, _answering(call, _body if route.method == "POST" else _asked), methods=[route.method])
 
@@ -163,7 +159,7 @@ def _no_number(name: str) -> float:
 
 
 async def _news(desk: Desk, ending: Callable[[], bool]) -> AsyncIterator[str]:
-    """Yield what has changed, as events: which maps are ready, and that there are other answers."""
+    """Yield what has changed, as events: the state of the map, and marks of the answers and rows."""
     told: dict[str, str] = {}
     for turn in count():
         if ending():

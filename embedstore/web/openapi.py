@@ -20,7 +20,7 @@ _QUERY: dict[str, Any] = {
         "like": {"type": "string"},
         "least": {"type": ["number", "null"]},
         "lasso": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
-        "map": {"enum": ["pca", "tsne"]},
+        "map": {"enum": ["pca", "neighbours"]},
         "sort": {"enum": ["rows", "unsure"]},
         "answered": {"enum": ["", "any", "none", "mine", "disagreed"]},
         "who": {"type": "string"},

@@ -50,12 +50,13 @@ def _counts(desk: Desk, given: Given) -> Any:
 def _map(desk: Desk, given: Given) -> Any:
     layout = desk.layout()
     points = layout.points(given.one_of("method", get_args(MapMethod)))
-    layout.begin()
+    desk.maps.begin()
     return Response(points.astype("<f4").tobytes(), media_type="application/octet-stream")
 
 
-def _map_state(desk: Desk, given: Given) -> Any:
-    return desk.layout().state()
+def _map_anew(desk: Desk, given: Given) -> Any:
+    desk.maps.begin(anew=True)
+    return {}
 
 
 def _colours(desk: Desk, given: Given) -> Any:
@@ -117,7 +118,7 @@ _LOOKING = (
     Route("/api/text/{row}", "The whole text of a row.", _text, {"row": TEXT}, ("row",), method="GET"),
     Route("/api/counts", "How often each value stands in columns.", _counts, {**_SEEN, "columns": TEXTS}, ("columns",)),
     Route("/api/map", "The place of each row: pairs of float32.", _map, {"method": TEXT}, method="GET"),
-    Route("/api/map/state", "Which maps are ready.", _map_state, method="GET"),
+    Route("/api/map/anew", "Lay the texts out anew.", _map_anew),
     Route("/api/colours", "The group of each row, to colour it.", _colours, {"by": TEXT, "lens": LENS}, ("by",)),
     Route("/api/mask", "Which rows a query shows: a bit a row.", _mask, _SEEN),
     Route("/api/tags", "The shares of the labels.", _tags, {"lens": LENS}, ("lens",)),

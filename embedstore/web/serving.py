@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import socket
 from pathlib import Path
 
@@ -35,8 +34,6 @@ class Server:
         The address to listen on.
     port : int, optional
         The port; by default 8421, or any free one if that is taken. 0 is any free one.
-    read_only : bool
-        Whether nobody can answer; so it is too if the store can't be written.
 
     Attributes
     ----------
@@ -49,13 +46,12 @@ class Server:
         If the port is taken, or the address is none of this machine's.
     """
 
-    def __init__(self, desk: Desk, *, host: str = LOOPBACK, port: int | None = None, read_only: bool = False) -> None:
+    def __init__(self, desk: Desk, *, host: str = LOOPBACK, port: int | None = None) -> None:
         self._socket = _listening(host, port)
         bound = self._socket.getsockname()[1]
         keys = Keys(Path(desk.store.path))
-        read_only = read_only or not os.access(desk.store.path, os.W_OK)
         names = [f"{_written(name)}:{bound}" for name in LOCAL] if host in LOCAL else []
-        app = make_app(desk, keys, hosts=names, read_only=read_only, ending=lambda: self._server.should_exit)
+        app = make_app(desk, keys, hosts=names, ending=lambda: self._server.should_exit)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
         )

@@ -289,7 +289,7 @@ MUTANTS = [
      "tests/test_web.py -k another_site"),
     ("desk: requests across sites", "web/safety.py", 'headers.get("sec-fetch-site", "same-origin") != "same-origin"', "False",
      "tests/test_web.py -k another_site"),
-    ("desk: read-only", "web/app.py", "        if route.writes and read_only:", "        if False:", "tests/test_web.py -k read_only"),
+    ("desk: read-only", "web/app.py", "        if route.writes and desk.read_only:", "        if False:", "tests/test_web.py -k read_only"),
     ("desk: the action in the id of an answer", "desk/labelling.py", 'f"{action} {key}"', "key", "tests/test_desk.py -k 'last_of_each or bulk'"),
     ("desk: vectors of all rows before a search", "desk/selecting.py", "    space.require(table.positions(), table.name)\n", "",
      "tests/test_desk.py -k were_added"),

@@ -68,8 +68,8 @@ export const api = {
   answer: (body) => ask("/api/answer", body),
   undo: (body) => ask("/api/undo", body),
   command: (body) => ask("/api/command", body),
+  mapAnew: () => ask("/api/map/anew", {}),
   download: async (body) => (await post("/api/download", body)).blob(),
-  mapState: async () => (await request("/api/map/state")).json(),
 
   /** Return x and y of each row in turn, as Float32Array; NaN for a row without a text. */
   map: async (method) => new Float32Array(await (await request(`/api/map?method=${method}`)).arrayBuffer()),

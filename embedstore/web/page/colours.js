@@ -8,6 +8,7 @@ const PALETTE = [
   "#F0E442", "#999933", "#882255", "#44AA99", "#AA4499", "#117733",
 ];
 const OTHERS = "#8A8A8A";
+const DOUBTFUL = "#D55E00";
 
 /** Return the colour of a group by its number; the groups after the twelfth share one. */
 export function colourAt(number) {
@@ -27,6 +28,7 @@ export function holdsLabels(column) {
 
 /** Return the colours of the groups of the column that colours the map, in their order. */
 export function groupColours(values) {
+  if (values.by.startsWith("doubts:")) return values.groups.map((group) => (group === "likely wrong" ? DOUBTFUL : OTHERS));
   return values.groups.map((group, number) => {
     if (holdsLabels(values.by) && values.labels.includes(group)) return labelColour(values, group);
     return group === "(others)" ? OTHERS : colourAt(number);

@@ -40,6 +40,7 @@ export class Doubts {
     const { column } = this.chosen();
     const found = await this.task.run("training models…", (signal) => api.doubts({ column }, signal));
     if (!found) return;
+    this.state.change({ doubted: column });
     const { rows, doubtful, doubts } = found;
     const first = doubts.length < doubtful ? `; the first ${counted(doubts.length)} are listed` : "";
     byId("doubts-head").textContent = `${counted(doubtful)} of ${counted(rows)} rows have a doubtful value${first}.`;

@@ -1,6 +1,8 @@
-/** News of the server: maps that are ready, and answers that have changed. */
+/** News of the server: the state of the map, answers that have changed, rows that were added. */
 
 import { api } from "./api.js";
+import { counted } from "./dom.js";
+import { say } from "./notices.js";
 
 const RETRY = 2000; // milliseconds
 
@@ -11,6 +13,7 @@ const RETRY = 2000; // milliseconds
  */
 export function followNews(state, there) {
   let mark = null;
+  let rows = null;
   let lost = false;
   const open = () => {
     const source = new EventSource("/api/events");
@@ -19,7 +22,11 @@ export function followNews(state, there) {
       there(lost);
       lost = false;
     });
-    source.addEventListener("map", ({ data }) => tellMaps(state, JSON.parse(data)));
+    source.addEventListener("map", ({ data }) => state.change({ layout: JSON.parse(data) }));
+    source.addEventListener("rows", ({ data }) => {
+      if (rows !== null && rows !== data) tellRows(state);
+      rows = data;
+    });
     source.addEventListener("answers", ({ data }) => {
       if (mark !== null && mark !== data) tellAnswers(state);
       mark = data;
@@ -44,6 +51,14 @@ async function tellAnswers(state) {
   }
 }
 
-function tellMaps(state, { methods }) {
-  if (methods.join() !== state.values.methods.join()) state.change({ methods });
+/** Tell that rows have been added, or that they have their vectors by now. */
+async function tellRows(state) {
+  const before = state.values.about.rows;
+  try {
+    state.change({ about: await api.about(), rows: state.values.rows + 1 });
+  } catch {
+    return; // as above
+  }
+  const added = state.values.about.rows - before;
+  if (added > 0) say(`${counted(added)} new ${added === 1 ? "row is" : "rows are"} here.`);
 }

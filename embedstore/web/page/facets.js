@@ -21,6 +21,7 @@ export class Facets {
     state.watch(["answers"], (values) => (hangsOnAnswers(values) ? this.load() : this.loadSaid()));
     state.watch(["lens"], () => this.draw());
     state.watch(["about"], () => this.renew());
+    state.watch(["rows"], () => this.load());
     state.watch(["groups", "picks"], () => this.drawAll());
     this.draw();
   }

@@ -15,7 +15,7 @@ export class LabelBar {
    */
   constructor(state, work) {
     Object.assign(this, { state, work, stop: null });
-    state.watch(["lens"], () => this.load());
+    state.watch(["lens", "rows"], () => this.load());
     state.watch(["answers"], ({ lens }) => lens?.examples && this.load());
     state.watch(["labels", "paint", "shares", "notes", "shaping"], () => this.draw());
     state.watch(["done", "current", "lens"], () => this.enable());

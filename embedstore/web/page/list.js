@@ -25,7 +25,8 @@ export class List {
     state.watch([...SHOWN_BY, "lens"], () => this.restart());
     state.watch(["current", "groups"], () => this.renew());
     state.watch(["total"], () => this.count());
-    state.watch(["answers"], () => this.rows.refresh(...this.scroll.range));
+    state.watch(["answers", "rows"], () => this.rows.refresh(...this.scroll.range));
+    state.watch(["about"], () => this.count());
     state.watch(["find", "lens"], () => this.drawOrder());
     this.listenToOrder();
     this.drawColumns();

@@ -11,6 +11,7 @@ import { Facets } from "./facets.js";
 import { listenToKeys } from "./keys.js";
 import { LabelBar, whatWasDone } from "./labelbar.js";
 import { Judge } from "./judge.js";
+import { LayoutChoice } from "./layout.js";
 import { takeLens } from "./lens.js";
 import { List } from "./list.js";
 import { MapPane } from "./mappane.js";
@@ -124,6 +125,7 @@ function build(state, kept) {
   const map = new MapPane(state, kept, {
     read: (number) => work.read(number),
   });
+  new LayoutChoice(state, kept);
   const panes = new Panes();
   const facets = new Facets(state, kept);
   new Reader(state, { like: (row) => list.like(row) });

@@ -19,7 +19,7 @@ export class MapPane {
    * @param {{read: function(number)}} work Reads a row by its number.
    */
   constructor(state, kept, { read }) {
-    Object.assign(this, { state, kept, texts: new Map(), maskStop: null, colourStop: null });
+    Object.assign(this, { state, kept, texts: new Map(), shown: null, maskStop: null, colourStop: null });
     this.map = new PointMap(byId("points"), byId("marks"), {
       hover: (row, place) => this.hover(row, place),
       pick: read,
@@ -29,9 +29,9 @@ export class MapPane {
     state.watch([...SHOWN_BY, "lens"], () => this.loadMask());
     state.watch(["by", "lens"], () => this.loadColours());
     state.watch(["answers"], () => this.answered());
-    state.watch(["by", "lens", "about"], () => this.drawChoices());
-    state.watch(["method"], () => this.loadPoints());
-    state.watch(["methods"], () => this.drawMethods());
+    state.watch(["by", "lens", "about", "doubted"], () => this.drawChoices());
+    state.watch(["method", "layout"], () => this.renewPoints());
+    state.watch(["rows"], () => this.loadAll());
     state.watch(["lasso"], ({ lasso }) => this.map.setMarks({ corners: lasso }));
     state.watch(["current"], ({ current }) => this.map.setMarks({ ring: current ? current.row.row : -1 }));
     this.listen();
@@ -40,10 +40,26 @@ export class MapPane {
     this.takeTheme();
   }
 
+  /** Load everything that there is for each row. */
+  loadAll() {
+    this.loadPoints();
+    this.loadMask();
+    this.loadColours();
+  }
+
+  /** Load the points once more if the map is another one. */
+  renewPoints() {
+    const { method, layout } = this.state.values;
+    const mark = method === "neighbours" ? layout.mark : "";
+    if (this.shown && (method !== this.shown.method || mark !== this.shown.mark)) this.loadPoints();
+  }
+
   async loadPoints() {
+    const { method, layout } = this.state.values;
+    this.shown = { method, mark: method === "neighbours" ? layout.mark : "" };
     try {
-      this.map.setPoints(await api.map(this.state.values.method));
-      byId("marks").dataset.method = this.state.values.method;
+      this.map.setPoints(await api.map(method));
+      byId("marks").dataset.method = method;
     } catch (error) {
       complain(error);
     }
@@ -97,21 +113,19 @@ export class MapPane {
   drawChoices() {
     const { about, lens, by } = this.state.values;
     const said = saidColumns(this.state.values);
-    const names = [...(lens ? ["Predicted_Labels"] : []), ...said, ...about.columns.map((one) => one.name)];
+    const own = about.columns.map((one) => one.name);
+    const doubted = new Set([...(about.answered.length ? said : []), this.state.values.doubted].filter(Boolean));
+    const more = ["topics", ...[...doubted].map((name) => `doubts:${name}`)].filter((name) => !own.includes(name));
+    const names = [...(lens ? ["Predicted_Labels", "score", "margin"] : []), ...said, ...own, ...more];
     const chosen = names.includes(by) ? by : "";
-    fill(byId("by"), make("option", { value: "" }, "one colour"), ...names.map((name) => make("option", {}, name)));
+    const options = [...new Set(names)].map((name) => make("option", { value: name }, name.replace("doubts:", "doubts of ")));
+    fill(byId("by"), make("option", { value: "" }, "one colour"), ...options);
     byId("by").value = chosen;
     if (chosen !== by) this.state.change({ by: chosen });
   }
 
-  drawMethods() {
-    byId("method-line").hidden = !this.state.values.methods.includes("tsne");
-  }
-
   listen() {
     byId("by").addEventListener("change", (event) => this.colourBy(event.target.value));
-    byId("method").addEventListener("change", (event) =>
-      this.state.change({ method: event.target.checked ? "tsne" : "pca", lasso: [] }));
     byId("outline").addEventListener("click", () => this.draw(!this.map.drawing));
     byId("zoom-in").addEventListener("click", () => this.map.zoom(1.4));
     byId("zoom-out").addEventListener("click", () => this.map.zoom(1 / 1.4));

@@ -10,7 +10,7 @@ const EMPTY = {
   changed: null, // {before, renamed}: rows whose tag is another than through the labels before
   lasso: [], // corners of an outline on the map
   method: "pca", // of the map
-  methods: ["pca"], // maps that are ready
+  layout: { methods: ["pca"], mark: "", running: false, placed: 0, problem: "" }, // what the server has of the map
   lens: null, // labels to look through, as the server takes them
   labels: [], // their names
   paint: new Map(), // the number of each label's colour, where it is not its place
@@ -20,12 +20,14 @@ const EMPTY = {
   notes: [], // on the tags
   who: "",
   by: "", // column that colours the map
+  doubted: "", // column whose doubts were asked for
   groups: [], // names of the groups of that column
   mask: null, // one bit a row: is it shown
   total: null, // rows that are shown
   current: null, // {row, index}: the row that is read; index is its place in the list, -1 if it is not there
   asking: false, // whether the rows come from "ask me"
   answers: 0, // goes up when answers have changed
+  rows: 0, // goes up when rows have been added
   away: "", // why the server can't be reached; "" if it can
   unsent: 0, // answers that the server does not have yet
   done: [], // actions that can be taken back, the last one at the end

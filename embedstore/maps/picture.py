@@ -15,7 +15,8 @@ from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
-from embedstore.reports.map_page import Projection, draw_map, groups_of, project
+from embedstore.maps.projection import Projection, project
+from embedstore.reports.map_page import draw_map, groups_of
 from embedstore.tables.result import TableResult
 from embedstore.tagging.pipeline import tag
 from embedstore.vectors.snapshot import Snapshot

@@ -1,0 +1,92 @@
+"""The records of what is derived from vectors and can be made again: indexes, maps and probes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from embedstore.core.checks import shown
+from embedstore.core.exact import exactly, parts_of, text_of, whole
+from embedstore.errors import DamagedStoreError
+from embedstore.storage.places import DatasetRecord, FileRecord
+
+__all__ = ["IndexRecord", "MapRecord", "ProbeRecord"]
+
+_KINDS = ("flat", "hnsw", "ivf")
+_METHODS = ("tsne", "umap")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """A FAISS file over one space, and the hashes of the vector segments that it covers, in order."""
+
+    file: FileRecord
+    kind: str
+    covers: tuple[str, ...]
+    count: int
+
+    def to_json(self) -> list[Any]:
+        """Return `[file, kind, covers, count]`."""
+        return [self.file.to_json(), self.kind, list(self.covers), self.count]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> "IndexRecord":
+        """Build the record from its JSON form."""
+        file, kind, covers, count = parts_of(value, "an index", 4)
+        if type(kind) is not str or kind not in _KINDS:
+            raise DamagedStoreError(f"the manifest lists an index of the kind {shown(kind)}")
+        covered = tuple(text_of(one, "a hash") for one in exactly(list, covers, "what an index covers"))
+        return cls(FileRecord.from_json(file, "index.faiss"), kind, covered, whole(count, "the size of an index"))
+
+
+@dataclass(frozen=True, slots=True)
+class MapRecord:
+    """A map of a corpus in one space: the place of each text, and the method that laid them out.
+
+    `position` (n, uint64) has the positions of the texts, `point` (n, 2, float32) their places. The method laid out
+    the first `anchors` of them; the others were placed between these.
+    """
+
+    file: FileRecord
+    position: DatasetRecord
+    point: DatasetRecord
+    method: str
+    anchors: int
+
+    def to_json(self) -> list[Any]:
+        """Return `[file, position, point, method, anchors]`."""
+        return [self.file.to_json(), self.position.to_json(), self.point.to_json(), self.method, self.anchors]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> "MapRecord":
+        """Build the record from its JSON form."""
+        parts = parts_of(value, "a map", 5)
+        file = FileRecord.from_json(parts[0], "maps.h5")
+        position, point = (DatasetRecord.from_json(one, file) for one in parts[1:3])
+        if type(parts[3]) is not str or parts[3] not in _METHODS:
+            raise DamagedStoreError(f"the manifest lists a map by the method {shown(parts[3])}")
+        if (position.dtype, point.dtype) != ("<u8", "<f4") or point.shape != (*position.shape, 2):
+            raise DamagedStoreError(f"the manifest gives {file.path} datasets that do not fit each other")
+        anchors = whole(parts[4], "the anchors of a map", least=1, most=position.shape[0])
+        return cls(file, position, point, parts[3], anchors)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """A trained probe: its arrays (npz), its description (JSON) and the key of its space."""
+
+    arrays: FileRecord
+    description: FileRecord
+    space: str
+
+    def to_json(self) -> list[Any]:
+        """Return `[arrays, description, space]`."""
+        return [self.arrays.to_json(), self.description.to_json(), self.space]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> "ProbeRecord":
+        """Build the record from its JSON form."""
+        arrays, description, space = parts_of(value, "a probe", 3)
+        return cls(
+            FileRecord.from_json(arrays, "probes.npz"),
+            FileRecord.from_json(description, "probes.json"),
+            text_of(space, "the space of a probe"),
+        )
