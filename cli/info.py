@@ -17,7 +17,7 @@ __all__ = ["info"]
 @store_argument
 @json_option
 def info(store: str, as_json: bool) -> None:
-    """Show corpora, spaces, indexes, probes and sizes.
+    """Show corpora, spaces, indexes, maps, probes and sizes.
 
     Each space is shown with its key and the number of texts that it covers.
     """
@@ -41,6 +41,10 @@ def info(store: str, as_json: bool) -> None:
     lines += [
         f"index of space {i['space'][:12]}: {i['kind']} over {counted(i['texts'], 'text')}, {shown_bytes(i['bytes'])}"
         for i in found["indexes"]
+    ]
+    lines += [
+        f"map of corpus {m['corpus']} in space {m['space'][:12]}: {m['method']} of {counted(m['texts'], 'text')}"
+        for m in found["maps"]
     ]
     lines += [f"probe {probe['name']} in space {probe['space'][:12]}" for probe in found["probes"]]
     echo(*lines)

@@ -604,6 +604,29 @@ def test_a_result_holds_the_rows_of_a_query_in_the_order_of_the_corpus(desk):
     assert desk.result(Query(where="stars = 9")).to_pandas().columns.tolist() == [*ROWS[0]]
 
 
+def test_topics_and_doubts_are_colours_as_the_library_finds_them(tmp_path):
+    words = ("tea", "lamp", "shoe")
+    rows = [{"review": f"{words[i % 3]} {i}", "side": "ab"[i % 2] if i % 10 else None} for i in range(60)]
+    desk = Desk(made(tmp_path / "store", rows))
+    topics = desk.store.topics().column("topic_name").to_pylist()
+    names, codes = desk.colours("topics")
+    assert [names[code] for code in codes] == topics
+    doubtful = set(desk.store.doubts("side", drop_missing=True).rows.tolist())
+    names, codes = desk.colours("doubts:side")
+    found = [names[code] if code >= 0 else None for code in codes]
+    sides = [row["side"] for row in rows]
+    assert found == [None if not s else "likely wrong" if i in doubtful else "as given" for i, s in enumerate(sides)]
+    assert 0 < len(doubtful) < 54
+    assert desk.counts(Query(), ["doubts:side"])["doubts:side"]["missing"]["all"] == 6
+    with pytest.raises(InputError, match="no column 'none'"):
+        desk.colours("doubts:none")
+
+
+def test_a_column_called_topics_is_that_column(tmp_path):
+    desk = Desk(made(tmp_path / "store", [{"review": f"text {i}", "topics": i % 2} for i in range(8)]))
+    assert desk.colours("topics")[0] == ("0", "1")
+
+
 def everything_of(desk):
     """Return what a page shows of a desk, as plain values."""
     return [

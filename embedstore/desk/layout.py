@@ -120,6 +120,7 @@ class Maps:
         self._own: Plane | None = None
         self._thread: Thread | None = None
         self._lock = Lock()
+        self._turns = 0
         self._placed = 0.0
         self._problem = ""
 
@@ -151,15 +152,16 @@ class Maps:
         -------
         dict
             ``methods``: the maps that are ready. ``by``: what laid out the map by neighbourhood, "" without one.
-            ``mark``: a text that changes when places change. ``running``: whether a map is being made. ``placed``: the
-            share of texts that have a place by then; 0 until the first ones have. ``problem``: why none could be made.
+            ``mark``: a text that changes when places can change. ``running``: whether a map is being made.
+            ``placed``: the share of texts that have a place by then; 0 until the first ones have. ``problem``: why none
+            could be made.
         """
         layout = self.layout(now)
         plane = self.plane(now)
         return {
             "methods": list(layout.methods),
             "by": plane.method if plane else "",
-            "mark": f"{hash((plane, layout.distinct.size)):x}",
+            "mark": f"{hash((plane, layout.distinct.size, self._turns)):x}",
             "running": self._thread is not None and self._thread.is_alive(),
             "placed": round(self._placed, 2),
             "problem": self._problem,
@@ -180,6 +182,7 @@ class Maps:
                 layout = self.layout(now)
             wanted = anew or (not self._problem and "neighbours" not in layout.methods)
             if wanted and len(layout.distinct) >= FEWEST:
+                self._turns += 1
                 self._problem, self._placed = "", 0.0
                 self._thread = Thread(target=self._make, kwargs={"anew": anew}, name="map", daemon=True)
                 self._thread.start()

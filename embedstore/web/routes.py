@@ -1,6 +1,7 @@
 """The routes of the page: which method of a `Desk` each calls, with what, and what it answers."""
 
 import base64
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, get_args
@@ -56,7 +57,7 @@ def _map(desk: Desk, given: Given) -> Any:
 
 def _map_anew(desk: Desk, given: Given) -> Any:
     desk.maps.begin(anew=True)
-    return {}
+    return json.loads(desk.news()["map"])
 
 
 def _colours(desk: Desk, given: Given) -> Any:

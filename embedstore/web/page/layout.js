@@ -14,8 +14,12 @@ export class LayoutChoice {
     state.watch(["layout"], () => this.take());
     state.watch(["method", "layout"], () => this.draw());
     byId("method").addEventListener("change", (event) => this.choose(event.target.checked ? "neighbours" : "pca"));
-    byId("anew").addEventListener("click", () => api.mapAnew().catch(complain));
+    byId("anew").addEventListener("click", () => this.renew().catch(complain));
     this.draw();
+  }
+
+  async renew() {
+    this.state.change({ layout: await api.mapAnew() });
   }
 
   choose(method) {

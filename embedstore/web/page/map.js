@@ -31,11 +31,19 @@ export class PointMap {
     new ResizeObserver(() => this.fit()).observe(over);
   }
 
-  /** Take the places of the points. */
-  setPoints(points) {
+  /**
+   * Take the places of the points. An outline that is being drawn is left: it would hold other points.
+   * @param {Float32Array} points x and y of each row in turn; NaN for a row without a place.
+   * @param {{stay?: boolean}} more Whether to look at the same part of the map as before.
+   */
+  setPoints(points, { stay = false } = {}) {
     this.points = points;
     this.grid = new Grid(points);
-    this.reset();
+    if (this.outlining) this.corners = [];
+    this.outlining = false;
+    this.pointers.clear();
+    if (stay && !this.whole) this.draw();
+    else this.reset();
   }
 
   /** Take other colours, or other rows that are shown. */

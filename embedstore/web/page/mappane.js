@@ -56,9 +56,10 @@ export class MapPane {
 
   async loadPoints() {
     const { method, layout } = this.state.values;
+    const stay = this.shown?.method === method;
     this.shown = { method, mark: method === "neighbours" ? layout.mark : "" };
     try {
-      this.map.setPoints(await api.map(method));
+      this.map.setPoints(await api.map(method), { stay });
       byId("marks").dataset.method = method;
     } catch (error) {
       complain(error);
