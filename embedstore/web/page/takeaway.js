@@ -38,8 +38,8 @@ export class TakeAway {
     byId("copy").hidden = true;
     try {
       const { command } = await api.command(viewOf(this.state.values));
-      byId("command").textContent = command || "There is no command for this view: it has an outline, an order, "
-        + "a filter by tags, or neither a search nor labels.";
+      byId("command").textContent = command || "There is no command for this view: the shell has no outline, no order, "
+        + "no least similarity and no filter by tags or answers, and it needs a search or labels.";
       byId("copy").hidden = !command;
       byId("own-labels").hidden = !command.includes("--labels labels.yaml");
     } catch (error) {
