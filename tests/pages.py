@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,18 @@ def browser():
 @pytest.fixture
 def desk(browser, serving: Serving):
     """A function that opens the page; nothing may go wrong in its console."""
+    with opening(browser, serving) as opened:
+        yield opened
+
+
+@contextmanager
+def opening(browser, serving: Serving):
+    """Yield a function that opens the page in a browser of its own; at the end, nothing went wrong in its console."""
     problems, contexts = [], []
 
-    def opened(*, width: int = 1280, height: int = 800, scheme: str = "light", forgiven: str = "^$"):
+    def opened(*, width: int = 1280, height: int = 800, scheme: str = "light", forgiven: str = "^$", **more):
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **more
         )
         contexts.append(context)
         page = context.new_page()
