@@ -20,7 +20,8 @@ test: $(ALL) compiled
 # The long version of tests/faults, of the tests with generated tables, and an hour of tests/fuzz: an hour and a half. The
 # figures stand in docs/reliability.md.
 torture: $(ALL) compiled
-	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py
+	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
+		tests/test_journeys.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)

@@ -1,5 +1,6 @@
 """The only place that writes to the terminal: messages, data and progress bars, free of what a terminal would obey."""
 
+import getpass
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ __all__ = [
     "echo",
     "encode_progress",
     "fill_closed_streams",
+    "hidden_line",
     "note",
     "notes_of",
     "output_stream",
@@ -96,6 +98,22 @@ def standard_input(what: str) -> Any:
     if sys.stdin is None:
         raise UsageError(f"expected {what} on standard input, found it closed")
     return sys.stdin
+
+
+def hidden_line(prompt: str) -> str:
+    """Ask for a line on the terminal, which does not show what is typed.
+
+    Raises
+    ------
+    UsageError
+        If standard input is no terminal.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("expected a terminal to ask on, found none: give --password with EMBEDSTORE_PASSWORD set")
+    try:
+        return getpass.getpass(f"{clean(prompt)}: ")
+    except EOFError as error:
+        raise UsageError("expected a password, found the end of the input: start again") from error
 
 
 def fill_closed_streams() -> None:

@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,16 +37,19 @@ COUNT = 63
 
 
 class Serving:
-    """A running `embedstore serve`, which can be killed and started again at the same port."""
+    """A running `embedstore serve`, which can be killed and started again at the same port with the same options."""
 
-    def __init__(self, home: Path, port: int = 0) -> None:
+    def __init__(self, home: Path, port: int = 0, *, options: Sequence[str] = (), password: str = "") -> None:
         self.home = home
+        self.options = options
+        self.password = password
         self.start(port)
 
     def start(self, port: int) -> None:
         environment = CommandLine.environment_of(self.home) | {"XDG_STATE_HOME": str(self.home / "state")}
+        environment |= {"EMBEDSTORE_PASSWORD": self.password} if self.password else {}
         words = [sys.executable, "-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True)
+        self.process = subprocess.Popen([*words, *self.options], stdout=subprocess.PIPE, env=environment, text=True)
         self.address = self.process.stdout.readline().strip()
         self.port = int(re.search(r":(\d+)/", self.address)[1])
 
@@ -93,11 +97,18 @@ def browser():
 @pytest.fixture
 def desk(browser, serving: Serving):
     """A function that opens the page; nothing may go wrong in its console."""
+    with opening(browser, serving) as opened:
+        yield opened
+
+
+@contextmanager
+def opening(browser, serving: Serving):
+    """Yield a function that opens the page in a browser of its own; at the end, nothing went wrong in its console."""
     problems, contexts = [], []
 
-    def opened(*, width: int = 1280, height: int = 800, scheme: str = "light", forgiven: str = "^$"):
+    def opened(*, width: int = 1280, height: int = 800, scheme: str = "light", forgiven: str = "^$", **more):
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True, **more
         )
         contexts.append(context)
         page = context.new_page()
@@ -105,9 +116,7 @@ def desk(browser, serving: Serving):
         heard = lambda text: None if re.search(forgiven, text) else problems.append(text)  # noqa: E731
         page.on("console", lambda said: said.type in ("error", "warning") and heard(said.text))
         page.on("pageerror", lambda error: heard(str(error)))
-        page.goto(serving.address)
-        page.wait_for_selector("body[data-ready]")
-        page.wait_for_selector(".row:not(.waiting)")
+        enter(page, serving)
         return page
 
     yield opened
@@ -116,14 +125,45 @@ def desk(browser, serving: Serving):
     assert problems == []
 
 
+def enter(page, serving: Serving) -> None:
+    """Open the desk, with its password if it has one."""
+    page.goto(serving.address)
+    if serving.password:
+        page.fill("#password", serving.password)
+        page.press("#password", "Enter")
+    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector(".row:not(.waiting)")
+
+
 @pytest.fixture
 def shell(home: Path, forking) -> CommandLine:
     return CommandLine(home, forking)
 
 
-def total(page, count: int) -> None:
+def total(page, count: int, of: int = COUNT) -> None:
     """Wait until the page shows so many rows."""
-    expect(page.locator("#total")).to_have_text(f"{count} of {COUNT} rows")
+    expect(page.locator("#total")).to_have_text(f"{count:,} of {of:,} rows")
+
+
+def total_shown(page) -> int:
+    """Return how many rows the page shows."""
+    return int(page.locator("#total").inner_text().partition(" ")[0].replace(",", ""))
+
+
+def named(page, name: str) -> None:
+    """Say who answers."""
+    page.fill("#who", name)
+    page.press("#who", "Tab")
+
+
+def downloaded(page, format: str) -> Path:
+    """Return the file that the page gives away, with its own name."""
+    page.click("#take-away summary")
+    with page.expect_download() as told:
+        page.click(f"[data-format={format}]")
+    path = Path(told.value.path()).with_name(told.value.suggested_filename)
+    told.value.save_as(path)
+    return path
 
 
 def choose_labels(page, labels: str = "Negative\nPositive") -> None:
@@ -154,10 +194,7 @@ def outline(page) -> None:
 
 def shown_ids(page) -> list[str]:
     """Return the ids in the table that the page gives away."""
-    page.click("#take-away summary")
-    with page.expect_download() as told:
-        page.click("[data-format=csv]")
-    text = Path(told.value.path()).read_text()
+    text = downloaded(page, "csv").read_text()
     return [row["id"] for row in csv.DictReader(io.StringIO(text))]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pages
 import pytest
-from pages import CONTRASTS, UNNAMED, answers, choose_labels, expect, search, settled, shown_ids
+from pages import CONTRASTS, UNNAMED, answers, choose_labels, expect, named, search, settled, shown_ids
 from sklearn import metrics
 
 import embedstore
@@ -51,11 +51,6 @@ def in_percent(shares):
 def expect_shares(page, labels, store):
     for name, share in in_percent(store.tag(labels).shares).items():
         expect(page.locator(f"#labels [data-label='{name}'] .share")).to_have_text(f"{share} %")
-
-
-def named(page, name):
-    page.fill("#who", name)
-    page.press("#who", "Tab")
 
 
 def colour_of(page, label):

@@ -34,31 +34,41 @@ class Server:
         The address to listen on.
     port : int, optional
         The port; by default 8421, or any free one if that is taken. 0 is any free one.
+    password : str, optional
+        What the page asks for; at least 8 characters.
 
     Attributes
     ----------
     address : str
-        What to open in a browser; it has the token.
+        What to open in a browser; without a password it has a token, which lets in whoever has it.
 
     Raises
     ------
     UsageError
-        If the port is taken, or the address is none of this machine's.
+        If the port is taken, the address is none of this machine's, or the password is too short.
     """
 
-    def __init__(self, desk: Desk, *, host: str = LOOPBACK, port: int | None = None) -> None:
+    def __init__(
+        self, desk: Desk, *, host: str = LOOPBACK, port: int | None = None, password: str | None = None
+    ) -> None:
+        keys = Keys(Path(desk.store.path), password=password)
         self._socket = _listening(host, port)
         bound = self._socket.getsockname()[1]
-        keys = Keys(Path(desk.store.path))
         names = [f"{_written(name)}:{bound}" for name in LOCAL] if host in LOCAL else []
         app = make_app(desk, keys, hosts=names, ending=lambda: self._server.should_exit)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,  # wrong passwords are counted by the address that is connected, whatever it says
+            timeout_graceful_shutdown=1,
         )
         logging.getLogger("uvicorn.error").addFilter(_is_fault)
         self._server = uvicorn.Server(config)
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - the user asked for it
-        self.address = f"http://{_written(shown)}:{bound}/?token={keys.token}"
+        self.address = f"http://{_written(shown)}:{bound}/" + ("" if password else f"?token={keys.token}")
 
     def run(self) -> None:
         """Serve until Ctrl-C or a signal; requests that have begun are answered."""

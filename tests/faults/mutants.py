@@ -282,7 +282,7 @@ MUTANTS = [
      'and not Choice.read(row["label_set"]).several:', 'and False:', 'tests/test_multilabel_annotations.py'),
     ('answers: a label that is called like a command', 'cli/annotate.py',
      'if said in keys or said in keys.values() or said.lower()', 'if said.lower()', 'tests/test_annotate_terminal.py -k command'),
-    ("desk: the cookie", "web/safety.py", "        if not known:\n", "        if False:\n", "tests/test_web.py -k 'token or cookie'"),
+    ("desk: the cookie", "web/safety.py", "        if known or (", "        if True or (", "tests/test_web.py -k 'token or cookie'"),
     ("desk: the host of a request", "web/safety.py", "        if self._hosts and host not in self._hosts:", "        if False:",
      "tests/test_web.py -k another_host"),
     ("desk: the origin of a request", "web/safety.py", "        if origin is not None and origin", "        if False and origin",
@@ -309,6 +309,18 @@ MUTANTS = [
      "tests/test_page.py -k outlive"),
     ("page: quotes in SQL", "web/page/query.js", 'value.replaceAll("\'", "\'\'")', "value",
      "tests/test_page.py -k quotes"),
+    ("password: the comparison", "web/login.py", "        if not await run_in_threadpool(", "        if False and not await run_in_threadpool(",
+     "tests/test_password.py -k wrong_password_gets"),
+    ("password: nothing before it", "web/safety.py", "        if known or (self._login and scope[\"path\"] == _OPEN)", "        if known or self._login",
+     "tests/test_password.py -k before"),
+    ("password: the waiting", "web/login.py", "        if seconds := self._failures.wait(address)", "        if seconds := 0",
+     "tests/test_password.py -k five_wrong"),
+    ("password: the address that is connected", "web/serving.py", "proxy_headers=False", "proxy_headers=True",
+     "tests/test_password.py -k five_wrong"),
+    ("password: the bound of what is remembered", "web/password.py", "        if len(self._failed) > _MOST", "        if False",
+     "tests/test_password.py -k remembered"),
+    ("password: another one ends the cookie", "web/safety.py", '            named += b"\\0" + self.password.digest\n', "",
+     "tests/test_password.py -k no_other"),
 ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ export const api = {
   ask: (body) => ask("/api/ask", body),
   answer: (body) => ask("/api/answer", body),
   undo: (body) => ask("/api/undo", body),
-  command: (body) => ask("/api/command", body),
+  command: (body, signal) => ask("/api/command", body, signal),
   mapAnew: () => ask("/api/map/anew", {}),
   download: async (body) => (await post("/api/download", body)).blob(),
 

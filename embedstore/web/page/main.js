@@ -97,6 +97,7 @@ class Work {
 function listenToName(state, kept) {
   const field = byId("who");
   byId("who-line").hidden = state.values.about.read_only;
+  byId("read-only").hidden = !state.values.about.read_only;
   field.value = kept.get("who", "");
   state.change({ who: field.value });
   field.addEventListener("change", () => {

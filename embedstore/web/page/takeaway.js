@@ -4,6 +4,10 @@ import { api } from "./api.js";
 import { byId, make } from "./dom.js";
 import { complain, say } from "./notices.js";
 import { viewOf } from "./query.js";
+import { SHOWN_BY } from "./state.js";
+
+const NO_COMMAND = "There is no command for this view: the shell has no outline, no order, no least similarity and no "
+  + "filter by tags or answers, and it needs a search or labels.";
 
 /** Give a file to the person. */
 export function offerFile(file, name) {
@@ -15,11 +19,12 @@ export function offerFile(file, name) {
 export class TakeAway {
   /** @param {State} state The state of the page. */
   constructor(state) {
-    this.state = state;
+    Object.assign(this, { state, stop: null });
     for (const one of document.querySelectorAll("[data-format]")) {
       one.addEventListener("click", () => this.download(one.dataset.format));
     }
-    byId("take-away").addEventListener("toggle", (event) => event.target.open && this.loadCommand());
+    byId("take-away").addEventListener("toggle", () => this.loadCommand());
+    state.watch([...SHOWN_BY, "lens"], () => this.loadCommand());
     byId("copy").addEventListener("click", () => this.copy());
   }
 
@@ -33,13 +38,17 @@ export class TakeAway {
     }
   }
 
+  /** Show the command of the view as it is now; none while the menu is closed. */
   async loadCommand() {
+    this.stop?.abort();
+    this.stop = new AbortController();
     byId("command").textContent = "…";
     byId("copy").hidden = true;
+    byId("own-labels").hidden = true;
+    if (!byId("take-away").open) return;
     try {
-      const { command } = await api.command(viewOf(this.state.values));
-      byId("command").textContent = command || "There is no command for this view: it has an outline, an order, "
-        + "a filter by tags, or neither a search nor labels.";
+      const { command } = await api.command(viewOf(this.state.values), this.stop.signal);
+      byId("command").textContent = command || NO_COMMAND;
       byId("copy").hidden = !command;
       byId("own-labels").hidden = !command.includes("--labels labels.yaml");
     } catch (error) {
