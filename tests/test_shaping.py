@@ -1,0 +1,138 @@
+"""Shaping and judging from Python: least confidences, beside `tag` of the same store and plain pandas."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import HashEncoder
+from sklearn import metrics
+
+import embedstore
+from embedstore.demo import ANSWERS, TRAIN
+from embedstore.desk import Desk, Query
+from embedstore.desk.lens import Lens
+from embedstore.errors import InputError, UsageError
+
+NAMES = ["Negative", "Positive"]
+STANDS_FOR = {"1": "Negative", "2": "Positive"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A desk of the shipped reviews with answers to twenty of them."""
+    return Desk(made(tmp_path_factory.mktemp("shaping") / "store"))
+
+
+@pytest.fixture(scope="module")
+def unanswered(tmp_path_factory):
+    """The same without answers: the confidence is not calibrated."""
+    return Desk(made(tmp_path_factory.mktemp("unanswered") / "store", answers=None))
+
+
+def made(folder, answers=ANSWERS):
+    store = embedstore.create(folder, encoder=HashEncoder())
+    store.add(pd.read_csv(TRAIN), text="review", id="id")
+    store.encode()
+    if answers is not None:
+        store.annotations.import_table(answers, NAMES, who="ann")
+    return store
+
+
+def seen(desk, lens, query=None):
+    return desk.result(query or Query(), lens).to_pandas().set_index("id")
+
+
+def median(desk, lens):
+    """Return the middle confidence of the rows, as the page would send it."""
+    return round(float(seen(desk, lens.with_confidence(0))["confidence"].median()), 4)
+
+
+@pytest.mark.parametrize("least", [0, 0.5, None, 1])
+@pytest.mark.parametrize("more", [{}, {"method": "best"}, {"examples": True}])
+def test_tags_below_the_least_confidence_are_left_out_as_tag_leaves_them_out(desk, least, more):
+    middle = least is None
+    least = median(desk, Lens.of(NAMES, **more)) if middle else least
+    lens = Lens.of(NAMES, min_confidence=least, **more)
+    wanted = desk.store.tag(NAMES, min_confidence=least, **more)
+    found, table = seen(desk, lens), wanted.to_pandas().set_index("id")
+    pd.testing.assert_frame_equal(found, table[found.columns], check_categorical=False, check_dtype=False)
+    assert {"confidence", "score", "margin"} <= set(found.columns)
+    assert desk.tags(lens).shares == wanted.shares
+    if middle:
+        assert 0 < found["Predicted_Labels"].notna().sum() < found["score"].notna().sum()
+
+
+def test_the_table_of_thresholds_says_what_tag_says_at_each(unanswered):
+    lens = Lens.of(NAMES, "best", min_confidence=0.9)
+    middle = int(100 * median(unanswered, lens))
+    table = unanswered.store.tag(NAMES, method="best", confidence=True).to_pandas()
+    given = table["class_index"].map({1: "Negative", 2: "Positive"})
+    found = unanswered.judge.thresholds(lens, "class_index", STANDS_FOR)
+    assert found["rows"] == table["score"].notna().sum()
+    for place in (0, 50, middle, 90, 100):
+        kept = table[table["confidence"] >= np.float32(found["steps"][place])]
+        counts = kept["Predicted_Labels"].value_counts().reindex(NAMES, fill_value=0)
+        assert found["kept"][place] == counts.tolist()
+        known = given[kept.index].notna()
+        assert found["known"][place] == known.sum()
+        assert found["right"][place] == (kept["Predicted_Labels"] == given[kept.index]).sum()
+    assert found["kept"][50] != found["kept"][middle] != found["kept"][100]
+
+
+def test_without_a_column_answers_say_whether_tags_are_right(desk):
+    answers = pd.read_csv(ANSWERS).set_index("id")["label"]
+    table = seen(desk, Lens.of(NAMES))
+    asked = table["review"].isin(table.loc[answers.index, "review"])
+    found = desk.judge.thresholds(Lens.of(NAMES))
+    assert found["known"][0] == asked.sum() >= len(answers)
+    said = table["review"].map(dict(zip(table.loc[answers.index, "review"], answers, strict=True)))
+    assert found["right"][0] == (table["Predicted_Labels"] == said)[asked].sum()
+    assert desk.judge.thresholds(Lens.of(["Tea", "Book"]))["known"][0] == 0
+
+
+def test_the_report_is_on_the_rows_that_keep_a_tag(desk):
+    lens = Lens.of(NAMES, "best")
+    lens = lens.with_confidence(median(desk, lens))
+    table = seen(desk, lens)
+    given = table["class_index"].map({1: "Negative", 2: "Positive"})
+    both = given.notna() & table["Predicted_Labels"].notna()
+    report = desk.judge.report(lens, "class_index", STANDS_FOR)
+    assert report["accuracy"] == metrics.accuracy_score(given[both], table["Predicted_Labels"][both])
+    assert report["confusion"] == metrics.confusion_matrix(given[both], table["Predicted_Labels"][both]).tolist()
+    assert both.sum() < given.notna().sum()
+    confident = desk.judge.report(Lens.of(NAMES, "best", min_confidence=0), "class_index", STANDS_FOR)
+    assert sum(one["count"] for one in report["reliability"]) == given[table["score"].notna()].notna().sum()
+    assert report["reliability"] == confident["reliability"]
+    with pytest.raises(InputError, match="confidence of 1 or more"):
+        desk.judge.report(lens.with_confidence(1), "class_index", STANDS_FOR)
+
+
+def test_a_row_that_loses_its_tag_has_changed(desk):
+    one = Lens.of(NAMES)
+    two = one.with_confidence(median(desk, one))
+    before, after = (seen(desk, lens)["Predicted_Labels"].astype(object) for lens in (one, two))
+    gone = before.notna() & after.isna()
+    assert 0 < gone.sum() < before.notna().sum()
+    found = desk.judge.changes(one, two)
+    assert (found["moved"], found["rows"]) == (gone.sum(), before.notna().sum())
+    lost = [((before == name) & gone).sum() for name in NAMES]
+    assert [line[-1] for line in found["counts"]] == [*lost, 0]
+    listed = seen(desk, two, Query(changed_from=one))
+    assert sorted(listed.index) == sorted(gone.index[gone])
+    assert desk.judge.changes(two, two)["moved"] == 0
+
+
+def test_answers_change_the_confidence_that_is_shown(tmp_path):
+    desk = Desk(made(tmp_path / "store", answers=None))
+    lens, sure = Lens.of(NAMES, min_confidence=0.6), Query(where="Predicted_Labels IS NOT NULL")
+    before = seen(desk, lens, sure)
+    for number, label in enumerate(NAMES):
+        desk.answer([*range(number, 60, 2)], label, lens, action=label)
+    assert len(seen(desk, lens, sure)) != len(before)
+    found, wanted = seen(desk, lens), desk.store.tag(NAMES, min_confidence=0.6).to_pandas().set_index("id")
+    assert found["confidence"].equals(wanted["confidence"])
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.1, "0.5", True, float("nan")])
+def test_what_is_no_least_confidence_is_refused(least):
+    with pytest.raises(UsageError, match="least confidence"):
+        Lens.from_json({"labels": NAMES, "min_confidence": least})
