@@ -109,6 +109,11 @@ export class Cards {
     this.list.lastElementChild.querySelector("input").focus();
   }
 
+  /** Show other shares of now beside those of before. */
+  tellNow(after) {
+    this.tellShares(this.told[0] ?? new Map(), after);
+  }
+
   /**
    * Show what becomes of the share of each label.
    * @param {Map<string, number>} before Shares by the name of before; empty if there were no labels.

@@ -32,6 +32,11 @@ export function labelsOf(pairs) {
   return pairs.map(([name, texts]) => [name, texts.length ? texts : [name]]);
 }
 
+/** Return whether other answers can change the tags: they learn from them, or their confidence is calibrated on them. */
+export function hangsOnSaid(lens) {
+  return Boolean(lens) && (Boolean(lens.examples) || typeof lens.min_confidence === "number");
+}
+
 /**
  * Look through labels from now on; null for none. Everything that is shown is loaded.
  * @param {State} state The state of the page.

@@ -11,6 +11,7 @@ import { Moved } from "./moved.js";
 import { complain } from "./notices.js";
 import { offerFile } from "./takeaway.js";
 import { Starts } from "./starts.js";
+import { Threshold } from "./threshold.js";
 
 const PAUSE = 500; // milliseconds without a key, after which an edit is taken
 
@@ -28,6 +29,7 @@ export class Shape {
       take: (pairs, source) => this.startFrom(pairs, source),
       typed: (pairs) => this.startFrom(pairs, null, false),
     });
+    this.threshold = new Threshold(state, { typed: () => this.take(), tell: (shares) => this.cards.tellNow(shares) });
     this.moved = new Moved(state, (before, after) => this.cards.tellShares(before, after));
     this.listen();
   }
@@ -60,6 +62,7 @@ export class Shape {
     this.setSource(found.labels, { labels: lens?.labels ?? null, ordinal: found.ordinal });
     this.cards.set(itemsOf(found.labels, this.colours));
     this.moved.open(lens, this.cards.items);
+    this.threshold.open(lens);
   }
 
   /** Remember what the labels came from: as long as nobody changes them, they are sent by that name. */
@@ -88,7 +91,12 @@ export class Shape {
     const labels = same ? this.source.labels : labelsOf(pairs);
     if (labels === null) return null;
     const lens = { labels, method: byId("lens-method").value, examples: byId("lens-examples").checked };
-    return this.source.ordinal && typeof labels !== "string" ? { ...lens, ordinal: true } : lens;
+    const { least } = this.threshold;
+    return {
+      ...lens,
+      ...(this.source.ordinal && typeof labels !== "string" && { ordinal: true }),
+      ...(least !== null && { min_confidence: least }),
+    };
   }
 
   /** Show everything through the labels of the panel; return whether they can be used. */
@@ -132,6 +140,7 @@ export class Shape {
   close() {
     this.before = null;
     this.moved.close();
+    this.threshold.close();
     this.panes.close("shape");
     this.state.change({ shaping: false, changed: null });
   }
