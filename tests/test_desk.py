@@ -556,6 +556,7 @@ def test_more_rows_can_be_asked_for_than_are_left(fresh):
         (Query(where="annotations = 'Positive'"), Lens.of("polarity")),
         (Query(), Lens.of("polarity", "best")),
         (Query(), Lens.of("polarity", min_confidence=0.52)),
+        (Query(), Lens.of("polarity", "best", shares={"Positive": 0.7})),
     ],
 )
 def test_the_command_gives_the_rows_columns_and_tags_of_the_result(cli, fresh, query, lens):

@@ -9,6 +9,7 @@ import pytest
 from pages import CONTRASTS, UNNAMED, choose_labels, expect, shown_ids
 
 import embedstore
+from embedstore.labels import LabelSet
 
 pytestmark = pages.NEEDS_CHROMIUM
 serving, browser, desk, shell = pages.serving, pages.browser, pages.desk, pages.shell
@@ -37,6 +38,12 @@ def compare_with_classes(page):
         page.get_by_label(f"label of {value}", exact=True).select_option(label)
 
 
+def again(page):
+    """Load the page again, and wait until it listens."""
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+
+
 def move_to(page, least, *, let_go=False):
     events = ["input", "change"] if let_go else ["input"]
     page.locator("#least-confidence").evaluate(
@@ -53,6 +60,7 @@ def test_moving_the_least_confidence_asks_nobody_and_letting_it_go_leaves_rows_u
     choose_labels(page)
     compare_with_classes(page)
     page.click("#choose-labels")
+    page.click("#least-part summary")
     table = store.tag(NAMES, confidence=True).to_pandas()
     given = table["class_index"].map({1: "Negative", 2: "Positive"})
     middle = round(float(table["confidence"].median()), 2)
@@ -83,14 +91,43 @@ def test_moving_the_least_confidence_asks_nobody_and_letting_it_go_leaves_rows_u
     expect(page.locator("#command")).to_contain_text(f"--min-confidence {middle:g}")
     page.click("#take-away summary")
     assert shown_ids(page) == list(table["id"])
-    page.reload()
+    again(page)
     page.click("#choose-labels")
     expect(page.locator("#least-value")).to_have_text(f"{middle:.2f}")
     move_to(page, 0, let_go=True)
-    expect(page.locator("#least-value")).to_have_text("every row is tagged")
+    expect(page.locator("#least-value")).to_have_text("(none)")
     page.click("#lens-form button.main")
     page.click("#take-away summary")
     expect(page.locator("#command")).to_have_text("embedstore tag desk --labels labels.yaml")
+
+
+def test_known_shares_move_the_tags_and_are_in_the_file_and_the_command(desk, store):
+    page = desk()
+    choose_labels(page)
+    page.click("#choose-labels")
+    assert page.locator(".known:visible").count() == 0, "the nearest label takes no shares"
+    page.select_option("#lens-method", "best")
+    page.get_by_label("known share of Positive, in percent").fill("120")
+    expect(page.locator("#lens-problem")).to_contain_text("below 100 % together, found 120 %")
+    page.get_by_label("known share of Positive, in percent").fill("70")
+    expect(page.locator("#lens-problem")).to_be_hidden()
+    wanted = store.tag(NAMES, method="best", shares={"Negative": 0.3, "Positive": 0.7}).shares
+    assert wanted != store.tag(NAMES, method="best").shares
+    for label, share in wanted.items():
+        expect(page.locator(f"#labels [data-label={label}] .share")).to_have_text(f"{100 * share:.0f} %")
+    with page.expect_download() as told:
+        page.click("#lens-save")
+    path = Path(told.value.path()).with_suffix(".yaml")
+    told.value.save_as(path)
+    assert LabelSet.read(path).known == {"Positive": 0.7}
+    page.click("#lens-form button.main")
+    again(page)
+    page.click("#take-away summary")
+    expect(page.locator("#command")).to_contain_text("--method best --share Positive=0.7")
+    page.click("#take-away summary")
+    page.click("#choose-labels")
+    expect(page.get_by_label("known share of Positive, in percent")).to_have_value("70")
+    expect(page.get_by_label("known share of Negative, in percent")).to_have_value("")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1000, "light"), (390, "dark")])
@@ -98,6 +135,8 @@ def test_the_parts_of_the_panel_fit_and_can_be_read(desk, width, scheme):
     page = desk(width=width, scheme=scheme)
     choose_labels(page)
     page.click("#choose-labels")
+    page.select_option("#lens-method", "best")
+    page.click("#least-part summary")
     expect(page.locator("#least-kept")).not_to_be_empty()
     move_to(page, 0.55)
     assert page.evaluate(CONTRASTS) == []

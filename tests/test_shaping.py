@@ -11,6 +11,8 @@ from embedstore.demo import ANSWERS, TRAIN
 from embedstore.desk import Desk, Query
 from embedstore.desk.lens import Lens
 from embedstore.errors import InputError, UsageError
+from embedstore.labels import LabelSet
+from embedstore.labels.zeroshot import refine
 
 NAMES = ["Negative", "Positive"]
 STANDS_FOR = {"1": "Negative", "2": "Positive"}
@@ -136,3 +138,66 @@ def test_answers_change_the_confidence_that_is_shown(tmp_path):
 def test_what_is_no_least_confidence_is_refused(least):
     with pytest.raises(UsageError, match="least confidence"):
         Lens.from_json({"labels": NAMES, "min_confidence": least})
+
+
+def test_labels_without_a_known_share_divide_the_rest_as_they_did_without_it():
+    labels = ["Tea", "Lamp", "Book", "Shoe"]
+    before = refine(scores_of(labels), [""] * 300)
+    found = refine(scores_of(labels), [""] * 300, shares=[None, 0.6, None, None])
+    free = before.shares[[0, 2, 3]]
+    assert np.allclose(found.shares[[0, 2, 3]], 0.4 * free / free.sum())
+    tags = np.bincount(found.scores.argmax(axis=1), minlength=4) / 300
+    assert np.abs(tags - found.shares).max() < 0.03
+
+
+def scores_of(labels):
+    """Return the similarity of 300 texts to labels, shape (300, labels)."""
+    encoder = HashEncoder()
+    return encoder.encode([f"text {n}" for n in range(300)]) @ encoder.encode(labels).T
+
+
+def test_known_shares_of_labels_are_kept_in_their_file_and_used_by_tag(unanswered, tmp_path):
+    store = unanswered.store
+    lens = Lens.from_json({"labels": NAMES, "method": "best", "shares": {"Positive": 0.7}})
+    wanted = store.tag(NAMES, method="best", shares={"Positive": 0.7, "Negative": 0.3})
+    assert unanswered.tags(lens).shares == wanted.shares != store.tag(NAMES, method="best").shares
+    path = tmp_path / "labels.yaml"
+    path.write_text(lens.to_yaml())
+    again = LabelSet.read(path)
+    assert again.shares == (None, 0.7)
+    assert store.tag(again, method="best").shares == wanted.shares
+    assert Lens.from_json({**lens.to_json(), "method": "best"}).labels.shares == (None, 0.7)
+    other = {"Negative": 0.6, "Positive": 0.4}
+    assert store.tag(again, method="best", shares=other).shares == store.tag(NAMES, method="best", shares=other).shares
+    plain = store.tag(again)
+    assert plain.shares == store.tag(NAMES).shares
+    assert any("not used by the method cosine" in note for note in plain.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("labels: [a, b]\nshares: {c: 0.5}", "unknown 'c'"),
+        ("labels: [a, b]\nshares: {a: half}", "labels to numbers"),
+        ("labels: [a, b]\nshares: [0.5]", "labels to numbers"),
+        ("labels: [a, b]\nshares: {a: 1.5}", "leave something for 'b'"),
+        ("labels: [a, b]\nshares: {a: 0.5, b: 0.2}", "add up to 1"),
+        ("labels: [a, b]\nshares: {a: nan, b: 0.2}", "add up to 1"),
+    ],
+)
+def test_shares_in_a_label_file_that_cannot_be_are_told(tmp_path, text, says):
+    path = tmp_path / "labels.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        LabelSet.read(path)
+
+
+def test_labels_of_which_a_text_can_have_several_have_no_known_shares():
+    with pytest.raises(UsageError, match="exclude each other"):
+        LabelSet.of(LabelSet.of(NAMES).with_shares({"Negative": 0.1}), several=True)
+
+
+@pytest.mark.parametrize("shares", [[0.5], {"Negative": "a"}, {"Negative": True}, {"Tea": 0.5}, {"Negative": -1}])
+def test_what_are_no_shares_is_refused(shares):
+    with pytest.raises(UsageError):
+        Lens.from_json({"labels": NAMES, "method": "best", "shares": shares})

@@ -51,8 +51,9 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
     if condition and (method or lens.hangs_on_answers):
         return ""
     examples = "--examples" if lens.examples else ""
+    shares = [f"--share {shlex.quote(f'{name}={share!r}')}" for name, share in lens.known_shares.items()]
     least = "" if lens.min_confidence is None else f"--min-confidence {lens.min_confidence!r}"
-    return _joined("embedstore tag", _store(now), f"--labels {labels}", method, examples, least, corpus, where)
+    return _joined("embedstore tag", _store(now), f"--labels {labels}", method, *shares, examples, least, corpus, where)
 
 
 def _store(now: Snapshot) -> str:

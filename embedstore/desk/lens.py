@@ -1,5 +1,6 @@
 """The labels that a person looks through."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from embedstore.tagging.methods import find_method
 __all__ = ["Lens", "renamed_labels"]
 
 
-_FIELDS = ("labels", "method", "examples", "ordinal", "min_confidence")
+_FIELDS = ("labels", "method", "examples", "ordinal", "min_confidence", "shares")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +47,12 @@ class Lens:
         examples: bool = False,
         ordinal: bool = False,
         min_confidence: float | None = None,
+        shares: Mapping[str, float] | None = None,
     ) -> "Lens":
         """Return the lens of labels in any form; a text is the name of a shipped set, never of a file.
 
-        `ordinal` says whether labels that are no shipped set are ordered, the lowest first.
+        `ordinal` says whether labels that are no shipped set are ordered, the lowest first; `shares` are known shares
+        of the labels, for all methods but "cosine".
         """
         find_method(method)
         for name, value in (("examples", examples), ("ordinal", ordinal)):
@@ -65,6 +68,8 @@ class Lens:
             chosen = None if labels is None else LabelSet.of(labels)
             if chosen and ordinal:
                 chosen = replace(chosen, ordinal=True)
+        if shares is not None:
+            chosen = _with_shares(chosen, shares)
         return cls(labels=chosen, method=method, examples=examples, min_confidence=min_confidence)
 
     @classmethod
@@ -81,10 +86,14 @@ class Lens:
         return cls.of(**{**value, "labels": _unpaired(value.get("labels"))})
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``labels`` (pairs of a name and its descriptions) and ``ordinal``, as `from_json` takes them."""
+        """Return ``labels`` (pairs of a name and descriptions), ``ordinal`` and ``shares``, for `from_json`."""
         labels = self.chosen
         pairs = zip(labels.names, labels.texts, strict=True)
-        return {"labels": [[name, list(texts)] for name, texts in pairs], "ordinal": labels.ordinal}
+        return {
+            "labels": [[name, list(texts)] for name, texts in pairs],
+            "ordinal": labels.ordinal,
+            "shares": labels.known,
+        }
 
     def to_yaml(self) -> str:
         """Return the labels as a label set file; see `LabelSet.to_yaml`."""
@@ -94,6 +103,11 @@ class Lens:
     def hangs_on_answers(self) -> bool:
         """Whether answers can change the tags: they learn from them, or their confidence is calibrated on them."""
         return self.examples or self.min_confidence is not None
+
+    @property
+    def known_shares(self) -> dict[str, float]:
+        """The known shares that the method uses, by label."""
+        return self.chosen.known if find_method(self.method).takes_shares else {}
 
     def with_confidence(self, least: float) -> "Lens":
         """Return the lens with another least confidence; at 0 every row has a tag and a confidence."""
@@ -125,6 +139,12 @@ def renamed_labels(value: Any) -> tuple[tuple[str, str], ...]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
             raise UsageError(f"expected pairs of an earlier and a present name of a label, found {shown(value)}")
     return tuple((earlier, present) for earlier, present in pairs)
+
+
+def _with_shares(labels: LabelSet | None, shares: Any) -> LabelSet | None:
+    if not isinstance(shares, Mapping):
+        raise UsageError(f"expected shares to map labels to numbers, found {shown(shares)}")
+    return labels.with_shares(shares) if labels else None
 
 
 def _is_share(value: Any) -> bool:

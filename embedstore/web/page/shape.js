@@ -6,7 +6,7 @@
 import { api } from "./api.js";
 import { Cards, itemsOf } from "./cards.js";
 import { byId, later } from "./dom.js";
-import { labelsOf, namesOf, takeLens } from "./lens.js";
+import { knownShares, labelsOf, namesOf, takeLens } from "./lens.js";
 import { Moved } from "./moved.js";
 import { complain } from "./notices.js";
 import { offerFile } from "./takeaway.js";
@@ -43,14 +43,18 @@ export class Shape {
     byId("lens-cancel").addEventListener("click", () => this.cancel());
     byId("lens-add").addEventListener("click", () => this.cards.add());
     byId("lens-save").addEventListener("click", () => this.save());
-    for (const id of ["lens-method", "lens-examples"]) byId(id).addEventListener("change", () => this.take());
+    byId("lens-examples").addEventListener("change", () => this.take());
+    byId("lens-method").addEventListener("change", () => {
+      this.drawKnown();
+      this.take();
+    });
   }
 
   /** Open the panel with the labels of now. */
   async open() {
     if (this.before) return this.panes.open("shape");
     const { lens, labels, paint, shares, by } = this.state.values;
-    const found = lens ? await api.labels({ lens }) : { labels: [], ordinal: false };
+    const found = lens ? await api.labels({ lens }) : { labels: [], ordinal: false, shares: {} };
     this.before = { lens, paint, shares, by };
     this.colours = new Map(labels.map((label, number) => [label, paint.get(label) ?? number]));
     byId("lens-method").value = lens?.method ?? "cosine";
@@ -60,7 +64,8 @@ export class Shape {
     this.panes.open("shape");
     this.starts.open(lens);
     this.setSource(found.labels, { labels: lens?.labels ?? null, ordinal: found.ordinal });
-    this.cards.set(itemsOf(found.labels, this.colours));
+    this.cards.set(itemsOf(found.labels, this.colours, found.shares));
+    this.drawKnown();
     this.moved.open(lens, this.cards.items);
     this.threshold.open(lens);
   }
@@ -78,6 +83,16 @@ export class Shape {
     else this.takeSoon();
   }
 
+  /** Whether the way of tagging takes known shares. */
+  get takesShares() {
+    return byId("lens-method").value !== "cosine";
+  }
+
+  /** Let known shares be given where they count. */
+  drawKnown() {
+    byId("lens-items").classList.toggle("with-shares", this.takesShares);
+  }
+
   edited(now = false) {
     this.starts.close();
     if (now) this.take();
@@ -92,9 +107,11 @@ export class Shape {
     if (labels === null) return null;
     const lens = { labels, method: byId("lens-method").value, examples: byId("lens-examples").checked };
     const { least } = this.threshold;
+    const shares = this.takesShares ? knownShares(this.cards.items) : null;
     return {
       ...lens,
       ...(this.source.ordinal && typeof labels !== "string" && { ordinal: true }),
+      ...(shares !== null && { shares }),
       ...(least !== null && { min_confidence: least }),
     };
   }

@@ -20,6 +20,7 @@ export class Threshold {
     this.task = new Task(byId("least-task"));
     byId("least-confidence").addEventListener("input", () => this.move());
     byId("least-confidence").addEventListener("change", () => typed());
+    byId("least-part").addEventListener("toggle", () => this.load());
     state.watch(["lens", "judged"], () => this.load());
     state.watch(["answers"], () => this.load(true));
   }
@@ -27,6 +28,8 @@ export class Threshold {
   /** Begin with the least confidence of the labels of now. */
   open(lens) {
     byId("least-confidence").value = lens?.min_confidence ?? 0;
+    byId("least-part").open = this.least !== null;
+    this.draw();
     this.load(true);
   }
 
@@ -34,7 +37,6 @@ export class Threshold {
     this.task.leave();
     this.table = null;
     this.asked = "";
-    byId("least-part").hidden = true;
   }
 
   /** The least confidence; null if every row has a tag. */
@@ -45,8 +47,7 @@ export class Threshold {
   /** Load what stays at each least confidence, unless only the least confidence is another one. */
   async load(anew = false) {
     const { lens, judged, shaping } = this.state.values;
-    byId("least-part").hidden = !shaping || !lens;
-    if (!shaping || !lens) return;
+    if (!shaping || !lens || !byId("least-part").open) return;
     const body = { lens: { ...lens, min_confidence: null }, ...judged };
     const asked = JSON.stringify(body);
     if (asked === this.asked && !anew) return;
@@ -79,7 +80,7 @@ export class Threshold {
 
   draw() {
     const { least, table } = this;
-    byId("least-value").textContent = least === null ? "every row is tagged" : least.toFixed(2);
+    byId("least-value").textContent = least === null ? "(none)" : least.toFixed(2);
     for (const id of ["least-kept", "least-right", "least-note"]) byId(id).textContent = "";
     for (const id of ["least-picture", "least-shares"]) fill(byId(id));
     if (!table) return;
