@@ -130,6 +130,22 @@ def test_known_shares_move_the_tags_and_are_in_the_file_and_the_command(desk, st
     expect(page.get_by_label("known share of Negative, in percent")).to_have_value("")
 
 
+def test_questions_about_one_label_are_rows_with_its_tag_the_least_sure_first(desk, store):
+    page = desk()
+    choose_labels(page)
+    page.click("#ask")
+    expect(page.locator("#about-line")).to_be_hidden()
+    page.select_option("#order", "about")
+    table = store.tag(NAMES).to_pandas().dropna(subset="score")
+    for label in NAMES:
+        page.select_option("#about", label)
+        wanted = table[table["Predicted_Labels"] == label].sort_values("margin", kind="stable")["id"]
+        for id_ in wanted[:2]:
+            expect(page.locator("#reader .id")).to_have_text(id_)
+            page.keyboard.press("0")
+        expect(page.locator("#reader .tag")).to_have_text(label)
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1000, "light"), (390, "dark")])
 def test_the_parts_of_the_panel_fit_and_can_be_read(desk, width, scheme):
     page = desk(width=width, scheme=scheme)

@@ -12,7 +12,9 @@ from embedstore.desk import Desk, Query
 from embedstore.desk.lens import Lens
 from embedstore.errors import InputError, UsageError
 from embedstore.labels import LabelSet
-from embedstore.labels.zeroshot import refine
+from embedstore.labels.multilabel import membership
+from embedstore.labels.odds import KnownLabels, probabilities
+from embedstore.labels.zeroshot import refine, standardised
 
 NAMES = ["Negative", "Positive"]
 STANDS_FOR = {"1": "Negative", "2": "Positive"}
@@ -201,3 +203,46 @@ def test_labels_of_which_a_text_can_have_several_have_no_known_shares():
 def test_what_are_no_shares_is_refused(shares):
     with pytest.raises(UsageError):
         Lens.from_json({"labels": NAMES, "method": "best", "shares": shares})
+
+
+@pytest.mark.parametrize("label", NAMES)
+def test_the_desk_asks_about_rows_with_one_tag_the_least_sure_first(tmp_path, label):
+    desk = Desk(made(tmp_path / "store", answers=None))
+    lens = Lens.of(NAMES)
+    texts = desk.store.tag(NAMES).to_pandas().dropna(subset="score").drop_duplicates("review")
+    wanted = texts[texts["Predicted_Labels"] == label].sort_values("margin", kind="stable")["id"].tolist()
+    first = [one["row"] for one in desk.ask(lens.with_confidence(0.99), about=label, who="ann", count=9)]
+    assert [f"r{row + 1:04}" for row in first] == wanted[:9]
+    desk.answer(first[:2], NAMES[0], lens, who="bob", action="a")
+    desk.answer(first[4:6], "", lens, who="bob", action="b")
+    desk.answer(first[6:8], "", lens, who="ann", action="c")
+    left = [one["id"] for one in desk.ask(lens, about=label, who="ann", count=500)]
+    assert left == [one for one in wanted if one not in [wanted[place] for place in (0, 1, 6, 7)]]
+    with pytest.raises(UsageError, match="to ask about"):
+        desk.ask(lens, about="Tea")
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_questions_about_one_label_begin_at_its_edge_and_reach_everything(unanswered, multi):
+    labels = ["Tea", "Lamp", "Book"]
+    session = unanswered.store.annotations.session(labels, about="Lamp", multi=multi)
+    encoder, asked = HashEncoder(), []
+    while question := session.question:
+        asked.append(question)
+        session.skip()
+    cosines = encoder.encode([one.text for one in asked]) @ encoder.encode(labels).T
+    if multi:
+        lead = probabilities(membership(cosines), KnownLabels(np.empty(0, dtype=np.int64), np.empty((0, 3), bool)))
+        lead = lead[:, 1] - 0.5
+    else:
+        scores = standardised(cosines.astype(np.float64))
+        lead = scores[:, 1] - scores[:, [0, 2]].max(axis=1)
+    has = lead >= 0
+    assert 30 < has.sum() < len(asked) - 30
+    assert np.flatnonzero(~has).min() > has.sum() - 60, "those with the label come first, but for the last block"
+    near = np.sort(lead[has])
+    assert lead[:5].max() <= near[50 if multi else 20]
+    assert len({one.text for one in asked}) == len(asked) == session.total
+    for wrong in ({"about": "Cup"}, {"about": "Tea", "order": "random"}):
+        with pytest.raises(UsageError, match="about"):
+            unanswered.store.annotations.session(labels, **wrong)

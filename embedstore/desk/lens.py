@@ -109,7 +109,7 @@ class Lens:
         """The known shares that the method uses, by label."""
         return self.chosen.known if find_method(self.method).takes_shares else {}
 
-    def with_confidence(self, least: float) -> "Lens":
+    def with_confidence(self, least: float | None) -> "Lens":
         """Return the lens with another least confidence; at 0 every row has a tag and a confidence."""
         return replace(self, min_confidence=least)
 
