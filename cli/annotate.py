@@ -57,6 +57,7 @@ class _Command(StrEnum):
     help="What to ask first: typical texts of unlike groups and then uncertain ones; uncertain texts; by chance; or "
     "where answers and labels disagree most.",
 )
+@click.option("--about", metavar="LABEL", help="Ask about texts that get this label, the least certain first.")
 @click.option("--who", default="", metavar="NAME", help="Who answers; may be left out.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N answers.")
 @click.option("--multi", is_flag=True, help="Give a text all labels that apply: keys choose, Enter confirms.")
@@ -72,6 +73,7 @@ def annotate(
     count: int | None,
     space: str | None,
     order: "Order",
+    about: str | None,
     multi: bool,
     seed: int,
     blank: "Blank",
@@ -92,6 +94,7 @@ def annotate(
         corpus=corpus,
         space=space,
         order=order,
+        about=about,
         who=who,
         seed=seed,
         blank=blank,

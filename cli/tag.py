@@ -126,17 +126,19 @@ def tag(
         note(f"picture written to {plot}")
     if not as_json and not multi:
         best = options["method"] == "best"
-        warn_of_one_label(tagged.shares, label_set, best=best, shares_known=bool(shares))
+        warn_of_one_label(tagged.shares, label_set, best=best, shares_known=bool(shares or label_set.shares))
 
 
 def _shares(pairs: tuple[str, ...]) -> dict[str, float] | None:
+    from embedstore.labels.shares import written_share
+
     found: dict[str, float] = {}
     for pair in pairs:
         name, equals, share = pair.rpartition("=")
         if name in found:
             raise UsageError(f"expected one --share of {name!r}, found another in {pair!r}")
         try:
-            found[name] = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+            found[name] = written_share(share)
         except ValueError:
             equals = ""
         if not equals:

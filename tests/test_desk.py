@@ -480,7 +480,7 @@ def test_changed_tags_are_counted_and_listed_beside_those_of_two_taggings(desk):
         wanted = np.flatnonzero(one.notna() & (present != two)).tolist()
         found = desk.judge.changes(LENS, other, renamed)
         table = pd.crosstab(one, two).reindex(index=found["before"], columns=found["after"], fill_value=0)
-        assert found["counts"] == table.to_numpy().tolist()
+        assert found["counts"] == [*([*line, 0] for line in table.to_numpy().tolist()), [0] * (len(found["after"]) + 1)]
         assert (found["rows"], found["moved"]) == (one.notna().sum(), len(wanted))
         pairs = [[*pair] for pair in renamed.items()]
         asked = {"changed_from": {"labels": [*LABELS]}, "renamed": pairs}
@@ -555,6 +555,8 @@ def test_more_rows_can_be_asked_for_than_are_left(fresh):
         (Query(where="sold AND title <> 'it''s'", words="e"), Lens.of("polarity")),
         (Query(where="annotations = 'Positive'"), Lens.of("polarity")),
         (Query(), Lens.of("polarity", "best")),
+        (Query(), Lens.of("polarity", min_confidence=0.52)),
+        (Query(), Lens.of("polarity", "best", shares={"Positive": 0.7})),
     ],
 )
 def test_the_command_gives_the_rows_columns_and_tags_of_the_result(cli, fresh, query, lens):
@@ -569,6 +571,7 @@ def test_the_command_gives_the_rows_columns_and_tags_of_the_result(cli, fresh, q
     assert 0 < len(result) <= len(ROWS)
     pd.testing.assert_frame_equal(shell[result.columns], result, check_dtype=False, check_categorical=False)
     assert set(shell.columns) - set(result.columns) == ({"confidence"} if lens.method == "best" else set())
+    assert result["Predicted_Labels"].isna().sum() == shell["Predicted_Labels"].isna().sum()
 
 
 def test_the_command_of_a_search_finds_its_rows_in_order(cli, fresh):
@@ -591,6 +594,7 @@ def test_there_is_no_command_for_what_the_shell_cannot_do(desk):
     assert desk.command(Query(meaning="-")) == ""  # standard input
     for query in (Query(lasso=((0, 0), (1, 0), (0, 1))), Query(sort="unsure"), Query(where="score > 0.1")):
         assert desk.command(query, LENS) == ""
+    assert desk.command(Query(where="stars = 1"), Lens.of("polarity", min_confidence=0.5)) == ""
 
 
 def test_a_result_holds_the_rows_of_a_query_in_the_order_of_the_corpus(desk):

@@ -77,7 +77,8 @@ def test_given_shares_and_bad_ones(tilted):
     joined = tilted.tag(MINE, method="best", shares={"Negative": 0.3, "Positive": 0.7})
     assert joined.shares["Negative"] == pytest.approx(0.3, abs=0.03)
     for shares, says in (
-        ({"Negative": 0.3}, "none for 'Positive'"),
+        ({"Negative": 1.3}, "leave something for 'Positive'"),
+        ({"Negative": 0}, "above 0"),
         ({"Negative": 0.3, "Positive": 0.3}, "add up to 1"),
         ({"Negative": 0.3, "Positive": 0.5, "x": 0.2}, "unknown 'x'"),
     ):

@@ -1,6 +1,6 @@
 """Annotations of a store: add, undo, import, export, and ask for more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,6 +21,7 @@ from embedstore.annotations.queue import Queue
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.checks import at_least, checked
+from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice, labels_in
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.vectors.snapshot import Snapshot
@@ -148,6 +149,7 @@ class AnnotationBook:
         corpus: str | None = None,
         space: str | None = None,
         order: Order = "typical",
+        about: str | None = None,
         who: str = "",
         seed: int = 42,
         blank: Blank = "skip",
@@ -164,6 +166,8 @@ class AnnotationBook:
             Corpus of the texts, and space of the vectors that decide which text is next.
         order : {"typical", "uncertain", "random", "disagreement"}
             Which texts to ask about first; see `embedstore.annotations.order.Questions`.
+        about : str, optional
+            A label: ask about texts that get it, the least certain first, instead of an order.
         who : str
             Name of the person who answers.
         seed : int
@@ -179,6 +183,8 @@ class AnnotationBook:
         at_least("seed", seed, 0)
         asked = LabelSet.of(labels, several=multi)
         described = asked.described()
+        if about is not None:
+            order = _order_about(about, asked.names, order)
         with self._snapshot() as now:
             table = now.corpus(corpus)
             vectors = now.embeddings(space, [table])
@@ -206,6 +212,7 @@ class AnnotationBook:
                     skipped=held,
                     history=list(held),
                     order=order,
+                    about=None if about is None else names.index(about),
                     random_state=random_state,
                 )
             else:
@@ -218,8 +225,18 @@ class AnnotationBook:
                     skipped=held,
                     history=list(held),
                     order=order,
+                    about=None if about is None else names.index(about),
                     random_state=random_state,
                 )
         notes = blank_notes(len(table) - len(positions), len(table))
         kind = MultilabelSession if multi else AnnotationSession
         return kind(self._snapshot, queue, asked, held, who=who, corpus=corpus, notes=notes)
+
+
+def _order_about(about: str, names: Sequence[str], order: Order) -> Order:
+    """Return the order of questions about one label."""
+    if about not in names:
+        raise UsageError(f"expected a label of {', '.join(names)} to ask about, found {about!r}")
+    if order not in ("typical", "uncertain"):
+        raise UsageError(f"questions about one label are in the order uncertain, found {order}: leave one of them out")
+    return "uncertain"

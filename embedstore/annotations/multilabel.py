@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.annotation import Annotation
-from embedstore.annotations.queue import AHEAD, Queue
+from embedstore.annotations.queue import AHEAD, Queue, doubt_of
 from embedstore.annotations.session import AnnotationSession
 from embedstore.core.checks import column_values
 from embedstore.labels.choice import joined_labels
@@ -37,6 +37,8 @@ class MultilabelQuestions(Queue[Labels]):
     order : {"typical", "uncertain", "random"}
         "uncertain" asks where the probability of a label is nearest to a half, and takes dissimilar texts. "typical"
         first asks about typical texts of unlike groups; see `first_typical`.
+    about : int, optional
+        Number of a label: its probability alone counts, and texts that get it come first.
     """
 
     kind = " for several labels a text"
@@ -52,6 +54,7 @@ class MultilabelQuestions(Queue[Labels]):
         skipped: Iterable[int] = (),
         history: Sequence[int] = (),
         order: str = "typical",
+        about: int | None = None,
         random_state: int | Sequence[int] = 42,
     ) -> None:
         super().__init__(
@@ -65,12 +68,14 @@ class MultilabelQuestions(Queue[Labels]):
             order=order,
             random_state=random_state,
         )
+        self._about = about
         self._scores = membership(self._vectors @ prototypes.T)
         self._number = {name: number for number, name in enumerate(names)}
 
     def chosen(self, rest: npt.NDArray[np.int64]) -> list[int]:
         """Return the places of texts with an uncertain label that are unlike each other."""
-        doubt = -np.abs(probabilities(self._scores, self._known())[rest] - 0.5).min(axis=1)
+        lead = probabilities(self._scores, self._known())[rest] - 0.5
+        doubt = -np.abs(lead).min(axis=1) if self._about is None else doubt_of(lead[:, self._about])
         candidates = rest[np.argsort(-doubt, kind="stable")[: AHEAD * _BREADTH]]
         return first_apart(self._vectors, candidates, AHEAD)
 

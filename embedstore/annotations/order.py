@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.annotations.advice import Advice, Advisor
-from embedstore.annotations.queue import AHEAD, Queue
+from embedstore.annotations.queue import AHEAD, Queue, doubt_of
 from embedstore.labels.fewshot import BlendModel, fit_blend
 from embedstore.labels.label_set import LabelSet
 from embedstore.labels.zeroshot import standardised
@@ -36,6 +36,9 @@ class Questions(Queue[int]):
         "uncertain" asks where the scores of the two best labels are closest, and takes dissimilar texts. "typical"
         first asks about typical texts of unlike groups (see `first_typical`): two for each label, at most 50 in all.
         "disagreement" asks where the answers so far and the label texts most firmly give different labels.
+    about : int, optional
+        Number of a label. Texts that get it by the answers so far come first, the least certain at first; then those of
+        other labels that are nearest to it.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Questions(Queue[int]):
         skipped: Iterable[int] = (),
         history: Sequence[int] = (),
         order: Order = "typical",
+        about: int | None = None,
         random_state: int | Sequence[int] = 42,
     ) -> None:
         super().__init__(
@@ -62,6 +66,7 @@ class Questions(Queue[int]):
             order=order,
             random_state=random_state,
         )
+        self._about = about
         self._plain = standardised((self._vectors @ prototypes.T).astype(np.float64))
         self._advisor = Advisor(labels, prototypes, self._vectors)
         self._advice: Advice | None = None
@@ -100,7 +105,9 @@ class Questions(Queue[int]):
             scores = blended / max(float(np.std(blended)), 1e-12)
         ordered = np.sort(scores, axis=1)
         doubt = ordered[:, -2] - ordered[:, -1]
-        if self._order == "disagreement":
+        if self._about is not None:
+            doubt = doubt_of(scores[:, self._about] - np.delete(scores, self._about, axis=1).max(axis=1))
+        elif self._order == "disagreement":
             plain = self._plain[rest]
             differ = plain.argmax(axis=1) != scores.argmax(axis=1)
             firmness = np.sort(plain, axis=1)[:, -1] - np.sort(plain, axis=1)[:, -2] - doubt

@@ -13,14 +13,32 @@ from embedstore.core.masks import mask_of
 from embedstore.errors import UsageError
 from embedstore.vectors.space import Space
 
-__all__ = ["AHEAD", "Queue"]
+__all__ = ["AHEAD", "Queue", "doubt_of"]
 
 AHEAD = 5
 """Number of questions that are chosen at once."""
 
 _POOL = 20_000  # most texts to choose from
 
+_OUTSIDE = 1e3  # more than any lead
+
 Answer = TypeVar("Answer")
+
+
+def doubt_of(lead: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how doubtful it is that texts have a label: the least sure of those that get it, then the nearest others.
+
+    Parameters
+    ----------
+    lead : ndarray of shape (texts,), float64
+        How far the label is above the others; at least 0 for a text that gets it.
+
+    Examples
+    --------
+    >>> doubt_of(np.array([0.5, -0.1, 0.2])).argsort()[::-1].tolist()
+    [2, 0, 1]
+    """
+    return np.where(lead >= 0, -lead, lead - _OUTSIDE)
 
 
 class Queue(ABC, Generic[Answer]):

@@ -14,6 +14,8 @@ __all__ = ["changed_rows", "changes"]
 def changed_rows(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> npt.NDArray[np.bool_]:
     """Return which rows have another tag than before, shape (rows,); a row without a text has none.
 
+    A row that is untagged because of its confidence counts as if that were a label.
+
     Parameters
     ----------
     before, after : Tagged
@@ -21,10 +23,8 @@ def changed_rows(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> n
     renamed : mapping of str to str
         The present name of an earlier label; "" for one that is gone. Other labels keep their names.
     """
-    same = _same_label(before, after, renamed)
-    tagged = (before.codes >= 0) & (after.codes >= 0)
-    found: npt.NDArray[np.bool_] = tagged & ~same[before.codes, after.codes]
-    return found
+    found: npt.NDArray[np.bool_] = ~_same_tag(before, after, renamed)[before.codes, after.codes]  # -1 is the last
+    return found & before.has_text & after.has_text
 
 
 def changes(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> dict[str, Any]:
@@ -38,14 +38,15 @@ def changes(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> dict[s
     Returns
     -------
     dict
-        ``before``, ``after`` (labels), ``counts`` (before by after), ``rows`` (with a text) and ``moved`` (with another
-        tag).
+        ``before``, ``after`` (labels), ``counts`` (before by after; the last line and column are rows without a tag),
+        ``rows`` (with a text) and ``moved`` (with another tag).
     """
     names, present = before.labels.names, after.labels.names
-    tagged = (before.codes >= 0) & (after.codes >= 0)
-    cells = before.codes[tagged].astype(np.int64) * len(present) + after.codes[tagged]
-    counts = np.bincount(cells, minlength=len(names) * len(present)).reshape(len(names), len(present))
-    moved = int(counts[~_same_label(before, after, renamed)].sum())
+    lines, columns = len(names) + 1, len(present) + 1
+    texts = before.has_text & after.has_text
+    cells = (before.codes[texts].astype(np.int64) % lines) * columns + after.codes[texts] % columns
+    counts = np.bincount(cells, minlength=lines * columns).reshape(lines, columns)
+    moved = int(counts[~_same_tag(before, after, renamed)].sum())
     return {
         "before": list(names),
         "after": list(present),
@@ -55,8 +56,9 @@ def changes(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> dict[s
     }
 
 
-def _same_label(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> npt.NDArray[np.bool_]:
-    """Return whether each earlier label is each present one, shape (before, after)."""
-    present = np.array([renamed.get(name, name) for name in before.labels.names], dtype=object)
-    found: npt.NDArray[np.bool_] = present[:, None] == np.array(after.labels.names, dtype=object)
+def _same_tag(before: Tagged, after: Tagged, renamed: Mapping[str, str]) -> npt.NDArray[np.bool_]:
+    """Return whether each earlier label is each present one, shape (before + 1, after + 1); the last ones are none."""
+    earlier = [*(renamed.get(name, name) for name in before.labels.names), None]
+    present = np.array([*after.labels.names, None], dtype=object)
+    found: npt.NDArray[np.bool_] = np.array(earlier, dtype=object)[:, None] == present
     return found

@@ -47,11 +47,13 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
         return ""
     labels = lens.labels.name if lens.labels.name in SHIPPED else "labels.yaml"
     method = "" if lens.method == "cosine" else f"--method {lens.method}"
-    # The tags of the desk are those of all rows. With statistics of the corpus, a filter before would change them.
-    if condition and (method or lens.examples):
+    # The tags of the desk are those of all rows. A filter before would change what they learn or are calibrated on.
+    if condition and (method or lens.hangs_on_answers):
         return ""
     examples = "--examples" if lens.examples else ""
-    return _joined("embedstore tag", _store(now), f"--labels {labels}", method, examples, corpus, where)
+    shares = [f"--share {shlex.quote(f'{name}={share!r}')}" for name, share in lens.known_shares.items()]
+    least = "" if lens.min_confidence is None else f"--min-confidence {lens.min_confidence!r}"
+    return _joined("embedstore tag", _store(now), f"--labels {labels}", method, *shares, examples, least, corpus, where)
 
 
 def _store(now: Snapshot) -> str:

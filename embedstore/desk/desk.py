@@ -11,6 +11,7 @@ from embedstore.annotations.order import Order
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
 from embedstore.desk.about import about
+from embedstore.desk.answering import least_sure
 from embedstore.desk.commands import command_for
 from embedstore.desk.counting import count_values
 from embedstore.desk.judging import Judge
@@ -193,8 +194,29 @@ class Desk:
         with self.store.snapshot() as now:
             return take_back(now, action)
 
-    def ask(self, lens: Lens, *, who: str = "", order: Order = "typical", count: int = 20) -> list[dict[str, Any]]:
-        """Return rows to ask a person about next, in order; fewer than `count` if fewer are left. See `rows`."""
+    def ask(
+        self, lens: Lens, *, who: str = "", order: Order = "typical", about: str = "", count: int = 20
+    ) -> list[dict[str, Any]]:
+        """Return rows to ask a person about next, in order; fewer than `count` if fewer are left. See `rows`.
+
+        Parameters
+        ----------
+        lens : Lens
+            The labels.
+        who : str
+            The person.
+        order : {"typical", "uncertain", "random", "disagreement"}
+            See `embedstore.annotations.order.Questions`.
+        about : str
+            A label: instead, the rows that are tagged with it, the least certain first.
+        count : int
+            Most rows.
+        """
+        if about:
+            with self.store.snapshot() as now:
+                tags = self._kept.tagged(now, lens.with_confidence(None))
+                rows = least_sure(now, now.corpus(self.corpus), tags, about, lens.choice, who=who)
+                return self._listed(now, Selection(rows[:count]), lens)
         load_learners()
         session = self.store.annotations.session(
             lens.chosen, corpus=self.corpus, space=self.space, order=order, who=who

@@ -1,16 +1,21 @@
 """Judge tags and answers: against a column, against other labels, and by what models doubt. All as JSON values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from embedstore.annotations.column import ANNOTATIONS
 from embedstore.core.values import value_text
 from embedstore.desk.changing import changes
 from embedstore.desk.kept import Kept
 from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.showing import LONGEST
+from embedstore.desk.thresholds import Compared, threshold_table
 from embedstore.learning.fitting import TrainOptions
+from embedstore.reports.calibration import Reliability
+from embedstore.reports.metrics import Report
 from embedstore.store import EmbeddingStore
+from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["Judge"]
 
@@ -60,8 +65,13 @@ class Judge:
         dict
             ``accuracy``, ``macro_f1``, ``rows``, ``left_out``, ``classes``, ``confusion`` (given by tagged), ``table``
             (a dict for each class), ``reliability`` (dicts with ``confidence``, ``accuracy`` and ``count`` of rows of
-            like confidence), ``calibration_error`` and ``notes``.
+            like confidence), ``calibration_error`` and ``notes``. If the lens has a least confidence, the report is on
+            the rows that keep a tag, and the confidence is that of the lens.
         """
+        if lens.min_confidence is not None:
+            with self._ready.snapshot() as now:
+                report, curve, notes = self._compared(now, lens, column, mapping).report(lens.min_confidence)
+                return _reported(report, curve, (*self._kept.tagged(now, lens).notes, *notes))
         tagged = self._ready.tag(
             lens.chosen,
             method=lens.method,
@@ -71,16 +81,29 @@ class Judge:
             mapping=mapping,
             **self._rows,
         )
-        assert tagged.report is not None, "tags with a gold column have a report"
-        said = tagged.report.to_json() | {"table": tagged.report.table().to_pylist(), "notes": list(tagged.notes)}
-        curve = tagged.reliability
-        if curve is None:
-            return said | {"reliability": [], "calibration_error": None}
-        steps = zip(curve.confidence.tolist(), curve.accuracy.tolist(), curve.count.tolist(), strict=True)
-        return said | {
-            "reliability": [{"confidence": c, "accuracy": a, "count": n} for c, a, n in steps],
-            "calibration_error": curve.error,
-        }
+        assert isinstance(tagged.report, Report), "tags with a gold column have a report"
+        return _reported(tagged.report, tagged.reliability, tagged.notes)
+
+    def thresholds(
+        self, lens: Lens, column: str = ANNOTATIONS, mapping: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Count what stays tagged at each least confidence; see `embedstore.desk.thresholds.threshold_table`.
+
+        Parameters
+        ----------
+        lens : Lens
+            The labels; any least confidence counts for nothing here.
+        column : str
+            What says whether a tag is right: a column, or by default what people said.
+        mapping : mapping of str to str, optional
+            As in `report`.
+        """
+        with self._ready.snapshot() as now:
+            return threshold_table(self._compared(now, lens, column, mapping or {}))
+
+    def _compared(self, now: Snapshot, lens: Lens, column: str, mapping: Mapping[str, str]) -> Compared:
+        """Return a column beside the tags of all rows, whatever their confidence is."""
+        return Compared(now, now.corpus(self._corpus), self._kept.tagged(now, lens.with_confidence(0)), column, mapping)
 
     def changes(self, before: Lens, lens: Lens, renamed: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Say how many tags change from one lens to another; see `embedstore.desk.changing.changes`."""
@@ -151,6 +174,18 @@ class Judge:
             for one in found.topics
         ]
         return {"topics": listed, "notes": list(found.notes)}
+
+
+def _reported(report: Report, curve: Reliability | None, notes: Sequence[str]) -> dict[str, Any]:
+    """Return a report and the reliability of the confidence as JSON values."""
+    said = report.to_json() | {"table": report.table().to_pylist(), "notes": list(notes)}
+    if curve is None:
+        return said | {"reliability": [], "calibration_error": None}
+    steps = zip(curve.confidence.tolist(), curve.accuracy.tolist(), curve.count.tolist(), strict=True)
+    return said | {
+        "reliability": [{"confidence": c, "accuracy": a, "count": n} for c, a, n in steps],
+        "calibration_error": curve.error,
+    }
 
 
 def _shown(listed: Mapping[str, Any], row: int) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Kept:
         table = now.corpus(self._corpus)
         lenses = [lens] if query.changed_from is None else [lens, query.changed_from]
         # Whether answers can change which rows these are.
-        told = query.answered or ANNOTATIONS in query.where.casefold() or any(one.examples for one in lenses)
+        told = query.answered or ANNOTATIONS in query.where.casefold() or any(one.hangs_on_answers for one in lenses)
         drawn = self._maps.plane(now) if query.lasso and query.map != "pca" else None
         key = (_state(table), query, lens, now.manifest.annotations if told else (), drawn)
 
@@ -76,8 +76,10 @@ class Kept:
     def tagged(self, now: Snapshot, lens: Lens) -> Tagged:
         """Return the tags of all rows."""
         table = now.corpus(self._corpus)
-        key = (_state(table), lens, now.manifest.annotations if lens.examples else ())
-        if lens.examples or lens.method != "cosine":
+        key = (_state(table), lens, now.manifest.annotations if lens.hangs_on_answers else ())
+        if least := lens.min_confidence:
+            return self._tags.of(key, lambda: self.tagged(now, lens.with_confidence(0)).confident(least))
+        if lens.hangs_on_answers or lens.method != "cosine":
             load_learners()
         return self._tags.of(key, lambda: tagged(now, table, lens, space=self._space))
 

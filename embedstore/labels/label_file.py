@@ -8,17 +8,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from embedstore.errors import InputError, NotFoundError
+from embedstore.errors import InputError, NotFoundError, UsageError
+from embedstore.labels.shares import known_shares, written_share
 
 __all__ = ["SHIPPED", "read_fields", "shipped_fields", "texts_in"]
 
 SHIPPED = ("emotions", "likert5", "polarity", "sentiment", "stars")
 """Names of the label sets shipped with the package."""
 
-_KEYS = {"description", "labels", "name", "ordinal", "templates"}
+_KEYS = {"description", "labels", "name", "ordinal", "shares", "templates"}
 _EXPECTED = (
     'a list of names, a mapping such as {"Happy": ["I love it", "What a joy"]}, or a mapping with "labels" and any of '
-    "description, name, ordinal, templates"
+    "description, name, ordinal, shares, templates"
 )
 
 
@@ -68,7 +69,7 @@ def shipped_fields(name: str) -> dict[str, Any]:
 def _fields(value: Any, name: str, place: str) -> dict[str, Any]:
     """Return the fields of a label set from the parsed content of its file."""
     said: Mapping[str, Any] = {}
-    if isinstance(value, dict) and (set(value) <= _KEYS or isinstance(value.get("labels"), (dict, list))):
+    if isinstance(value, dict) and (set(value) <= _KEYS - {"shares"} or isinstance(value.get("labels"), (dict, list))):
         if wrong := [key for key in value if key not in _KEYS]:
             raise InputError(f"{place}: expected the keys {', '.join(sorted(_KEYS))}, found {wrong[0]!r}")
         said, value = value, value.get("labels")
@@ -92,7 +93,18 @@ def _fields(value: Any, name: str, place: str) -> dict[str, Any]:
         "ordinal": ordinal == "true",
         "name": said.get("name", name),
         "description": said.get("description", ""),
+        "shares": _shares(said.get("shares", {}), names, place),
     }
+
+
+def _shares(value: Any, names: list[str], place: str) -> tuple[float | None, ...]:
+    """Return the known share of each label; YAML's numbers come as texts."""
+    try:
+        return known_shares({name: written_share(str(share)) for name, share in value.items()}, names)
+    except UsageError as error:  # it is a ValueError too
+        raise InputError(f"{place}: {error}") from error
+    except (AttributeError, ValueError) as error:
+        raise InputError(f"{place}: expected shares to map labels to numbers, such as {{Good: 0.8}}") from error
 
 
 def texts_in(value: Any, place: str) -> tuple[str, ...]:

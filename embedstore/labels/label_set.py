@@ -16,6 +16,7 @@ from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, is_unicode
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.label_file import SHIPPED, read_fields, shipped_fields, texts_in
+from embedstore.labels.shares import known_shares
 
 __all__ = ["LabelSet", "Labels"]
 
@@ -40,11 +41,13 @@ class LabelSet:
         Name and purpose of the set.
     several : bool
         Whether a text can have several of the labels, or none. One label is then enough.
+    shares : tuple of float or None
+        The known share of each label among the texts, None for an unknown one; or an empty tuple.
 
     Raises
     ------
     UsageError
-        If a name is blank or repeated, or there are too few labels.
+        If a name is blank or repeated, there are too few labels, or the shares can't be those of the labels.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class LabelSet:
     name: str = ""
     description: str = ""
     several: bool = False
+    shares: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         parts = (self.names, self.texts, self.templates, *(self.texts if isinstance(self.texts, tuple) else ()))
@@ -95,6 +99,21 @@ class LabelSet:
         wrong = [template for template in self.templates if "{}" not in template]
         if wrong or not self.templates:
             raise UsageError(f"expected templates with {{}} for the description, found {', '.join(wrong) or 'none'}")
+        if not isinstance(self.shares, tuple) or len(self.shares) not in (0, len(self.names)):
+            raise UsageError("expected a tuple with a share or None for each label, or none: use with_shares")
+        if any(self.shares) and self.several:
+            raise UsageError("shares are those of labels that exclude each other: leave shares or several labels out")
+        known_shares(self.known, self.names)
+
+    @property
+    def known(self) -> dict[str, float]:
+        """The known shares, by label."""
+        pairs = zip(self.names, self.shares, strict=True) if self.shares else ()
+        return {name: share for name, share in pairs if share is not None}
+
+    def with_shares(self, given: Mapping[str, float]) -> "LabelSet":
+        """Return the set with known shares of some labels, instead of its own."""
+        return replace(self, shares=known_shares(given, self.names))
 
     @classmethod
     def of(cls, labels: "Labels", *, several: bool = False) -> "LabelSet":
@@ -142,8 +161,8 @@ class LabelSet:
 
         A text file has one label per line; blank lines and lines that begin with # are skipped. A YAML or JSON file
         has one of three forms: a list of names; a mapping of names to a description or a list of descriptions; or a
-        mapping with ``labels`` (in one of the first two forms) and any of ``templates``, ``ordinal``, ``name`` and
-        ``description``.
+        mapping with ``labels`` (in one of the first two forms) and any of ``templates``, ``ordinal``, ``name``,
+        ``description`` and ``shares`` (a mapping of labels to their known shares).
         A description ``{shipped: SET, label: NAME}`` means all descriptions of that label of a shipped set.
 
         Raises
@@ -183,19 +202,7 @@ class LabelSet:
 
     def to_yaml(self) -> str:
         """Return the set as YAML that `read` accepts."""
-        import yaml
-
-        said: dict[str, Any] = {"description": self.description} if self.description else {}
-        if self.ordinal:
-            said["ordinal"] = True
-        if self.templates != ("{}",):
-            said["templates"] = list(self.templates)
-        said["labels"] = {name: list(texts) for name, texts in zip(self.names, self.texts, strict=True)}
-        breaks = "\x85\u2028\u2029\ufeff"  # PyYAML writes these as they are, and does not read them so
-        plain = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120)
-        if any(one in plain for one in breaks):
-            plain = yaml.safe_dump(said, sort_keys=False, width=120)
-        return str(plain)
+        return _as_yaml(self)
 
     def prompts(self) -> list[list[str]]:
         """Return the texts to encode for each label: its descriptions in every template."""
@@ -214,3 +221,21 @@ class LabelSet:
 
 Labels = LabelSet | Sequence[str] | Mapping[str, str | Sequence[str]]
 """Accepted forms of a label set: a `LabelSet`, names, or names with descriptions."""
+
+
+def _as_yaml(labels: LabelSet) -> str:
+    import yaml
+
+    said: dict[str, Any] = {"description": labels.description} if labels.description else {}
+    if labels.ordinal:
+        said["ordinal"] = True
+    if labels.templates != ("{}",):
+        said["templates"] = list(labels.templates)
+    if labels.shares:
+        said["shares"] = labels.known
+    said["labels"] = {name: list(texts) for name, texts in zip(labels.names, labels.texts, strict=True)}
+    breaks = "\x85\u2028\u2029\ufeff"  # PyYAML writes these as they are, and does not read them so
+    plain = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120)
+    if any(one in plain for one in breaks):
+        plain = yaml.safe_dump(said, sort_keys=False, width=120)
+    return str(plain)

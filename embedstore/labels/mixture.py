@@ -15,6 +15,7 @@ from embedstore.core.counts import counted, form
 from embedstore.core.parallel import one_thread
 from embedstore.core.unit import unit_rows
 from embedstore.labels.fewshot import Answers, folds_of
+from embedstore.labels.shares import completed_shares
 from embedstore.labels.words import MOST, Words
 from embedstore.labels.zeroshot import NO_WORDS, PENALTY, Refined, balance_to_shares, shares_of_tags
 
@@ -74,7 +75,7 @@ def topic_scores(
     texts: Sequence[str] = (),
     *,
     answers: Answers | None = None,
-    shares: Sequence[float] | None = None,
+    shares: Sequence[float | None] | None = None,
     settings: TopicSettings | None = None,
     random_state: int = 42,
 ) -> Refined:
@@ -97,8 +98,8 @@ def topic_scores(
         The texts; without them, step 3 is left out.
     answers : Answers, optional
         Labels that people gave to some texts; see `TopicSettings` for what they count.
-    shares : sequence of float, optional
-        Known shares of the labels.
+    shares : sequence of float or None, optional
+        Known shares of the labels; those of None divide the rest as their tags without known shares do.
     settings : TopicSettings, optional
         Other settings than the usual ones.
     random_state : int
@@ -295,9 +296,10 @@ def _out_of_fold(
     return found
 
 
-def _refined(found: Scores, shares: Sequence[float] | None, notes: tuple[str, ...]) -> Refined:
+def _refined(found: Scores, shares: Sequence[float | None] | None, notes: tuple[str, ...]) -> Refined:
     scores = spread(found)
-    if shares is not None:
-        wanted = np.asarray(shares, dtype=np.float64)
-        return Refined(balance_to_shares(scores, wanted), wanted, notes)
-    return Refined(scores, shares_of_tags(scores), notes)
+    found = shares_of_tags(scores)
+    if shares is None:
+        return Refined(scores, found, notes)
+    wanted = completed_shares(shares, found)
+    return Refined(balance_to_shares(scores, wanted), wanted, notes)

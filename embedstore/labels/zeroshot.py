@@ -12,6 +12,7 @@ import numpy.typing as npt
 from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.shares import completed_shares
 from embedstore.labels.words import MOST, Words
 
 __all__ = [
@@ -161,7 +162,7 @@ def refine(
     texts: Sequence[str],
     *,
     bias: Scores | None = None,
-    shares: Sequence[float] | None = None,
+    shares: Sequence[float | None] | None = None,
     steps: Sequence[str] = STEPS,
     random_state: int = 42,
 ) -> Refined:
@@ -183,8 +184,8 @@ def refine(
         The texts.
     bias : ndarray of shape (texts, labels), float64, optional
         Topic bias, from `topic_bias`.
-    shares : sequence of float, optional
-        Known shares of the labels.
+    shares : sequence of float or None, optional
+        Known shares of the labels; those of None divide the rest as their tags after step 1 do.
     steps : sequence of str
         The steps of `STEPS` to apply; fewer than all are for ablations.
     random_state : int
@@ -192,7 +193,9 @@ def refine(
     """
     raw = cosines.astype(np.float64)
     centred = raw - (_CENTRED * raw.mean(axis=0) if bias is None else bias) if "centre" in steps else raw
-    wanted = np.asarray(shares, dtype=np.float64) if shares is not None else shares_of_tags(centred)
+    wanted = shares_of_tags(centred)
+    if shares is not None:
+        wanted = completed_shares(shares, wanted)
     first = balance_to_shares(standardised(centred), wanted)
     if "words" not in steps:
         return Refined(first, wanted, ())

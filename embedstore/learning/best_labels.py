@@ -76,6 +76,7 @@ class BestLabels:
             vectors=vectors,
             texts=lambda: now.texts.at(positions),
             vectors_of=queries,
+            shares=described.shares or None,
         )
         return cls(positions, scored, refined(method, scored))
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 from embedstore.annotations.column import answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.cells import plain_values
-from embedstore.core.checks import as_number
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.labels.language import language_notes
 from embedstore.labels.likeness import alike_notes
+from embedstore.labels.shares import known_shares
 from embedstore.reports.gold import GoldMap, missing_notes, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
@@ -80,7 +80,8 @@ def tag(
         "cosine" takes the nearest label. "best" refines the scores with statistics of the whole corpus;
         see `embedstore.labels.zeroshot`.
     shares : mapping of str to float, optional
-        Known share of each label, for "best"; by default they are estimated.
+        Known shares of labels, for all methods but "cosine", instead of those of the label set. Labels without one
+        divide the rest as their tags without known shares do.
     scores : bool
         Add a column per label.
     confidence : bool
@@ -158,6 +159,8 @@ def _tagged(
     tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += alike_notes(asked.labels, prototypes)
+    if any(asked.labels.shares) and not asked.method.takes_shares:
+        notes += (f"known shares of labels are not used by the method {method}: best, scale and topics use them",)
     notes += language_notes(asked.labels, asked.positions, now.texts.at)
     curve = tagged = report = None
     if asked.method.refines or examples:
@@ -221,7 +224,7 @@ class _TagRequest:
     labels: LabelSet
     method: TaggingMethod
     queries: QueryEncoder
-    shares: list[float] | None
+    shares: Sequence[float | None] | None
     gold: list[Any] | None
     gold_map: dict[str, list[str]]
 
@@ -255,7 +258,7 @@ def _check_request(
         labels=label_set,
         method=how,
         queries=now.queries(vectors, no_encode=no_encode),
-        shares=None if shares is None else _in_order(shares, label_set.names),
+        shares=(known_shares(shares or {}, label_set.names) or label_set.shares or None) if how.takes_shares else None,
         gold=_values(table.column(gold), answered) if gold else None,
         gold_map=parse_map(mapping, label_set.names),
     )
@@ -271,23 +274,6 @@ def _annotated(now: Snapshot, asked: _TagRequest) -> list[str | None] | None:
     column = answered_rows(now, asked.table, asked.labels)
     answers = None if column is None else _values(column, asked.answered)
     return answers if answers and any(answers) else None
-
-
-def _in_order(shares: Mapping[str, float], names: Sequence[str]) -> list[float]:
-    """Return the shares as a list, in the order of the labels."""
-    unknown = [name for name in shares if name not in names]
-    missing = [name for name in names if name not in shares]
-    if unknown or missing:
-        raise UsageError(
-            f"expected a share for each of {', '.join(names)}, found "
-            + (f"the unknown {unknown[0]!r}" if unknown else f"none for {missing[0]!r}")
-        )
-    found = [as_number(f"the share of {name!r}", shares[name]) for name in names]
-    if not (min(found) > 0 and abs(sum(found) - 1) <= 0.02):  # NaN fails both tests
-        raise UsageError(
-            f"expected shares above 0 that add up to 1, such as 0.2 and 0.8, found {', '.join(map(str, found))}"
-        )
-    return found
 
 
 def _refined(

@@ -43,5 +43,5 @@ class Scored:
     vectors: npt.NDArray[np.float32]
     texts: Callable[[], list[str]]
     vectors_of: VectorsOf
-    shares: Sequence[float] | None = None
+    shares: Sequence[float | None] | None = None
     answers: Answers | None = None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from embedstore.annotations.column import ANNOTATIONS
 from embedstore.desk.desk import Desk
 from embedstore.desk.lens import renamed_labels
 from embedstore.topics.pipeline import MOST_TOPICS
@@ -17,6 +18,10 @@ def _report(desk: Desk, given: Given) -> Any:
 def _changes(desk: Desk, given: Given) -> Any:
     renamed = dict(renamed_labels(given.values.get("renamed", [])))
     return desk.judge.changes(given.lens("before"), given.lens(), renamed)
+
+
+def _thresholds(desk: Desk, given: Given) -> Any:
+    return desk.judge.thresholds(given.lens(), given.text("column", ANNOTATIONS), given.mapping("mapping"))
 
 
 def _advice(desk: Desk, given: Given) -> Any:
@@ -52,6 +57,7 @@ _JUDGED = {"lens": LENS, "column": TEXT, "mapping": MAPPING}
 
 JUDGING = (
     Route("/api/report", "Tags against a column.", _report, _JUDGED, ("lens", "column")),
+    Route("/api/thresholds", "What stays tagged at each least confidence.", _thresholds, _JUDGED, ("lens",)),
     Route("/api/changes", "Tags that change.", _changes, _CHANGED, ("before", "lens")),
     Route("/api/advice", "What the answers are worth.", _advice, {"lens": LENS, "who": TEXT}, ("lens",)),
     Route("/api/doubts", "Rows whose given label is likely wrong.", _doubts, {"column": TEXT}, ("column",)),

@@ -52,6 +52,8 @@ _LENS: dict[str, Any] = {
         "method": {"type": "string"},
         "examples": {"type": "boolean"},
         "ordinal": {"type": "boolean"},
+        "shares": {"type": ["object", "null"], "additionalProperties": _NUMBER},
+        "min_confidence": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
     },
 }
 _ERRORS = {

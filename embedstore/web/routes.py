@@ -90,8 +90,8 @@ def _undo(desk: Desk, given: Given) -> Any:
 
 def _ask(desk: Desk, given: Given) -> Any:
     order = given.one_of("order", ("typical", *(one for one in get_args(Order) if one != "typical")))
-    count = min(given.whole("count", 20), 100)
-    return {"rows": desk.ask(given.lens(), who=given.text("who", ""), order=order, count=count)}
+    who, about, count = given.text("who", ""), given.text("about", ""), min(given.whole("count", 20), 100)
+    return {"rows": desk.ask(given.lens(), who=who, order=order, about=about, count=count)}
 
 
 def _command(desk: Desk, given: Given) -> Any:
@@ -143,7 +143,7 @@ _LOOKING = (
         "/api/ask",
         "Rows to label next.",
         _ask,
-        {"lens": LENS, "who": TEXT, "order": TEXT, "count": WHOLE},
+        {"lens": LENS, "who": TEXT, "order": TEXT, "about": TEXT, "count": WHOLE},
         ("lens",),
     ),
     Route("/api/download", "The rows of a query as a file.", _download, {**_SEEN, "format": {"enum": [*_FORMATS]}}),

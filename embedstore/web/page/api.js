@@ -58,6 +58,7 @@ export const api = {
   labels: (body, signal) => ask("/api/labels", body, signal),
   yaml: (body) => ask("/api/yaml", body),
   topics: (body, signal) => ask("/api/topics", body, signal),
+  thresholds: (body, signal) => ask("/api/thresholds", body, signal),
   changes: (body, signal) => ask("/api/changes", body, signal),
   report: (body, signal) => ask("/api/report", body, signal),
   advice: (body, signal) => ask("/api/advice", body, signal),

@@ -1,7 +1,7 @@
 /** "Ask me": rows one after the other, in the order in which answers help most. */
 
 import { api } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, fill, make } from "./dom.js";
 import { complain, say } from "./notices.js";
 
 const AHEAD = 12; // rows that are asked for at once
@@ -12,9 +12,16 @@ export class Ask {
   constructor(state) {
     Object.assign(this, { state, queue: [], seen: new Set(), loading: null, number: 0, round: 0 });
     byId("ask").addEventListener("click", () => (state.values.asking ? this.end() : this.begin()));
-    byId("order").addEventListener("change", () => this.begin());
+    for (const id of ["order", "about"]) {
+      byId(id).addEventListener("change", (event) => {
+        event.target.blur(); // keys are answers again
+        this.begin();
+      });
+    }
+    state.watch(["labels"], () => this.drawLabels());
     state.watch(["asking"], () => this.draw());
     state.watch(["lens", "who"], () => state.values.asking && this.begin());
+    this.drawLabels();
     this.draw();
   }
 
@@ -22,8 +29,23 @@ export class Ask {
     const { asking } = this.state.values;
     byId("ask").setAttribute("aria-pressed", String(asking));
     byId("order-line").hidden = !asking;
+    byId("about-line").hidden = !asking || byId("order").value !== "about";
     byId("question").hidden = !asking;
     byId("question").textContent = `Question ${this.number}`;
+  }
+
+  /** Let any of the labels be the one that is asked about. */
+  drawLabels() {
+    const { labels } = this.state.values;
+    const before = byId("about").value;
+    fill(byId("about"), ...labels.map((label) => make("option", { value: label }, label)));
+    if (labels.includes(before)) byId("about").value = before;
+  }
+
+  /** What comes first: an order, or what is least sure of one label. */
+  get order() {
+    const order = byId("order").value;
+    return order === "about" ? { about: byId("about").value } : { order };
   }
 
   /** Begin anew with the labels, the person and the order of now. */
@@ -78,7 +100,7 @@ export class Ask {
     this.failed = false;
     try {
       const count = AHEAD + this.queue.length;
-      const { rows } = await api.ask({ lens, who, order: byId("order").value, count });
+      const { rows } = await api.ask({ lens, who, ...this.order, count });
       if (round !== this.round) return;
       const fresh = rows.filter((row) => !this.seen.has(row.row));
       for (const row of fresh) this.seen.add(row.row);

@@ -6,8 +6,8 @@ import { button, dot, fill, make } from "./dom.js";
 
 /**
  * A label that is shaped.
- * @typedef {{name: string, texts: string[], colour: number, was: string, applied: string}} Item
- * `colour` is the number of its colour, `was` its name when the shaping began ("" for a new one), `applied` its name
+ * @typedef {{name: string, texts: string[], share: number|null, colour: number, was: string, applied: string}} Item
+ * `share` is its known share of the rows, from 0 to 1, null if it is unknown; `colour` is the number of its colour, `was` its name when the shaping began ("" for a new one), `applied` its name
  * when the rows were last tagged.
  */
 
@@ -15,19 +15,21 @@ import { button, dot, fill, make } from "./dom.js";
  * Make items of labels; a label that was there before keeps its colour.
  * @param {[string, string[]][]} pairs Names and descriptions.
  * @param {Map<string, number>} colours The number of the colour of each label that was there before.
+ * @param {Object} shares The known shares, by name.
  */
-export function itemsOf(pairs, colours) {
+export function itemsOf(pairs, colours, shares = {}) {
   const taken = new Set(pairs.map(([name]) => colours.get(name)));
   return pairs.map(([name, texts]) => {
     const colour = colours.get(name) ?? free(taken);
     taken.add(colour);
-    return { name, texts: isBare(name, texts) ? [] : texts, colour, was: colours.has(name) ? name : "", applied: name };
+    const share = Object.hasOwn(shares, name) ? shares[name] : null;
+    return { name, texts: isBare(name, texts) ? [] : texts, share, colour, was: colours.has(name) ? name : "", applied: name };
   });
 }
 
 /** Return a new label without a name. */
 export function newItem(items) {
-  return { name: "", texts: [], colour: free(new Set(items.map((one) => one.colour))), was: "", applied: "" };
+  return { name: "", texts: [], share: null, colour: free(new Set(items.map((one) => one.colour))), was: "", applied: "" };
 }
 
 /** Return the least number that is not taken. */
@@ -79,7 +81,17 @@ export class Cards {
         this.tool("↑", `move ${which} up`, place > 0, () => this.move(place, -1)),
         this.tool("↓", `move ${which} down`, place < this.items.length - 1, () => this.move(place, 1)),
         this.tool("×", `remove ${which}`, true, () => this.remove(place))),
-      texts);
+      texts, this.known(item, which));
+  }
+
+  /** Make the field for the known share of a label. */
+  known(item, which) {
+    const field = make("input", { type: "number", min: 0, max: 100, step: "any", placeholder: "unknown",
+      value: item.share === null ? "" : String(rounded(100 * item.share)),
+      aria: { label: `known share of ${which}, in percent` } });
+    const take = () => (item.share = field.value === "" ? null : rounded(Number(field.value) / 100));
+    field.addEventListener("input", () => this.edit(take));
+    return make("div", { class: "known soft" }, make("span", {}, "known share"), field, make("span", {}, "%"));
   }
 
   tool(sign, label, can, press) {
@@ -109,6 +121,11 @@ export class Cards {
     this.list.lastElementChild.querySelector("input").focus();
   }
 
+  /** Show other shares of now beside those of before. */
+  tellNow(after) {
+    this.tellShares(this.told[0] ?? new Map(), after);
+  }
+
   /**
    * Show what becomes of the share of each label.
    * @param {Map<string, number>} before Shares by the name of before; empty if there were no labels.
@@ -124,6 +141,11 @@ export class Cards {
       element.textContent = now === undefined ? "" : moved ? `${percent(was)} → ${percent(now)}` : percent(now);
     }
   }
+}
+
+/** Return a number without what binary fractions add to it: 7 % is 0.07. */
+function rounded(number) {
+  return Number(number.toFixed(8));
 }
 
 function linesOf(text) {

@@ -49,6 +49,20 @@ export function curve(steps) {
     draw("text", { x: 10, y: y(0.5), "text-anchor": "middle", transform: `rotate(-90 10 ${y(0.5)})` }, "right"));
 }
 
+/**
+ * Draw how many rows lie at each step of a scale, those from a step on in another colour.
+ * @param {number[]} counts Rows at each step.
+ * @param {number} from The first step that is kept.
+ */
+export function histogram(counts, from) {
+  const most = Math.max(1, ...counts), high = 40;
+  const bars = counts.map((count, step) => draw("rect", {
+    class: step < from ? "out" : "step", x: step, width: 0.9, y: high * (1 - count / most), height: (high * count) / most,
+  }));
+  return draw("svg", { class: "histogram", viewBox: `0 0 ${counts.length} ${high}`, preserveAspectRatio: "none",
+    "aria-hidden": true }, ...bars);
+}
+
 /** Draw a share with its interval, on a line from 0 to 1. */
 export function interval(low, middle, high) {
   const wide = 120;

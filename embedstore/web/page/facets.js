@@ -38,7 +38,8 @@ export class Facets {
   get columns() {
     const { about, lens } = this.state.values;
     const names = about.columns.map((one) => one.name);
-    const tags = lens ? ["Predicted_Labels", "score", "margin"].filter((name) => !names.includes(name)) : [];
+    const sure = typeof lens?.min_confidence === "number" ? ["confidence"] : [];
+    const tags = lens ? ["Predicted_Labels", "score", "margin", ...sure].filter((name) => !names.includes(name)) : [];
     const said = saidColumns(this.state.values).filter((name) => !names.includes(name));
     const first = [...tags.slice(0, 1), ...said, ...tags.slice(1)];
     const last = [about.id, ...textColumns(about)];

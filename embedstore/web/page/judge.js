@@ -60,6 +60,7 @@ export class Judge {
     byId("judge-open").setAttribute("aria-pressed", "false");
     this.task.leave();
     for (const part of this.parts) part.leave?.();
+    this.tell();
   }
 
   /** Return the columns that tags can be compared with. */
@@ -84,6 +85,7 @@ export class Judge {
     this.mapping.clear();
     this.report.clear();
     for (const part of this.parts) part.change?.();
+    this.tell();
     if (!this.column) return this.task.clear();
     const body = { query: {}, lens: this.state.values.lens, columns: [this.column] };
     const counts = await this.task.run("counting values…", (signal) => api.counts(body, signal));
@@ -103,12 +105,19 @@ export class Judge {
   /** Compare the tags with the column. */
   async judge() {
     const { lens } = this.state.values;
+    this.tell();
     if (!this.isOpen || !this.column || this.mapping.problem) return;
     if (!lens) return this.stopAt("Choose labels first: their tags are compared with the column.");
     if (!this.mapping.some) return this.stopAt("Say above which label each value stands for.");
     const body = { lens, column: this.column, mapping: this.mapping.pairs };
     const found = await this.task.run("comparing…", (signal) => api.report(body, signal));
     if (found) this.report.draw(found, this.column, this.mapping);
+  }
+
+  /** Let the other parts know what the tags are compared with. */
+  tell() {
+    const known = this.isOpen && this.column && !this.mapping.problem && this.mapping.some;
+    this.state.change({ judged: known ? { column: this.column, mapping: this.mapping.pairs } : null });
   }
 
   stopAt(text) {

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { labelColour } from "./colours.js";
 import { button, byId, counted, dot, fill, make } from "./dom.js";
+import { hangsOnSaid } from "./lens.js";
 import { complain } from "./notices.js";
 
 /** The keys of the labels: digits, then the letters that mean nothing else. */
@@ -16,7 +17,7 @@ export class LabelBar {
   constructor(state, work) {
     Object.assign(this, { state, work, stop: null });
     state.watch(["lens", "rows"], () => this.load());
-    state.watch(["answers"], ({ lens }) => lens?.examples && this.load());
+    state.watch(["answers"], ({ lens }) => hangsOnSaid(lens) && this.load());
     state.watch(["labels", "paint", "shares", "notes", "shaping"], () => this.draw());
     state.watch(["done", "current", "lens"], () => this.enable());
     state.watch(["away", "unsent"], () => this.tellAway());

@@ -1,5 +1,7 @@
 /** The labels that a person looks through, in the forms in which they are typed, kept and sent. */
 
+const SLACK = 0.02; // how far the sum of all shares may be from 1
+
 /** Return the names of labels in any form that the server takes. */
 export function namesOf(about, labels) {
   if (typeof labels === "string") return about.shipped[labels] ?? [];
@@ -30,6 +32,25 @@ export function labelsOf(pairs) {
   if (twice) throw new Error(`expected each label once, found ${twice} twice`);
   if (pairs.every(([name, texts]) => !texts.length || (texts.length === 1 && texts[0] === name))) return names;
   return pairs.map(([name, texts]) => [name, texts.length ? texts : [name]]);
+}
+
+/**
+ * Return the known shares of labels by name, as the server takes them; null if none is known.
+ * @param {{name: string, share: number|null}[]} items Labels; the share of one can be null.
+ */
+export function knownShares(items) {
+  const known = items.filter(({ share }) => share !== null);
+  const told = `${Number((100 * known.reduce((sum, { share }) => sum + share, 0)).toFixed(2))} %`;
+  if (known.some(({ share }) => !(share > 0))) throw new Error("expected known shares above 0 %: leave a field blank if a share is unknown");
+  const total = known.reduce((sum, { share }) => sum + share, 0);
+  if (known.length < items.length && total >= 1) throw new Error(`expected known shares below 100 % together, found ${told}`);
+  if (known.length === items.length && Math.abs(total - 1) > SLACK) throw new Error(`expected known shares of 100 % together, found ${told}`);
+  return known.length ? Object.fromEntries(known.map(({ name, share }) => [name, share])) : null;
+}
+
+/** Return whether other answers can change the tags: they learn from them, or their confidence is calibrated on them. */
+export function hangsOnSaid(lens) {
+  return Boolean(lens) && (Boolean(lens.examples) || typeof lens.min_confidence === "number");
 }
 
 /**

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { groupColours } from "./colours.js";
 import { byId, dot, fill, later, make } from "./dom.js";
+import { hangsOnSaid } from "./lens.js";
 import { PointMap } from "./map.js";
 import { complain } from "./notices.js";
 import { hangsOnAnswers, isSaid, saidColumns, viewOf } from "./query.js";
@@ -99,7 +100,7 @@ export class MapPane {
   answered() {
     const { values } = this.state;
     if (hangsOnAnswers(values)) this.loadMask();
-    if (values.lens?.examples || isSaid(values.by)) this.loadColours();
+    if (hangsOnSaid(values.lens) || isSaid(values.by)) this.loadColours();
   }
 
   drawLegend() {

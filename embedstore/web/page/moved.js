@@ -5,6 +5,8 @@ import { table } from "./charts.js";
 import { byId, counted, fill } from "./dom.js";
 import { Task } from "./task.js";
 
+const NONE = "(no tag)";
+
 export class Moved {
   /**
    * @param {State} state The state of the page.
@@ -65,14 +67,16 @@ export class Moved {
   }
 
   draw({ before, after, counts, rows, moved }) {
-    const share = (names, sums) => new Map(names.map((name, place) => [name, sums[place] / Math.max(1, rows)]));
-    const sum = (numbers) => numbers.reduce((all, one) => all + one, 0);
-    this.tell(share(before, counts.map(sum)), share(after, after.map((_, place) => sum(counts.map((line) => line[place])))));
+    const lines = counts.map(sum);
+    const columns = [...after, ""].map((_, place) => sum(counts.map((line) => line[place])));
+    this.tell(sharesOf(before, lines), sharesOf(after, columns));
     byId("moved").hidden = false;
     byId("moved-count").textContent = `${counted(moved)} of ${counted(rows)} rows change`;
     byId("moved-show").disabled = !moved && !this.state.values.changed;
-    const lines = before.map((name, place) => [name, ...counts[place].map(counted)]);
-    fill(byId("moved-table"), table("rows by their tag before (lines) and now (columns)", ["", ...after], lines));
+    const wide = columns.at(-1) ? [...after, NONE] : after;
+    const high = lines.at(-1) ? [...before, NONE] : before;
+    fill(byId("moved-table"), table("rows by their tag before (lines) and now (columns)", ["", ...wide],
+      high.map((name, line) => [name, ...wide.map((_, place) => counted(counts[line][place]))])));
   }
 
   /** List the rows whose tags change, or all rows again. */
@@ -84,4 +88,14 @@ export class Moved {
   drawShow() {
     byId("moved-show").setAttribute("aria-pressed", String(Boolean(this.state.values.changed)));
   }
+}
+
+function sum(numbers) {
+  return numbers.reduce((all, one) => all + one, 0);
+}
+
+/** Return the share of each label among the rows with a tag; the last number is of those without. */
+function sharesOf(names, numbers) {
+  const tagged = Math.max(1, sum(numbers.slice(0, -1)));
+  return new Map(names.map((name, place) => [name, numbers[place] / tagged]));
 }

@@ -1,5 +1,7 @@
 /** From what a person chose to the query and the SQL that the server takes. */
 
+import { hangsOnSaid } from "./lens.js";
+
 const NUMBERS = /^(u?int|float|double|half|decimal)/;
 const NESTED = /^(list|large_list|struct|map|fixed_size_list)/;
 const NUMBER = /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/;
@@ -81,7 +83,7 @@ export function textColumns(about) {
 export function typeOf(about, column) {
   const own = about.columns.find((one) => one.name === column);
   if (own) return own.type;
-  return column === "score" || column === "margin" ? "double" : "string";
+  return ["score", "margin", "confidence"].includes(column) ? "double" : "string";
 }
 
 /**
@@ -110,5 +112,5 @@ function isSame(one, other) {
 
 /** Return whether other answers can change which rows are shown. */
 export function hangsOnAnswers(values) {
-  return Boolean(values.lens?.examples || values.answered) || /annotations/i.test(whereOf(values));
+  return hangsOnSaid(values.lens) || Boolean(values.answered) || /annotations/i.test(whereOf(values));
 }

@@ -6,11 +6,12 @@
 import { api } from "./api.js";
 import { Cards, itemsOf } from "./cards.js";
 import { byId, later } from "./dom.js";
-import { labelsOf, namesOf, takeLens } from "./lens.js";
+import { knownShares, labelsOf, namesOf, takeLens } from "./lens.js";
 import { Moved } from "./moved.js";
 import { complain } from "./notices.js";
 import { offerFile } from "./takeaway.js";
 import { Starts } from "./starts.js";
+import { Threshold } from "./threshold.js";
 
 const PAUSE = 500; // milliseconds without a key, after which an edit is taken
 
@@ -28,6 +29,7 @@ export class Shape {
       take: (pairs, source) => this.startFrom(pairs, source),
       typed: (pairs) => this.startFrom(pairs, null, false),
     });
+    this.threshold = new Threshold(state, { typed: () => this.take(), tell: (shares) => this.cards.tellNow(shares) });
     this.moved = new Moved(state, (before, after) => this.cards.tellShares(before, after));
     this.listen();
   }
@@ -41,14 +43,18 @@ export class Shape {
     byId("lens-cancel").addEventListener("click", () => this.cancel());
     byId("lens-add").addEventListener("click", () => this.cards.add());
     byId("lens-save").addEventListener("click", () => this.save());
-    for (const id of ["lens-method", "lens-examples"]) byId(id).addEventListener("change", () => this.take());
+    byId("lens-examples").addEventListener("change", () => this.take());
+    byId("lens-method").addEventListener("change", () => {
+      this.drawKnown();
+      this.take();
+    });
   }
 
   /** Open the panel with the labels of now. */
   async open() {
     if (this.before) return this.panes.open("shape");
     const { lens, labels, paint, shares, by } = this.state.values;
-    const found = lens ? await api.labels({ lens }) : { labels: [], ordinal: false };
+    const found = lens ? await api.labels({ lens }) : { labels: [], ordinal: false, shares: {} };
     this.before = { lens, paint, shares, by };
     this.colours = new Map(labels.map((label, number) => [label, paint.get(label) ?? number]));
     byId("lens-method").value = lens?.method ?? "cosine";
@@ -58,8 +64,10 @@ export class Shape {
     this.panes.open("shape");
     this.starts.open(lens);
     this.setSource(found.labels, { labels: lens?.labels ?? null, ordinal: found.ordinal });
-    this.cards.set(itemsOf(found.labels, this.colours));
+    this.cards.set(itemsOf(found.labels, this.colours, found.shares));
+    this.drawKnown();
     this.moved.open(lens, this.cards.items);
+    this.threshold.open(lens);
   }
 
   /** Remember what the labels came from: as long as nobody changes them, they are sent by that name. */
@@ -75,6 +83,16 @@ export class Shape {
     else this.takeSoon();
   }
 
+  /** Whether the way of tagging takes known shares. */
+  get takesShares() {
+    return byId("lens-method").value !== "cosine";
+  }
+
+  /** Let known shares be given where they count. */
+  drawKnown() {
+    byId("lens-items").classList.toggle("with-shares", this.takesShares);
+  }
+
   edited(now = false) {
     this.starts.close();
     if (now) this.take();
@@ -88,7 +106,14 @@ export class Shape {
     const labels = same ? this.source.labels : labelsOf(pairs);
     if (labels === null) return null;
     const lens = { labels, method: byId("lens-method").value, examples: byId("lens-examples").checked };
-    return this.source.ordinal && typeof labels !== "string" ? { ...lens, ordinal: true } : lens;
+    const { least } = this.threshold;
+    const shares = this.takesShares ? knownShares(this.cards.items) : null;
+    return {
+      ...lens,
+      ...(this.source.ordinal && typeof labels !== "string" && { ordinal: true }),
+      ...(shares !== null && { shares }),
+      ...(least !== null && { min_confidence: least }),
+    };
   }
 
   /** Show everything through the labels of the panel; return whether they can be used. */
@@ -132,6 +157,7 @@ export class Shape {
   close() {
     this.before = null;
     this.moved.close();
+    this.threshold.close();
     this.panes.close("shape");
     this.state.change({ shaping: false, changed: null });
   }

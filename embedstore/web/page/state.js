@@ -17,6 +17,7 @@ const EMPTY = {
   renamed: new Map(), // the present name of each label, by its name before the last edit
   shaping: false, // whether the labels are being shaped: nothing is answered with them then
   shares: {}, // by label
+  judged: null, // {column, mapping}: what the tags are compared with, and the label of each value
   notes: [], // on the tags
   who: "",
   by: "", // column that colours the map
