@@ -98,7 +98,7 @@ def times_of(store: embedstore.EmbeddingStore, rows: int) -> dict[str, float]:
     found["counts of 3 columns"] = median(5, lambda n: desk.counts(some[n], ["kind", "stars", "score"], LENS))
     found["colours"] = median(3, lambda n: desk.colours("kind"))
     found["mask"] = median(5, lambda n: desk.mask(some[n]))
-    found["map by components, first"] = median(1, lambda n: desk.layout().points())
+    found["map by components, first"] = median(1, lambda n: desk.maps.now().points())
     found["ask for 20"] = median(3, lambda n: desk.ask(LENS, who=f"w{n}"))
     found["one answer"] = median(20, lambda n: desk.answer([n], "Positive", LENS, action=f"a{next(names)}"))
     half = Query(where="CAST(substr(key, 2) AS BIGINT) % 2 = 0")

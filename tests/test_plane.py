@@ -43,14 +43,14 @@ def drawn(desk, **options):
     """Return the places of all rows on the map by neighbourhood, made if it is not there."""
     desk.maps.begin(**options)
     desk.maps.wait()
-    return desk.layout().points("neighbours")
+    return desk.maps.now().points("neighbours")
 
 
 def test_a_map_is_made_once_and_kept(store):
     desk = Desk(store)
     assert state(desk)["methods"] == ["pca"]
     with pytest.raises(UsageError, match="not ready"):
-        desk.layout().points("neighbours")
+        desk.maps.now().points("neighbours")
     made = drawn(desk)
     assert state(desk) == state(desk) | {"methods": ["pca", "neighbours"], "by": "tsne", "running": False}
     sequence = store.manifest.sequence
@@ -74,7 +74,7 @@ def test_new_rows_are_placed_and_no_old_one_moves(store):
     desk = Desk(store)
     before = drawn(desk)
     store.add(rows_of(COUNT, COUNT + 25), text="review", id="key")
-    waiting = desk.layout().points("neighbours")
+    waiting = desk.maps.now().points("neighbours")
     assert np.array_equal(waiting[:COUNT], before, equal_nan=True)
     store.encode()
     after = drawn(desk)
@@ -119,7 +119,7 @@ def test_an_outline_holds_what_is_inside_on_the_map_that_it_was_drawn_on(store):
     desk = Desk(store)
 
     def inside():
-        points = desk.layout().points("neighbours")
+        points = desk.maps.now().points("neighbours")
         low, high = np.nanpercentile(points, [30, 90], axis=0)
         box = ((low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]))
         query = Query(lasso=tuple((float(x), float(y)) for x, y in box), map="neighbours")
@@ -171,7 +171,7 @@ def test_a_desk_that_may_not_write_keeps_the_map_to_itself(store):
     made = drawn(desk)
     assert store.manifest == before
     assert list((store.path / "maps").iterdir() if (store.path / "maps").exists() else ()) == []
-    assert np.array_equal(desk.layout().points("neighbours"), made, equal_nan=True)
+    assert np.array_equal(desk.maps.now().points("neighbours"), made, equal_nan=True)
     assert state(desk)["methods"] == ["pca", "neighbours"]
 
 
@@ -220,7 +220,7 @@ def test_a_few_texts_have_no_map_by_neighbourhood(tmp_path, rows):
     desk.maps.begin()
     desk.maps.wait()
     assert state(desk)["methods"] == ["pca"]
-    assert np.isfinite(desk.layout().points()).all()
+    assert np.isfinite(desk.maps.now().points()).all()
 
 
 def test_a_plane_knows_which_texts_it_lacks():

@@ -1,5 +1,7 @@
 """Which rows people answered, on which they disagree, and which they are asked about for one label."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +14,7 @@ from embedstore.errors import UsageError
 from embedstore.labels.choice import Choice
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["least_sure", "rows_answered"]
+__all__ = ["first_rows", "least_sure", "rows_answered"]
 
 
 def rows_answered(now: Snapshot, table: Corpus, query: Query, choice: Choice) -> npt.NDArray[np.bool_]:
@@ -35,6 +37,13 @@ def rows_answered(now: Snapshot, table: Corpus, query: Query, choice: Choice) ->
     wanted[list(places.values())] = True
     found: npt.NDArray[np.bool_] = wanted[table.positions()]
     return now.texts.answerable(table.positions()) & ~found if query.answered == "none" else found
+
+
+def first_rows(table: Corpus, positions: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Return the first row of each text, shape (n,), int64; texts that the corpus does not have are left out."""
+    rows, places = table.rows_at(np.array(positions, dtype=np.int64))
+    first = dict(zip(reversed(places.tolist()), reversed(rows.tolist()), strict=True))
+    return np.array([first[one] for one in positions if one in first], dtype=np.int64)
 
 
 def least_sure(

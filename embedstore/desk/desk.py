@@ -11,21 +11,21 @@ from embedstore.annotations.order import Order
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
 from embedstore.desk.about import about
-from embedstore.desk.answering import least_sure
+from embedstore.desk.answering import first_rows, least_sure
 from embedstore.desk.commands import command_for
 from embedstore.desk.counting import count_values
 from embedstore.desk.judging import Judge
 from embedstore.desk.kept import Kept
 from embedstore.desk.labelling import answer_rows, take_back
-from embedstore.desk.layout import Layout, Maps
+from embedstore.desk.layout import Maps
 from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.news import news_of
 from embedstore.desk.query import Query
 from embedstore.desk.selecting import Selection
-from embedstore.desk.showing import groups, listed
+from embedstore.desk.showing import listed
 from embedstore.desk.tagged import Tagged
-from embedstore.errors import InputError, UsageError
+from embedstore.errors import UsageError
 from embedstore.reports.predictions import Predictions
 from embedstore.store import EmbeddingStore
 from embedstore.tables.result import Result
@@ -55,7 +55,7 @@ class Desk:
     Attributes
     ----------
     maps : Maps
-        The map by neighbourhood.
+        The map of the corpus.
     judge : Judge
         What tags and answers are worth.
     """
@@ -126,14 +126,7 @@ class Desk:
         label in a column is likely wrong.
         """
         with self.store.snapshot() as now:
-            if by == "Predicted_Labels" and lens.labels and by not in now.corpus(self.corpus).schema.names:
-                return lens.labels.names, self._kept.tagged(now, lens).codes
-            return groups(self._kept.column(now, by, lens))
-
-    def layout(self) -> Layout:
-        """Return the map of the corpus as it is now."""
-        with self.store.snapshot() as now:
-            return self.maps.layout(now)
+            return self._kept.coloured(now, by, lens)
 
     def news(self) -> dict[str, str]:
         """Return what changes by itself, as texts; see `embedstore.desk.news.news_of`."""
@@ -185,9 +178,7 @@ class Desk:
         with self.store.snapshot() as now:
             table = now.corpus(self.corpus)
             chosen = self._kept.selected(now, rows, lens).rows if isinstance(rows, Query) else _numbers(table, rows)
-            if keys is not None and now.texts.keys_at(table.positions()[chosen]) != list(keys):
-                raise InputError("the rows have other texts than they had when they were shown: load the page again")
-            return answer_rows(now, table, chosen, label, lens.choice, who=who, action=action)
+            return answer_rows(now, table, chosen, label, lens.choice, who=who, action=action, keys=keys)
 
     def take_back(self, action: str) -> int:
         """Take all answers of an action back; return the number of texts."""
@@ -223,10 +214,7 @@ class Desk:
         )
         positions = session.ahead(count)
         with self.store.snapshot() as now:
-            rows, places = now.corpus(self.corpus).rows_at(np.array(positions, dtype=np.int64))
-            first = dict(zip(reversed(places.tolist()), reversed(rows.tolist()), strict=True))
-            numbers = np.array([first[one] for one in positions if one in first], dtype=np.int64)
-            return self._listed(now, Selection(numbers), lens)
+            return self._listed(now, Selection(first_rows(now.corpus(self.corpus), positions)), lens)
 
     def result(self, query: Query, lens: Lens = _NO_LABELS) -> Result:
         """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns."""

@@ -18,6 +18,7 @@ from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
 from embedstore.desk.recent import Recent
 from embedstore.desk.selecting import Selection, select
+from embedstore.desk.showing import groups
 from embedstore.desk.tagged import Tagged, tagged
 from embedstore.vectors.snapshot import Snapshot
 
@@ -82,6 +83,12 @@ class Kept:
         if lens.hangs_on_answers or lens.method != "cosine":
             load_learners()
         return self._tags.of(key, lambda: tagged(now, table, lens, space=self._space))
+
+    def coloured(self, now: Snapshot, by: str, lens: Lens) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
+        """Return the groups by which rows are coloured, and the number of each row's group; see `Desk.colours`."""
+        if by == "Predicted_Labels" and lens.labels and by not in now.corpus(self._corpus).schema.names:
+            return lens.labels.names, self.tagged(now, lens).codes
+        return groups(self.column(now, by, lens))
 
     def column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
         """Return a column of the corpus, of what people said, of the tags, or one that is found out."""

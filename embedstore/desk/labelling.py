@@ -11,7 +11,7 @@ from embedstore.annotations.annotation import Annotation, present
 from embedstore.annotations.log import all_answers, current_answers, keep, undo_of
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import UsageError
+from embedstore.errors import InputError, UsageError
 from embedstore.labels.choice import Choice
 from embedstore.vectors.snapshot import Snapshot
 
@@ -27,6 +27,7 @@ def answer_rows(
     *,
     who: str,
     action: str,
+    keys: Sequence[str] | None = None,
 ) -> int:
     """Give the texts of rows a label, all in one commit; return the number of texts.
 
@@ -47,21 +48,27 @@ def answer_rows(
         Name of the person.
     action : str
         Name of the action; no two actions have the same.
+    keys : sequence of str, optional
+        The keys of the texts that the rows had when they were shown.
 
     Raises
     ------
     UsageError
         If the label is unknown, or the action has no name.
+    InputError
+        If the rows have other texts by now.
     """
     if label and label not in choice.labels:
         raise UsageError(f"expected one of {', '.join(choice.labels)}, found {label!r}")
     if not action:
         raise UsageError("expected a name for the action, found none")
     positions = table.positions()[rows]
+    if keys is not None and now.texts.keys_at(positions) != list(keys):
+        raise InputError("the rows have other texts than they had when they were shown: load the page again")
     kept = now.texts.answerable(positions)
     positions, first = np.unique(positions[kept], return_index=True)
     rows = rows[kept][first]
-    keys = now.texts.keys_at(positions)
+    of_texts = now.texts.keys_at(positions)
     when = present()
     answers = [
         Annotation(
@@ -75,7 +82,7 @@ def answer_rows(
             row=value_text(id_),
             id=_id_of(action, key),
         )
-        for key, id_ in zip(keys, _ids(table, rows), strict=True)
+        for key, id_ in zip(of_texts, _ids(table, rows), strict=True)
     ]
     done = {one.id for one in answers}.intersection(one.id for one in all_answers(now))
     keep(now, [one for one in answers if one.id not in done])

@@ -134,6 +134,11 @@ class Maps:
         placed = now.texts.answerable(positions) & vectors.holds(positions)
         return self._layouts.of(key, lambda: Layout(vectors, positions, placed, plane))
 
+    def now(self) -> Layout:
+        """Return the places of the rows as they are now."""
+        with self._store.snapshot() as now:
+            return self.layout(now)
+
     def plane(self, now: Snapshot) -> Plane | None:
         """Return the map by neighbourhood; None if there is none, or if it can't be read."""
         record = self._record(now)
@@ -178,8 +183,7 @@ class Maps:
         with self._lock.held():
             if self._thread is not None and self._thread.is_alive():
                 return
-            with self._store.snapshot() as now:
-                layout = self.layout(now)
+            layout = self.now()
             wanted = anew or (not self._problem and "neighbours" not in layout.methods)
             if wanted and len(layout.distinct) >= FEWEST:
                 self._turns += 1

@@ -49,7 +49,7 @@ def _counts(desk: Desk, given: Given) -> Any:
 
 
 def _map(desk: Desk, given: Given) -> Any:
-    layout = desk.layout()
+    layout = desk.maps.now()
     points = layout.points(given.one_of("method", get_args(MapMethod)))
     desk.maps.begin()
     return Response(points.astype("<f4").tobytes(), media_type="application/octet-stream")
