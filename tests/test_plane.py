@@ -115,28 +115,26 @@ def test_many_new_rows_are_placed_in_the_background_and_kept(store, monkeypatch)
     assert store.info()["maps"][0]["texts"] == len({row["review"] for row in rows_of(0, COUNT + 25)} - {""})
 
 
-def test_an_outline_holds_what_is_inside_on_the_map_that_it_was_drawn_on(store):
+def test_an_outline_holds_what_is_inside_on_the_map_that_is_there(store):
     desk = Desk(store)
+    low, high = np.nanpercentile(drawn(desk), [30, 90], axis=0)
+    box = ((low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]))
+    query = Query(lasso=tuple((float(x), float(y)) for x, y in box), map="neighbours")
 
     def inside():
         points = desk.maps.now().points("neighbours")
-        low, high = np.nanpercentile(points, [30, 90], axis=0)
-        box = ((low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]))
-        query = Query(lasso=tuple((float(x), float(y)) for x, y in box), map="neighbours")
         wanted = np.flatnonzero(((points > low) & (points < high)).all(axis=1)).tolist()
-        return query, [one["row"] for one in desk.rows(query)["rows"]], wanted
+        assert [one["row"] for one in desk.rows(query)["rows"]] == wanted
+        return wanted
 
-    drawn(desk)
-    query, found, wanted = inside()
-    assert found == wanted != []
+    before = inside()
+    assert len(before) > 0
     with store.snapshot() as now:
-        ((key, record),) = now.manifest.maps.items()
+        (((space, corpus), record),) = now.manifest.maps.items()
         old = kept_plane(now, record)
         order = np.random.default_rng(1).permutation(len(old.points))
-        keep_plane(now, key[1], key[0], replace(old, points=old.points[order]), before=record)
-    _, found, wanted = inside()
-    assert found == wanted
-    assert [one["row"] for one in desk.rows(query)["rows"]] != []
+        keep_plane(now, corpus, space, replace(old, points=old.points[order]), before=record)
+    assert inside() != before
 
 
 def test_a_map_made_anew_takes_the_place_of_the_old_one(store):

@@ -130,7 +130,7 @@ class Maps:
         vectors = now.embeddings(self._space)
         positions = table.positions()
         plane = self.plane(now)
-        key = table.record, vectors.covers([table]), plane
+        key = table.record, vectors.count, plane
         placed = now.texts.answerable(positions) & vectors.holds(positions)
         return self._layouts.of(key, lambda: Layout(vectors, positions, placed, plane))
 
