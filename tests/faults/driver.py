@@ -185,7 +185,7 @@ class Driver:
                         self.faults.append(f"{self.scenario}, {what}: exit {code}, {said}")
                     if kind == SHORT and code and not sticky:
                         self.faults.append(f"{self.scenario}, {what}: a short write is no error, {said}")
-                    if code == 10 and self.scenario in ("add", "append", "replace", "index") and not sticky:
+                    if code == 10 and self.scenario in ("add", "append", "replace", "index", "lay out") and not sticky:
                         status, grown = in_child(
                             lambda r=root: facts_of(r, self.scenario)["corpora"] == self.before["corpora"]
                         )

@@ -26,7 +26,7 @@ import embedstore.corpora.ingest
 import embedstore.encoders.backends
 import embedstore.learning.training
 import embedstore.maintenance
-import embedstore.maps
+import embedstore.maps.picture
 import embedstore.sweeping
 import embedstore.tagging.cosine
 import embedstore.tagging.pipeline
@@ -36,6 +36,7 @@ import embedstore.vectors.indexing
 import embedstore.vectors.neighbours
 from embedstore.annotations.log import MERGED_AFTER, current_answers
 from embedstore.labels import LabelSet
+from embedstore.maps.plane import Plane, keep_plane
 from embedstore.storage.segments import read_texts
 from embedstore.vectors import Space
 
@@ -58,14 +59,25 @@ def opened(root: Path) -> embedstore.EmbeddingStore:
 
 
 def prepare(root: Path) -> None:
-    """Make the initial store of the scenarios: rows with vectors, rows without, labels, an index, a probe."""
+    """Make the initial store of the scenarios: rows with vectors, rows without, labels, an index, a map, a probe."""
     store = embedstore.create(root, encoder=HashEncoder(8), settings=SMALL)
     store.add(rows(0, 12), text="review", id="key")
     store.encode()
     store.tag(LABELS[:2])
     store.index("hnsw")
     store.train("stars")
+    keep(store, corpus="train")
     store.add(rows(12, 24), text="review", id="key")
+
+
+def keep(store: embedstore.EmbeddingStore, corpus: str) -> None:
+    """Keep a map of a corpus: its texts on a line."""
+    with store.snapshot() as now:
+        positions = np.unique(now.corpus(corpus).positions())
+        points = np.stack([positions, positions], axis=1).astype(np.float32)
+        key = now.embeddings(None).key
+        plane = Plane("tsne", 3, positions, points)
+        keep_plane(now, corpus, key, plane, before=now.manifest.maps.get((key, corpus)))
 
 
 def home(place: Path) -> embedstore.EmbeddingStore:
@@ -97,6 +109,10 @@ def encode(place: Path) -> None:
 
 def index(place: Path) -> None:
     home(place).index("hnsw")
+
+
+def lay_out(place: Path) -> None:
+    keep(home(place), corpus="train")
 
 
 def train(place: Path) -> None:
@@ -170,6 +186,7 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "replace": replace,
     "encode": encode,
     "index": index,
+    "lay out": lay_out,
     "train": train,
     "tag": tag,
     "gc": gc,
@@ -216,7 +233,8 @@ def damage(store: embedstore.EmbeddingStore) -> None:
     manifest = store.manifest
     (space,), (index_,) = manifest.spaces.values(), manifest.indexes.values()
     vectors = next(iter(space.segments.values()))
-    for file in (vectors.file, index_.file, manifest.probes["stars"].arrays):
+    map_file = next(iter(manifest.maps.values())).file
+    for file in (vectors.file, index_.file, map_file, manifest.probes["stars"].arrays):
         path = store.path / file.path
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -232,7 +250,7 @@ def facts_of(place: Path, name: str) -> dict[str, Any]:
     return {"damaged": set(), "outputs": outputs, **facts(place / "store")}
 
 
-FACTS = ("corpora", "covered", "queries", "indexes", "probes", "answers")
+FACTS = ("corpora", "covered", "queries", "indexes", "maps", "probes", "answers")
 
 
 def facts(root: Path) -> dict[str, Any]:
@@ -246,7 +264,7 @@ def facts(root: Path) -> dict[str, Any]:
     try:
         store = opened(root)
     except embedstore.NotFoundError:
-        return {name: {} if name in ("corpora", "indexes") else set() for name in FACTS}
+        return {name: {} if name in ("corpora", "indexes", "maps") else set() for name in FACTS}
     manifest = store.manifest
     report = store.verify()
     assert not report.faults, report.faults
@@ -279,6 +297,7 @@ def facts(root: Path) -> dict[str, Any]:
         "covered": covered,
         "queries": queries,
         "indexes": {key: record.covers for key, record in manifest.indexes.items()},
+        "maps": {key: record.position.shape for key, record in manifest.maps.items()},
         "probes": set(manifest.probes),
         "answers": answers,
     }
@@ -296,6 +315,7 @@ def between(name: str, state: dict[str, Any], before: dict[str, Any], after: dic
         and before["covered"] <= state["covered"] <= after["covered"] | before["covered"]
         and before["queries"] <= state["queries"] <= after["queries"]
         and state["indexes"] in (before["indexes"], after["indexes"])
+        and state["maps"] in (before["maps"], after["maps"])
         and state["probes"] in (before["probes"], after["probes"])
         and (
             state["answers"] in (before["answers"], after["answers"])

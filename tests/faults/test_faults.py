@@ -15,11 +15,11 @@ import pytest
 HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 SCENARIOS = [
-    *("create", "add", "append", "replace", "encode", "index", "train"),
+    *("create", "add", "append", "replace", "encode", "index", "lay out", "train"),
     *("tag", "gc", "annotate", "import", "repair", "export", "map"),
 ]
 # The short version runs several in one process, because to start one takes as long as the faults.
-GROUPS = SCENARIOS if TORTURE else [",".join(SCENARIOS[:7]), ",".join(SCENARIOS[7:])]
+GROUPS = SCENARIOS if TORTURE else [",".join(SCENARIOS[:8]), ",".join(SCENARIOS[8:])]
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the shim that injects faults is built with gcc")
 
