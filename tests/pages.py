@@ -238,3 +238,15 @@ CONTRASTS = """() => {
 UNNAMED = """() => [...document.querySelectorAll("button, input, select, textarea, summary, canvas[tabindex]")]
   .filter((one) => !(one.textContent.trim() || one.ariaLabel || one.labels?.length))
   .filter((one) => one.tagName !== "SELECT" || !one.labels.length).map((one) => one.outerHTML)"""
+
+
+PLACE_OF_RING = """() => {
+  const canvas = document.getElementById("marks");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0, x = 0, y = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (!data[at + 3]) continue;
+    count += 1; x += (at / 4) % canvas.width; y += Math.floor(at / 4 / canvas.width);
+  }
+  return [x / count, y / count];
+}"""

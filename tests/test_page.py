@@ -12,6 +12,7 @@ from pages import (
     COUNT,
     HOSTILE,
     ODD,
+    PLACE_OF_RING,
     UNNAMED,
     answers,
     choose_labels,
@@ -323,15 +324,4 @@ NEAREST = """async () => {
     if (grid.nearest(x, y, far, (row) => row % 3 === 0) !== best) wrong += 1;
   }
   return wrong;
-}"""
-
-PLACE_OF_RING = """() => {
-  const canvas = document.getElementById("marks");
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let count = 0, x = 0, y = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    if (!data[at + 3]) continue;
-    count += 1; x += (at / 4) % canvas.width; y += Math.floor(at / 4 / canvas.width);
-  }
-  return [x / count, y / count];
 }"""

@@ -86,7 +86,15 @@ export function table(caption, head, rows) {
     make("tbody", {}, ...rows.map(line)));
 }
 
+/** Put a table where it scrolls sideways if it is too wide, with the keyboard too. */
+export function scrolled(element) {
+  const aria = { label: element.caption.textContent };
+  return make("div", { class: "scrolled", role: "group", tabIndex: 0, aria }, element);
+}
+
+/** Make the name of a row or column; a corner without a name is no heading. */
 function headOf(scope, content) {
+  if (content === "") return make("td");
   const cell = make("th", { dir: "auto" }, content);
   cell.scope = scope;
   return cell;

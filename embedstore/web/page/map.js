@@ -4,6 +4,7 @@ import { Grid } from "./grid.js";
 import { isShown, packed, paint, shownIn } from "./painter.js";
 
 const NEAR = 14; // pixels
+const NEAR_CENTRE = 120; // pixels, for the keys
 const STEP = 3; // pixels between the corners of an outline
 const ZOOM = 1.3; // for one key
 const SMALLEST = 1; // radius of a point in pixels of the page
@@ -179,9 +180,9 @@ export class PointMap {
   }
 
   /** Return the row near a pixel, of those that are shown if there is one; -1 if there is none. */
-  rowAt(left, top) {
+  rowAt(left, top, near = NEAR) {
     if (!this.grid) return -1;
-    const reach = NEAR / this.view.scale;
+    const reach = near / this.view.scale;
     const [x, y] = this.toMap(left, top);
     const shown = this.grid.nearest(x, y, reach, (row) => isShown(this.look.mask, row));
     return shown >= 0 ? shown : this.grid.nearest(x, y, reach, () => true);
@@ -260,8 +261,16 @@ export class PointMap {
     else if (event.key === "+" || event.key === "=") this.zoom(ZOOM);
     else if (event.key === "-") this.zoom(1 / ZOOM);
     else if (event.key === "0") this.reset();
+    else if (event.key === "Enter" && this.near >= 0) this.tell.pick(this.near);
     else return;
+    if (event.key !== "Enter") this.hoverCentre();
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** Show the row near the middle of the map, as if the pointer was there: what Enter reads. */
+  hoverCentre() {
+    this.near = -1;
+    this.hover(this.rowAt(this.over.clientWidth / 2, this.over.clientHeight / 2, NEAR_CENTRE));
   }
 }

@@ -1,7 +1,7 @@
 /** What each method is worth on a column; slow. */
 
 import { api } from "./api.js";
-import { interval, percent, table } from "./charts.js";
+import { interval, percent, scrolled, table } from "./charts.js";
 import { byId, counted, fill, make } from "./dom.js";
 import { Task } from "./task.js";
 
@@ -40,7 +40,7 @@ export class Methods {
       `${percent(one.accuracy_low)} – ${percent(one.accuracy_high)}`,
       interval(one.accuracy_low, one.accuracy, one.accuracy_high), percent(one.macro_f1), counted(one.rows)]);
     fill(byId("methods"),
-      make("div", { class: "scrolled" },
+      scrolled(
         table("on test rows that no method has learnt from", ["method", "accuracy", "95 % interval", "", "macro-F1", "rows"], lines)),
       ...found.notes.map((note) => make("p", { class: "soft notes" }, note)));
   }

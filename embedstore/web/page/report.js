@@ -1,6 +1,6 @@
 /** The report on tags against a column: figures, classes, a matrix whose cells list their rows, a curve. */
 
-import { curve, percent, table } from "./charts.js";
+import { curve, percent, scrolled, table } from "./charts.js";
 import { labelColour } from "./colours.js";
 import { button, counted, dot, fill, make } from "./dom.js";
 import { typeOf } from "./query.js";
@@ -81,8 +81,4 @@ export class Report {
 
 function figure(name, value) {
   return [make("dt", {}, name), make("dd", {}, value)];
-}
-
-function scrolled(element) {
-  return make("div", { class: "scrolled" }, element);
 }
