@@ -10,6 +10,7 @@ from pages import CONTRASTS, UNNAMED, choose_labels, expect, shown_ids
 
 import embedstore
 from embedstore.labels import LabelSet
+from embedstore.learning import learning_curve
 
 pytestmark = pages.NEEDS_CHROMIUM
 serving, browser, desk, shell = pages.serving, pages.browser, pages.desk, pages.shell
@@ -146,6 +147,21 @@ def test_questions_about_one_label_are_rows_with_its_tag_the_least_sure_first(de
         expect(page.locator("#reader .tag")).to_have_text(label)
 
 
+def test_the_learning_curve_of_a_column_is_drawn_with_its_figures(desk, store):
+    page = desk()
+    choose_labels(page)
+    compare_with_classes(page)
+    page.click("#learning-find")
+    with store.snapshot() as now:
+        wanted = learning_curve(now, "class_index", mapping=STANDS_FOR)
+    expect(page.locator("#learning circle")).to_have_count(len(wanted.sizes))
+    share = f"{100 * wanted.accuracy[-1]:.1f} % of the others"
+    expect(page.locator("#learning figcaption")).to_contain_text(f"With {wanted.sizes[-1]} labelled texts, {share}")
+    expect(page.locator("#learning figcaption")).to_contain_text(wanted.outlook)
+    page.select_option("#judge-column", "annotations")
+    expect(page.locator("#learning svg")).to_have_count(0)
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1000, "light"), (390, "dark")])
 def test_the_parts_of_the_panel_fit_and_can_be_read(desk, width, scheme):
     page = desk(width=width, scheme=scheme)
@@ -155,6 +171,11 @@ def test_the_parts_of_the_panel_fit_and_can_be_read(desk, width, scheme):
     page.click("#least-part summary")
     expect(page.locator("#least-kept")).not_to_be_empty()
     move_to(page, 0.55)
+    assert page.evaluate(CONTRASTS) == []
+    if width > 900:
+        compare_with_classes(page)
+        page.click("#learning-find")
+        expect(page.locator("#learning svg")).to_be_visible()
     assert page.evaluate(CONTRASTS) == []
     assert page.evaluate(UNNAMED) == []
     for pane in page.locator(".pane:visible .within").all():

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from conftest import HashEncoder
 from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 import embedstore
 from embedstore.demo import ANSWERS, TRAIN
@@ -15,6 +17,7 @@ from embedstore.labels import LabelSet
 from embedstore.labels.multilabel import membership
 from embedstore.labels.odds import KnownLabels, probabilities
 from embedstore.labels.zeroshot import refine, standardised
+from embedstore.learning import learning_curve
 
 NAMES = ["Negative", "Positive"]
 STANDS_FOR = {"1": "Negative", "2": "Positive"}
@@ -203,6 +206,63 @@ def test_labels_of_which_a_text_can_have_several_have_no_known_shares():
 def test_what_are_no_shares_is_refused(shares):
     with pytest.raises(UsageError):
         Lens.from_json({"labels": NAMES, "method": "best", "shares": shares})
+
+
+def curve_of(store, column, mapping=None, **options):
+    with store.snapshot() as now:
+        return learning_curve(now, column, mapping=mapping, **options)
+
+
+def test_a_point_of_the_learning_curve_is_that_of_logistic_regressions_on_other_texts(unanswered):
+    table = pd.read_csv(TRAIN).dropna(subset=["review", "class_index"]).drop_duplicates("review")
+    x = HashEncoder().encode(list(table["review"]))
+    y = table["class_index"].astype(int).to_numpy()
+    order = np.argsort(unanswered.store.corpus().positions()[table.index])  # the order in which texts are kept
+    x, y = x[order], y[order]
+    found = curve_of(unanswered.store, "class_index", STANDS_FOR)
+    assert (found.classes, found.texts) == (tuple(NAMES), len(y))
+    assert found.majority == np.bincount(y).max() / len(y)
+    assert found.sizes.tolist() == [10, 20, 40, 80, len(y) - -(-len(y) // 5)]
+    right, accuracies = np.zeros(len(y)), []
+    for number in range(5):
+        rng = np.random.default_rng([42, number])
+        folds = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(2**31)))
+        for learnt, test in folds.split(x, y):
+            some = rng.permutation(learnt)[:40]
+            model = LogisticRegression(max_iter=1000, random_state=42).fit(x[some], y[some])
+            right[test] += (model.predict(x[test]) == y[test]) / 5
+            accuracies.append(np.mean(model.predict(x[test]) == y[test]))
+    assert found.accuracy[2] == pytest.approx(right.mean())
+    mean = np.mean(accuracies)
+    of_draws = max(0, np.var(accuracies, ddof=1) - mean * (1 - mean) / (len(y) / 5))
+    off = 1.96 * np.sqrt(right.var() / len(y) + of_draws)
+    assert (found.low[2], found.high[2]) == pytest.approx((right.mean() - off, right.mean() + off))
+
+
+def test_a_learning_curve_rises_where_there_is_something_to_learn_and_is_the_same_each_time(unanswered):
+    store = embedstore.create(unanswered.store.path.parent / "signs", encoder=HashEncoder())
+    texts = [f"text {number}" for number in range(400)]
+    signs = HashEncoder().encode(texts)[:, 0] > 0
+    store.add([{"t": t, "sign": "rare" if t in texts[:3] else s} for t, s in zip(texts, signs, strict=True)], text="t")
+    store.encode()
+    found = curve_of(store, "sign")
+    assert found.accuracy[0] < 0.8 < 0.9 < found.accuracy[-1]
+    assert (found.low <= found.accuracy).all()
+    assert found.texts == 397
+    assert "3 texts of values that are rare" in found.notes[-1]
+    again = curve_of(store, "sign")
+    assert again.to_json() == found.to_json()
+    assert curve_of(store, "sign", random_state=1).to_json() != found.to_json()
+    assert found.outlook.endswith(f"{100 * (found.accuracy[-1] - found.accuracy[-2]):+.1f} points")
+
+
+def test_a_learning_curve_of_answers_is_that_of_the_labels_that_are_looked_through(desk):
+    found = desk.judge.learning_curve(Lens.of(NAMES))
+    assert (found["classes"], found["texts"]) == (NAMES, 20)
+    assert [one["texts"] for one in found["points"]] == [10, 16]
+    for lens, column in ((Lens.of(["Tea", "Lamp"]), "annotations"), (Lens(), "id")):
+        with pytest.raises(InputError):
+            desk.judge.learning_curve(lens, column)
 
 
 @pytest.mark.parametrize("label", NAMES)

@@ -11,6 +11,7 @@ from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.showing import LONGEST
 from embedstore.desk.thresholds import Compared, threshold_table
+from embedstore.learning.curve import learning_curve
 from embedstore.learning.fitting import TrainOptions
 from embedstore.reports.calibration import Reliability
 from embedstore.reports.metrics import Report
@@ -165,6 +166,31 @@ class Judge:
         options = TrainOptions(drop_missing=True)
         found = self._ready.compare(column, corpus=self._corpus, labels=lens.labels, mapping=mapping, options=options)
         return {"methods": found.table.to_pylist(), "notes": list(found.notes)}
+
+    def learning_curve(
+        self, lens: Lens, column: str = ANNOTATIONS, mapping: Mapping[str, str] | None = None, *, seed: int = 42
+    ) -> dict[str, Any]:
+        """Say how good a classifier is with 10, 20, 40, … values of a column, or answers.
+
+        Parameters
+        ----------
+        lens : Lens
+            The labels whose answers count; without labels, those of the only label set.
+        column : str
+            The column, or by default what people said.
+        mapping : mapping of str to str, optional
+            The label that a value stands for; "" leaves its rows out.
+        seed : int
+            Seed of the folds and of the draws.
+
+        Returns
+        -------
+        dict
+            See `embedstore.learning.LearningCurve.to_json`.
+        """
+        how: dict[str, Any] = {"labels": lens.labels, "mapping": mapping, "random_state": seed, **self._rows}
+        with self._ready.snapshot() as now:
+            return learning_curve(now, column, **how).to_json()
 
     def topics(self, count: int | None = None) -> dict[str, Any]:
         """Propose labels: ``topics`` (dicts of ``name``, ``words``, ``share`` and ``typical`` texts) and ``notes``."""

@@ -7,6 +7,7 @@ from embedstore.core.lazy import lazy_exports
 if TYPE_CHECKING:
     from embedstore.learning.checkpoints import classify
     from embedstore.learning.comparison import Comparison, compare
+    from embedstore.learning.curve import LearningCurve, learning_curve
     from embedstore.learning.doubts import Doubts, find_doubts
     from embedstore.learning.fitting import TrainOptions
     from embedstore.learning.from_column import label_set_from_column
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "Doubts",
+    "LearningCurve",
     "Probe",
     "Score",
     "TrainOptions",
@@ -26,6 +28,7 @@ __all__ = [
     "compare",
     "find_doubts",
     "label_set_from_column",
+    "learning_curve",
     "predict",
     "train",
 ]
@@ -33,6 +36,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "comparison",
     "Doubts": "doubts",
+    "LearningCurve": "curve",
     "Probe": "probe",
     "Score": "scoring",
     "TrainOptions": "fitting",
@@ -41,6 +45,7 @@ _HOMES = {
     "compare": "comparison",
     "find_doubts": "doubts",
     "label_set_from_column": "from_column",
+    "learning_curve": "curve",
     "predict": "predicting",
     "train": "training",
 }

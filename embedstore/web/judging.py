@@ -40,6 +40,11 @@ def _compare(desk: Desk, given: Given) -> Any:
     return desk.judge.compare(given.lens(), given.text("column"), given.mapping("mapping"))
 
 
+def _learning_curve(desk: Desk, given: Given) -> Any:
+    column, mapping = given.text("column", ANNOTATIONS), given.mapping("mapping")
+    return desk.judge.learning_curve(given.lens(), column, mapping, seed=given.whole("seed", 42))
+
+
 def _topics(desk: Desk, given: Given) -> Any:
     return desk.judge.topics(min(given.whole("count", 0), MOST_TOPICS) or None)
 
@@ -63,6 +68,12 @@ JUDGING = (
     Route("/api/doubts", "Rows whose given label is likely wrong.", _doubts, {"column": TEXT}, ("column",)),
     Route("/api/duplicates", "Groups of rows with nearly the same text.", _duplicates, {"threshold": NUMBER}),
     Route("/api/compare", "What each method is worth.", _compare, _JUDGED, ("column",)),
+    Route(
+        "/api/learning-curve",
+        "How good a classifier is by the number of labelled texts.",
+        _learning_curve,
+        {**_JUDGED, "seed": WHOLE},
+    ),
     Route("/api/topics", "Groups of similar texts, to start labels from.", _topics, {"count": WHOLE}),
     Route("/api/labels", "The labels with their descriptions.", _labels, {"lens": LENS}, ("lens",)),
     Route("/api/yaml", "The labels as a label set file.", _yaml, {"lens": LENS}, ("lens",)),

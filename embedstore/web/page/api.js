@@ -57,6 +57,7 @@ export const api = {
   tags: (body, signal) => ask("/api/tags", body, signal),
   labels: (body, signal) => ask("/api/labels", body, signal),
   yaml: (body) => ask("/api/yaml", body),
+  learningCurve: (body, signal) => ask("/api/learning-curve", body, signal),
   topics: (body, signal) => ask("/api/topics", body, signal),
   thresholds: (body, signal) => ask("/api/thresholds", body, signal),
   changes: (body, signal) => ask("/api/changes", body, signal),

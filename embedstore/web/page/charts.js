@@ -50,6 +50,46 @@ export function curve(steps) {
 }
 
 /**
+ * Draw how good a classifier is by the number of texts that it has learnt from.
+ * @param {{texts: number, accuracy: number, low: number, high: number}[]} points Shares from 0 to 1.
+ * @param {number} majority The share of the most frequent class, drawn as a dashed line.
+ */
+export function learningCurve(points, majority) {
+  const left = 44, wide = 300, first = Math.log(points[0].texts), last = Math.log(points.at(-1).texts);
+  const least = Math.floor(10 * Math.min(majority, ...points.map((point) => point.low))) / 10;
+  const x = (texts) => left + wide * (last > first ? (Math.log(texts) - first) / (last - first) : 0.5);
+  const y = (share) => TOP + (SIDE * (1 - share)) / (1 - Math.min(least, 0.9));
+  const bottom = TOP + SIDE;
+  const sides = [Math.min(least, 0.9), (1 + Math.min(least, 0.9)) / 2, 1].flatMap((share) => [
+    draw("line", { class: "grid", x1: left, x2: left + wide, y1: y(share), y2: y(share) }),
+    draw("text", { x: left - 5, y: y(share) + 4, "text-anchor": "end" }, percent(share, 0)),
+  ]);
+  const feet = points.flatMap(({ texts }, place) => [
+    draw("line", { class: "grid", x1: x(texts), x2: x(texts), y1: TOP, y2: bottom }),
+    isNamed(points, place) && draw("text", { x: x(texts), y: bottom + 15, "text-anchor": "middle" }, texts.toLocaleString("en")),
+  ]).filter(Boolean);
+  const band = [...points.map((one) => [one.texts, one.high]), ...points.toReversed().map((one) => [one.texts, one.low])];
+  const dots = points.map((one) => draw("circle", { class: "step", cx: x(one.texts), cy: y(one.accuracy), r: 3.5 },
+    draw("title", {}, `${one.texts} texts: ${percent(one.accuracy)} right (${percent(one.low)} to ${percent(one.high)})`)));
+  const label = `Learning curve: ${points.map((one) =>
+    `${percent(one.accuracy, 0)} right with ${one.texts} texts`).join("; ")}`;
+  const size = { width: left + wide + 24, height: bottom + LOW };
+  const place = ([texts, share]) => `${x(texts)},${y(share)}`;
+  return draw("svg", { class: "curve", role: "img", "aria-label": label, viewBox: `0 0 ${size.width} ${size.height}`, ...size },
+    ...sides, ...feet,
+    draw("polygon", { class: "band", points: band.map(place).join(" ") }),
+    draw("line", { class: "ideal", x1: left, x2: left + wide, y1: y(majority), y2: y(majority) }),
+    draw("polyline", { class: "path", points: points.map((one) => place([one.texts, one.accuracy])).join(" ") }),
+    ...dots,
+    draw("text", { x: left + wide / 2, y: bottom + 30, "text-anchor": "middle" }, "labelled texts"));
+}
+
+/** Return whether a point has its number below it: the last one has, and those that are not too near to it. */
+function isNamed(points, place) {
+  return place === points.length - 1 || points[place].texts * 1.5 < points.at(-1).texts;
+}
+
+/**
  * Draw how many rows lie at each step of a scale, those from a step on in another colour.
  * @param {number[]} counts Rows at each step.
  * @param {number} from The first step that is kept.

@@ -5,6 +5,7 @@ import { Advice } from "./advice.js";
 import { Doubts } from "./doubts.js";
 import { byId, fill, later, make } from "./dom.js";
 import { Duplicates } from "./duplicates.js";
+import { Learning } from "./learning.js";
 import { Mapping } from "./mapping.js";
 import { Methods } from "./methods.js";
 import { isSaid, saidColumns, textColumns } from "./query.js";
@@ -30,6 +31,7 @@ export class Judge {
     this.parts = [
       new Advice(state, () => this.isOpen),
       new Doubts(state, chosen, { read, label }),
+      new Learning(state, chosen),
       new Methods(state, chosen),
       new Duplicates({ read }),
     ];
