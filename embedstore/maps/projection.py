@@ -54,7 +54,8 @@ def project(
         from umap import UMAP
     except ImportError as error:
         raise MissingExtraError("this map needs umap-learn: pip install umap-learn, or take pca or tsne") from error
-    return np.asarray(UMAP(2, metric="cosine", random_state=random_state).fit_transform(vectors), dtype=np.float32)
+    model = UMAP(2, metric="cosine", random_state=random_state, n_jobs=1)  # a seed allows no more
+    return np.asarray(model.fit_transform(vectors), dtype=np.float32)
 
 
 def principal_axes(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
