@@ -45,7 +45,7 @@ export class LabelBar {
     fill(byId("labels"), ...labels.map((label, number) => this.label(label, number)));
     byId("no-labels").hidden = labels.length > 0;
     byId("notes").hidden = !notes.length;
-    byId("notes").textContent = notes.join(" · ");
+    byId("notes").textContent = notes.map(withoutOptions).join(" · ");
     byId("undo").hidden = !this.canAnswer;
     for (const id of ["skip", "ask", "bulk"]) byId(id).hidden = !this.canAnswer || !labels.length;
   }
@@ -93,4 +93,9 @@ export class LabelBar {
 export function whatWasDone({ label, row, texts }) {
   const what = row >= 0 ? "1 row" : texts === 1 ? "1 text" : `${counted(texts)} texts`;
   return label ? `${what} labelled ${label}` : `${what} skipped`;
+}
+
+/** Return a note without what it says in parentheses of options of the shell. */
+function withoutOptions(note) {
+  return note.replace(/ \([^()]*--[^()]*\)/g, "");
 }
