@@ -141,7 +141,8 @@ def test_questions_about_one_label_are_rows_with_its_tag_the_least_sure_first(de
     for label in NAMES:
         page.select_option("#about", label)
         wanted = table[table["Predicted_Labels"] == label].sort_values("margin", kind="stable")["id"]
-        for id_ in wanted[:2]:
+        for number, id_ in enumerate(wanted[:2], start=1):
+            expect(page.locator("#question")).to_have_text(f"Question {number}")  # no key counts before it is there
             expect(page.locator("#reader .id")).to_have_text(id_)
             page.keyboard.press("0")
         expect(page.locator("#reader .tag")).to_have_text(label)

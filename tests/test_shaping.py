@@ -1,7 +1,10 @@
 """Shaping and judging from Python: least confidences, beside `tag` of the same store and plain pandas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import HashEncoder
 from sklearn import metrics
@@ -12,6 +15,7 @@ import embedstore
 from embedstore.demo import ANSWERS, TRAIN
 from embedstore.desk import Desk, Query
 from embedstore.desk.lens import Lens
+from embedstore.desk.thresholds import Compared, threshold_table
 from embedstore.errors import InputError, UsageError
 from embedstore.labels import LabelSet
 from embedstore.labels.multilabel import membership
@@ -83,6 +87,17 @@ def test_the_table_of_thresholds_says_what_tag_says_at_each(unanswered):
         assert found["known"][place] == known.sum()
         assert found["right"][place] == (kept["Predicted_Labels"] == given[kept.index]).sum()
     assert found["kept"][50] != found["kept"][middle] != found["kept"][100]
+
+
+def test_a_confidence_that_is_a_step_is_kept_at_this_step(desk):
+    tags = desk.tags(Lens.of(NAMES, min_confidence=0))
+    steps = np.resize(np.arange(101, dtype=np.float32) / np.float32(100), len(tags.codes))
+    steps[~tags.has_text] = -1
+    exact = replace(tags, columns=tags.columns | {"confidence": pa.chunked_array([pa.array(steps, mask=steps < 0)])})
+    with desk.store.snapshot() as now:
+        found = threshold_table(Compared(now, now.corpus(), exact, "annotations", {}))
+    for least, kept in zip(found["steps"], found["kept"], strict=True):
+        assert sum(kept) == (exact.confident(least).codes >= 0).sum()
 
 
 def test_without_a_column_answers_say_whether_tags_are_right(desk):
@@ -247,7 +262,8 @@ def test_a_learning_curve_rises_where_there_is_something_to_learn_and_is_the_sam
     store.encode()
     found = curve_of(store, "sign")
     assert found.accuracy[0] < 0.8 < 0.9 < found.accuracy[-1]
-    assert (found.low <= found.accuracy).all()
+    of_texts = 1.96 * np.sqrt(found.accuracy * (1 - found.accuracy) / found.texts)
+    assert (found.accuracy - found.low)[0] > 1.3 * of_texts[0], "which ten texts are learnt counts too"
     assert found.texts == 397
     assert "3 texts of values that are rare" in found.notes[-1]
     again = curve_of(store, "sign")

@@ -200,34 +200,20 @@ class AnnotationBook:
             names = described.names
             said = {places[key]: label for key, label in labels_of.items() if key in places}
             prototypes = described.prototypes(now.queries(vectors, no_encode=no_encode))
-            random_state = [seed, *who.encode(errors="replace")]
+            how: dict[str, Any] = {
+                "skipped": held,
+                "history": list(held),
+                "order": order,
+                "about": None if about is None else names.index(about),
+                "random_state": [seed, *who.encode(errors="replace")],
+            }
             queue: Queue[Any]
             if multi:
-                queue = MultilabelQuestions(
-                    vectors,
-                    positions,
-                    prototypes,
-                    names,
-                    answers={position: labels_in(label) or () for position, label in said.items()},
-                    skipped=held,
-                    history=list(held),
-                    order=order,
-                    about=None if about is None else names.index(about),
-                    random_state=random_state,
-                )
+                several = {position: labels_in(label) or () for position, label in said.items()}
+                queue = MultilabelQuestions(vectors, positions, prototypes, names, answers=several, **how)
             else:
-                queue = Questions(
-                    vectors,
-                    positions,
-                    described,
-                    prototypes,
-                    answers={position: names.index(label) for position, label in said.items()},
-                    skipped=held,
-                    history=list(held),
-                    order=order,
-                    about=None if about is None else names.index(about),
-                    random_state=random_state,
-                )
+                numbers = {position: names.index(label) for position, label in said.items()}
+                queue = Questions(vectors, positions, described, prototypes, answers=numbers, **how)
         notes = blank_notes(len(table) - len(positions), len(table))
         kind = MultilabelSession if multi else AnnotationSession
         return kind(self._snapshot, queue, asked, held, who=who, corpus=corpus, notes=notes)

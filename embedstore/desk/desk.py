@@ -11,14 +11,13 @@ from embedstore.annotations.order import Order
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
 from embedstore.desk.about import about
-from embedstore.desk.answering import first_rows, least_sure
+from embedstore.desk.asking import first_rows, least_sure, next_texts
 from embedstore.desk.commands import command_for
 from embedstore.desk.counting import count_values
 from embedstore.desk.judging import Judge
 from embedstore.desk.kept import Kept
 from embedstore.desk.labelling import answer_rows, take_back
 from embedstore.desk.layout import Maps
-from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.news import news_of
 from embedstore.desk.query import Query
@@ -190,31 +189,19 @@ class Desk:
     ) -> list[dict[str, Any]]:
         """Return rows to ask a person about next, in order; fewer than `count` if fewer are left. See `rows`.
 
-        Parameters
-        ----------
-        lens : Lens
-            The labels.
-        who : str
-            The person.
-        order : {"typical", "uncertain", "random", "disagreement"}
-            See `embedstore.annotations.order.Questions`.
-        about : str
-            A label: instead, the rows that are tagged with it, the least certain first.
-        count : int
-            Most rows.
+        `order` is one of `embedstore.annotations.Order`. `about` is a label: then, instead, the rows that are tagged
+        with it come, the least certain first.
         """
-        if about:
-            with self.store.snapshot() as now:
-                tags = self._kept.tagged(now, lens.with_confidence(None))
-                rows = least_sure(now, now.corpus(self.corpus), tags, about, lens.choice, who=who)
-                return self._listed(now, Selection(rows[:count]), lens)
-        load_learners()
-        session = self.store.annotations.session(
-            lens.chosen, corpus=self.corpus, space=self.space, order=order, who=who
-        )
-        positions = session.ahead(count)
+        how: dict[str, Any] = {"who": who, "order": order, "count": count}
+        texts = [] if about else next_texts(self.store, self.corpus, self.space, lens, **how)
         with self.store.snapshot() as now:
-            return self._listed(now, Selection(first_rows(now.corpus(self.corpus), positions)), lens)
+            table = now.corpus(self.corpus)
+            if about:
+                tags = self._kept.tagged(now, lens.with_confidence(None))
+                rows = least_sure(now, table, tags, about, lens.choice, who=who)[:count]
+            else:
+                rows = first_rows(table, texts)
+            return self._listed(now, Selection(rows), lens)
 
     def result(self, query: Query, lens: Lens = _NO_LABELS) -> Result:
         """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns."""
