@@ -65,6 +65,11 @@ class Lens:
             raise UsageError(f"expected labels, method, examples and ordinal of a lens, found {shown(value)}")
         labels, method = _unpaired(value.get("labels")), value.get("method", "cosine")
         examples, ordinal = value.get("examples", False), value.get("ordinal", False)
+        if not isinstance(method, str) or not all(isinstance(one, bool) for one in (examples, ordinal)):
+            raise UsageError(
+                "expected a lens with the name of a method, and true or false for examples and ordinal, found "
+                f"{shown([method, examples, ordinal])}"
+            )
         return cls.of(labels, method, examples=examples, ordinal=ordinal)
 
     def to_json(self) -> dict[str, Any]:

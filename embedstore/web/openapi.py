@@ -9,7 +9,7 @@ from embedstore.web.routes import ROUTES
 
 __all__ = ["description"]
 
-_NUMBER = {"type": "number"}
+_PLACE = {"type": "number", "minimum": -1e150, "maximum": 1e150}
 _QUERY: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -19,7 +19,11 @@ _QUERY: dict[str, Any] = {
         "meaning": {"type": "string"},
         "like": {"type": "string"},
         "least": {"type": ["number", "null"]},
-        "lasso": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
+        "lasso": {
+            "type": "array",
+            "items": {"type": "array", "items": _PLACE, "minItems": 2, "maxItems": 2},
+            "minItems": 3,
+        },
         "map": {"enum": ["pca", "tsne"]},
         "sort": {"enum": ["rows", "unsure"]},
         "answered": {"enum": ["", "any", "none", "mine", "disagreed"]},
