@@ -42,6 +42,7 @@ READ_BACK = "willReadFrequently"  # what Chromium says of a test that looks at t
 
 def read_the_middle(page):
     """Read the row in the middle of the map, with the keys; return the beginning of its text."""
+    page.wait_for_selector("#marks[data-method=neighbours]")  # later, the points would move
     page.focus("#marks")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#tip")).to_be_visible()

@@ -24,7 +24,7 @@ from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance, canonical_json
 from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.errors import EmbedstoreError
-from embedstore.storage import manifest, records
+from embedstore.storage import derived, manifest, records
 from embedstore.storage.state import Manifest
 
 pa.set_cpu_count(1)
@@ -158,8 +158,9 @@ def _record_seeds() -> list[tuple[Callable[[Any], object], Any]]:
         (records.VectorSegment.from_json, one),
         (lambda value: records.CorpusRecord.from_json(value, count), whole["corpora"][0][1]),
         (records.CorpusPart.from_json, whole["corpora"][0][1]["parts"][0]),
-        (records.IndexRecord.from_json, whole["indexes"][0][1]),
-        (records.ProbeRecord.from_json, whole["probes"][0][1]),
+        (derived.IndexRecord.from_json, whole["indexes"][0][1]),
+        (derived.MapRecord.from_json, whole["maps"][0][2]),
+        (derived.ProbeRecord.from_json, whole["probes"][0][1]),
         (records.AnnotationPart.from_json, whole["annotations"][0]),
         (records.FileRecord.from_json, whole["texts"][0][0]),
         (lambda value: records.DatasetRecord.from_json(value, file), whole["texts"][0][1]),
