@@ -9,6 +9,7 @@ import pyarrow as pa
 import embedstore
 from embedstore.encoders import DEFAULT_MODEL, EncoderOptions, describe
 from embedstore.encoders.light import LightEncoder
+from embedstore.maps.plane import Plane, keep_plane, principal_plane
 
 DIMENSION = 64
 PRODUCTS = ("kettle", "desk lamp", "office chair", "novel", "phone", "raincoat")
@@ -62,3 +63,7 @@ def make_store(path: Path, rows: int) -> None:
     store = embedstore.create(path, encoder=SyntheticEncoder())
     store.add(reviews(rows), text="review", id="key")
     store.encode()
+    with store.snapshot() as now:  # a map is there, so no server spends half a minute on one
+        space, positions = now.embeddings(None), np.unique(now.corpus().positions())
+        plane = Plane("tsne", len(positions), positions, principal_plane(space, positions))
+        keep_plane(now, now.corpus().name, space.key, plane, before=None)
