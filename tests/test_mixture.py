@@ -204,7 +204,7 @@ def test_best_takes_labels_for_topics_or_for_a_scale_and_says_why():
     vectors, prototypes, texts, _ = made(0)
     names = LabelSet.of(["camera", "book", "kitchen", "clothes"])
     found = Best().refine(scored(names, prototypes, vectors, texts))
-    assert found.notes[0].startswith("the labels are taken for topics: they hold")
+    assert found.notes[0].startswith("the labels are treated as topics, because")
     assert np.array_equal(found.scores, Topics().refine(scored(names, prototypes, vectors, texts)).scores)
 
     vectors[:, -1] *= 0.1  # along the last axis texts are alike, and the labels differ
@@ -212,7 +212,7 @@ def test_best_takes_labels_for_topics_or_for_a_scale_and_says_why():
     small[:, -1] = -1, 1
     two = LabelSet.of(["fine", "not fine"])
     found = Best().refine(scored(two, small, vectors, texts))
-    assert found.notes[0].startswith("the labels are taken for opinions on a scale")
+    assert found.notes[0].startswith("the labels are treated as opinions on a scale")
     assert np.array_equal(found.scores, Scale().refine(scored(two, small, vectors, texts)).scores)
 
 

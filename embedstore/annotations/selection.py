@@ -63,8 +63,8 @@ def numbers_where(
     more : mapping of str to ChunkedArray, optional
         Further columns, one value for each row; they are used for names that the corpus does not have.
     """
+    several = more is None and len(now.manifest.corpora) > 1  # `more` is known of one corpus alone
     more = more or {}
-    several = len(now.manifest.corpora) > 1
     names = list(dict.fromkeys(_known(table, name, more, several=several) for name in condition.names))
     if condition.every_column:
         names += [name for name in table.schema.names if name not in names]

@@ -62,13 +62,18 @@ def regime_of(labels: LabelSet, prototypes: npt.NDArray[np.float32], vectors: np
     """
     if labels.ordinal:
         return Regime(
-            "scale", "the labels are taken for a scale, because they are in order (tag --method topics: topics)"
+            "scale", "the labels are treated as a scale, because they are in order (tag --method topics: topics)"
         )
     share = explained(prototypes, vectors)
-    held = f"they hold {share:.0%} of the variance that as many directions can hold"
+    held = f"{share:.0%} of the variance that as many directions can explain"
     if share < _LEAST:
         return Regime(
             "scale",
-            f"the labels are taken for opinions on a scale: {held}, under {_LEAST:.0%} (tag --method topics: topics)",
+            "the labels are treated as opinions on a scale, because the texts hardly differ along them: they explain "
+            f"{held}, under {_LEAST:.0%} (tag --method topics: topics)",
         )
-    return Regime("topics", f"the labels are taken for topics: {held} (tag --method scale: a scale)")
+    return Regime(
+        "topics",
+        "the labels are treated as topics, because the texts differ along them: they explain "
+        f"{held} (tag --method scale: a scale)",
+    )

@@ -41,7 +41,8 @@ export class LabelBar {
   }
 
   draw() {
-    const { labels, notes } = this.state.values;
+    const { labels, lens } = this.state.values;
+    const notes = this.state.values.notes.filter((note) => lens?.min_confidence || !note.startsWith("confidence is"));
     fill(byId("labels"), ...labels.map((label, number) => this.label(label, number)));
     byId("no-labels").hidden = labels.length > 0;
     byId("notes").hidden = !notes.length;
