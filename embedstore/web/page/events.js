@@ -43,7 +43,7 @@ export function followNews(state, there) {
 }
 
 /** Tell that answers have changed; first of all with which label sets people have answered by now. */
-async function tellAnswers(state) {
+export async function tellAnswers(state) {
   try {
     state.change({ about: await api.about(), answers: state.values.answers + 1 });
   } catch {

@@ -6,7 +6,7 @@ import { Ask } from "./ask.js";
 import { Panes } from "./beside.js";
 import { Bulk } from "./bulk.js";
 import { byId } from "./dom.js";
-import { followNews } from "./events.js";
+import { followNews, tellAnswers } from "./events.js";
 import { Facets } from "./facets.js";
 import { listenToKeys } from "./keys.js";
 import { LabelBar, whatWasDone } from "./labelbar.js";
@@ -141,7 +141,10 @@ function build(state, kept) {
   };
   new LabelBar(state, does);
   work.ask = new Ask(state);
-  work.answers = new Answers(state, kept, { amend: (row, change) => work.amend(row, change) });
+  work.answers = new Answers(state, kept, {
+    amend: (row, change) => work.amend(row, change),
+    changed: () => tellAnswers(state),
+  });
   new Bulk(state, work.answers, (done) =>
     say(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`, { action: "Undo", press: does.undo }));
   new People(state);
