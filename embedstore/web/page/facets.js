@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { valueColour } from "./colours.js";
 import { byId, counted, dot, fill, make } from "./dom.js";
-import { hangsOnAnswers, isPlain, isSaid, saidColumns, textColumns, typeOf, viewOf } from "./query.js";
+import { hangsOnAnswers, isPlain, isSaid, saidColumns, textColumns, titleOf, typeOf, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const OPEN = 5; // columns that are open at first
@@ -62,7 +62,7 @@ export class Facets {
 
   part(column) {
     const list = make("ul", { class: "bins" });
-    const part = make("details", { data: { column } }, make("summary", {}, column), list);
+    const part = make("details", { data: { column } }, make("summary", {}, titleOf(column)), list);
     part.open = this.isOpen(column);
     part.addEventListener("toggle", () => this.toggle(column, part.open));
     return part;

@@ -15,12 +15,13 @@ import { LayoutChoice } from "./layout.js";
 import { takeLens } from "./lens.js";
 import { List } from "./list.js";
 import { MapPane } from "./mappane.js";
-import { complain, hush, say } from "./notices.js";
+import { listenToMenus } from "./menus.js";
+import { complain, forgive, hush, say } from "./notices.js";
 import { People } from "./people.js";
 import { Reader } from "./reader.js";
 import { Search } from "./search.js";
 import { keptLens, Shape } from "./shape.js";
-import { Kept, State } from "./state.js";
+import { Kept, SHOWN_BY, State } from "./state.js";
 import { TakeAway } from "./takeaway.js";
 import { followTheme } from "./theme.js";
 
@@ -93,16 +94,20 @@ class Work {
   }
 }
 
-/** Let a person give their name, which their answers have. */
+/** Let a person give their name, which their answers have; two people can use two tabs of a browser. */
 function listenToName(state, kept) {
   const field = byId("who");
   byId("who-line").hidden = state.values.about.read_only;
   byId("read-only").hidden = !state.values.about.read_only;
-  field.value = kept.get("who", "");
-  state.change({ who: field.value });
+  const take = (who) => {
+    kept.putInTab("who", who);
+    state.change({ who });
+  };
+  field.value = kept.ofTab("who", "");
+  take(field.value);
   field.addEventListener("change", () => {
     kept.put("who", field.value.trim());
-    state.change({ who: field.value.trim() });
+    take(field.value.trim());
   });
 }
 
@@ -121,6 +126,7 @@ async function start() {
 
 /** Make all parts, and load what they show. */
 function build(state, kept) {
+  state.watch([...SHOWN_BY, "lens"], forgive);
   const list = new List(state, kept);
   const work = new Work(state, list);
   const map = new MapPane(state, kept, {
@@ -140,7 +146,7 @@ function build(state, kept) {
     help: () => byId("help").showModal(),
   };
   new LabelBar(state, does);
-  work.ask = new Ask(state);
+  work.ask = new Ask(state, panes);
   work.answers = new Answers(state, kept, {
     amend: (row, change) => work.amend(row, change),
     changed: () => tellAnswers(state),
@@ -163,6 +169,7 @@ function build(state, kept) {
     map.loadMask();
   });
   listenToKeys(state, does);
+  listenToMenus();
   byId("help-open").addEventListener("click", does.help);
   byId("help-close").addEventListener("click", () => byId("help").close());
   const by = kept.get("by", null);

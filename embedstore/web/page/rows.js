@@ -1,6 +1,7 @@
 /** The rows of the query: loaded in pages, as far as they are looked at. */
 
 import { api } from "./api.js";
+import { works } from "./notices.js";
 import { viewOf } from "./query.js";
 
 const PAGE = 100;
@@ -90,6 +91,7 @@ export class Rows {
       this.pages.set(page, rows);
       this.forget(page);
       this.done(page, number);
+      works("rows");
       this.state.change({ total });
       this.onChange();
     } catch (error) {
