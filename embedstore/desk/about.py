@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from embedstore.annotations.log import current_answers
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
@@ -28,6 +30,7 @@ def about(now: Snapshot, corpus: str, space: str) -> dict[str, Any]:
         "corpus": table.name,
         "corpora": [{"name": one.name, "rows": len(one)} for one in now.corpora],
         "rows": len(table),
+        "blank": int(np.count_nonzero(~now.texts.answerable(table.positions()))),
         "text": table.record.template,
         "id": table.record.id_column or None,
         "columns": [{"name": field.name, "type": str(field.type)} for field in table.schema],

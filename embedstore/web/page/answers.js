@@ -18,10 +18,11 @@ export class Answers {
   /**
    * @param {State} state The state of the page.
    * @param {Kept} kept What the browser keeps.
-   * @param {{amend: function(number, function)}} work Changes a row that is shown.
+   * @param {{amend: function(number, function), changed: function}} work Changes a row that is shown; loads what hangs
+   * on answers, after an action on many rows.
    */
-  constructor(state, kept, { amend }) {
-    Object.assign(this, { state, kept, amend, sending: false, timer: 0, rows: new Map() });
+  constructor(state, kept, { amend, changed }) {
+    Object.assign(this, { state, kept, amend, changed, sending: false, timer: 0, rows: new Map() });
     this.unsent = kept.all("unsent:").map(([, one]) => one).filter(Boolean).sort((a, b) => a.at - b.at);
     this.done = kept.get("done", []);
     this.at = this.unsent.at(-1)?.at ?? 0;
@@ -44,6 +45,7 @@ export class Answers {
     const { lens, who } = this.state.values;
     const { texts } = await api.answer({ query, label, lens, who, action });
     this.remember({ action, label, row: -1, texts });
+    this.changed();
     return texts;
   }
 
@@ -55,7 +57,7 @@ export class Answers {
     this.rows.delete(last.action);
     this.remember(null);
     if (last.row >= 0) this.show(last.row, this.state.values.who, undefined);
-    this.add({ kind: "undo", body: { action: last.action } });
+    this.add({ kind: "undo", body: { action: last.action }, many: last.row < 0 });
     return { ...last, before };
   }
 
@@ -107,9 +109,10 @@ export class Answers {
   }
 
   /** Send one thing. What the server refuses for good is told; for all else it is tried again. */
-  async deliver({ kind, body }) {
+  async deliver({ kind, body, many }) {
     try {
       await (kind === "undo" ? api.undo(body) : api.answer(body));
+      if (many) this.changed();
     } catch (error) {
       if (error instanceof Away || error.status === 403 || error.status >= 500) throw error;
       complain(error);

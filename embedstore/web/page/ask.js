@@ -2,20 +2,23 @@
 
 import { api } from "./api.js";
 import { byId, fill, make } from "./dom.js";
-import { complain, say } from "./notices.js";
+import { complain, say, works } from "./notices.js";
 
 const AHEAD = 12; // rows that are asked for at once
 const FEW = 5; // rows before the end, at which more are asked for
 
 export class Ask {
-  /** @param {State} state The state of the page. */
-  constructor(state) {
-    Object.assign(this, { state, queue: [], seen: new Set(), loading: null, number: 0, round: 0 });
-    byId("ask").addEventListener("click", () => (state.values.asking ? this.end() : this.begin()));
+  /**
+   * @param {State} state The state of the page.
+   * @param {Panes} panes Shows the list, where the question is.
+   */
+  constructor(state, panes) {
+    Object.assign(this, { state, panes, queue: [], seen: new Set(), loading: null, number: 0, round: 0 });
+    byId("ask").addEventListener("click", () => (state.values.asking ? this.end() : this.start()));
     for (const id of ["order", "about"]) {
       byId(id).addEventListener("change", (event) => {
         event.target.blur(); // keys are answers again
-        this.begin();
+        this.start();
       });
     }
     state.watch(["labels"], () => this.drawLabels());
@@ -46,6 +49,12 @@ export class Ask {
   get order() {
     const order = byId("order").value;
     return order === "about" ? { about: byId("about").value } : { order };
+  }
+
+  /** Ask because the person wants to be asked: bring the question to the front. */
+  start() {
+    if (this.state.values.lens) this.panes.showAlone("list");
+    return this.begin();
   }
 
   /** Begin anew with the labels, the person and the order of now. */
@@ -105,10 +114,11 @@ export class Ask {
       const fresh = rows.filter((row) => !this.seen.has(row.row));
       for (const row of fresh) this.seen.add(row.row);
       this.queue.push(...fresh);
+      works("questions");
     } catch (error) {
       if (round !== this.round) return;
       this.failed = true;
-      complain(error);
+      complain(error, "questions");
     }
   }
 }

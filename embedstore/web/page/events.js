@@ -13,7 +13,7 @@ const RETRY = 2000; // milliseconds
  */
 export function followNews(state, there) {
   let mark = null;
-  let rows = null;
+  const rows = new RowNews(state);
   let lost = false;
   const open = () => {
     const source = new EventSource("/api/events");
@@ -23,10 +23,7 @@ export function followNews(state, there) {
       lost = false;
     });
     source.addEventListener("map", ({ data }) => state.change({ layout: JSON.parse(data) }));
-    source.addEventListener("rows", ({ data }) => {
-      if (rows !== null && rows !== data) tellRows(state);
-      rows = data;
-    });
+    source.addEventListener("rows", ({ data }) => rows.take(data));
     source.addEventListener("answers", ({ data }) => {
       if (mark !== null && mark !== data) tellAnswers(state);
       mark = data;
@@ -43,7 +40,8 @@ export function followNews(state, there) {
 }
 
 /** Tell that answers have changed; first of all with which label sets people have answered by now. */
-async function tellAnswers(state) {
+export async function tellAnswers(state) {
+  if (state.values.encoding) return; // they are loaded with the rows that wait
   try {
     state.change({ about: await api.about(), answers: state.values.answers + 1 });
   } catch {
@@ -51,14 +49,44 @@ async function tellAnswers(state) {
   }
 }
 
-/** Tell that rows have been added, or that they have their vectors by now. */
-async function tellRows(state) {
-  const before = state.values.about.rows;
-  try {
-    state.change({ about: await api.about(), rows: state.values.rows + 1 });
-  } catch {
-    return; // as above
+/** What is told of rows: those that are added come as soon as all have vectors. */
+class RowNews {
+  constructor(state) {
+    Object.assign(this, { state, mark: null, shown: state.values.about.rows });
   }
-  const added = state.values.about.rows - before;
-  if (added > 0) say(`${counted(added)} new ${added === 1 ? "row is" : "rows are"} here.`);
+
+  /** Take what the server tells: the number of rows, and whether all have vectors. */
+  take(mark) {
+    const [count, covered] = JSON.parse(mark);
+    const first = this.mark === null;
+    if (mark === this.mark) return;
+    this.mark = mark;
+    if (!covered) this.wait(count);
+    else if (!first) this.load();
+  }
+
+  /** Say once that rows have to wait. */
+  wait(count) {
+    if (this.state.values.encoding) return;
+    this.state.change({ encoding: true });
+    const added = count - this.shown;
+    const what = added > 0 ? `${counted(added)} new ${added === 1 ? "row comes" : "rows come"}` : "New rows come";
+    say(`${what} as soon as ${added === 1 ? "it is" : "they are"} encoded.`);
+  }
+
+  /** Load the rows, and the answers that came while rows waited. */
+  async load() {
+    const { rows, answers, encoding } = this.state.values;
+    const said = encoding ? { encoding: false, answers: answers + 1 } : {};
+    try {
+      this.state.change({ about: await api.about(), rows: rows + 1, ...said });
+    } catch {
+      this.mark = ""; // as above
+      return;
+    }
+    const { rows: now } = this.state.values.about;
+    const added = now - this.shown;
+    this.shown = now;
+    if (added > 0) say(`${counted(added)} new ${added === 1 ? "row is" : "rows are"} here.`);
+  }
 }

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { valueColour } from "./colours.js";
 import { byId, counted, dot, fill, make } from "./dom.js";
-import { hangsOnAnswers, isPlain, isSaid, saidColumns, textColumns, typeOf, viewOf } from "./query.js";
+import { hangsOnAnswers, isPlain, isSaid, saidColumns, textColumns, titleOf, typeOf, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const OPEN = 5; // columns that are open at first
@@ -15,7 +15,7 @@ export class Facets {
    * @param {Kept} kept What the browser keeps.
    */
   constructor(state, kept) {
-    Object.assign(this, { state, kept, counts: {}, stop: null });
+    Object.assign(this, { state, kept, counts: {}, stop: null, stopSaid: null });
     this.open = new Set(kept.get("open", this.firstOpen()));
     state.watch([...SHOWN_BY, "lens"], () => this.load());
     state.watch(["answers"], (values) => (hangsOnAnswers(values) ? this.load() : this.loadSaid()));
@@ -62,7 +62,7 @@ export class Facets {
 
   part(column) {
     const list = make("ul", { class: "bins" });
-    const part = make("details", { data: { column } }, make("summary", {}, column), list);
+    const part = make("details", { data: { column } }, make("summary", {}, titleOf(column)), list);
     part.open = this.isOpen(column);
     part.addEventListener("toggle", () => this.toggle(column, part.open));
     return part;
@@ -84,21 +84,24 @@ export class Facets {
   async load() {
     this.stop?.abort();
     this.stop = new AbortController();
-    const open = this.columns.filter((name) => this.isOpen(name));
-    const parts = [open.filter((name) => !isSaid(name)), open.filter(isSaid)];
-    await Promise.all(parts.filter((names) => names.length).map((names) => this.count(names, this.stop.signal)));
+    const open = this.columns.filter((name) => this.isOpen(name) && !isSaid(name));
+    await Promise.all([open.length && this.count(open, this.stop.signal), this.loadSaid()]);
   }
 
-  /** Count what people said. */
+  /** Count what people said; an older count that is on its way is of the past. */
   async loadSaid() {
+    this.stopSaid?.abort();
+    this.stopSaid = new AbortController();
     const said = this.columns.filter(isSaid);
-    if (this.open.has("annotations")) await this.count(said, this.stop?.signal);
+    if (said.length && this.open.has("annotations")) await this.count(said, this.stopSaid.signal);
   }
 
   async count(columns, signal) {
     try {
-      Object.assign(this.counts, await api.counts({ ...viewOf(this.state.values), columns }, signal));
-      if (!signal?.aborted) columns.forEach((column) => this.drawBins(column));
+      const counts = await api.counts({ ...viewOf(this.state.values), columns }, signal);
+      if (signal.aborted) return;
+      Object.assign(this.counts, counts);
+      columns.forEach((column) => this.drawBins(column));
     } catch (error) {
       if (error.name !== "AbortError") columns.forEach((column) => this.drawProblem(column, error));
     }

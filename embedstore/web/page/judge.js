@@ -8,7 +8,7 @@ import { Duplicates } from "./duplicates.js";
 import { Learning } from "./learning.js";
 import { Mapping } from "./mapping.js";
 import { Methods } from "./methods.js";
-import { isSaid, saidColumns, textColumns } from "./query.js";
+import { isSaid, saidColumns, textColumns, titleOf } from "./query.js";
 import { Report } from "./report.js";
 import { Task } from "./task.js";
 
@@ -75,7 +75,7 @@ export class Judge {
 
   drawColumns() {
     const names = this.columns;
-    fill(byId("judge-column"), make("option", { value: "" }, "choose a column"), ...names.map((name) => make("option", {}, name)));
+    fill(byId("judge-column"), make("option", { value: "" }, "choose a column"), ...names.map((name) => make("option", { value: name }, titleOf(name))));
     byId("judge-column").value = names.includes(this.column) ? this.column : "";
   }
 

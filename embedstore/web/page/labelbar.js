@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { labelColour } from "./colours.js";
 import { button, byId, counted, dot, fill, make } from "./dom.js";
 import { hangsOnSaid } from "./lens.js";
-import { complain } from "./notices.js";
+import { complain, works } from "./notices.js";
 
 /** The keys of the labels: digits, then the letters that mean nothing else. */
 export const KEYS = [..."123456789abcdefghilmnopqrtvwxyz"];
@@ -23,6 +23,8 @@ export class LabelBar {
     state.watch(["away", "unsent"], () => this.tellAway());
     byId("skip").addEventListener("click", work.skip);
     byId("undo").addEventListener("click", work.undo);
+    byId("notes-more").addEventListener("click", () => this.fold(!byId("notes").classList.contains("folded")));
+    new ResizeObserver(() => this.drawMore()).observe(byId("notes").firstElementChild);
     this.draw();
     this.enable();
     this.tellAway();
@@ -35,8 +37,9 @@ export class LabelBar {
     this.stop = new AbortController();
     try {
       this.state.change(lens ? await api.tags({ lens }, this.stop.signal) : { shares: {}, notes: [] });
+      works("shares");
     } catch (error) {
-      complain(error);
+      complain(error, "shares");
     }
   }
 
@@ -46,9 +49,25 @@ export class LabelBar {
     fill(byId("labels"), ...labels.map((label, number) => this.label(label, number)));
     byId("no-labels").hidden = labels.length > 0;
     byId("notes").hidden = !notes.length;
-    byId("notes").textContent = notes.map(withoutOptions).join(" · ");
+    byId("notes").firstElementChild.textContent = notes.map(withoutOptions).join(" · ");
+    this.fold(true);
     byId("undo").hidden = !this.canAnswer;
     for (const id of ["skip", "ask", "bulk"]) byId(id).hidden = !this.canAnswer || !labels.length;
+  }
+
+  /** Show two lines of the notes where there is little room, or all of them. */
+  fold(on) {
+    byId("notes").classList.toggle("folded", on);
+    byId("notes-more").textContent = on ? "More" : "Less";
+    byId("notes-more").setAttribute("aria-expanded", String(!on));
+    this.drawMore();
+  }
+
+  /** There is more to see if something is cut off. */
+  drawMore() {
+    const text = byId("notes").firstElementChild;
+    const folded = byId("notes").classList.contains("folded");
+    byId("notes-more").hidden = folded && text.scrollHeight <= text.clientHeight;
   }
 
   /** Whether there can be answers: not while the labels are being shaped. */

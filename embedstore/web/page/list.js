@@ -20,7 +20,7 @@ export class List {
     Object.assign(this, { state, kept, drawn: new Map() });
     this.columns = kept.get("columns", defaultColumns(state.values.about));
     this.ground = byId("rows").firstElementChild;
-    this.rows = new Rows(state, () => this.renew(), (error) => this.fail(error));
+    this.rows = new Rows(state, () => this.take(), (error) => this.fail(error));
     this.scroll = new Scroll(byId("rows"), HEIGHT, (first, last) => this.draw(first, last));
     state.watch([...SHOWN_BY, "lens"], () => this.restart());
     state.watch(["current", "groups"], () => this.renew());
@@ -42,7 +42,7 @@ export class List {
 
   /** Say what went wrong. If no row of the query has come, show none: those that are there are of another query. */
   fail(error) {
-    complain(error);
+    complain(error, "rows");
     if (this.rows.pages.size) return;
     this.problem = error.message;
     this.state.change({ total: null });
@@ -61,7 +61,16 @@ export class List {
     const { total, about } = this.state.values;
     if (total === null) return;
     byId("total").textContent = `${counted(total)} of ${counted(about.rows)} rows`;
+    const blank = isRanked(this.state.values) ? about.blank : 0;
+    byId("blank").hidden = !blank;
+    byId("blank").textContent = blank === 1 ? "1 row has no text" : `${counted(blank)} rows have no text`;
     this.scroll.setTotal(total);
+  }
+
+  /** Show rows that have come. */
+  take() {
+    this.problem = "";
+    this.renew();
   }
 
   /** Draw all rows in view anew. */

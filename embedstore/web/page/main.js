@@ -6,7 +6,7 @@ import { Ask } from "./ask.js";
 import { Panes } from "./beside.js";
 import { Bulk } from "./bulk.js";
 import { byId } from "./dom.js";
-import { followNews } from "./events.js";
+import { followNews, tellAnswers } from "./events.js";
 import { Facets } from "./facets.js";
 import { listenToKeys } from "./keys.js";
 import { LabelBar, whatWasDone } from "./labelbar.js";
@@ -15,12 +15,13 @@ import { LayoutChoice } from "./layout.js";
 import { takeLens } from "./lens.js";
 import { List } from "./list.js";
 import { MapPane } from "./mappane.js";
-import { complain, hush, say } from "./notices.js";
+import { listenToMenus } from "./menus.js";
+import { complain, forgive, hush, say } from "./notices.js";
 import { People } from "./people.js";
 import { Reader } from "./reader.js";
 import { Search } from "./search.js";
 import { keptLens, Shape } from "./shape.js";
-import { Kept, State } from "./state.js";
+import { Kept, SHOWN_BY, State } from "./state.js";
 import { TakeAway } from "./takeaway.js";
 import { followTheme } from "./theme.js";
 
@@ -93,16 +94,20 @@ class Work {
   }
 }
 
-/** Let a person give their name, which their answers have. */
+/** Let a person give their name, which their answers have; two people can use two tabs of a browser. */
 function listenToName(state, kept) {
   const field = byId("who");
   byId("who-line").hidden = state.values.about.read_only;
   byId("read-only").hidden = !state.values.about.read_only;
-  field.value = kept.get("who", "");
-  state.change({ who: field.value });
+  const take = (who) => {
+    kept.putInTab("who", who);
+    state.change({ who });
+  };
+  field.value = kept.ofTab("who", "");
+  take(field.value);
   field.addEventListener("change", () => {
     kept.put("who", field.value.trim());
-    state.change({ who: field.value.trim() });
+    take(field.value.trim());
   });
 }
 
@@ -121,6 +126,7 @@ async function start() {
 
 /** Make all parts, and load what they show. */
 function build(state, kept) {
+  state.watch([...SHOWN_BY, "lens"], forgive);
   const list = new List(state, kept);
   const work = new Work(state, list);
   const map = new MapPane(state, kept, {
@@ -140,8 +146,11 @@ function build(state, kept) {
     help: () => byId("help").showModal(),
   };
   new LabelBar(state, does);
-  work.ask = new Ask(state);
-  work.answers = new Answers(state, kept, { amend: (row, change) => work.amend(row, change) });
+  work.ask = new Ask(state, panes);
+  work.answers = new Answers(state, kept, {
+    amend: (row, change) => work.amend(row, change),
+    changed: () => tellAnswers(state),
+  });
   new Bulk(state, work.answers, (done) =>
     say(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`, { action: "Undo", press: does.undo }));
   new People(state);
@@ -160,6 +169,7 @@ function build(state, kept) {
     map.loadMask();
   });
   listenToKeys(state, does);
+  listenToMenus();
   byId("help-open").addEventListener("click", does.help);
   byId("help-close").addEventListener("click", () => byId("help").close());
   const by = kept.get("by", null);

@@ -5,12 +5,13 @@ import { groupColours } from "./colours.js";
 import { byId, dot, fill, later, make } from "./dom.js";
 import { hangsOnSaid } from "./lens.js";
 import { PointMap } from "./map.js";
-import { complain } from "./notices.js";
-import { hangsOnAnswers, isSaid, saidColumns, viewOf } from "./query.js";
+import { complain, works } from "./notices.js";
+import { hangsOnAnswers, isSaid, saidColumns, titleOf, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const LONGEST = 400; // characters of a text beside the pointer
 const MOST_TEXTS = 500; // that are kept
+const DOUBTS = "doubts:"; // begins the names of such columns
 const ONE_COLOUR = "#0072B2";
 
 export class MapPane {
@@ -62,8 +63,9 @@ export class MapPane {
     try {
       this.map.setPoints(await api.map(method), { stay });
       byId("marks").dataset.method = method;
+      works("map");
     } catch (error) {
-      complain(error);
+      complain(error, "map");
     }
   }
 
@@ -91,8 +93,9 @@ export class MapPane {
       this.state.change({ groups });
       this.map.setLook({ codes, colours: by ? groupColours(this.state.values) : [ONE_COLOUR] });
       this.drawLegend();
+      works("colours");
     } catch (error) {
-      complain(error);
+      complain(error, "colours");
     }
   }
 
@@ -117,10 +120,10 @@ export class MapPane {
     const said = saidColumns(this.state.values);
     const own = about.columns.map((one) => one.name);
     const doubted = new Set([...(about.answered.length ? said : []), this.state.values.doubted].filter(Boolean));
-    const more = ["topics", ...[...doubted].map((name) => `doubts:${name}`)].filter((name) => !own.includes(name));
+    const more = ["topics", ...[...doubted].map((name) => `${DOUBTS}${name}`)].filter((name) => !own.includes(name));
     const names = [...(lens ? ["Predicted_Labels", "score", "margin"] : []), ...said, ...own, ...more];
     const chosen = names.includes(by) ? by : "";
-    const options = [...new Set(names)].map((name) => make("option", { value: name }, name.replace("doubts:", "doubts of ")));
+    const options = [...new Set(names)].map((name) => make("option", { value: name }, written(name)));
     fill(byId("by"), make("option", { value: "" }, "one colour"), ...options);
     byId("by").value = chosen;
     if (chosen !== by) this.state.change({ by: chosen });
@@ -192,4 +195,9 @@ export class MapPane {
     const below = top + 14 + tip.offsetHeight < height;
     tip.style.top = `${below ? top + 14 : Math.max(4, top - tip.offsetHeight - 14)}px`;
   }
+}
+
+/** Return the name of what colours the map as people read it. */
+function written(name) {
+  return name.startsWith(DOUBTS) ? `doubts of ${titleOf(name.slice(DOUBTS.length))}` : titleOf(name);
 }

@@ -5,7 +5,7 @@ import { byId, make } from "./dom.js";
 /** What the rows can be narrowed down to, as people read it. */
 export const ANSWERED = {
   any: "answered",
-  none: "not answered",
+  none: "unanswered",
   mine: "answered by me",
   disagreed: "people disagree",
 };

@@ -101,6 +101,14 @@ export function isSaid(column) {
   return column.split(":")[0] === "annotations";
 }
 
+/** Return the name of a column as people read it: "annotations (good, bad)" for answers with these labels. */
+export function titleOf(column) {
+  const place = column.indexOf(":");
+  if (!isSaid(column) || place < 0) return column;
+  const labels = column.slice(place + 1).match(/(?:\\.|[^\\|])+/g) ?? [];
+  return `annotations (${labels.map((label) => label.replace(/\\(.)/g, "$1")).join(", ")})`;
+}
+
 /** Return labels in one text, as the name of a column of answers has them. */
 function joined(labels) {
   return labels.map((label) => label.replace(/[\\|=]/g, "\\$&")).join("|");

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { button, byId, counted, fill, make } from "./dom.js";
-import { complain } from "./notices.js";
+import { complain, works } from "./notices.js";
 import { answersOf, similarityOf, tagOf } from "./row.js";
 import { textColumns } from "./query.js";
 
@@ -34,8 +34,9 @@ export class Reader {
     try {
       this.whole = { row, text: await api.text(row) };
       this.draw();
+      works("text");
     } catch (error) {
-      complain(error);
+      complain(error, "text");
     }
   }
 

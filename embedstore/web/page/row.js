@@ -10,7 +10,7 @@ const SHORT = 100; // characters that are seen whole in any list
 export function tagOf(values, row) {
   if (row.tag === undefined) return null;
   const title = `tag: ${row.tag}, score ${row.score?.toFixed(3)}, margin ${row.margin?.toFixed(3)}`;
-  return make("span", { class: "tag", title }, dot(labelColour(values, row.tag)), row.tag);
+  return make("span", { class: "tag", title }, dot(labelColour(values, row.tag)), make("span", {}, row.tag));
 }
 
 /** Make what people answered of a row; null if nobody did. In a list, those of several people are without names. */
@@ -27,7 +27,7 @@ function labelsSaid(values, said) {
   return labels.map((label) => {
     const people = said.filter(([, one]) => one === label).map(([who]) => who || "someone");
     const title = `${people.join(", ")}: ${label || "skipped"}`;
-    return make("span", { class: "answer", title }, dot(labelColour(values, label)), label || "skipped",
+    return make("span", { class: "answer", title }, dot(labelColour(values, label)), make("span", {}, label || "skipped"),
       people.length > 1 && make("span", { class: "who" }, `×${people.length}`));
   });
 }
@@ -35,7 +35,8 @@ function labelsSaid(values, said) {
 function answerOf(values, who, label) {
   const title = `${who || "someone"} ${label ? `said ${label}` : "skipped this"}`;
   const mark = label ? "✓" : "–";
-  return make("span", { class: "answer", title }, dot(labelColour(values, label)), `${mark} ${label || "skipped"}`,
+  return make("span", { class: "answer", title }, dot(labelColour(values, label)),
+    make("span", {}, `${mark} ${label || "skipped"}`),
     make("span", { class: "who" }, who));
 }
 

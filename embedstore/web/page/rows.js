@@ -1,6 +1,7 @@
 /** The rows of the query: loaded in pages, as far as they are looked at. */
 
 import { api } from "./api.js";
+import { works } from "./notices.js";
 import { viewOf } from "./query.js";
 
 const PAGE = 100;
@@ -15,7 +16,8 @@ export class Rows {
   constructor(state, onChange, onError) {
     Object.assign(this, { state, onChange, onError });
     this.pages = new Map();
-    this.waiting = new Set();
+    this.waiting = new Map(); // the number of the last request for each page that has not come
+    this.sent = 0;
     this.stop = new AbortController();
   }
 
@@ -42,12 +44,16 @@ export class Rows {
     return this.load(0);
   }
 
-  /** Load the pages that are there once more, those in view first; the old rows stay until the new ones come. */
+  /**
+   * Load the pages in view once more; the old rows stay until the new ones come, the pages out of view go. Of a list
+   * without rows the first page is loaded: there may be rows by now.
+   */
   refresh(first, last) {
-    const seen = this.pagesOf(first, last);
+    const seen = this.pagesOf(first, Math.max(first, last));
     for (const page of this.pages.keys()) {
       if (!seen.includes(page)) this.pages.delete(page);
     }
+    this.waiting.clear();
     return Promise.all(seen.map((page) => this.load(page)));
   }
 
@@ -72,22 +78,32 @@ export class Rows {
     return pages;
   }
 
+  /** Load a page. An answer that comes after that to a later request for the page is of the past: it is dropped. */
   async load(page) {
     const { signal } = this.stop;
-    this.waiting.add(page);
+    const number = ++this.sent;
+    const isLate = () => signal.aborted || !(number <= this.waiting.get(page));
+    this.waiting.set(page, number);
     try {
       const body = { ...viewOf(this.state.values), start: page * PAGE, count: PAGE };
       const { total, rows } = await api.rows(body, signal);
-      if (signal.aborted) return;
+      if (isLate()) return;
       this.pages.set(page, rows);
       this.forget(page);
+      this.done(page, number);
+      works("rows");
       this.state.change({ total });
       this.onChange();
     } catch (error) {
-      if (!signal.aborted) this.onError(error);
-    } finally {
-      if (!signal.aborted) this.waiting.delete(page);
+      if (isLate()) return;
+      this.done(page, number);
+      this.onError(error);
     }
+  }
+
+  /** A page is no longer waited for, unless it has been asked for again. */
+  done(page, number) {
+    if (this.waiting.get(page) === number) this.waiting.delete(page);
   }
 
   /** Forget the pages that are furthest away, so that memory stays small. */

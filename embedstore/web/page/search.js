@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { button, byId, counted, fill, make } from "./dom.js";
 import { ANSWERED } from "./people.js";
-import { whereOf } from "./query.js";
+import { titleOf, whereOf } from "./query.js";
 import { ALL_ROWS, SHOWN_BY } from "./state.js";
 
 const HINTS = {
@@ -78,7 +78,7 @@ export class Search {
     if (find.words) chips.push(chip("words", find.words, () => this.state.find({ words: "" })));
     for (const [column, { bins }] of Object.entries(picks)) {
       const names = bins.map((bin) => bin.name || "(empty)").join(" or ");
-      chips.push(chip(column, names, () => this.drop(column)));
+      chips.push(chip(titleOf(column), names, () => this.drop(column)));
     }
     conditions.forEach((condition, place) => chips.push(chip("SQL", condition, () => this.dropCondition(place))));
     if (lasso.length) chips.push(chip("map", "inside the outline", () => this.state.change({ lasso: [] })));

@@ -22,7 +22,7 @@ export class Shape {
    * @param {Panes} panes Opens and closes panels.
    */
   constructor(state, kept, panes) {
-    Object.assign(this, { state, kept, panes, before: null, source: null });
+    Object.assign(this, { state, kept, panes, before: null, opened: "", source: null });
     this.takeSoon = later(() => this.take(), PAUSE);
     this.cards = new Cards(byId("lens-items"), { typed: () => this.edited(), pressed: () => this.edited(true) });
     this.starts = new Starts(state, {
@@ -42,6 +42,7 @@ export class Shape {
     });
     byId("lens-cancel").addEventListener("click", () => this.cancel());
     byId("lens-add").addEventListener("click", () => this.cards.add());
+    addEventListener("beforeunload", (event) => this.isUnsaved && event.preventDefault());
     byId("lens-save").addEventListener("click", () => this.save());
     byId("lens-examples").addEventListener("change", () => this.take());
     byId("lens-method").addEventListener("change", () => {
@@ -68,6 +69,17 @@ export class Shape {
     this.drawKnown();
     this.moved.open(lens, this.cards.items);
     this.threshold.open(lens);
+    this.opened = JSON.stringify(this.draft());
+  }
+
+  /** Whether the labels of the panel are others than those with which it was opened. */
+  get isUnsaved() {
+    if (!this.before) return false;
+    try {
+      return this.starts.waiting || JSON.stringify(this.draft()) !== this.opened;
+    } catch {
+      return true; // labels that cannot be used yet are edits too
+    }
   }
 
   /** Remember what the labels came from: as long as nobody changes them, they are sent by that name. */

@@ -30,6 +30,7 @@ const EMPTY = {
   answers: 0, // goes up when answers have changed
   rows: 0, // goes up when rows have been added
   away: "", // why the server can't be reached; "" if it can
+  encoding: false, // whether rows were added that have no vectors yet: until then the server refuses most views
   unsent: 0, // answers that the server does not have yet
   done: [], // actions that can be taken back, the last one at the end
 };
@@ -92,6 +93,25 @@ export class Kept {
       return true;
     } catch {
       return false;
+    }
+  }
+
+  /** Return a value of this tab; a new tab begins with the one that was put last in any tab. */
+  ofTab(name, otherwise) {
+    try {
+      const text = sessionStorage.getItem(this.prefix + name);
+      return text === null ? this.get(name, otherwise) : JSON.parse(text);
+    } catch {
+      return otherwise;
+    }
+  }
+
+  /** Keep a value for this tab, whatever other tabs put. */
+  putInTab(name, value) {
+    try {
+      sessionStorage.setItem(this.prefix + name, JSON.stringify(value));
+    } catch {
+      // the tab has it as long as it is not loaded again
     }
   }
 

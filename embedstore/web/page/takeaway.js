@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { byId, make } from "./dom.js";
-import { complain, say } from "./notices.js";
+import { complain, say, works } from "./notices.js";
 import { viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
@@ -33,8 +33,9 @@ export class TakeAway {
       const file = await api.download({ ...viewOf(this.state.values), format });
       offerFile(file, `${this.state.values.about.corpus}.${format}`);
       byId("take-away").open = false;
+      works("file");
     } catch (error) {
-      complain(error);
+      complain(error, "file");
     }
   }
 
@@ -51,8 +52,9 @@ export class TakeAway {
       byId("command").textContent = command || NO_COMMAND;
       byId("copy").hidden = !command;
       byId("own-labels").hidden = !command.includes("--labels labels.yaml");
+      works("command");
     } catch (error) {
-      complain(error);
+      complain(error, "command");
     }
   }
 

@@ -7,6 +7,7 @@ import { api } from "./api.js";
 import { histogram, percent } from "./charts.js";
 import { labelColour } from "./colours.js";
 import { byId, counted, dot, fill, make } from "./dom.js";
+import { titleOf } from "./query.js";
 import { Task } from "./task.js";
 
 export class Threshold {
@@ -100,7 +101,7 @@ export class Threshold {
   rightness() {
     const known = this.table.known[this.step], right = this.table.right[this.step];
     if (!this.table.known[0]) return "";
-    const source = this.table.column ? `by ${this.table.column}` : "by the answers";
+    const source = this.table.column ? `by ${titleOf(this.table.column)}` : "by the answers";
     if (!known) return `none of them is known ${source}`;
     return `${percent(right / known)} of the ${counted(known)} known ${source} are right`;
   }
