@@ -7,6 +7,7 @@ from embedstore.core.names import store_path
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
+from embedstore.desk.tagged import learnable
 from embedstore.errors import UsageError
 from embedstore.labels.label_file import SHIPPED
 from embedstore.tables.condition import Condition
@@ -50,7 +51,7 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
     # The tags of the desk are those of all rows. A filter before would change what they learn or are calibrated on.
     if condition and (method or lens.hangs_on_answers):
         return ""
-    examples = "--examples" if lens.examples else ""
+    examples = "--examples" if learnable(now, table, lens)[0].examples else ""
     shares = [f"--share {shlex.quote(f'{name}={share!r}')}" for name, share in lens.known_shares.items()]
     least = "" if lens.min_confidence is None else f"--min-confidence {lens.min_confidence!r}"
     return _joined("embedstore tag", _store(now), f"--labels {labels}", method, *shares, examples, least, corpus, where)
