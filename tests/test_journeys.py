@@ -147,6 +147,9 @@ def test_a_corpus_is_searched_labelled_shaped_and_taken_away_as_the_shell_gives_
     assert "--labels labels.yaml" in command
     table = run(command, home, tmp_path)
     assert table.count(b"\n") == total_shown(page) + 1
+    page.click("#take-away summary")
+    page.uncheck("#with-answers")
+    page.click("#take-away summary")
     assert downloaded(page, "csv").read_bytes() == table
 
 

@@ -471,7 +471,11 @@ def test_answers_are_taken_over_counted_and_taken_away_as_the_desk_does(fresh):
     assert client.good("carry", asked) == client.good("carry", asked) == given
     desk, lens = Desk(store), Lens.from_json(more)
     wanted = desk.answered(Query(), lens, who="ann")
-    assert client.good("answered", {"lens": more, "who": "ann"}) == wanted == {"anybody": given["texts"], "mine": given["texts"]}
+    assert (
+        client.good("answered", {"lens": more, "who": "ann"})
+        == wanted
+        == {"anybody": given["texts"], "mine": given["texts"]}
+    )
     for answers in (True, False):
         _, _, content = client.ask("POST", "/api/download", {"lens": more, "format": "csv", "answers": answers})
         table = pd.read_csv(io.BytesIO(content))

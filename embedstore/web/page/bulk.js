@@ -48,9 +48,8 @@ export class Bulk {
     byId("bulk-answered").hidden = !found?.anybody;
     if (!found?.anybody) return;
     const { anybody, mine } = found;
-    const [have, stays] = anybody === 1 ? ["has", "it stays and counts"] : ["have", "they stay and count"];
-    byId("bulk-answered").textContent = `${counted(anybody)} of these texts ${have} an answer already `
-      + `(${counted(mine)} by you); your earlier answers count again after undo.`;
+    byId("bulk-answered").textContent = `${counted(anybody)} of these texts ${anybody === 1 ? "has" : "have"} an answer `
+      + `already (${counted(mine)} by you); it stays and counts again after undo.`;
   }
 
   choice(label) {
