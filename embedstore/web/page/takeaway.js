@@ -51,7 +51,7 @@ export class TakeAway {
     const { about } = this.state.values;
     byId("with-answers-line").hidden = !isAnswered(this.state.values);
     byId("without-answers").hidden = !this.withAnswers;
-    byId("answers-command").textContent = `embedstore annotations ${about.store}`;
+    byId("answers-command").textContent = `embedstore annotations ${about.in_shell}`;
   }
 
   /** Show the command of the view as it is now; none while the menu is closed. */
