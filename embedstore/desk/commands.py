@@ -54,7 +54,9 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
     examples = "--examples" if learnable(now, table, lens)[0].examples else ""
     shares = [f"--share {shlex.quote(f'{name}={share!r}')}" for name, share in lens.known_shares.items()]
     least = "" if lens.min_confidence is None else f"--min-confidence {lens.min_confidence!r}"
-    return _joined("embedstore tag", store_in_shell(now), f"--labels {labels}", method, *shares, examples, least, corpus, where)
+    return _joined(
+        "embedstore tag", store_in_shell(now), f"--labels {labels}", method, *shares, examples, least, corpus, where
+    )
 
 
 def store_in_shell(now: Snapshot) -> str:
