@@ -101,7 +101,7 @@ def test_menus_stay_in_the_window_and_close_with_escape_or_a_press_outside(desk,
         expect(sheet).to_be_visible()
         expect(sheet).to_have_css("max-height", re.compile("px"))
         box = sheet.bounding_box()
-        assert 0 <= box["x"] and box["x"] + box["width"] <= width
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
         assert box["y"] + box["height"] <= height
         page.keyboard.press("Escape")
         expect(sheet).to_be_hidden()

@@ -318,6 +318,7 @@ def test_a_desk_that_is_read_only_shows_everything_and_keeps_nothing(desk):
         for path, body in (
             ("answer", {"rows": [0], "label": "Positive", "lens": LENS, "action": "a"}),
             ("undo", {"action": "a"}),
+            ("carry", {"before": LENS, "lens": {"labels": ["A", "B"]}, "action": "a"}),
         ):
             status, value = client.post(path, body)
             assert status == 403
@@ -459,6 +460,28 @@ def test_an_answer_that_is_sent_twice_counts_once_and_can_be_taken_back(fresh):
     assert client.good("answer", everything)["texts"] > 2
     assert client.good("undo", {"action": "two"})["texts"] > 2
     assert store.annotations.export_table().to_pandas()["label"].tolist() == ["Positive"] * 2
+
+
+def test_answers_are_taken_over_counted_and_taken_away_as_the_desk_does(fresh):
+    client, store = fresh
+    more = {"labels": [*LABELS, "Mixed"]}
+    given = client.good("answer", {"query": {}, "label": "Positive", "lens": LENS, "who": "ann", "action": "a"})
+    assert given["texts"] > 1
+    asked = {"before": LENS, "lens": more, "renamed": [["Positive", "Mixed"]], "action": "carry"}
+    assert client.good("carry", asked) == client.good("carry", asked) == given
+    desk, lens = Desk(store), Lens.from_json(more)
+    wanted = desk.answered(Query(), lens, who="ann")
+    assert (
+        client.good("answered", {"lens": more, "who": "ann"})
+        == wanted
+        == {"anybody": given["texts"], "mine": given["texts"]}
+    )
+    for answers in (True, False):
+        _, _, content = client.ask("POST", "/api/download", {"lens": more, "format": "csv", "answers": answers})
+        table = pd.read_csv(io.BytesIO(content))
+        assert list(table.columns) == list(desk.result(Query(), lens, answers=answers).schema.names)
+    assert client.good("undo", {"action": "carry"}) == given
+    assert client.good("answered", {"lens": more}) == {"anybody": 0, "mine": 0}
 
 
 def test_the_stream_tells_that_somebody_else_has_answered(fresh):

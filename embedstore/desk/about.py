@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from embedstore.annotations.log import current_answers
+from embedstore.desk.commands import store_in_shell
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
 from embedstore.vectors.snapshot import Snapshot
@@ -27,6 +28,7 @@ def about(now: Snapshot, corpus: str, space: str) -> dict[str, Any]:
     sets = {one.choice.key: one.choice for one in answers if one.choice.labels and not one.choice.several}
     return {
         "store": now.name,
+        "in_shell": store_in_shell(now),
         "corpus": table.name,
         "corpora": [{"name": one.name, "rows": len(one)} for one in now.corpora],
         "rows": len(table),

@@ -7,12 +7,13 @@ from embedstore.core.names import store_path
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.lens import Lens
 from embedstore.desk.query import Query
+from embedstore.desk.tagged import learnable
 from embedstore.errors import UsageError
 from embedstore.labels.label_file import SHIPPED
 from embedstore.tables.condition import Condition
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["command_for"]
+__all__ = ["command_for", "store_in_shell"]
 
 
 def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: int) -> str:
@@ -41,8 +42,8 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
         asked = shlex.quote(query.meaning) if query.meaning else f"--row={shlex.quote(query.like)}"
         options = _joined(f"-k {max(1, total)}", corpus, where)
         if query.meaning.startswith("-"):
-            return _joined("embedstore search", options, "--", _store(now), asked)
-        return _joined("embedstore search", _store(now), asked, options)
+            return _joined("embedstore search", options, "--", store_in_shell(now), asked)
+        return _joined("embedstore search", store_in_shell(now), asked, options)
     if lens.labels is None:
         return ""
     labels = lens.labels.name if lens.labels.name in SHIPPED else "labels.yaml"
@@ -50,13 +51,15 @@ def command_for(now: Snapshot, table: Corpus, query: Query, lens: Lens, total: i
     # The tags of the desk are those of all rows. A filter before would change what they learn or are calibrated on.
     if condition and (method or lens.hangs_on_answers):
         return ""
-    examples = "--examples" if lens.examples else ""
+    examples = "--examples" if learnable(now, table, lens)[0].examples else ""
     shares = [f"--share {shlex.quote(f'{name}={share!r}')}" for name, share in lens.known_shares.items()]
     least = "" if lens.min_confidence is None else f"--min-confidence {lens.min_confidence!r}"
-    return _joined("embedstore tag", _store(now), f"--labels {labels}", method, *shares, examples, least, corpus, where)
+    return _joined(
+        "embedstore tag", store_in_shell(now), f"--labels {labels}", method, *shares, examples, least, corpus, where
+    )
 
 
-def _store(now: Snapshot) -> str:
+def store_in_shell(now: Snapshot) -> str:
     """Return what the shell calls the store: its name, or its path if it is not where names are."""
     try:
         named = store_path(now.name).resolve() == now.root.resolve()

@@ -1,7 +1,7 @@
 """The desk: everything that the page shows and does, as calls from Python."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from embedstore.annotations.order import Order
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.selected import SelectedCorpus
 from embedstore.desk.about import about
+from embedstore.desk.answering import answer_column, count_answered
 from embedstore.desk.asking import first_rows, least_sure, next_texts
+from embedstore.desk.carrying import carry_over
 from embedstore.desk.commands import command_for
 from embedstore.desk.counting import count_values
 from embedstore.desk.judging import Judge
@@ -179,6 +181,17 @@ class Desk:
             chosen = self._kept.selected(now, rows, lens).rows if isinstance(rows, Query) else _numbers(table, rows)
             return answer_rows(now, table, chosen, label, lens.choice, who=who, action=action, keys=keys)
 
+    def answered(self, query: Query, lens: Lens, *, who: str = "") -> dict[str, int]:
+        """Count the texts of a query with an answer; see `embedstore.desk.answering.count_answered`."""
+        with self.store.snapshot() as now:
+            found = self._kept.selected(now, query, lens)
+            return count_answered(now, now.corpus(self.corpus), found.rows, lens.choice, who=who)
+
+    def carry_over(self, before: Lens, lens: Lens, *, renamed: Mapping[str, str] | None = None, action: str) -> int:
+        """Take answers over to other labels; return the number of texts. See `embedstore.desk.carrying.carry_over`."""
+        with self.store.snapshot() as now:
+            return carry_over(now, before.choice, lens.choice, renamed or {}, action=action)
+
     def take_back(self, action: str) -> int:
         """Take all answers of an action back; return the number of texts."""
         with self.store.snapshot() as now:
@@ -203,13 +216,18 @@ class Desk:
                 rows = first_rows(table, texts)
             return self._listed(now, Selection(rows), lens)
 
-    def result(self, query: Query, lens: Lens = _NO_LABELS) -> Result:
-        """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns."""
+    def result(self, query: Query, lens: Lens = _NO_LABELS, *, answers: bool = False) -> Result:
+        """Return the rows of a query in the order of the corpus, as a table; with labels, the tags are columns.
+
+        With `answers`, so is what people said with these labels; see `embedstore.desk.answering.answer_column`.
+        """
         with self.store.snapshot() as now:
+            table = now.corpus(self.corpus)
             rows = np.sort(self._kept.selected(now, query, lens).rows)
             tags = self._kept.tagged(now, lens).columns if lens.labels else {}
-            columns = {name: column.take(rows).combine_chunks() for name, column in tags.items()}
-            return Predictions(SelectedCorpus(now.corpus(self.corpus), rows), columns, {})
+            said = answer_column(now, table, lens.labels) if answers and lens.labels else {}
+            columns = {name: column.take(rows).combine_chunks() for name, column in (tags | said).items()}
+            return Predictions(SelectedCorpus(table, rows), columns, {})
 
     def command(self, query: Query, lens: Lens = _NO_LABELS) -> str:
         """Return the shell command that gives the same rows; "" if there is none."""

@@ -5,11 +5,13 @@ from typing import Any
 
 from embedstore.annotations.column import ANNOTATIONS
 from embedstore.core.values import value_text
+from embedstore.desk.carrying import count_carried
 from embedstore.desk.changing import changes
 from embedstore.desk.kept import Kept
 from embedstore.desk.learners import load_learners
 from embedstore.desk.lens import Lens
 from embedstore.desk.showing import LONGEST
+from embedstore.desk.tagged import learnable
 from embedstore.desk.thresholds import Compared, threshold_table
 from embedstore.learning.curve import learning_curve
 from embedstore.learning.fitting import TrainOptions
@@ -73,6 +75,8 @@ class Judge:
             with self._ready.snapshot() as now:
                 report, curve, notes = self._compared(now, lens, column, mapping).report(lens.min_confidence)
                 return _reported(report, curve, (*self._kept.tagged(now, lens).notes, *notes))
+        with self._ready.snapshot() as now:
+            lens, notes = learnable(now, now.corpus(self._corpus), lens)
         tagged = self._ready.tag(
             lens.chosen,
             method=lens.method,
@@ -83,7 +87,7 @@ class Judge:
             **self._rows,
         )
         assert isinstance(tagged.report, Report), "tags with a gold column have a report"
-        return _reported(tagged.report, tagged.reliability, tagged.notes)
+        return _reported(tagged.report, tagged.reliability, (*tagged.notes, *notes))
 
     def thresholds(
         self, lens: Lens, column: str = ANNOTATIONS, mapping: Mapping[str, str] | None = None
@@ -107,9 +111,14 @@ class Judge:
         return Compared(now, now.corpus(self._corpus), self._kept.tagged(now, lens.with_confidence(0)), column, mapping)
 
     def changes(self, before: Lens, lens: Lens, renamed: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Say how many tags change from one lens to another; see `embedstore.desk.changing.changes`."""
+        """Say how many tags change from one lens to another; see `embedstore.desk.changing.changes`.
+
+        ``answers`` is the number of texts whose answers `Desk.carry_over` would take over.
+        """
+        renamed = renamed or {}
         with self._ready.snapshot() as now:
-            return changes(self._kept.tagged(now, before), self._kept.tagged(now, lens), renamed or {})
+            found = changes(self._kept.tagged(now, before), self._kept.tagged(now, lens), renamed)
+            return found | {"answers": count_carried(now, before.choice, lens.choice, renamed)}
 
     def advice(self, lens: Lens, who: str = "") -> dict[str, Any]:
         """Return what the answers so far are worth.

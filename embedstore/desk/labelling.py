@@ -15,7 +15,7 @@ from embedstore.errors import InputError, UsageError
 from embedstore.labels.choice import Choice
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["Answers", "answer_rows", "answers_of", "take_back"]
+__all__ = ["Answers", "answer_rows", "answers_of", "id_of_one", "keep_once", "take_back"]
 
 
 def answer_rows(
@@ -84,18 +84,23 @@ def answer_rows(
         )
         for key, id_ in zip(of_texts, _ids(table, rows), strict=True)
     ]
+    keep_once(now, answers)
+    return len(answers)
+
+
+def keep_once(now: Snapshot, answers: Sequence[Annotation]) -> None:
+    """Commit answers together, without those whose id is in the log already."""
     done = {one.id for one in answers}.intersection(one.id for one in all_answers(now))
     keep(now, [one for one in answers if one.id not in done])
-    return len(answers)
 
 
 def take_back(now: Snapshot, action: str) -> int:
     """Take all answers of an action back, in one commit; return the number of texts. Earlier answers count again."""
-    answers = {one.id: one for one in all_answers(now) if one.id == _id_of(action, one.text)}
+    answers = {one.id: one for one in all_answers(now) if one.id in _ids_of(action, one)}
     gone = {one.takes_back for one in all_answers(now) if one.action == "undo"}
     when = present()
     keep(now, [undo_of(one, when=when) for id_, one in answers.items() if id_ not in gone])
-    return len(answers)
+    return len({one.text for one in answers.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,16 @@ def _ids(table: Corpus, rows: npt.NDArray[np.int64]) -> list[object]:
     if len(rows) < 1000:
         return table.ids_at(rows)
     return list(table.ids().take(rows).to_pylist())
+
+
+def id_of_one(action: str, key: str, who: str) -> str:
+    """Return the id of one person's answer, in an action that gives the answers of several people."""
+    return _id_of(action, f"{key} {who}")
+
+
+def _ids_of(action: str, one: Annotation) -> tuple[str, str]:
+    """Return the ids that an answer of an action can have."""
+    return _id_of(action, one.text), id_of_one(action, one.text, one.who)
 
 
 def _id_of(action: str, key: str) -> str:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedstore.annotations.column import answered_rows
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.lens import Lens
 from embedstore.labels.label_set import LabelSet
@@ -15,9 +16,10 @@ from embedstore.tagging.pipeline import tag
 from embedstore.tagging.steps import confident_rows
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["Tagged", "tagged"]
+__all__ = ["Tagged", "learnable", "tagged"]
 
 _FIGURES = ("score", "margin", "confidence")
+_NOTHING_LEARNT = "nobody has answered with these labels yet: nothing is learnt from answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,22 @@ class Tagged:
         return self.codes.nbytes + sum(int(one.nbytes) for one in self.columns.values())
 
 
+def learnable(now: Snapshot, table: Corpus, lens: Lens) -> tuple[Lens, tuple[str, ...]]:
+    """Return a lens that can learn from answers if it says so, and a note if it can't.
+
+    If no row of the corpus has an answer with the labels of the lens, the lens that is returned learns from none.
+    """
+    if not lens.examples or answered_rows(now, table, lens.chosen) is not None:
+        return lens, ()
+    return replace(lens, examples=False), (_NOTHING_LEARNT,)
+
+
 def tagged(now: Snapshot, table: Corpus, lens: Lens, *, space: str) -> Tagged:
-    """Tag the rows of a corpus through a lens, whatever their confidence is; see `embedstore.tagging.tag`."""
+    """Tag the rows of a corpus through a lens, whatever their confidence is; see `embedstore.tagging.tag`.
+
+    Without answers to learn from, there is a note in the place of an error; see `learnable`.
+    """
+    lens, notes = learnable(now, table, lens)
     labels, sure = lens.chosen, lens.min_confidence is not None
     found = tag(
         now, labels, corpus=table.name, space=space, method=lens.method, examples=lens.examples, confidence=sure
@@ -84,4 +100,4 @@ def tagged(now: Snapshot, table: Corpus, lens: Lens, *, space: str) -> Tagged:
     codes = number[coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)]
     columns = {"Predicted_Labels": pa.chunked_array([coded.dictionary_decode()])}
     columns |= {name: pa.chunked_array([found.column(name)]) for name in _FIGURES[: 2 + sure]}
-    return Tagged(labels, codes, columns, found.shares, found.notes)
+    return Tagged(labels, codes, columns, found.shares, (*found.notes, *notes))

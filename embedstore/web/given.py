@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from embedstore.core.checks import shown
-from embedstore.desk.lens import Lens
+from embedstore.desk.lens import Lens, renamed_labels
 from embedstore.desk.query import Query
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
     from embedstore.desk.desk import Desk
 
-__all__ = ["LENS", "MAPPING", "QUERY", "RENAMED", "SHARE", "TEXT", "TEXTS", "WHOLE", "Given", "Route"]
+__all__ = ["LENS", "MAPPING", "QUERY", "RENAMED", "SHARE", "SWITCH", "TEXT", "TEXTS", "WHOLE", "Given", "Route"]
 
 TEXT: dict[str, Any] = {"type": "string"}
+SWITCH: dict[str, Any] = {"type": "boolean"}
 TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
 SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
@@ -89,6 +90,17 @@ class Given:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise UsageError(f"expected {name} to be a whole number of 0 or more, found {shown(value)}")
         return value
+
+    def switch(self, name: str) -> bool:
+        """Return true or false; by default false."""
+        value = self.values.get(name, False)
+        if not isinstance(value, bool):
+            raise UsageError(f"expected {name} to be true or false, found {shown(value)}")
+        return value
+
+    def renamed(self) -> dict[str, str]:
+        """Return the present name of earlier labels, from pairs; by default none."""
+        return dict(renamed_labels(self.values.get("renamed", [])))
 
     def share(self, name: str, default: float) -> float:
         """Return a number from 0 to 1."""

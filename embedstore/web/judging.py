@@ -4,7 +4,6 @@ from typing import Any
 
 from embedstore.annotations.column import ANNOTATIONS
 from embedstore.desk.desk import Desk
-from embedstore.desk.lens import renamed_labels
 from embedstore.topics.pipeline import MOST_TOPICS
 from embedstore.web.given import LENS, MAPPING, RENAMED, SHARE, TEXT, WHOLE, Given, Route
 
@@ -16,8 +15,7 @@ def _report(desk: Desk, given: Given) -> Any:
 
 
 def _changes(desk: Desk, given: Given) -> Any:
-    renamed = dict(renamed_labels(given.values.get("renamed", [])))
-    return desk.judge.changes(given.lens("before"), given.lens(), renamed)
+    return desk.judge.changes(given.lens("before"), given.lens(), given.renamed())
 
 
 def _thresholds(desk: Desk, given: Given) -> Any:

@@ -16,7 +16,7 @@ from embedstore.core.checks import shown
 from embedstore.desk.desk import Desk
 from embedstore.desk.query import MapMethod
 from embedstore.errors import UsageError
-from embedstore.web.given import LENS, QUERY, TEXT, TEXTS, WHOLE, Given, Route
+from embedstore.web.given import LENS, QUERY, RENAMED, SWITCH, TEXT, TEXTS, WHOLE, Given, Route
 from embedstore.web.judging import JUDGING
 
 __all__ = ["ROUTES"]
@@ -85,6 +85,15 @@ def _answer(desk: Desk, given: Given) -> Any:
     return {"texts": desk.answer(rows, given.text("label"), given.lens(), who=who, action=action, keys=keys)}
 
 
+def _answered(desk: Desk, given: Given) -> Any:
+    return desk.answered(given.query(), given.lens(), who=given.text("who", ""))
+
+
+def _carry(desk: Desk, given: Given) -> Any:
+    renamed, action = given.renamed(), given.text("action")
+    return {"texts": desk.carry_over(given.lens("before"), given.lens(), renamed=renamed, action=action)}
+
+
 def _undo(desk: Desk, given: Given) -> Any:
     return {"texts": desk.take_back(given.text("action"))}
 
@@ -101,7 +110,7 @@ def _command(desk: Desk, given: Given) -> Any:
 
 def _download(desk: Desk, given: Given) -> Any:
     kind = given.one_of("format", tuple(_FORMATS))
-    result = desk.result(given.query(), given.lens())
+    result = desk.result(given.query(), given.lens(), answers=given.switch("answers"))
     folder = tempfile.TemporaryDirectory(prefix="embedstore-")
     path = Path(folder.name) / f"{desk.corpus}.{kind}"
     try:
@@ -165,6 +174,15 @@ _LOOKING = (
         ("label", "lens", "action"),
         writes=True,
     ),
+    Route("/api/answered", "How many texts have an answer.", _answered, {**_SEEN, "who": TEXT}, ("lens",)),
+    Route(
+        "/api/carry",
+        "Take answers over to other labels in one action.",
+        _carry,
+        {"before": LENS, "lens": LENS, "renamed": RENAMED, "action": TEXT},
+        ("before", "lens", "action"),
+        writes=True,
+    ),
     Route("/api/undo", "Take an action back.", _undo, {"action": TEXT}, ("action",), writes=True),
     Route(
         "/api/ask",
@@ -173,7 +191,12 @@ _LOOKING = (
         {"lens": LENS, "who": TEXT, "order": {"enum": [*_ORDERS]}, "about": TEXT, "count": WHOLE},
         ("lens",),
     ),
-    Route("/api/download", "The rows of a query as a file.", _download, {**_SEEN, "format": {"enum": [*_FORMATS]}}),
+    Route(
+        "/api/download",
+        "The rows of a query as a file.",
+        _download,
+        {**_SEEN, "format": {"enum": [*_FORMATS]}, "answers": SWITCH},
+    ),
     Route("/api/command", "The shell command for the same rows.", _command, _SEEN),
 )
 

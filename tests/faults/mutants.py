@@ -332,6 +332,10 @@ MUTANTS = [
     ("map: a desk that may not write", "desk/layout.py", "        if self._keep:\n", "        if True:\n", "tests/test_plane.py -k may_not_write"),
     ("map: which rows lie inside when it is another", "desk/kept.py", "now.manifest.annotations if told else (), drawn)",
      "now.manifest.annotations if told else ())", "tests/test_plane.py -k outline"),
+    ("desk: the person in the id of an answer that is taken over", "desk/labelling.py", 'f"{key} {who}"', "key",
+     "tests/test_keeping.py -k taken_over"),
+    ("desk: answers that are there when others are taken over", "desk/carrying.py",
+     "if there.get((one.text, one.who), made.id) == made.id:", "if True:", "tests/test_keeping.py -k taken_over"),
 ]  # fmt: skip
 
 

@@ -29,15 +29,27 @@ export class Bulk {
     this.action = randomName();
     byId("bulk-title").textContent = `Label all ${counted(total)} rows that are shown`;
     this.tell("");
+    this.tellAnswered(null);
     fill(byId("bulk-rows"), make("li", { class: "soft" }, "…"));
     fill(byId("bulk-labels"), ...labels.map((label) => this.choice(label)));
     this.dialog.showModal();
     try {
-      const rows = await this.sample(total);
+      const { who } = this.state.values;
+      const [rows, answered] = await Promise.all([this.sample(total), api.answered({ ...this.view, who })]);
+      this.tellAnswered(answered);
       fill(byId("bulk-rows"), ...rows.map((row) => make("li", { dir: "auto" }, beginning(row.text))));
     } catch (error) {
       this.tell(error.message);
     }
+  }
+
+  /** Say how many texts have an answer already, before they get another. */
+  tellAnswered(found) {
+    byId("bulk-answered").hidden = !found?.anybody;
+    if (!found?.anybody) return;
+    const { anybody, mine } = found;
+    byId("bulk-answered").textContent = `${counted(anybody)} of these texts ${anybody === 1 ? "has" : "have"} an answer `
+      + `already (${counted(mine)} by you); it stays and counts again after undo.`;
   }
 
   choice(label) {

@@ -110,8 +110,9 @@ export class LabelBar {
 }
 
 /** Say what an action did. */
-export function whatWasDone({ label, row, texts }) {
+export function whatWasDone({ label, row, texts, carried }) {
   const what = row >= 0 ? "1 row" : texts === 1 ? "1 text" : `${counted(texts)} texts`;
+  if (carried) return `answers of ${what} taken over`;
   return label ? `${what} labelled ${label}` : `${what} skipped`;
 }
 

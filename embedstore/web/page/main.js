@@ -5,6 +5,7 @@ import { api } from "./api.js";
 import { Ask } from "./ask.js";
 import { Panes } from "./beside.js";
 import { Bulk } from "./bulk.js";
+import { Carry } from "./carry.js";
 import { byId } from "./dom.js";
 import { followNews, tellAnswers } from "./events.js";
 import { Facets } from "./facets.js";
@@ -151,10 +152,11 @@ function build(state, kept) {
     amend: (row, change) => work.amend(row, change),
     changed: () => tellAnswers(state),
   });
-  new Bulk(state, work.answers, (done) =>
-    say(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`, { action: "Undo", press: does.undo }));
+  const tellDone = (text) => say(text, { action: "Undo", press: does.undo });
+  new Bulk(state, work.answers, (done) => tellDone(`Labelled: ${whatWasDone({ ...done, row: -1 })}.`));
   new People(state);
-  new Shape(state, kept, panes);
+  const carry = new Carry(state, work.answers, (done) => tellDone(`Kept: ${whatWasDone(done)}.`));
+  new Shape(state, kept, panes, carry);
   new Judge(state, kept, panes, {
     read: (number) => work.read(number).then(() => panes.showAlone("list")),
     label: (number, label) => work.labelRow(number, label),

@@ -11,9 +11,10 @@ export class Moved {
   /**
    * @param {State} state The state of the page.
    * @param {function(Map, Map)} tell Called with the shares of the labels, before and after.
+   * @param {function(number)} tellAnswers Called with the number of texts whose answers can be taken over.
    */
-  constructor(state, tell) {
-    Object.assign(this, { state, tell, before: null, items: [], names: [] });
+  constructor(state, tell, tellAnswers) {
+    Object.assign(this, { state, tell, tellAnswers, before: null, items: [], names: [] });
     this.task = new Task(byId("moved-task"));
     byId("moved-show").addEventListener("click", () => this.show());
     state.watch(["changed"], () => this.drawShow());
@@ -35,6 +36,7 @@ export class Moved {
   }
 
   clear() {
+    this.tellAnswers(0);
     byId("moved").hidden = true;
     fill(byId("moved-table"));
     byId("moved-flow").open = false;
@@ -66,7 +68,8 @@ export class Moved {
     if (found) this.draw(found);
   }
 
-  draw({ before, after, counts, rows, moved }) {
+  draw({ before, after, counts, rows, moved, answers }) {
+    this.tellAnswers(answers);
     const lines = counts.map(sum);
     const columns = [...after, ""].map((_, place) => sum(counts.map((line) => line[place])));
     this.tell(sharesOf(before, lines), sharesOf(after, columns));

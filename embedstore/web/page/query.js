@@ -96,6 +96,11 @@ export function saidColumns({ about, labels }) {
   return [...present, ...sets.filter((one) => !isSame(one, labels))].map((one) => `annotations:${joined(one)}`);
 }
 
+/** Return whether people have answered with the labels that are looked through. */
+export function isAnswered({ about, labels }) {
+  return labels.length > 0 && about.answered.some((one) => isSame(one.labels, labels));
+}
+
 /** Return whether a column is one of what people said. */
 export function isSaid(column) {
   return column.split(":")[0] === "annotations";

@@ -20,9 +20,10 @@ export class Shape {
    * @param {State} state The state of the page.
    * @param {Kept} kept What the browser keeps.
    * @param {Panes} panes Opens and closes panels.
+   * @param {Carry} carry Takes answers over.
    */
-  constructor(state, kept, panes) {
-    Object.assign(this, { state, kept, panes, before: null, opened: "", source: null });
+  constructor(state, kept, panes, carry) {
+    Object.assign(this, { state, kept, panes, carry, before: null, opened: "", source: null });
     this.takeSoon = later(() => this.take(), PAUSE);
     this.cards = new Cards(byId("lens-items"), { typed: () => this.edited(), pressed: () => this.edited(true) });
     this.starts = new Starts(state, {
@@ -30,7 +31,8 @@ export class Shape {
       typed: (pairs) => this.startFrom(pairs, null, false),
     });
     this.threshold = new Threshold(state, { typed: () => this.take(), tell: (shares) => this.cards.tellNow(shares) });
-    this.moved = new Moved(state, (before, after) => this.cards.tellShares(before, after));
+    this.moved = new Moved(state, (before, after) => this.cards.tellShares(before, after),
+      (count) => carry.tell(count));
     this.listen();
   }
 
@@ -38,7 +40,7 @@ export class Shape {
     byId("choose-labels").addEventListener("click", () => this.open().catch(complain));
     byId("lens-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.use();
+      this.use().catch(complain);
     });
     byId("lens-cancel").addEventListener("click", () => this.cancel());
     byId("lens-add").addEventListener("click", () => this.cards.add());
@@ -67,6 +69,7 @@ export class Shape {
     this.setSource(found.labels, { labels: lens?.labels ?? null, ordinal: found.ordinal });
     this.cards.set(itemsOf(found.labels, this.colours, found.shares));
     this.drawKnown();
+    this.carry.open();
     this.moved.open(lens, this.cards.items);
     this.threshold.open(lens);
     this.opened = JSON.stringify(this.draft());
@@ -149,14 +152,35 @@ export class Shape {
     return true;
   }
 
-  /** Use the labels, and close the panel. */
-  use() {
+  /** Use the labels, and close the panel; it stays open if the answers can't be taken over. */
+  async use() {
     this.starts.flush();
     if (!this.take()) return;
     const { lens, paint } = this.state.values;
+    if (this.otherNames(lens) && !(await this.carryOver(lens))) return;
     this.kept.put("lens", lens);
     this.kept.put("paint", [...paint]);
     this.close();
+  }
+
+  /** Return whether the names of the labels are others than before. */
+  otherNames(lens) {
+    const [before, now] = [this.before.lens, lens].map((one) => one && namesOf(this.state.values.about, one.labels));
+    return Boolean(before && now) && JSON.stringify([...before].sort()) !== JSON.stringify([...now].sort());
+  }
+
+  /** Take the answers over to the labels; return whether it went well. Nothing can be edited meanwhile. */
+  async carryOver(lens) {
+    byId("lens-form").inert = true;
+    try {
+      await this.carry.run({ before: this.before.lens, lens, renamed: this.moved.renamed(this.cards.items) });
+      return true;
+    } catch (error) {
+      this.tell(error.message);
+      return false;
+    } finally {
+      byId("lens-form").inert = false;
+    }
   }
 
   /** Bring back the labels as they were. */

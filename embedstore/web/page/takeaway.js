@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { byId, make } from "./dom.js";
 import { complain, say, works } from "./notices.js";
-import { viewOf } from "./query.js";
+import { isAnswered, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const NO_COMMAND = "There is no command for this view: the shell has no outline, no order, no least similarity and no "
@@ -25,18 +25,34 @@ export class TakeAway {
     }
     byId("take-away").addEventListener("toggle", () => this.loadCommand());
     state.watch([...SHOWN_BY, "lens"], () => this.loadCommand());
+    state.watch(["about", "labels"], () => this.offerAnswers());
+    byId("with-answers").addEventListener("change", () => this.offerAnswers());
     byId("copy").addEventListener("click", () => this.copy());
+    this.offerAnswers();
   }
 
   async download(format) {
     try {
-      const file = await api.download({ ...viewOf(this.state.values), format });
+      const file = await api.download({ ...viewOf(this.state.values), format, answers: this.withAnswers });
       offerFile(file, `${this.state.values.about.corpus}.${format}`);
       byId("take-away").open = false;
       works("file");
     } catch (error) {
       complain(error, "file");
     }
+  }
+
+  /** Whether the file has the answers. */
+  get withAnswers() {
+    return isAnswered(this.state.values) && byId("with-answers").checked;
+  }
+
+  /** Offer the answers if there are some, and say that the command leaves them out. */
+  offerAnswers() {
+    const { about } = this.state.values;
+    byId("with-answers-line").hidden = !isAnswered(this.state.values);
+    byId("without-answers").hidden = !this.withAnswers;
+    byId("answers-command").textContent = `embedstore annotations ${about.in_shell}`;
   }
 
   /** Show the command of the view as it is now; none while the menu is closed. */
