@@ -1,6 +1,6 @@
 /** The menus that open below their word: Escape and a press outside close them, and they stay inside the window. */
 
-const EDGE = 8; // pixels that are left free at the edges of the window
+const EDGE = 8; // pixels that are left free at the edge of the window
 
 /** Let all menus of the page close by themselves. */
 export function listenToMenus() {
@@ -25,11 +25,8 @@ function closeByKey() {
   }
 }
 
-/** Move the sheet of a menu into the window, and make it no higher than what is below its word. */
+/** Make the sheet of a menu no higher than the room below its word; the style sheet sees to its width. */
 function keepInside(menu) {
   const sheet = menu.querySelector(".sheet");
-  sheet.style.translate = "";
-  const { left, top } = sheet.getBoundingClientRect();
-  sheet.style.translate = `${Math.max(0, EDGE - left)}px 0`;
-  sheet.style.maxHeight = `${innerHeight - top - EDGE}px`;
+  sheet.style.maxHeight = `${innerHeight - sheet.getBoundingClientRect().top - EDGE}px`;
 }
