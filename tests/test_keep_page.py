@@ -21,6 +21,12 @@ def said(home, labels):
     return {one["id"]: one["answers"]["ada"] for one in rows if "ada" in one.get("answers", {})}
 
 
+def use(page):
+    """Use the labels of the editor, and wait until it is closed: answers are taken over before."""
+    page.click("#lens-form button.main")
+    expect(page.locator("#lens-form")).to_be_hidden()
+
+
 def add_label(page, name):
     page.click("#choose-labels")
     page.click("#lens-add")
@@ -39,7 +45,7 @@ def test_a_label_is_added_and_the_answers_are_taken_over_and_taken_back(desk, ho
     page.click("#choose-labels")
     page.check("#lens-examples")
     expect(page.locator("#notes")).to_contain_text("blended in")
-    page.click("#lens-form button.main")
+    use(page)
 
     add_label(page, "Mixed")
     expect(page.locator("#carry-text")).to_have_text("take the answers over (2 texts)")
@@ -48,17 +54,17 @@ def test_a_label_is_added_and_the_answers_are_taken_over_and_taken_back(desk, ho
     total(page, pages.COUNT)
     expect(page.locator("#labels .share")).to_have_count(len(NEW))
     page.uncheck("#carry")
-    page.click("#lens-form button.main")
+    use(page)
     expect(page.locator("#carry-line")).to_be_hidden()
     assert said(home, NEW) == {}, "who unticks it keeps the answers apart"
 
     page.click("#choose-labels")
     page.get_by_label("remove Mixed").click()
-    page.click("#lens-form button.main")
+    use(page)
     expect(page.locator("#labels .share")).to_have_count(len(OLD))
     add_label(page, "Mixed")
     expect(page.locator("#carry")).to_be_checked()
-    page.click("#lens-form button.main")
+    use(page)
     expect(page.locator("#notice")).to_contain_text("answers of 2 texts taken over")
     assert said(home, NEW) == SAID
     expect(page.locator(".row[data-index='1'] .answers")).to_contain_text("Positive")
