@@ -39,6 +39,8 @@ format: $(ALL)
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
 bench: $(ALL)
 	BENCH_CORPUS="$(CORPUS)" BENCH_TEXT="$(TEXT)" $(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/desk.py
+	$(BIN)/python benchmarks/desk_page.py
 
 # DATA=FILE.csv OPTIONS='--text COLUMN --target COLUMN --map VALUE=Negative --map VALUE=Positive' (docs/tutorial.md). The
 # first run downloads the model (400 MB) into .cache/tutorial.

@@ -214,6 +214,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 # Generated inputs: few and the same in every run of `make test`, many and new ones in `make torture`.
-hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("torture", max_examples=500, deadline=None, database=None)
 hypothesis.settings.load_profile("torture" if os.environ.get("EMBEDSTORE_TORTURE") else "quick")

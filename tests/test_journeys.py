@@ -1,6 +1,6 @@
 """Whole journeys of people at the desk: on many rows, two at once, and over a server that is killed.
 
-`make test` takes 20,000 rows, `make torture` 200,000.
+`make test` takes 8,000 rows, `make torture` 200,000.
 """
 
 import csv
@@ -33,7 +33,7 @@ from pages import (
 
 pytestmark = pages.NEEDS_CHROMIUM
 serving, browser, desk, shell = pages.serving, pages.browser, pages.desk, pages.shell
-ROWS = 200_000 if os.environ.get("EMBEDSTORE_TORTURE") else 20_000
+ROWS = 200_000 if os.environ.get("EMBEDSTORE_TORTURE") else 8_000
 FEW = 60  # rows of the small store
 LABELS = "broken: it broke after a week; it came damaged\nfine: it works well; I love it"
 

@@ -152,6 +152,7 @@ def test_a_long_name_hides_no_tag_and_labels_that_were_answered_with_are_read_as
     page.fill("#lens-typed", "Negative\nPositive")
     page.click("#lens-form button.main")
     expect(page.locator("#labels .label")).to_contain_text(["Negative", "Positive"])
+    expect(page.locator("#lens-form")).to_be_hidden()
     page.keyboard.press("1")
     settled(page)
     words = "annotations (broken, battery)"
