@@ -170,6 +170,7 @@ def choose_labels(page, labels: str = "Negative\nPositive") -> None:
     page.click("#choose-labels")
     page.fill("#lens-typed", labels)
     page.click("#lens-form button.main")
+    expect(page.locator("#lens-form")).to_be_hidden()
     expect(page.locator("#labels .share")).to_have_count(len(labels.splitlines()))
 
 
