@@ -40,6 +40,23 @@ def test_the_map_by_neighbourhood_comes_by_itself_is_kept_and_can_be_left(desk, 
     shown(page, "neighbours")
 
 
+def test_the_map_that_is_kept_is_shown_even_if_the_first_one_comes_later(desk):
+    page = desk()
+    shown(page, "neighbours")
+    asked = []
+
+    def later(route):
+        asked.append(route)
+
+    page.route("**/api/map?method=pca", later)
+    page.reload()
+    shown(page, "neighbours")
+    with page.expect_response("**/api/map?method=pca"):
+        asked[0].continue_()
+    page.click("#zoom-all")
+    shown(page, "neighbours")
+
+
 def test_rows_that_are_added_come_to_the_list_the_counts_and_the_map(desk, home, serving):
     page = desk()
     shown(page, "neighbours")

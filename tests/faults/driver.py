@@ -171,9 +171,9 @@ class Driver:
             self.judge(root, f"killed at random moment {number}", acknowledged=status == 0)
 
     def error(self, most: int) -> None:
-        """Fail each operation with each error: only this one, and this one with all later ones."""
-        for name, kind in ERRORS.items():
-            for sticky in (False, True):
+        """Fail each operation with each error: only this one, and this one with all later ones; or one of both."""
+        for number, (name, kind) in enumerate(ERRORS.items()):
+            for sticky in (number % 2 == 0,) if most else (False, True):
                 for at in self.moments(most):
                     if kind == errno.EROFS and not (sticky and at == 1):
                         continue

@@ -59,9 +59,12 @@ export class MapPane {
   async loadPoints() {
     const { method, layout } = this.state.values;
     const stay = this.shown?.method === method;
-    this.shown = { method, mark: method === "neighbours" ? layout.mark : "" };
+    const wanted = { method, mark: method === "neighbours" ? layout.mark : "" };
+    this.shown = wanted;
     try {
-      this.map.setPoints(await api.map(method), { stay });
+      const points = await api.map(method);
+      if (this.shown !== wanted) return; // another map has been asked for meanwhile
+      this.map.setPoints(points, { stay });
       byId("marks").dataset.method = method;
       works("map");
     } catch (error) {
