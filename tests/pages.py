@@ -122,7 +122,7 @@ def opening(browser, serving: Serving):
     yield opened
     for context in contexts:
         context.close()
-    assert problems == []
+    assert not problems, problems
 
 
 def enter(page, serving: Serving) -> None:
