@@ -34,26 +34,24 @@ from pages import (
 pytestmark = pages.NEEDS_CHROMIUM
 serving, browser, desk, shell = pages.serving, pages.browser, pages.desk, pages.shell
 ROWS = 200_000 if os.environ.get("EMBEDSTORE_TORTURE") else 20_000
+FEW = 60  # rows of the small store
 LABELS = "broken: it broke after a week; it came damaged\nfine: it works well; I love it"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A store in which nobody has answered anything."""
-    path = tmp_path_factory.mktemp("journeys") / "made"
-    make_store(path, ROWS)
-    return path
+def home(tmp_path_factory):
+    """A home with a store `desk` of many rows."""
+    home = tmp_path_factory.mktemp("journeys") / "home"
+    home.mkdir()
+    make_store(home / "desk", ROWS)
+    return home
 
 
-def home_with(made, folder):
-    """Return a home with a copy of a store, which is called `desk`."""
-    shutil.copytree(made, folder / "home" / "desk")
-    return folder / "home"
-
-
-@pytest.fixture(scope="module")
-def home(made, tmp_path_factory):
-    return home_with(made, tmp_path_factory.mktemp("journeys"))
+@pytest.fixture
+def small_home(demo_home, tmp_path):
+    """A home with a store `desk` of few rows, r0001 and so on, of which nobody has said anything."""
+    shutil.copytree(demo_home / "demo", tmp_path / "home" / "desk")
+    return tmp_path / "home"
 
 
 def said(shell, *words):
@@ -190,9 +188,9 @@ AWAY = "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|ERR_CONNECTION_RESET|ERR_EMPTY_RES
 
 
 @pytest.fixture
-def pair(browser, made, tmp_path):
+def pair(browser, small_home):
     """A desk with a password, and two people at it in browsers of their own."""
-    serving = Serving(home_with(made, tmp_path), options=["--password"], password=PASSWORD)
+    serving = Serving(small_home, options=["--password"], password=PASSWORD)
     try:
         with pages.opening(browser, serving) as opened:
             people = [opened(forgiven=AWAY) for _ in range(2)]
@@ -217,10 +215,14 @@ def told(pair, forking):
     return answers
 
 
+def id_of(row):
+    return f"r{row + 1:04}"
+
+
 def label(page, row, key):
     """Give a row that is in view a label, by its key."""
     page.locator(f".row[data-index='{row}'] .text").click()
-    expect(page.locator("#reader .id")).to_have_text(f"k{row}")
+    expect(page.locator("#reader .id")).to_have_text(id_of(row))
     page.keyboard.press(key)
 
 
@@ -240,23 +242,27 @@ def test_two_people_see_what_the_other_says_and_settle_it(pair, told):
         expect(answers_of(page, 3)).to_contain_text(re.compile("^broken.2$"))
     summary, answers = told()
     assert answers == [
-        *(("k0", "ada", "broken"), ("k1", "bob", "fine"), ("k2", "ada", "broken"), ("k2", "bob", "fine")),
-        *(("k3", "ada", "broken"), ("k3", "bob", "broken")),
+        (id_of(0), "ada", "broken"),
+        (id_of(1), "bob", "fine"),
+        (id_of(2), "ada", "broken"),
+        (id_of(2), "bob", "fine"),
+        (id_of(3), "ada", "broken"),
+        (id_of(3), "bob", "broken"),
     ]
     assert summary["disagreeing"] > 0
 
     for page in (ada, bob):
         page.select_option("#answered", "disagreed")
-        total(page, 1, ROWS)
-        expect(page.locator(".row[data-index='0'] .id")).to_have_text("k2")
+        total(page, 1, FEW)
+        expect(page.locator(".row[data-index='0'] .id")).to_have_text(id_of(2))
     bob.locator(".row[data-index='0'] .text").click()
     bob.keyboard.press("1")
     for page in (ada, bob):
-        total(page, 0, ROWS)
+        total(page, 0, FEW)
         page.select_option("#answered", "")
         expect(answers_of(page, 2)).to_contain_text(re.compile("^broken.2$"))
     summary, answers = told()
-    assert ("k2", "bob", "broken") in answers
+    assert (id_of(2), "bob", "broken") in answers
     assert len(answers) == 6
     assert summary["disagreeing"] == 0
 
@@ -280,16 +286,15 @@ def test_a_server_that_is_killed_between_two_answers_loses_none_and_counts_none_
             expect(answers_of(page, row)).to_contain_text("disagree")
     summary, answers = told()
     labels = {"ada": "broken", "bob": "fine"}
-    assert answers == sorted((f"k{row}", who, said) for row in range(7) for who, said in labels.items())
+    assert answers == sorted((id_of(row), who, said) for row in range(7) for who, said in labels.items())
     assert summary["annotations"] == 14
 
 
 # --- read-only
 
 
-def test_a_desk_that_is_read_only_says_so_and_no_key_or_button_answers(browser, home, shell):
-    serving = Serving(home, options=["--read-only"])
-    before = said(shell)
+def test_a_desk_that_is_read_only_says_so_and_no_key_or_button_answers(browser, small_home, forking):
+    serving = Serving(small_home, options=["--read-only"])
     try:
         with pages.opening(browser, serving) as opened:
             page = opened()
@@ -302,10 +307,10 @@ def test_a_desk_that_is_read_only_says_so_and_no_key_or_button_answers(browser, 
                 expect(page.locator(name)).to_be_hidden()
             for key in "120su":
                 page.keyboard.press(key)
-            expect(page.locator("#reader .id")).to_have_text("k5")
+            expect(page.locator("#reader .id")).to_have_text(id_of(5))
             page.keyboard.press("j")
-            expect(page.locator("#reader .id")).to_have_text("k6")
+            expect(page.locator("#reader .id")).to_have_text(id_of(6))
             assert page.evaluate("Object.keys(localStorage).filter((name) => name.includes('unsent:'))") == []
     finally:
         serving.kill()
-    assert said(shell) == before
+    assert said(CommandLine(small_home, forking)) == []

@@ -54,6 +54,8 @@ class Lens:
         `ordinal` says whether labels that are no shipped set are ordered, the lowest first; `shares` are known shares
         of the labels, for all methods but "cosine".
         """
+        if not isinstance(method, str):
+            raise UsageError(f"expected the name of a method, found {shown(method)}")
         find_method(method)
         for name, value in (("examples", examples), ("ordinal", ordinal)):
             if not isinstance(value, bool):

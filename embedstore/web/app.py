@@ -87,7 +87,7 @@ def make_app(
         WebRoute("/api/events", events),
         *(_web_route(desk, one) for one in ROUTES),
     ]
-    handlers: Any = {404: _not_found, 405: _not_found, Exception: _unexpected}
+    handlers: Any = {404: _not_found, 405: _not_allowed, Exception: _unexpected}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), keys, hosts)
 
 
@@ -180,6 +180,12 @@ async def _news(desk: Desk, ending: Callable[[], bool]) -> AsyncIterator[str]:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     return _refused("there is no such page", 404)
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    answer = _refused(f"this page does not take {request.method}", 405)
+    answer.headers.update(getattr(error, "headers", None) or {})
+    return answer
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

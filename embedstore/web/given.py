@@ -12,12 +12,12 @@ from embedstore.errors import UsageError
 if TYPE_CHECKING:
     from embedstore.desk.desk import Desk
 
-__all__ = ["LENS", "MAPPING", "NUMBER", "QUERY", "RENAMED", "TEXT", "TEXTS", "WHOLE", "Given", "Route"]
+__all__ = ["LENS", "MAPPING", "QUERY", "RENAMED", "SHARE", "TEXT", "TEXTS", "WHOLE", "Given", "Route"]
 
 TEXT: dict[str, Any] = {"type": "string"}
 TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
-NUMBER: dict[str, Any] = {"type": "number"}
+SHARE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
 MAPPING: dict[str, Any] = {"type": "object", "additionalProperties": TEXT}
 RENAMED: dict[str, Any] = {"type": "array", "items": {**TEXTS, "minItems": 2, "maxItems": 2}}
 QUERY: dict[str, Any] = {"$ref": "#/components/schemas/Query"}
@@ -84,6 +84,8 @@ class Given:
     def whole(self, name: str, default: int) -> int:
         """Return a whole number of 0 or more."""
         value = self.values.get(name, default)
+        if isinstance(value, float) and value.is_integer():  # JSON has one kind of numbers
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise UsageError(f"expected {name} to be a whole number of 0 or more, found {shown(value)}")
         return value

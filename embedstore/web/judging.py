@@ -6,7 +6,7 @@ from embedstore.annotations.column import ANNOTATIONS
 from embedstore.desk.desk import Desk
 from embedstore.desk.lens import renamed_labels
 from embedstore.topics.pipeline import MOST_TOPICS
-from embedstore.web.given import LENS, MAPPING, NUMBER, RENAMED, TEXT, WHOLE, Given, Route
+from embedstore.web.given import LENS, MAPPING, RENAMED, SHARE, TEXT, WHOLE, Given, Route
 
 __all__ = ["JUDGING"]
 
@@ -66,7 +66,7 @@ JUDGING = (
     Route("/api/changes", "Tags that change.", _changes, _CHANGED, ("before", "lens")),
     Route("/api/advice", "What the answers are worth.", _advice, {"lens": LENS, "who": TEXT}, ("lens",)),
     Route("/api/doubts", "Rows whose given label is likely wrong.", _doubts, {"column": TEXT}, ("column",)),
-    Route("/api/duplicates", "Groups of rows with nearly the same text.", _duplicates, {"threshold": NUMBER}),
+    Route("/api/duplicates", "Groups of rows with nearly the same text.", _duplicates, {"threshold": SHARE}),
     Route("/api/compare", "What each method is worth.", _compare, _JUDGED, ("column",)),
     Route(
         "/api/learning-curve",

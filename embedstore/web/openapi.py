@@ -9,7 +9,7 @@ from embedstore.web.routes import ROUTES
 
 __all__ = ["description"]
 
-_NUMBER = {"type": "number"}
+_PLACE = {"type": "number", "minimum": -1e150, "maximum": 1e150}
 _QUERY: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -19,7 +19,11 @@ _QUERY: dict[str, Any] = {
         "meaning": {"type": "string"},
         "like": {"type": "string"},
         "least": {"type": ["number", "null"]},
-        "lasso": {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}},
+        "lasso": {
+            "type": "array",
+            "items": {"type": "array", "items": _PLACE, "minItems": 2, "maxItems": 2},
+            "minItems": 3,
+        },
         "map": {"enum": ["pca", "neighbours"]},
         "sort": {"enum": ["rows", "unsure"]},
         "answered": {"enum": ["", "any", "none", "mine", "disagreed"]},
@@ -52,7 +56,7 @@ _LENS: dict[str, Any] = {
         "method": {"type": "string"},
         "examples": {"type": "boolean"},
         "ordinal": {"type": "boolean"},
-        "shares": {"type": ["object", "null"], "additionalProperties": _NUMBER},
+        "shares": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
         "min_confidence": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
     },
 }

@@ -4,11 +4,12 @@ import base64
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from embedstore.annotations.order import Order
 from embedstore.core.checks import shown
@@ -89,7 +90,7 @@ def _undo(desk: Desk, given: Given) -> Any:
 
 
 def _ask(desk: Desk, given: Given) -> Any:
-    order = given.one_of("order", ("typical", *(one for one in get_args(Order) if one != "typical")))
+    order = given.one_of("order", _ORDERS)
     who, about, count = given.text("who", ""), given.text("about", ""), min(given.whole("count", 20), 100)
     return {"rows": desk.ask(given.lens(), who=who, order=order, about=about, count=count)}
 
@@ -108,17 +109,43 @@ def _download(desk: Desk, given: Given) -> Any:
     except BaseException:
         folder.cleanup()
         raise
-    return FileResponse(path, media_type=_FORMATS[kind], filename=path.name, background=BackgroundTask(folder.cleanup))
+    return _Passing(path, media_type=_FORMATS[kind], filename=path.name, background=BackgroundTask(folder.cleanup))
 
 
+class _Passing(FileResponse):
+    """A file whose folder is gone before its last part is sent, and also if the browser leaves before."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        clear = cast(BackgroundTask, self.background)
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                await clear()
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, sent)
+        finally:
+            await clear()
+
+
+_ROW = {**TEXT, "pattern": "^[0-9]{1,18}$"}
+_MAPS = {"enum": [*get_args(MapMethod)]}
+_ORDERS = ("typical", *(one for one in get_args(Order) if one != "typical"))
 _SEEN = {"query": QUERY, "lens": LENS}
 
 _LOOKING = (
     Route("/api/about", "The store, its columns, label sets and people.", _about, method="GET"),
     Route("/api/rows", "Some of the rows of a query.", _rows, {**_SEEN, "start": WHOLE, "count": WHOLE}),
-    Route("/api/text/{row}", "The whole text of a row.", _text, {"row": TEXT}, ("row",), method="GET"),
+    Route("/api/text/{row}", "The whole text of a row.", _text, {"row": _ROW}, ("row",), method="GET"),
     Route("/api/counts", "How often each value stands in columns.", _counts, {**_SEEN, "columns": TEXTS}, ("columns",)),
-    Route("/api/map", "The place of each row: pairs of float32.", _map, {"method": TEXT}, method="GET"),
+    Route(
+        "/api/map",
+        "The place of each row: pairs of float32.",
+        _map,
+        {"method": {"enum": [*get_args(MapMethod)]}},
+        method="GET",
+    ),
     Route("/api/map/anew", "Lay the texts out anew.", _map_anew),
     Route("/api/colours", "The group of each row, to colour it.", _colours, {"by": TEXT, "lens": LENS}, ("by",)),
     Route("/api/mask", "Which rows a query shows: a bit a row.", _mask, _SEEN),
@@ -143,7 +170,7 @@ _LOOKING = (
         "/api/ask",
         "Rows to label next.",
         _ask,
-        {"lens": LENS, "who": TEXT, "order": TEXT, "about": TEXT, "count": WHOLE},
+        {"lens": LENS, "who": TEXT, "order": {"enum": [*_ORDERS]}, "about": TEXT, "count": WHOLE},
         ("lens",),
     ),
     Route("/api/download", "The rows of a query as a file.", _download, {**_SEEN, "format": {"enum": [*_FORMATS]}}),

@@ -160,8 +160,6 @@ class Guard:
             return "expected a request of the page itself, found one of another site"
         if not _is_visit(scope) and headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return "expected a request of the page itself, found one of another site"
-        if scope["method"] not in ("GET", "HEAD", "POST"):
-            return "expected GET or POST"
         return ""
 
     def _has_token(self, scope: Scope) -> bool:
