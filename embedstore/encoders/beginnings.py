@@ -20,7 +20,19 @@ _WORDS = re.compile(r"(?<=\w) (?=\w)")
 _SEPARATING = frozenset({"BertPreTokenizer", "ByteLevel", "Metaspace", "Whitespace", "WhitespaceSplit"})
 # Each changes a character by itself and its neighbours in the same word.
 _LOCAL = frozenset(
-    {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled", "Prepend", "Strip", "StripAccents"}
+    {
+        "BertNormalizer",
+        "Lowercase",
+        "NFC",
+        "NFD",
+        "NFKC",
+        "NFKD",
+        "Nmt",
+        "Precompiled",
+        "Prepend",
+        "Strip",
+        "StripAccents",
+    }
 )
 _ONE_SPACE = {"Regex": " {2,}"}  # as XLM-RoBERTa replaces spaces by one
 
@@ -51,9 +63,7 @@ def _parts(part: Any, inside: str) -> list[dict[str, Any]]:
     return parts
 
 
-def first_tokens(
-    texts: Sequence[str], tokens: int, encode: Callable[[list[str]], Sequence[Any]]
-) -> list[Any]:
+def first_tokens(texts: Sequence[str], tokens: int, encode: Callable[[list[str]], Sequence[Any]]) -> list[Any]:
     """Tokenise texts of which the first tokens are wanted; read no more of a text than that takes.
 
     Parameters

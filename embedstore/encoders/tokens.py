@@ -145,7 +145,9 @@ class Tokenizer:
             return ids, encoded.get("token_type_ids"), self._cut(encoded, ids, texts)
         typed = "token_type_ids" in self._tokenizer.model_input_names
         encodings = first_tokens(
-            texts, self._longest, lambda parts: self._tokenize(parts, max_length=self._longest, truncation=True).encodings
+            texts,
+            self._longest,
+            lambda parts: self._tokenize(parts, max_length=self._longest, truncation=True).encodings,
         )
         ids = [one.ids or [self._pad] for one in encodings]
         types = [one.type_ids for one in encodings] if typed else None
