@@ -14,9 +14,9 @@ from embedstore.encoders.beginnings import cuts_at_spaces, first_tokens
 
 TOKENS = 7
 
-BERT = (trainers.WordPieceTrainer, models.WordPiece(unk_token="[UNK]"))  # noqa: S106  a token, no password
+BERT = (trainers.WordPieceTrainer, models.WordPiece(unk_token="[UNK]"))
 BYTES = (trainers.BpeTrainer, models.BPE())
-PIECES = (partial(trainers.UnigramTrainer, unk_token="[UNK]"), models.Unigram())  # noqa: S106
+PIECES = (partial(trainers.UnigramTrainer, unk_token="[UNK]"), models.Unigram())
 KINDS = {
     "bert": (*BERT, normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()),
     "roberta": (*BYTES, None, pre_tokenizers.ByteLevel(add_prefix_space=False)),
@@ -25,7 +25,8 @@ KINDS = {
         normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]),
         pre_tokenizers.Metaspace(),
     ),
-    "t5": (*PIECES, normalizers.NFKC(), pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])),
+    "t5": (*PIECES, normalizers.NFKC(),
+           pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])),
     "words": (*BYTES, normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]),
               pre_tokenizers.Whitespace()),
 }  # fmt: skip

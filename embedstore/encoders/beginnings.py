@@ -1,4 +1,4 @@
-"""Cut long texts before they are tokenised: a text of a megabyte takes a second, and a model reads a few hundred tokens.
+"""Cut long texts before they are tokenised: a megabyte takes a second, and a model reads a few hundred tokens.
 
 A text may be cut at a single space between two words if the tokenizer separates words there, whatever stands around
 it: then the tokens of the beginning are the first tokens of the whole text. `cuts_at_spaces` says of which tokenizers
