@@ -133,7 +133,7 @@ class Tokenizer:
                     size = len(ids[number])
                     batch.ids[line, :size] = ids[number]
                     batch.mask[line, :size] = 1
-                    if batch.types is not None:
+                    if types is not None and batch.types is not None:
                         batch.types[line, : len(types[number])] = types[number]
                 yield batch
 
