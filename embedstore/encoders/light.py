@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from embedstore.encoders.activations import ACTIVATIONS
 from embedstore.encoders.base import BatchEncoder, Described, finish
+from embedstore.encoders.beginnings import cuts_at_spaces, first_tokens
 from embedstore.encoders.families import FAMILIES, relative_buckets
 from embedstore.encoders.reading import read_json, refusals, regular
 from embedstore.encoders.weights import read_headers
@@ -82,6 +83,7 @@ class LightEncoder(BatchEncoder):
             self._tokenizer = tokenizers.Tokenizer.from_file(str(regular(path)))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self.spec.max_seq_length)
+            self._cuts = cuts_at_spaces(self._tokenizer)
         self.provenance = described.provenance(
             backend="numpy",
             device="cpu",
@@ -107,10 +109,16 @@ class LightEncoder(BatchEncoder):
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
         for row, text in enumerate(texts):
             with refusals(f"the weights, tokenizer and config.json in {self._described.transformer} do not fit"):
-                encoded = self._tokenizer.encode(prompt + text)
+                encoded = self._encoded(prompt + text)
                 states = self._forward(np.array(encoded.ids or [0], dtype=np.int64))
                 pooled = self._pool(states)[None]
             yield np.array([row]), finish(pooled, self._described), int(bool(encoded.overflowing))
+
+    def _encoded(self, text: str) -> Any:
+        """Return the tokens of a text, up to the maximum."""
+        if not self._cuts:
+            return self._tokenizer.encode(text)
+        return first_tokens([text], self.spec.max_seq_length, self._tokenizer.encode_batch)[0]
 
     def _pool(self, states: Array) -> Array:
         if self.spec.pooling == "cls":

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.guards import Lock
+from embedstore.encoders.beginnings import cuts_at_spaces, first_tokens
 from embedstore.encoders.loading import load_tokenizer
 from embedstore.errors import CheckpointError
 
@@ -59,6 +60,8 @@ class Tokenizer:
     def __init__(self, folder: Path, max_seq_length: int) -> None:
         self._longest = max_seq_length
         self._tokenizer = load_tokenizer(folder)
+        backend = self._tokenizer.backend_tokenizer if self._tokenizer.is_fast else None
+        self._cuts = backend is not None and self._tokenizer.truncation_side == "right" and cuts_at_spaces(backend)
         self._lock = Lock()  # a call can change the tokenizer's own settings while another thread uses it
         if self._tokenizer.pad_token_id is None:
             # Padding is masked out, so any token will do.
@@ -108,16 +111,13 @@ class Tokenizer:
         # Random order makes the estimate of the time left fair.
         for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), run)):
             rows = by_characters[start : start + run]
-            encoded = self._tokenize([prompt + texts[row] for row in rows], max_length=self._longest, truncation=True)
-            ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]
-            types = encoded.get("token_type_ids")
+            ids, types, cut = self._first_tokens([prompt + texts[row] for row in rows])
             largest = max(map(max, ids))
             if largest >= vocabulary:
                 raise CheckpointError(
                     f"the tokenizer gives token {largest:,} and the model knows {vocabulary:,}: they do not belong "
                     "together"
                 )
-            cut = self._cut(encoded, ids, [prompt + texts[row] for row in rows])
             order = np.argsort([len(tokens) for tokens in ids], kind="stable")
             lengths = [length_of(len(ids[number])) for number in order]
             for first, last in _pieces(lengths, batch_size, tokens):
@@ -133,9 +133,25 @@ class Tokenizer:
                     size = len(ids[number])
                     batch.ids[line, :size] = ids[number]
                     batch.mask[line, :size] = 1
-                    if batch.types is not None:
+                    if types is not None and batch.types is not None:
                         batch.types[line, : len(types[number])] = types[number]
                 yield batch
+
+    def _first_tokens(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
+        """Return the ids and types of each text's tokens, up to the maximum, and which texts have more of them."""
+        if not self._cuts:
+            encoded = self._tokenize(texts, max_length=self._longest, truncation=True)
+            ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]
+            return ids, encoded.get("token_type_ids"), self._cut(encoded, ids, texts)
+        typed = "token_type_ids" in self._tokenizer.model_input_names
+        encodings = first_tokens(
+            texts,
+            self._longest,
+            lambda parts: self._tokenize(parts, max_length=self._longest, truncation=True).encodings,
+        )
+        ids = [one.ids or [self._pad] for one in encodings]
+        types = [one.type_ids for one in encodings] if typed else None
+        return ids, types, np.array([bool(one.overflowing) for one in encodings])
 
     def _cut(self, encoded: Any, ids: list[list[int]], texts: list[str]) -> npt.NDArray[np.bool_]:
         """Return which texts have more tokens than the maximum, prompt and special tokens included."""
