@@ -75,7 +75,8 @@ def _password() -> str:
     """Return the password of the environment, or one that is given twice on the terminal."""
     if kept := os.environ.pop(_VARIABLE, None):  # the browser that is started does not get it
         return kept
-    password = hidden_line("Password for the page")
-    if hidden_line("The same once more") != password:
+    otherwise = f"give --password with {_VARIABLE} set"
+    password = hidden_line("Password for the page", otherwise=otherwise)
+    if hidden_line("The same once more", otherwise=otherwise) != password:
         raise UsageError("expected the same password twice, found two: start again")
     return password

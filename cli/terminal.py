@@ -100,8 +100,8 @@ def standard_input(what: str) -> Any:
     return sys.stdin
 
 
-def hidden_line(prompt: str) -> str:
-    """Ask for a line on the terminal, which does not show what is typed.
+def hidden_line(prompt: str, *, otherwise: str) -> str:
+    """Ask for a line on the terminal, which does not show what is typed; `otherwise` is what to do without one.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def hidden_line(prompt: str) -> str:
         If standard input is no terminal.
     """
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError("expected a terminal to ask on, found none: give --password with EMBEDSTORE_PASSWORD set")
+        raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
     try:
         return getpass.getpass(f"{clean(prompt)}: ")
     except EOFError as error:

@@ -79,6 +79,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def demo_copy(tmp_path_factory: pytest.TempPathFactory, demo_home: Path) -> Path:
+    """A home with a store `desk`: 60 shipped reviews, which the tests can fill with answers."""
+    home = tmp_path_factory.mktemp("copy") / "home"
+    shutil.copytree(demo_home / "demo", home / "desk")
+    return home
+
+
+@pytest.fixture(scope="module")
 def serving(home: Path) -> Iterator[Serving]:
     made = Serving(home)
     yield made

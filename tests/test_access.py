@@ -1,23 +1,13 @@
 """The desk for those who have no mouse, a small screen, or a screen reader."""
 
-import shutil
-
 import pages
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import PLACE_OF_RING, choose_labels, expect, named, search, settled
 
 pytestmark = pages.NEEDS_CHROMIUM
-serving, browser, desk = pages.serving, pages.browser, pages.desk
+home, serving, browser, desk = pages.demo_copy, pages.serving, pages.browser, pages.desk
 STEP, ZOOM = 60, 1.3  # of the keys of the map: pixels, and the factor
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, demo_home):
-    """A home with a store `desk` of 60 reviews."""
-    home = tmp_path_factory.mktemp("access") / "home"
-    shutil.copytree(demo_home / "demo", home / "desk")
-    return home
 
 
 # --- the map without a mouse

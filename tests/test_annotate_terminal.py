@@ -257,6 +257,16 @@ def test_answers_are_listed_by_person_and_corpus(cli, store):
     assert "leave one of them out" in cli.fails(2, "annotations", "small", "--import", "x.csv", "--disagreements")
 
 
+def test_annotate_asks_about_one_label_as_a_session_does(cli, store):
+    wanted = store.annotations.session(["Lamps", "Tea"], about="Tea").question.text
+    done = cli("annotate", "small", *CHOICES, "--about", "Tea", "--count", "1", stdin="2\n")
+    assert done.returncode == 0, done.stderr
+    assert wanted in done.stdout
+    first = cli("annotate", "small", *CHOICES, "--about", "Lamps", "--who", "bea", "--count", "1", stdin="2\n")
+    assert wanted not in first.stdout
+    assert "to ask about, found 'Cups'" in cli.fails(2, "annotate", "small", *CHOICES, "--about", "Cups")
+
+
 def test_annotate_refuses_what_it_cannot_do(cli, store):
     many = [word for number in range(40) for word in ("-l", f"label {number}")]
     assert "at most 31 labels, one a key, found 40" in cli.fails(2, "annotate", "small", *many)

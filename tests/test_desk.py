@@ -204,7 +204,7 @@ def test_a_lasso_can_be_of_any_size():
 
 
 def test_a_lasso_and_other_filters_hold_together(desk):
-    points = desk.maps.now().points()
+    points = desk.maps.newest().points()
     blank = np.array([is_blank(text) for text in texts_of_rows()])
     assert (np.isnan(points).all(axis=1) == blank).all()
     low, high = np.nanpercentile(points, 20, axis=0), np.nanpercentile(points, 90, axis=0)
@@ -639,7 +639,7 @@ def everything_of(desk):
         desk.counts(Query(), ["title", "Predicted_Labels"], LENS),
         [part.tolist() if isinstance(part, np.ndarray) else part for part in desk.colours("title")],
         desk.mask(Query(words="e")).tolist(),
-        np.nan_to_num(desk.maps.now().points()).tolist(),
+        np.nan_to_num(desk.maps.newest().points()).tolist(),
         desk.tags(LENS).shares,
         desk.about(),
     ]

@@ -1,6 +1,5 @@
 """The panels of the desk that shape the labels and judge them, in a browser."""
 
-import shutil
 from pathlib import Path
 
 import pages
@@ -12,18 +11,10 @@ import embedstore
 from embedstore.labels import LabelSet
 
 pytestmark = pages.NEEDS_CHROMIUM
-serving, browser, desk, shell = pages.serving, pages.browser, pages.desk, pages.shell
+home, serving, browser, desk, shell = pages.demo_copy, pages.serving, pages.browser, pages.desk, pages.shell
 COUNT = 60
 BROKEN = {"Negative": ["it broke after a week", "the battery is dead"], "Positive": ["Positive"]}
 STANDS_FOR = {"1": "Negative", "2": "Positive"}  # the values of class_index
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, demo_home) -> Path:
-    """A home with a store `desk` that the tests can fill with answers."""
-    home = tmp_path_factory.mktemp("judge") / "home"
-    shutil.copytree(demo_home / "demo", home / "desk")
-    return home
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The map by neighbourhood: what it is made of, where it is kept, and that it stays where it is."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -36,21 +35,21 @@ def opened(store, **options):
 
 
 def state(desk):
-    return json.loads(desk.news()["map"])
+    return desk.news()["map"]
 
 
 def drawn(desk, **options):
     """Return the places of all rows on the map by neighbourhood, made if it is not there."""
     desk.maps.begin(**options)
     desk.maps.wait()
-    return desk.maps.now().points("neighbours")
+    return desk.maps.newest().points("neighbours")
 
 
 def test_a_map_is_made_once_and_kept(store):
     desk = Desk(store)
     assert state(desk)["methods"] == ["pca"]
     with pytest.raises(UsageError, match="not ready"):
-        desk.maps.now().points("neighbours")
+        desk.maps.newest().points("neighbours")
     made = drawn(desk)
     assert state(desk) == state(desk) | {"methods": ["pca", "neighbours"], "by": "tsne", "running": False}
     sequence = store.manifest.sequence
@@ -74,7 +73,7 @@ def test_new_rows_are_placed_and_no_old_one_moves(store):
     desk = Desk(store)
     before = drawn(desk)
     store.add(rows_of(COUNT, COUNT + 25), text="review", id="key")
-    waiting = desk.maps.now().points("neighbours")
+    waiting = desk.maps.newest().points("neighbours")
     assert np.array_equal(waiting[:COUNT], before, equal_nan=True)
     store.encode()
     after = drawn(desk)
@@ -122,7 +121,7 @@ def test_an_outline_holds_what_is_inside_on_the_map_that_is_there(store):
     query = Query(lasso=tuple((float(x), float(y)) for x, y in box), map="neighbours")
 
     def inside():
-        points = desk.maps.now().points("neighbours")
+        points = desk.maps.newest().points("neighbours")
         wanted = np.flatnonzero(((points > low) & (points < high)).all(axis=1)).tolist()
         assert [one["row"] for one in desk.rows(query)["rows"]] == wanted
         return wanted
@@ -169,7 +168,7 @@ def test_a_desk_that_may_not_write_keeps_the_map_to_itself(store):
     made = drawn(desk)
     assert store.manifest == before
     assert list((store.path / "maps").iterdir() if (store.path / "maps").exists() else ()) == []
-    assert np.array_equal(desk.maps.now().points("neighbours"), made, equal_nan=True)
+    assert np.array_equal(desk.maps.newest().points("neighbours"), made, equal_nan=True)
     assert state(desk)["methods"] == ["pca", "neighbours"]
 
 
@@ -218,7 +217,7 @@ def test_a_few_texts_have_no_map_by_neighbourhood(tmp_path, rows):
     desk.maps.begin()
     desk.maps.wait()
     assert state(desk)["methods"] == ["pca"]
-    assert np.isfinite(desk.maps.now().points()).all()
+    assert np.isfinite(desk.maps.newest().points()).all()
 
 
 def test_a_plane_knows_which_texts_it_lacks():

@@ -1,6 +1,5 @@
 """The least confidence, known shares, questions about one label and learning curves, in a browser."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +12,10 @@ from embedstore.labels import LabelSet
 from embedstore.learning import learning_curve
 
 pytestmark = pages.NEEDS_CHROMIUM
-serving, browser, desk, shell = pages.serving, pages.browser, pages.desk, pages.shell
+home, serving, browser, desk, shell = pages.demo_copy, pages.serving, pages.browser, pages.desk, pages.shell
 COUNT = 60
 NAMES = ["Negative", "Positive"]
 STANDS_FOR = {"1": "Negative", "2": "Positive"}  # the values of class_index
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, demo_home) -> Path:
-    """A home with a store `desk` that the tests can fill with answers."""
-    home = tmp_path_factory.mktemp("shape") / "home"
-    shutil.copytree(demo_home / "demo", home / "desk")
-    return home
 
 
 @pytest.fixture

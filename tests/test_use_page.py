@@ -1,8 +1,6 @@
 """What people meet while they use the page: undo, two tabs, menus, notices, and narrow windows."""
 
 import re
-import shutil
-from pathlib import Path
 
 import pages
 import pytest
@@ -11,17 +9,9 @@ from pages import CONTRASTS, UNNAMED, choose_labels, expect, named, search, sett
 import embedstore
 
 pytestmark = pages.NEEDS_CHROMIUM
-serving, browser, desk = pages.serving, pages.browser, pages.desk
+home, serving, browser, desk = pages.demo_copy, pages.serving, pages.browser, pages.desk
 COUNT = 60
 PHONE = {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, demo_home) -> Path:
-    """A home with a store `desk` that the tests can fill with answers."""
-    home = tmp_path_factory.mktemp("use") / "home"
-    shutil.copytree(demo_home / "demo", home / "desk")
-    return home
 
 
 def total(page, count: int, of: int = COUNT) -> None:

@@ -278,7 +278,7 @@ def test_every_route_gives_what_the_desk_gives(client, desk):
     assert json.loads(client.ask("GET", "/api/about")[2]) == desk.about()
     assert json.loads(client.ask("GET", "/api/text/3")[2]) == {"text": ROWS[3]["review"]}
     points = np.frombuffer(client.ask("GET", "/api/map")[2], dtype="<f4").reshape(-1, 2)
-    assert np.array_equal(points, desk.maps.now().points(), equal_nan=True)
+    assert np.array_equal(points, desk.maps.newest().points(), equal_nan=True)
     _, _, bits = client.ask("POST", "/api/mask", {"query": query, "lens": lens})
     mask = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little")[: len(ROWS)]
     assert mask.tolist() == desk.mask(*asked).tolist()

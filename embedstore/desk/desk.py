@@ -129,8 +129,8 @@ class Desk:
         with self.store.snapshot() as now:
             return self._kept.coloured(now, by, lens)
 
-    def news(self) -> dict[str, str]:
-        """Return what changes by itself, as texts; see `embedstore.desk.news.news_of`."""
+    def news(self) -> dict[str, Any]:
+        """Return what changes by itself, as JSON values; see `embedstore.desk.news.news_of`."""
         with self.store.snapshot() as now:
             return news_of(now, self.corpus, self.space, self.maps)
 

@@ -128,13 +128,17 @@ class Maps:
         """Return the places of the rows in a state of the store."""
         table = now.corpus(self._corpus)
         vectors = now.embeddings(self._space)
-        positions = table.positions()
         plane = self.plane(now)
-        key = table.record, vectors.count, plane
-        placed = now.texts.answerable(positions) & vectors.holds(positions)
-        return self._layouts.of(key, lambda: Layout(vectors, positions, placed, plane))
 
-    def now(self) -> Layout:
+        def make() -> Layout:
+            positions = table.positions()
+            placed = now.texts.answerable(positions) & vectors.holds(positions)
+            return Layout(vectors, positions, placed, plane)
+
+        key = table.record, vectors.count, plane
+        return self._layouts.of(key, make)
+
+    def newest(self) -> Layout:
         """Return the places of the rows as they are now."""
         with self._store.snapshot() as now:
             return self.layout(now)
@@ -183,7 +187,7 @@ class Maps:
         with self._lock.held():
             if self._thread is not None and self._thread.is_alive():
                 return
-            layout = self.now()
+            layout = self.newest()
             wanted = anew or (not self._problem and "neighbours" not in layout.methods)
             if wanted and len(layout.distinct) >= FEWEST:
                 self._turns += 1
@@ -202,27 +206,23 @@ class Maps:
         try:
             load_learners()
             with self._store.snapshot() as now:
-                self._made(now, anew=anew)
+                self._lay_out(now, anew=anew)
         except (EmbedstoreError, OSError, MemoryError, ValueError) as error:
             self._problem = f"the map by neighbourhood could not be made: {error}"
 
-    def _made(self, now: Snapshot, *, anew: bool) -> None:
-        """Make the map of a state, and keep it."""
+    def _lay_out(self, now: Snapshot, *, anew: bool) -> None:
+        """Make the map of a state, and keep it; one that can't be written is there until the process ends."""
         layout, space = self.layout(now), now.embeddings(self._space)
         plane = None if anew else self.plane(now)
         if plane is None:
             plane = lay_out(space, layout.distinct, on_placed=self._tell)
         else:
             plane = plane.with_texts(space, layout.distinct, on_placed=self._tell)
+        self._own = plane
         if self._keep:
-            try:
+            with suppress(EmbedstoreError, OSError):
                 keep_plane(now, self._corpus, self._space, plane, before=self._record(now))
-            except (EmbedstoreError, OSError):  # it can't be written: it is there until the process ends
-                self._own = plane
-            else:
                 self._own = None
-        else:
-            self._own = plane
 
     def _tell(self, placed: int, of: int) -> None:
         self._placed = placed / of

@@ -138,29 +138,30 @@ class Tokenizer:
                 yield batch
 
     def _first_tokens(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
-        """Return the ids and types of each text's tokens, up to the maximum, and which texts have more of them."""
-        if not self._cuts:
-            encoded = self._tokenize(texts, max_length=self._longest, truncation=True)
-            ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]
-            return ids, encoded.get("token_type_ids"), self._cut(encoded, ids, texts)
+        """Return the ids and types of each text's tokens, up to the maximum, and which texts have more of them.
+
+        Prompt and special tokens count.
+        """
+        if not self._tokenizer.is_fast:
+            return self._by_slow(texts)
+        encodings = first_tokens(texts, self._longest, self._encodings) if self._cuts else self._encodings(texts)
         typed = "token_type_ids" in self._tokenizer.model_input_names
-        encodings = first_tokens(
-            texts,
-            self._longest,
-            lambda parts: self._tokenize(parts, max_length=self._longest, truncation=True).encodings,
-        )
         ids = [one.ids or [self._pad] for one in encodings]
         types = [one.type_ids for one in encodings] if typed else None
         return ids, types, np.array([bool(one.overflowing) for one in encodings])
 
-    def _cut(self, encoded: Any, ids: list[list[int]], texts: list[str]) -> npt.NDArray[np.bool_]:
-        """Return which texts have more tokens than the maximum, prompt and special tokens included."""
-        if self._tokenizer.is_fast:
-            return np.array([bool(one.overflowing) for one in encoded.encodings])
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        encodings: list[Any] = self._tokenize(texts, max_length=self._longest, truncation=True).encodings
+        return encodings
+
+    def _by_slow(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
+        """Do the same by a tokenizer in Python, which does not say what it has cut off."""
+        encoded = self._tokenize(texts, max_length=self._longest, truncation=True)
+        ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]
         full = np.array([len(tokens) >= self._longest for tokens in ids])
         whole = self._tokenize([texts[number] for number in np.flatnonzero(full)], truncation=False)["input_ids"]
         full[full] = [len(tokens) > self._longest for tokens in whole]
-        return full
+        return ids, encoded.get("token_type_ids"), full
 
     def _tokenize(self, texts: list[str], **options: Any) -> Any:
         if not texts:

@@ -160,7 +160,7 @@ def _no_number(name: str) -> float:
 
 async def _news(desk: Desk, ending: Callable[[], bool]) -> AsyncIterator[str]:
     """Yield what has changed, as events: the state of the map, and marks of the answers and rows."""
-    told: dict[str, str] = {}
+    told: dict[str, Any] = {}
     for turn in count():
         if ending():
             return
@@ -173,7 +173,7 @@ async def _news(desk: Desk, ending: Callable[[], bool]) -> AsyncIterator[str]:
             news = told
         for name, value in news.items():
             if told.get(name) != value:
-                yield f"event: {name}\ndata: {value}\n\n"
+                yield f"event: {name}\ndata: {json.dumps(value)}\n\n"
         told = dict(news)
         yield ": still here\n\n"
 

@@ -1,7 +1,6 @@
 """The routes of the page: which method of a `Desk` each calls, with what, and what it answers."""
 
 import base64
-import json
 import tempfile
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -50,7 +49,7 @@ def _counts(desk: Desk, given: Given) -> Any:
 
 
 def _map(desk: Desk, given: Given) -> Any:
-    layout = desk.maps.now()
+    layout = desk.maps.newest()
     points = layout.points(given.one_of("method", get_args(MapMethod)))
     desk.maps.begin()
     return Response(points.astype("<f4").tobytes(), media_type="application/octet-stream")
@@ -58,7 +57,7 @@ def _map(desk: Desk, given: Given) -> Any:
 
 def _map_anew(desk: Desk, given: Given) -> Any:
     desk.maps.begin(anew=True)
-    return json.loads(desk.news()["map"])
+    return desk.news()["map"]
 
 
 def _colours(desk: Desk, given: Given) -> Any:

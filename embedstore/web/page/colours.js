@@ -1,6 +1,6 @@
 /** Colours of groups: the same in the list, on the map, in its legend and in the counts. */
 
-import { isSaid } from "./query.js";
+import { DOUBTS, isSaid } from "./query.js";
 
 /** Okabe and Ito's, which colour-blind people can tell apart; then some of Tol's. */
 const PALETTE = [
@@ -28,7 +28,7 @@ export function holdsLabels(column) {
 
 /** Return the colours of the groups of the column that colours the map, in their order. */
 export function groupColours(values) {
-  if (values.by.startsWith("doubts:")) return values.groups.map((group) => (group === "likely wrong" ? DOUBTFUL : OTHERS));
+  if (values.by.startsWith(DOUBTS)) return values.groups.map((group) => (group === "likely wrong" ? DOUBTFUL : OTHERS));
   return values.groups.map((group, number) => {
     if (holdsLabels(values.by) && values.labels.includes(group)) return labelColour(values, group);
     return group === "(others)" ? OTHERS : colourAt(number);

@@ -6,12 +6,11 @@ import { byId, dot, fill, later, make } from "./dom.js";
 import { hangsOnSaid } from "./lens.js";
 import { PointMap } from "./map.js";
 import { complain, works } from "./notices.js";
-import { hangsOnAnswers, isSaid, saidColumns, titleOf, viewOf } from "./query.js";
+import { DOUBTS, hangsOnAnswers, isSaid, saidColumns, titleOf, viewOf } from "./query.js";
 import { SHOWN_BY } from "./state.js";
 
 const LONGEST = 400; // characters of a text beside the pointer
 const MOST_TEXTS = 500; // that are kept
-const DOUBTS = "doubts:"; // begins the names of such columns
 const ONE_COLOUR = "#0072B2";
 
 export class MapPane {
@@ -49,17 +48,22 @@ export class MapPane {
     this.loadColours();
   }
 
+  /** The map that is to be shown, and a mark of its places. */
+  get wanted() {
+    const { method, layout } = this.state.values;
+    return { method, mark: method === "neighbours" ? layout.mark : "" };
+  }
+
   /** Load the points once more if the map is another one. */
   renewPoints() {
-    const { method, layout } = this.state.values;
-    const mark = method === "neighbours" ? layout.mark : "";
+    const { method, mark } = this.wanted;
     if (this.shown && (method !== this.shown.method || mark !== this.shown.mark)) this.loadPoints();
   }
 
   async loadPoints() {
-    const { method, layout } = this.state.values;
+    const { wanted } = this;
+    const { method } = wanted;
     const stay = this.shown?.method === method;
-    const wanted = { method, mark: method === "neighbours" ? layout.mark : "" };
     this.shown = wanted;
     try {
       const points = await api.map(method);

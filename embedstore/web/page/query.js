@@ -4,6 +4,9 @@ import { hangsOnSaid } from "./lens.js";
 
 const NUMBERS = /^(u?int|float|double|half|decimal)/;
 const NESTED = /^(list|large_list|struct|map|fixed_size_list)/;
+/** Beginning of the name of a column of doubts; the name of the column of labels follows. */
+export const DOUBTS = "doubts:";
+
 const NUMBER = /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/;
 
 /** Return a column's name as SQL has it. */
