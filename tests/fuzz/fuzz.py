@@ -114,10 +114,12 @@ def fork(target: Target, arguments: Sequence[str], last: Path) -> tuple[int, lis
                 for number in (1, 2):
                     os.dup2(said.fileno(), number)
                 run_here(target, arguments, last)
+            except SystemExit:
+                sys.stdout.flush()  # atheris has found an error, and said so
             except BaseException:
                 traceback.print_exc()
-                sys.stderr.flush()
             finally:
+                sys.stderr.flush()
                 os._exit(1)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         said.seek(0)
