@@ -1,8 +1,10 @@
 """Checkpoints of the Hugging Face format: what is read from their files, and vectors like those of transformers."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,17 +27,24 @@ def encoded(folder: Path, texts: list[str], **options: object) -> np.ndarray:
     return load(describe(str(folder), EncoderOptions(**options)), batch_size=8).encode(texts)
 
 
+@functools.cache
+def loaded(folder: Path) -> tuple[Any, Any, Any]:
+    """Return tokenizer, body and classifier of a checkpoint, as transformers loads them."""
+    body = transformers.AutoModel.from_pretrained(folder).eval()
+    head = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    return transformers.AutoTokenizer.from_pretrained(folder), body, head
+
+
 def plain(folder: Path, texts: list[str], padding: object = True) -> dict[str, np.ndarray]:
     """The oracle: transformers, as its documentation uses it."""
     import torch
-    import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer, body, head = loaded(folder)
     inputs = tokenizer(texts, truncation=True, max_length=LENGTH, padding=padding, return_tensors="pt")
     mask = inputs["attention_mask"][..., None]
     with torch.no_grad():
-        hidden = transformers.AutoModel.from_pretrained(folder).eval()(**inputs).last_hidden_state
-        logits = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()(**inputs).logits
+        hidden = body(**inputs).last_hidden_state
+        logits = head(**inputs).logits
     return {
         "mean": ((hidden * mask).sum(axis=1) / mask.sum(axis=1)).numpy(),
         "cls": hidden[:, 0].numpy(),
