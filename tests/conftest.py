@@ -24,6 +24,10 @@ LABELS = ["Negative", "Positive"]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Threads of OpenMP that wait for each other sleep: they would take the cores from the tests beside them. Its libraries
+# read this when they are loaded, which is later than here, and processes that a test starts inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 NO_BROWSER = "the page was not tested: install Chromium (Debian: apt-get install chromium)"
 

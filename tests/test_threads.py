@@ -146,8 +146,9 @@ import embedstore
 
 store = embedstore.open(sys.argv[1], settings=embedstore.Settings(index_after=1))
 store.index("hnsw")
-long = [f"question {number} " * 30 for number in range(40)]
-store.search(long, k=2)  # with torch: 36,000 characters are no light work
+long = [f"question {number} " * 10 for number in range(30)]
+store.search(long, k=2)
+assert "torch" in sys.modules, "so many characters are no light work"
 done, started = threading.Event(), threading.Barrier(3)
 
 def ask(thread):
@@ -169,7 +170,7 @@ for number in range(3):
         signal.alarm(120)  # ends a child that waits for ever
         try:
             assert len(store.search(f"child {number}", k=2)) == 2
-            assert len(store.search([f"child {number}: {one}" for one in long], k=2)) == 80
+            assert len(store.search([f"child {number}: {one}" for one in long], k=2)) == 60
             store.tag([f"mine {number}", "yours"], method="best")
             store.train("product", name=f"probe-{number}")
             store.map()
@@ -191,8 +192,7 @@ def test_the_child_of_a_process_with_threads_can_ask(place):
     assert done.stdout == "answered\n", done.stderr
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_joblib_encodes_in_its_workers(place, backend):
+def test_joblib_encodes_in_its_workers(place):
     script = """
     import pathlib, sys
     import numpy as np
@@ -200,14 +200,15 @@ def test_joblib_encodes_in_its_workers(place, backend):
     from embedstore import CachedEncoder
 
     encoder = CachedEncoder(pathlib.Path(sys.argv[1]))
-    parts = [[f"text {number} of {part}" for number in range(2)] for part in range(3)]
-    found = Parallel(n_jobs=2, backend=sys.argv[2])(delayed(encoder.transform)(part) for part in parts)
-    other = CachedEncoder(pathlib.Path(sys.argv[3]))
-    for part, vectors in zip(parts, found):
-        np.testing.assert_allclose(vectors, other.transform(part), atol=1e-5)
+    other = CachedEncoder(pathlib.Path(sys.argv[2]))
+    for backend in ("threading", "loky"):
+        parts = [[f"text {number} of {part} for {backend}" for number in range(2)] for part in range(3)]
+        found = Parallel(n_jobs=2, backend=backend)(delayed(encoder.transform)(part) for part in parts)
+        for part, vectors in zip(parts, found):
+            np.testing.assert_allclose(vectors, other.transform(part), atol=1e-5)
     print("the same")
     """
-    done = run(script, place / "alone" / "demo", backend, place / "together" / "demo")
+    done = run(script, place / "alone" / "demo", place / "together" / "demo")
     assert done.stdout == "the same\n", done.stderr
 
 
