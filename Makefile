@@ -21,7 +21,7 @@ test: $(ALL) compiled
 # figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
-		tests/test_journeys.py
+		tests/test_journeys.py tests/test_documentation.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)

@@ -1,7 +1,8 @@
 """A process that has imported what commands need, and forks for each command: real processes that start at once.
 
 ``forking.py DESCRIPTOR`` serves on a socket. A request is the JSON of the words, the environment and the folder of a
-command, with the descriptors of its three streams; the answer is the command's exit code.
+command, with the descriptors of its three streams; the answer is the command's exit code. The words ``-c SCRIPT`` run a
+Python script, as the interpreter does.
 """
 
 import gc
@@ -147,6 +148,9 @@ def _end(words: list[str]) -> NoReturn:
     sys.argv[1:] = words
     code: object = 99
     try:
+        if words[:1] == ["-c"]:
+            exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})
+            sys.exit()
         main()
     except SystemExit as left:
         code = left.code or 0
