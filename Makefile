@@ -17,7 +17,7 @@ demo: $(BASE)
 test: $(ALL) compiled
 	$(BIN)/python -m pytest
 
-# The long version of tests/faults, of the tests with generated tables, and an hour of tests/fuzz: an hour and a half. The
+# The long version of tests/faults, of the tests with generated tables and of the demo, and an hour of tests/fuzz: an hour and a half. The
 # figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \

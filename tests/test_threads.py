@@ -160,7 +160,7 @@ def ask(thread):
             started.wait()
         number += 1
 
-threads = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
+threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(2)]
 for thread in threads:
     thread.start()
 started.wait()
