@@ -24,6 +24,9 @@ LABELS = ["Negative", "Positive"]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Two or three tests at once have more threads than cores: a thread of OpenMP that waits in a loop takes the core of the
+# one that it waits for. No answer and no number of threads depends on this. It is read when the first library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 NO_BROWSER = "the page was not tested: install Chromium (Debian: apt-get install chromium)"
 
