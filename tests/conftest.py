@@ -91,18 +91,29 @@ def encoder() -> HashEncoder:
 
 @pytest.fixture
 def rows() -> list[dict[str, object]]:
+    return small_rows()
+
+
+def small_rows() -> list[dict[str, object]]:
     texts = ["good tea", "bad tea", "", "good tea", "a lamp", "too bright", "nice", "awful", "fine", "poor"]
     return [{"key": f"k{i}", "review": text, "stars": i % 2 + 1} for i, text in enumerate(texts)]
 
 
-@pytest.fixture
-def store(tmp_path: Path, encoder: HashEncoder, rows: list[dict[str, object]]) -> embedstore.EmbeddingStore:
-    """A store with ten rows of nine texts, encoded, and with cached vectors of LABELS."""
-    made = embedstore.create(tmp_path / "home" / "small", encoder=encoder)
-    made.add(rows, text="review", id="key")
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> embedstore.EmbeddingStore:
+    """A store that nobody changes: `store` is a copy of it."""
+    made = embedstore.create(tmp_path_factory.mktemp("small") / "store", encoder=HashEncoder())
+    made.add(small_rows(), text="review", id="key")
     made.encode()
     made.tag(LABELS)
     return made
+
+
+@pytest.fixture
+def store(tmp_path: Path, encoder: HashEncoder, small: embedstore.EmbeddingStore) -> embedstore.EmbeddingStore:
+    """A store with ten rows of nine texts, encoded, and with cached vectors of LABELS."""
+    shutil.copytree(small.path, tmp_path / "home" / "small")
+    return embedstore.open(tmp_path / "home" / "small", encoder=encoder)
 
 
 @pytest.fixture
