@@ -24,8 +24,8 @@ LABELS = ["Negative", "Positive"]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Two or three tests at once have more threads than cores: a thread of OpenMP that waits in a loop takes the core of the
-# one that it waits for. No answer and no number of threads depends on this. It is read when the first library is loaded.
+# Tests that run at once have more threads than cores: a thread of OpenMP that waits in a loop takes the core of the one
+# that it waits for. No answer and no number of threads depends on this. It is read when a library is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 NO_BROWSER = "the page was not tested: install Chromium (Debian: apt-get install chromium)"
@@ -158,7 +158,9 @@ class CommandLine:
     @staticmethod
     def environment_of(home: Path) -> dict[str, str]:
         # PYTHONWARNINGS=error is not set: FAISS and NumPy warn, and pytest's filters hold only in its own process.
-        return {**os.environ, "EMBEDSTORE_HOME": str(home), "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
+        # One thread for products of matrices: commands run beside tests, where more threads wait for a core in a loop.
+        fixed = {"HF_HUB_OFFLINE": "1", "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1"}
+        return {**os.environ, "EMBEDSTORE_HOME": str(home), **fixed}
 
     def __call__(
         self, *words: object, stdin: str | bytes = b"", environment: dict[str, str] | None = None

@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from pages import PLACE_OF_RING, choose_labels, expect, named, search, settled
 
 pytestmark = pages.NEEDS_CHROMIUM
-home, serving, browser, desk = pages.demo_copy, pages.serving, pages.browser, pages.desk
+home, serving, browser, desk = pages.demo_copy, pages.forked, pages.browser, pages.desk
 STEP, ZOOM = 60, 1.3  # of the keys of the map: pixels, and the factor
 
 
