@@ -100,9 +100,14 @@ def small_rows() -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> embedstore.EmbeddingStore:
-    """A store that nobody changes: `store` is a copy of it."""
-    made = embedstore.create(tmp_path_factory.mktemp("small") / "store", encoder=HashEncoder())
+def small_encoder() -> HashEncoder:
+    return HashEncoder()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory, small_encoder: HashEncoder) -> embedstore.EmbeddingStore:
+    """A store that nobody changes or asks: `store` is a copy of it."""
+    made = embedstore.create(tmp_path_factory.mktemp("small") / "store", encoder=small_encoder)
     made.add(small_rows(), text="review", id="key")
     made.encode()
     made.tag(LABELS)
@@ -110,9 +115,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> embedstore.EmbeddingStore
 
 
 @pytest.fixture
-def store(tmp_path: Path, encoder: HashEncoder, small: embedstore.EmbeddingStore) -> embedstore.EmbeddingStore:
+def store(
+    tmp_path: Path, encoder: HashEncoder, small: embedstore.EmbeddingStore, small_encoder: HashEncoder
+) -> embedstore.EmbeddingStore:
     """A store with ten rows of nine texts, encoded, and with cached vectors of LABELS."""
     shutil.copytree(small.path, tmp_path / "home" / "small")
+    encoder.encoded += small_encoder.encoded
     return embedstore.open(tmp_path / "home" / "small", encoder=encoder)
 
 
