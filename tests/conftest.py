@@ -92,18 +92,37 @@ def encoder() -> HashEncoder:
 
 @pytest.fixture
 def rows() -> list[dict[str, object]]:
+    return small_rows()
+
+
+def small_rows() -> list[dict[str, object]]:
     texts = ["good tea", "bad tea", "", "good tea", "a lamp", "too bright", "nice", "awful", "fine", "poor"]
     return [{"key": f"k{i}", "review": text, "stars": i % 2 + 1} for i, text in enumerate(texts)]
 
 
-@pytest.fixture
-def store(tmp_path: Path, encoder: HashEncoder, rows: list[dict[str, object]]) -> embedstore.EmbeddingStore:
-    """A store with ten rows of nine texts, encoded, and with cached vectors of LABELS."""
-    made = embedstore.create(tmp_path / "home" / "small", encoder=encoder)
-    made.add(rows, text="review", id="key")
+@pytest.fixture(scope="session")
+def small_encoder() -> HashEncoder:
+    return HashEncoder()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory, small_encoder: HashEncoder) -> embedstore.EmbeddingStore:
+    """A store that nobody changes or asks: `store` is a copy of it."""
+    made = embedstore.create(tmp_path_factory.mktemp("small") / "store", encoder=small_encoder)
+    made.add(small_rows(), text="review", id="key")
     made.encode()
     made.tag(LABELS)
     return made
+
+
+@pytest.fixture
+def store(
+    tmp_path: Path, encoder: HashEncoder, small: embedstore.EmbeddingStore, small_encoder: HashEncoder
+) -> embedstore.EmbeddingStore:
+    """A store with ten rows of nine texts, encoded, and with cached vectors of LABELS."""
+    shutil.copytree(small.path, tmp_path / "home" / "small")
+    encoder.encoded += small_encoder.encoded
+    return embedstore.open(tmp_path / "home" / "small", encoder=encoder)
 
 
 @pytest.fixture
@@ -148,7 +167,9 @@ class CommandLine:
     @staticmethod
     def environment_of(home: Path) -> dict[str, str]:
         # PYTHONWARNINGS=error is not set: FAISS and NumPy warn, and pytest's filters hold only in its own process.
-        return {**os.environ, "EMBEDSTORE_HOME": str(home), "HF_HUB_OFFLINE": "1", "COLUMNS": "80"}
+        # One thread for products of matrices: commands run beside tests, where more threads wait for a core in a loop.
+        fixed = {"HF_HUB_OFFLINE": "1", "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1"}
+        return {**os.environ, "EMBEDSTORE_HOME": str(home), **fixed}
 
     def __call__(
         self, *words: object, stdin: str | bytes = b"", environment: dict[str, str] | None = None

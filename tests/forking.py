@@ -1,8 +1,8 @@
 """A process that has imported what commands need, and forks for each command: real processes that start at once.
 
 ``forking.py DESCRIPTOR`` serves on a socket. A request is the JSON of the words, the environment and the folder of a
-command, with the descriptors of its three streams; the answer is the command's exit code. The words ``-c SCRIPT`` run a
-Python script, as the interpreter does.
+command and whether it stays, with the descriptors of its three streams; the answer is the command's exit code, or the
+number of its process if it stays. The words ``-c SCRIPT`` run a Python script, as the interpreter does.
 """
 
 import gc
@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pkgutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,11 +23,26 @@ from typing import NoReturn
 STREAMS = ("stdin", "stdout", "stderr")
 _LONGEST = 1 << 20  # bytes of a request
 # Variables that no import reads, and the beginnings of those that libraries set in the tests' own process.
-_FREE = ("EMBEDSTORE_HOME", "PYTEST_CURRENT_TEST", "ENABLE_RUNTIME_", "HDF5_", "KERAS_", "KMP_", "TF", "TORCH", "TPU_")
+_FREE = ("EMBEDSTORE_HOME", "EMBEDSTORE_PASSWORD", "PYTEST_CURRENT_TEST", "XDG_STATE_HOME")
+_FREE += ("ENABLE_RUNTIME_", "HDF5_", "KERAS_", "KMP_", "TF", "TORCH", "TPU_")
+
+
+class Staying:
+    """A command that goes on until it is killed, and what it prints."""
+
+    def __init__(self, process: int, stdout: int) -> None:
+        self._process = process  # it is nobody else's number as long as the server of forks has not waited for it
+        self.stdout = os.fdopen(stdout)
+
+    def kill(self) -> None:
+        """End it; return when it is gone."""
+        os.kill(self._process, signal.SIGKILL)
+        self.stdout.read()
+        self.stdout.close()
 
 
 class Forking:
-    """The server's client: one command at a time."""
+    """The server's client: one command at a time, and commands that stay beside it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._kept = _kept(environment)
@@ -44,12 +60,10 @@ class Forking:
     def __call__(
         self, words: Sequence[str], *, input: bytes, environment: dict[str, str], folder: Path
     ) -> subprocess.CompletedProcess[bytes]:
-        request = json.dumps([list(words), environment, str(folder)]).encode()
-        assert len(request) < _LONGEST
         pipes = [os.pipe() for _ in STREAMS]
         (stdin, given), (shown, stdout), (told, stderr) = pipes
         with self._turn:
-            socket.send_fds(self._socket, [request], [stdin, stdout, stderr])
+            self._send(words, environment, folder, False, stdin, stdout, stderr)
             for descriptor in (stdin, stdout, stderr):
                 os.close(descriptor)
             found: dict[int, bytes] = {}
@@ -65,6 +79,22 @@ class Forking:
                 reader.join()
             code = json.loads(self._socket.recv(_LONGEST))
         return subprocess.CompletedProcess(list(words), code, found[shown], found[told])
+
+    def start(self, words: Sequence[str], *, environment: dict[str, str], folder: Path) -> Staying:
+        """Start a command that stays; nothing is given to it, and what it tells goes where the tests tell."""
+        assert self.serves(environment)
+        shown, stdout = os.pipe()
+        with self._turn, Path(os.devnull).open("rb") as nothing:
+            self._send(words, environment, folder, True, nothing.fileno(), stdout, 2)
+            os.close(stdout)
+            return Staying(json.loads(self._socket.recv(_LONGEST)), shown)
+
+    def _send(
+        self, words: Sequence[str], environment: dict[str, str], folder: Path, stays: bool, *streams: int
+    ) -> None:
+        request = json.dumps([list(words), environment, str(folder), stays]).encode()
+        assert len(request) < _LONGEST
+        socket.send_fds(self._socket, [request], streams)
 
     def close(self) -> None:
         self._socket.close()
@@ -112,7 +142,7 @@ def serve(listening: socket.socket) -> list[str] | None:
         request, descriptors, _, _ = socket.recv_fds(listening, _LONGEST, len(STREAMS))
         if not request:
             return None
-        words, environment, folder = json.loads(request)
+        words, environment, folder, stays = json.loads(request)
         child = os.fork()
         if not child:
             listening.close()
@@ -123,7 +153,8 @@ def serve(listening: socket.socket) -> list[str] | None:
             return words
         for descriptor in descriptors:
             os.close(descriptor)
-        listening.send(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+        answer = child if stays else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        listening.send(json.dumps(answer).encode())
 
 
 def _take(descriptors: Sequence[int]) -> None:

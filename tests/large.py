@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 import embedstore
+from embedstore.core.parallel import one_thread
 from embedstore.encoders import DEFAULT_MODEL, EncoderOptions, describe
 from embedstore.encoders.light import LightEncoder
 from embedstore.maps.plane import Plane, keep_plane, principal_plane
@@ -31,7 +32,8 @@ class SyntheticEncoder:
         model = LightEncoder(described)
         self.dimension, self.spec, self.provenance = DIMENSION, model.spec, model.provenance
         beginnings = [f"the {product}: {said}" for product in PRODUCTS for each in SAID.values() for said in each]
-        self._vectors = dict(zip(beginnings, model.encode(beginnings), strict=True))
+        with one_thread:  # these products are small
+            self._vectors = dict(zip(beginnings, model.encode(beginnings), strict=True))
         self._random = np.random.default_rng(0)
 
     def encode(

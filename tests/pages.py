@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from conftest import CommandLine
+from forking import Forking
 
 import embedstore
+from embedstore.core.parallel import one_thread
 from embedstore.demo import TRAIN
 
 sync_api = pytest.importorskip(
@@ -37,26 +38,54 @@ COUNT = 63
 
 
 class Serving:
-    """A running `embedstore serve`, which can be killed and started again at the same port with the same options."""
+    """A running `embedstore serve`, which can be killed and started again at the same port with the same options.
 
-    def __init__(self, home: Path, port: int = 0, *, options: Sequence[str] = (), password: str = "") -> None:
+    Where the start itself does not matter, it is a fork of a process that has imported all.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        port: int = 0,
+        *,
+        options: Sequence[str] = (),
+        password: str = "",
+        forking: Forking | None = None,
+    ) -> None:
         self.home = home
         self.options = options
         self.password = password
+        self.forking = forking
         self.start(port)
 
     def start(self, port: int) -> None:
         environment = CommandLine.environment_of(self.home) | {"XDG_STATE_HOME": str(self.home / "state")}
         environment |= {"EMBEDSTORE_PASSWORD": self.password} if self.password else {}
-        words = [sys.executable, "-m", "embedstore.cli", "serve", "desk", "--no-open", "--port", str(port)]
-        self.process = subprocess.Popen([*words, *self.options], stdout=subprocess.PIPE, env=environment, text=True)
+        words = ["serve", "desk", "--no-open", "--port", str(port), *self.options]
+        self.process = (
+            self.forking.start(words, environment=environment, folder=self.home)
+            if self.forking
+            else Started(words, environment)
+        )
         self.address = self.process.stdout.readline().strip()
         self.port = int(re.search(r":(\d+)/", self.address)[1])
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
+        self.process.kill()
+
+
+class Started(subprocess.Popen):
+    """A command that is started as a person does."""
+
+    def __init__(self, words: Sequence[str], environment: dict[str, str]) -> None:
+        whole = [sys.executable, "-m", "embedstore.cli", *words]
+        super().__init__(whole, stdout=subprocess.PIPE, env=environment, text=True)
+
+    def kill(self) -> None:
+        """End it; return when it is gone."""
+        super().kill()
+        self.wait()
+        self.stdout.close()
 
 
 def demo_rows() -> list[dict[str, object]]:
@@ -94,8 +123,16 @@ def serving(home: Path) -> Iterator[Serving]:
 
 
 @pytest.fixture(scope="module")
+def forked(home: Path, forking: Forking) -> Iterator[Serving]:
+    made = Serving(home, forking=forking)
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as tools:
+    # What the page shows is compared with what the library says in this process: small products of matrices.
+    with one_thread, sync_api.sync_playwright() as tools:
         words = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
         opened = tools.chromium.launch(executable_path=CHROMIUM, args=words)
         yield opened

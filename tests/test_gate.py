@@ -14,17 +14,27 @@ from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
 from embedstore.storage.gate import FOLDERS, Folder, staged
 
 
-@pytest.fixture
-def full(store):
-    """A store with files in every folder."""
+@pytest.fixture(scope="module")
+def filled(small, tmp_path_factory):
+    """A store with files in every folder, which nobody changes."""
+    path = tmp_path_factory.mktemp("filled") / "store"
+    shutil.copytree(small.path, path)
+    store = embedstore.open(path, encoder=HashEncoder())
     store.index("flat")
     store.train("stars")
     store.annotations.add(0, LABELS[0], LABELS)
     desk = Desk(store)
     desk.maps.begin()
     desk.maps.wait()
-    assert all(any((store.path / folder).iterdir()) for folder in FOLDERS)
+    assert all(any((path / folder).iterdir()) for folder in FOLDERS)
     return store
+
+
+@pytest.fixture
+def full(filled, tmp_path):
+    """A store with files in every folder."""
+    shutil.copytree(filled.path, tmp_path / "full")
+    return embedstore.open(tmp_path / "full", encoder=HashEncoder())
 
 
 ACTIONS = {

@@ -10,8 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 
 import pages
 import pyarrow.parquet as pq
@@ -87,15 +85,20 @@ def save_labels(page, folder):
     told.value.save_as(folder / told.value.suggested_filename)
 
 
-def run(command, home, folder):
-    """Run a command of the page as a person would, in a shell; return what it prints."""
-    words = [sys.executable, "-m", "embedstore.cli", *shlex.split(command)[1:]]
-    done = subprocess.run(words, cwd=folder, env=CommandLine.environment_of(home), capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(home, tmp_path, forking):
+    """A function that runs a command of the page as a person would, in a folder; it returns what is printed."""
+
+    def printed(command):
+        environment = CommandLine.environment_of(home)
+        done = forking(shlex.split(command)[1:], input=b"", environment=environment, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return printed
 
 
-def test_a_corpus_is_searched_labelled_shaped_and_taken_away_as_the_shell_gives_it(desk, home, shell, tmp_path):
+def test_a_corpus_is_searched_labelled_shaped_and_taken_away_as_the_shell_gives_it(desk, shell, run, tmp_path):
     page = desk()
     total(page, ROWS, ROWS)
     named(page, "ada")
@@ -107,7 +110,7 @@ def test_a_corpus_is_searched_labelled_shaped_and_taken_away_as_the_shell_gives_
     liked = first.locator(".id").inner_text()
     first.get_by_text("More like this").click()
     total(page, ROWS - 1, ROWS)  # without the row itself
-    shown = [one["id"] for one in csv.DictReader(io.StringIO(run(shown_command(page), home, tmp_path).decode()))]
+    shown = [one["id"] for one in csv.DictReader(io.StringIO(run(shown_command(page)).decode()))]
     expect(page.locator(".row[data-index='0'] .id")).to_have_text(shown[0])
     assert page.locator(".row .id").all_inner_texts() == shown[: page.locator(".row .id").count()]
     assert liked not in shown
@@ -153,7 +156,7 @@ def test_a_corpus_is_searched_labelled_shaped_and_taken_away_as_the_shell_gives_
     expect(page.locator("#total")).not_to_have_text(re.compile(f"^{ROWS:,} "))
     command = shown_command(page)
     assert "--labels labels.yaml" in command
-    table = run(command, home, tmp_path)
+    table = run(command)
     assert table.count(b"\n") == total_shown(page) + 1
     leave_answers_out(page)
     assert downloaded(page, "csv").read_bytes() == table
@@ -169,7 +172,7 @@ READ = {
 }
 
 
-def test_a_file_of_the_page_is_the_file_of_the_shell(desk, home, tmp_path):
+def test_a_file_of_the_page_is_the_file_of_the_shell(desk, run, tmp_path):
     page = desk()
     choose_labels(page, LABELS)
     page.click("#choose-labels")
@@ -182,7 +185,7 @@ def test_a_file_of_the_page_is_the_file_of_the_shell(desk, home, tmp_path):
     for format, read in READ.items():
         path = downloaded(page, format)
         assert path.name == f"train.{format}"
-        run(f"{command} -o shell.{format}", home, tmp_path)
+        run(f"{command} -o shell.{format}")
         rows = read(path)
         assert len(rows) == total_shown(page)
         assert {row["Predicted_Labels"] for row in rows} == {"broken", "fine"}
@@ -198,9 +201,9 @@ AWAY = "ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|ERR_CONNECTION_RESET|ERR_EMPTY_RES
 
 
 @pytest.fixture
-def pair(browser, small_home):
+def pair(browser, small_home, forking):
     """A desk with a password, and two people at it in browsers of their own."""
-    serving = Serving(small_home, options=["--password"], password=PASSWORD)
+    serving = Serving(small_home, options=["--password"], password=PASSWORD, forking=forking)
     try:
         with pages.opening(browser, serving) as opened:
             people = [opened(forgiven=AWAY) for _ in range(2)]
@@ -304,7 +307,7 @@ def test_a_server_that_is_killed_between_two_answers_loses_none_and_counts_none_
 
 
 def test_a_desk_that_is_read_only_says_so_and_no_key_or_button_answers(browser, small_home, forking):
-    serving = Serving(small_home, options=["--read-only"])
+    serving = Serving(small_home, options=["--read-only"], forking=forking)
     try:
         with pages.opening(browser, serving) as opened:
             page = opened()

@@ -11,7 +11,7 @@ import embedstore
 from embedstore.labels import LabelSet
 
 pytestmark = pages.NEEDS_CHROMIUM
-home, serving, browser, desk, shell = pages.demo_copy, pages.serving, pages.browser, pages.desk, pages.shell
+home, serving, browser, desk, shell = pages.demo_copy, pages.forked, pages.browser, pages.desk, pages.shell
 COUNT = 60
 BROKEN = {"Negative": ["it broke after a week", "the battery is dead"], "Positive": ["Positive"]}
 STANDS_FOR = {"1": "Negative", "2": "Positive"}  # the values of class_index

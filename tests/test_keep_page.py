@@ -10,7 +10,7 @@ from embedstore.desk import Desk, Query
 from embedstore.desk.lens import Lens
 
 pytestmark = pages.NEEDS_CHROMIUM
-home, serving, browser, desk, shell = pages.home, pages.serving, pages.browser, pages.desk, pages.shell
+home, serving, browser, desk, shell = pages.home, pages.forked, pages.browser, pages.desk, pages.shell
 OLD, NEW = ["Negative", "Positive"], ["Negative", "Positive", "Mixed"]
 SAID = {"r0001": "Negative", "r0002": "Positive"}
 

@@ -12,7 +12,7 @@ from embedstore.labels import LabelSet
 from embedstore.learning import learning_curve
 
 pytestmark = pages.NEEDS_CHROMIUM
-home, serving, browser, desk, shell = pages.demo_copy, pages.serving, pages.browser, pages.desk, pages.shell
+home, serving, browser, desk, shell = pages.demo_copy, pages.forked, pages.browser, pages.desk, pages.shell
 COUNT = 60
 NAMES = ["Negative", "Positive"]
 STANDS_FOR = {"1": "Negative", "2": "Positive"}  # the values of class_index

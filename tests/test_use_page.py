@@ -9,7 +9,7 @@ from pages import CONTRASTS, UNNAMED, choose_labels, expect, named, search, sett
 import embedstore
 
 pytestmark = pages.NEEDS_CHROMIUM
-home, serving, browser, desk = pages.demo_copy, pages.serving, pages.browser, pages.desk
+home, serving, browser, desk = pages.demo_copy, pages.forked, pages.browser, pages.desk
 COUNT = 60
 PHONE = {"width": 390, "height": 844}
 
