@@ -18,8 +18,8 @@ __all__ = ["BACKENDS", "load"]
 BACKENDS = {
     "auto": "embedstore.encoders.choice:load",
     "native": "embedstore.encoders.native.encoder:load",
-    "tensorflow": "embedstore.encoders.keras:load",
     "torch": "embedstore.encoders.pytorch:load",
+    "tensorflow": "embedstore.encoders.keras:load",
 }
 """Maps the name of each backend to the function that loads a model with it."""
 

@@ -25,8 +25,9 @@ class Family:
     ----------
     prefix : str
         Put before the names of weights in a checkpoint that has a head.
-    heads, layers, activation : str
-        The fields of ``config.json`` with the number of attention heads, the number of layers and the activation.
+    width, heads, layers, inner_width, activation : str
+        The fields of ``config.json`` with the length of hidden states, the number of attention heads, the number of
+        layers, the length inside a feed-forward layer, and the activation.
     epsilon : str or None
         The field with the epsilon of layer norms; None is 1e-12 whatever the configuration says.
     layer : str
@@ -45,8 +46,10 @@ class Family:
     """
 
     prefix: str = "bert"
+    width: str = "hidden_size"
     heads: str = "num_attention_heads"
     layers: str = "num_hidden_layers"
+    inner_width: str = "intermediate_size"
     activation: str = "hidden_act"
     epsilon: str | None = "layer_norm_eps"
     layer: str = "encoder.layer"
@@ -120,8 +123,10 @@ _BERT = Family(padding=_none)
 _ROBERTA = Family(prefix="roberta", padding=_given)
 _DISTILBERT = Family(
     prefix="distilbert",
+    width="dim",
     heads="n_heads",
     layers="n_layers",
+    inner_width="hidden_dim",
     activation="activation",
     epsilon=None,
     layer="transformer.layer",

@@ -85,12 +85,39 @@ class Parameters:
         self.activation: str = self.config.get(self.family.activation, _ACTIVATION)
         given = self.family.epsilon
         self.epsilon = np.float32(self.config.get(given, _EPSILON) if given else _EPSILON)
+        self._found: set[str] = set()
         self.words = self.find("embeddings.word_embeddings.weight")
         self.positions = self.find("embeddings.position_embeddings.weight")
+        inner = self.find(f"{self.family.layer}.0.{self.family.inner}.weight")
+        sizes = {
+            "vocab_size": len(self.words),
+            "max_position_embeddings": len(self.positions),
+            self.family.width: self.words.shape[1],
+            self.family.inner_width: len(inner),
+        }
+        for field, found in sizes.items():
+            if (stated := self.config.get(field, found)) != found:
+                raise CheckpointError(
+                    f"{self._model} does not fit: its weights have another shape than config.json says ({field} "
+                    f"{stated}, found {found})"
+                )
 
-    def weight(self, name: str) -> Array:
-        """Return a weight in float32."""
-        return self.find(name).astype(np.float32, copy=False)
+    def weight(self, name: str, *shape: int) -> Array:
+        """Return a weight in float32.
+
+        Parameters
+        ----------
+        name : str
+            Its name in the newest form of checkpoints, without the prefix.
+        *shape : int
+            The shape that it must have; by default any.
+        """
+        found = self.find(name).astype(np.float32, copy=False)
+        if shape and found.shape != shape:
+            raise CheckpointError(
+                f"{self._model}: expected the shape {shape} of the weight {name}, found {found.shape}"
+            )
+        return found
 
     def find(self, name: str) -> npt.NDArray[Any]:
         """Return a weight in the dtype of its file, float32 or float16."""
@@ -98,8 +125,27 @@ class Parameters:
         prefix = self.family.prefix
         for candidate in (name, f"{prefix}.{name}", older, f"{prefix}.{older}"):
             if candidate in self._weights:
+                self._found.add(candidate)
                 return self._weights[candidate]
         raise CheckpointError(f"{self._model} lacks the weight {name}: download the checkpoint again")
+
+    def check_all_used(self) -> None:
+        """Check that nothing of the transformer itself is left that was never asked for.
+
+        Raises
+        ------
+        CheckpointError
+            If there is, as of a layer that the configuration lacks.
+        """
+        prefix = f"{self.family.prefix}."
+        parts = ("embeddings.", f"{self.family.layer.split('.')[0]}.")
+        left = sorted(
+            name for name in self._weights.keys() - self._found if name.removeprefix(prefix).startswith(parts)
+        )
+        if left:
+            raise CheckpointError(
+                f"{self._model} does not fit: {left[0]} is not part of the model that config.json describes"
+            )
 
 
 def _config(described: Described) -> dict[str, Any]:
