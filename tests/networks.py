@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from embedstore.encoders.families import FAMILIES
 
 SPECIAL = 2  # tokens that the tokenizer puts around each text
+_NORMS = 0.1  # standard deviation of biases, and of the weights of norms around 1
 
 
 def save_network(
@@ -56,11 +57,10 @@ def save_network(
         shapes |= {at + name: (width,) for name in (made.first_norm, made.second_norm)}
     weights = {}
     for name, shape in shapes.items():
-        drawn = (random.standard_normal(shape) * scale).astype(np.float32)
-        if name.endswith(".weight"):
-            weights[name] = drawn
-        else:
-            weights[f"{name}.weight"] = drawn + np.float32(len(shape) == 1)
-            weights[f"{name}.bias"] = (random.standard_normal(shape[0]) * scale).astype(np.float32)
+        is_norm = len(shape) == 1
+        drawn = random.standard_normal(shape) * (_NORMS if is_norm else scale) + is_norm
+        weights[name if name.endswith(".weight") else f"{name}.weight"] = drawn.astype(np.float32)
+        if not name.endswith(".weight"):
+            weights[f"{name}.bias"] = (random.standard_normal(shape[0]) * _NORMS).astype(np.float32)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder

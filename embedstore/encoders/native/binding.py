@@ -65,7 +65,7 @@ def _library() -> Any:
         library.best_kernel.argtypes, library.best_kernel.restype = [], ctypes.c_int32
         library.pack.argtypes, library.pack.restype = [pointer, whole, whole, pointer], None
         library.workspace_bytes.argtypes, library.workspace_bytes.restype = [pointer, whole, whole], whole
-        library.encode.argtypes = [pointer, ctypes.c_int32, pointer, pointer, whole, pointer, pointer, whole]
+        library.encode.argtypes = [pointer, ctypes.c_int32, *(pointer, whole) * 2, pointer, pointer, whole]
         library.encode.restype = ctypes.c_int32
         return library
     return None
@@ -154,13 +154,12 @@ def encode(
     CheckpointError
         If the kernels refuse the texts or the model.
     """
-    if lengths.sum(dtype=np.int64) != len(ids):
-        raise CheckpointError(_FAULTS[2])
     pooled = np.empty((len(lengths), model.used), dtype=np.float32)
     fault = _library().encode(
         ctypes.byref(model),
         kernel,
         ids.ctypes.data,
+        len(ids),
         lengths.ctypes.data,
         len(lengths),
         pooled.ctypes.data,

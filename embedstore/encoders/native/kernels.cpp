@@ -83,18 +83,20 @@ int64_t workspace_bytes(const Model *model, int64_t tokens, int64_t longest) {
   return -1;
 }
 
-int32_t encode(const Model *model, int32_t kernel, const int32_t *ids, const int32_t *lengths, int64_t texts, float *pooled,
-               void *workspace, int64_t bytes) {
+int32_t encode(const Model *model, int32_t kernel, const int32_t *ids, int64_t tokens, const int32_t *lengths, int64_t texts,
+               float *pooled, void *workspace, int64_t bytes) {
   if (!fits(*model)) return FAULT_MODEL;
-  int64_t tokens = 0, longest = 0;
+  int64_t told = 0, longest = 0;
   for (int64_t text = 0; text < texts; text++) {
-    if (lengths[text] < 1 || lengths[text] > MOST_TOKENS || tokens + lengths[text] > MOST_TOKENS) return FAULT_LENGTH;
-    if (const Fault fault = check(*model, ids + tokens, lengths[text])) return fault;
-    tokens += lengths[text];
+    if (lengths[text] < 1 || lengths[text] > tokens - told) return FAULT_LENGTH;
+    told += lengths[text];
     longest = std::max<int64_t>(longest, lengths[text]);
   }
-  if (texts == 0) return FAULT_NONE;
+  if (told != tokens || tokens > MOST_TOKENS) return FAULT_LENGTH;
+  for (int64_t text = 0, first = 0; text < texts; first += lengths[text++])
+    if (const Fault fault = check(*model, ids + first, lengths[text])) return fault;
   if (kernel < KERNEL_PAIRS || kernel > best_kernel()) return FAULT_KERNEL;
+  if (texts == 0) return FAULT_NONE;
   if (workspace_bytes(model, tokens, longest) > bytes) return FAULT_WORKSPACE;
 #if defined(__x86_64__)
   const Walk walk = kernel == KERNEL_TILES ? tiles_walk : pairs_walk;

@@ -60,8 +60,8 @@ void pack(const float *weights, int64_t columns, int64_t depth, bf16 *packed);
 // Returns the bytes that `encode` needs for texts of so many tokens together, the longest of which has `longest`.
 int64_t workspace_bytes(const struct Model *model, int64_t tokens, int64_t longest);
 
-// Encodes texts: `ids` has the token numbers of all of them, one after the other. `pooled` is (texts, used) float32;
+// Encodes texts: `ids` has the numbers of all their tokens, one text after the other. `pooled` is (texts, used) float32;
 // `workspace` begins at an address of 64 bytes. Returns a `Fault`.
-int32_t encode(const struct Model *model, int32_t kernel, const int32_t *ids, const int32_t *lengths, int64_t texts,
-               float *pooled, void *workspace, int64_t bytes);
+int32_t encode(const struct Model *model, int32_t kernel, const int32_t *ids, int64_t tokens, const int32_t *lengths,
+               int64_t texts, float *pooled, void *workspace, int64_t bytes);
 }
