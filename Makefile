@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip
 ALL := .venv/.installed
 BASE := $(firstword $(wildcard $(ALL)) .venv/.base)
 
+# Compiled by the installation, where there is a C++ compiler.
+KERNELS := $(wildcard embedstore/encoders/native/*.cpp embedstore/encoders/native/*.h)
+
 SHELL := /bin/bash
 comma := ,
 
@@ -21,7 +24,7 @@ test: $(ALL) compiled
 # figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
-		tests/test_journeys.py
+		tests/test_journeys.py tests/test_native.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)
@@ -64,9 +67,9 @@ define install
 	touch $@
 endef
 
-.venv/.base: pyproject.toml constraints.txt
+.venv/.base: pyproject.toml constraints.txt $(KERNELS)
 	$(call install,bundled$(comma)web)
 
-$(ALL): pyproject.toml constraints.txt
+$(ALL): pyproject.toml constraints.txt $(KERNELS)
 	$(call install,bundled$(comma)tensorflow$(comma)dev)
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1

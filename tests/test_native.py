@@ -32,7 +32,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 KERNELS = pytest.mark.parametrize("kernel", binding.kernels())
-EXAMPLES = 400 if os.environ.get("EMBEDSTORE_TORTURE") else 30
+TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
+EXAMPLES = 400 if TORTURE else 30
 WORDS = ["good", "tea", "a", "lamp", "too", "bright", "nice", "awful"]
 TEXTS = [*reviews()[:60], "", "a", "good tea " * 60]
 
@@ -235,6 +236,20 @@ def test_auto_is_native_where_it_is_close_and_torch_where_it_is_not(checkpoint, 
 def test_what_is_not_native_is_refused_where_it_is_asked_for(checkpoint, family, options, found):
     with pytest.raises(CheckpointError, match=found):
         load(described(checkpoint(family)), backend="native", **options)
+
+
+@pytest.mark.skipif(not TORTURE, reason="an hour's work is for make torture")
+def test_no_model_and_no_text_makes_the_kernels_leave_their_memory(tmp_path):
+    """Random models, texts and faults under the sanitizers, in arrays that end at the end of a page."""
+    native = Path(embedstore.__file__).parent / "encoders" / "native"
+    built = tmp_path / "hostile"
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-w", "-std=c++17"]
+    sources = [Path(__file__).parent / "native" / "hostile.cpp", *sorted(native.glob("*.cpp"))]
+    subprocess.run(["g++", *checks, *sources, "-o", built], check=True)
+    done = subprocess.run(
+        [built, "0", "3000"], env={"ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "done\n", done.stderr[-3000:]
 
 
 def test_without_its_library_everything_works_and_says_so(tmp_path, checkpoint):

@@ -8,21 +8,33 @@
 #include "norms.h"
 #include "products.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace {
 
 constexpr int FEED = 256;  // rows of a feed-forward block: what is between its two products stays in the cache
 
 // Hands out aligned pieces of the caller's workspace, or only counts them if it begins at null.
 struct Pieces {
+  static constexpr size_t GAP = 64;  // bytes between two pieces, which nobody uses
+
   char *next;
   size_t taken = 0;
 
   template <class Number>
   Number *take(size_t count) {
-    const size_t bytes = (count * sizeof(Number) + 63) / 64 * 64 + 64;
+    const size_t bytes = (count * sizeof(Number) + 63) / 64 * 64;
     Number *piece = reinterpret_cast<Number *>(next);
-    if (next) next += bytes;
-    taken += bytes;
+    if (next) next += bytes + GAP;
+    taken += bytes + GAP;
+#if defined(__SANITIZE_ADDRESS__)
+    if (next) {
+      __asan_unpoison_memory_region(piece, bytes);
+      __asan_poison_memory_region(next - GAP, GAP);
+    }
+#endif
     return piece;
   }
 };
