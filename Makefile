@@ -30,6 +30,7 @@ torture: $(ALL) compiled
 check: $(ALL)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(KERNELS) tests/native/*.cpp
 	# mypy does not follow setuptools' package-dir: it gets the package as it is installed, by links.
 	rm -rf build/types && mkdir -p build/types/embedstore
 	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
@@ -38,6 +39,7 @@ check: $(ALL)
 format: $(ALL)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(KERNELS) tests/native/*.cpp
 
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
 bench: $(ALL)

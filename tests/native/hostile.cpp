@@ -1,6 +1,7 @@
 // Random models and texts for the kernels, built with the sanitizers for addresses and undefined behaviour.
 //
-//   hostile FIRST LAST    runs the cases with these numbers; the first fault ends it with a message and the case's number
+//   hostile FIRST LAST    runs the cases with these numbers; the first fault ends it with a message and the case's
+//   number
 //
 // Each array ends at a page that nobody may touch: tiles are loaded and stored by instructions that no sanitizer sees.
 #include <sanitizer/asan_interface.h>
@@ -24,25 +25,25 @@ constexpr size_t PAGE = 4096;
 class Guarded {
  public:
   explicit Guarded(size_t bytes) : bytes_(bytes), whole_((bytes + PAGE - 1) / PAGE * PAGE + 2 * PAGE) {
-    pages_ = static_cast<char *>(mmap(nullptr, whole_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    pages_ = static_cast<char*>(mmap(nullptr, whole_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (pages_ == MAP_FAILED || mprotect(pages_ + PAGE, whole_ - 2 * PAGE, PROT_READ | PROT_WRITE)) std::abort();
     std::memset(pages_ + PAGE, 0xff, whole_ - 2 * PAGE);  // not a number, whatever it is read as
   }
-  Guarded(const Guarded &) = delete;
-  Guarded &operator=(const Guarded &) = delete;
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
   ~Guarded() {
     ASAN_UNPOISON_MEMORY_REGION(pages_, whole_);
     munmap(pages_, whole_);
   }
 
   template <class Number>
-  Number *numbers() const {
-    return reinterpret_cast<Number *>(pages_ + whole_ - PAGE - bytes_);
+  Number* numbers() const {
+    return reinterpret_cast<Number*>(pages_ + whole_ - PAGE - bytes_);
   }
 
  private:
   size_t bytes_, whole_;
-  char *pages_;
+  char* pages_;
 };
 
 class Case {
@@ -115,33 +116,33 @@ class Case {
   int any(int first, int last) { return std::uniform_int_distribution<int>(first, last)(random_); }
 
   template <class Number>
-  Number *memory(size_t count) {
+  Number* memory(size_t count) {
     kept_.push_back(std::make_unique<Guarded>(count * sizeof(Number)));
     return kept_.back()->numbers<Number>();
   }
 
-  float *floats(size_t count) {
+  float* floats(size_t count) {
     std::normal_distribution<float> normal(0, 0.2f);
-    float *numbers = memory<float>(count);
+    float* numbers = memory<float>(count);
     for (size_t i = 0; i < count; i++) numbers[i] = normal(random_);
     return numbers;
   }
 
   // Zeros from `used` on, as the caller promises.
-  float *filled() {
-    float *numbers = floats(model_.width);
+  float* filled() {
+    float* numbers = floats(model_.width);
     for (int column = model_.used; column < model_.width; column++) numbers[column] = 0;
     return numbers;
   }
 
-  bf16 *packed(int columns, int depth) {
-    const float *matrix = floats(static_cast<size_t>(columns) * depth);
-    bf16 *numbers = memory<bf16>(static_cast<size_t>(columns) * depth);
+  bf16* packed(int columns, int depth) {
+    const float* matrix = floats(static_cast<size_t>(columns) * depth);
+    bf16* numbers = memory<bf16>(static_cast<size_t>(columns) * depth);
     pack(matrix, columns, depth, numbers);
     return numbers;
   }
 
-  int32_t expected(const std::vector<int32_t> &ids, const std::vector<int32_t> &lengths) const {
+  int32_t expected(const std::vector<int32_t>& ids, const std::vector<int32_t>& lengths) const {
     size_t told = 0;
     for (const int32_t length : lengths) {
       if (length < 1 || told + length > ids.size()) return FAULT_LENGTH;
@@ -160,7 +161,7 @@ class Case {
     return FAULT_NONE;
   }
 
-  int32_t encoded(int kernel, const std::vector<int32_t> &ids, const std::vector<int32_t> &lengths, float *vectors) {
+  int32_t encoded(int kernel, const std::vector<int32_t>& ids, const std::vector<int32_t>& lengths, float* vectors) {
     const Guarded own(ids.size() * 4), sizes(lengths.size() * 4), pooled(lengths.size() * model_.used * 4);
     std::memcpy(own.numbers<int32_t>(), ids.data(), ids.size() * 4);
     std::memcpy(sizes.numbers<int32_t>(), lengths.data(), lengths.size() * 4);
@@ -169,13 +170,14 @@ class Case {
     const int64_t tokens = static_cast<int64_t>(ids.size());
     const int64_t bytes = workspace_bytes(&model_, tokens, longest < tokens ? longest : tokens);
     const Guarded space(bytes);
-    const int32_t fault = encode(&model_, kernel, own.numbers<int32_t>(), tokens, sizes.numbers<int32_t>(),
-                                 static_cast<int64_t>(lengths.size()), pooled.numbers<float>(), space.numbers<char>(), bytes);
+    const int32_t fault =
+        encode(&model_, kernel, own.numbers<int32_t>(), tokens, sizes.numbers<int32_t>(),
+               static_cast<int64_t>(lengths.size()), pooled.numbers<float>(), space.numbers<char>(), bytes);
     std::memcpy(vectors, pooled.numbers<float>(), lengths.size() * model_.used * 4);
     return fault;
   }
 
-  [[noreturn]] void fail(const char *what) const {
+  [[noreturn]] void fail(const char* what) const {
     std::fprintf(stderr, "case %u: %s\n", seed_, what);
     std::exit(1);
   }
@@ -189,7 +191,7 @@ class Case {
 
 }  // namespace
 
-int main(int count, char **words) {
+int main(int count, char** words) {
   if (count != 3) return 2;
   for (unsigned seed = std::strtoul(words[1], nullptr, 10); seed < std::strtoul(words[2], nullptr, 10); seed++)
     for (int kernel = KERNEL_PAIRS; kernel <= best_kernel(); kernel++) Case(seed).run(kernel);

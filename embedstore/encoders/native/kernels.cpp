@@ -1,8 +1,8 @@
 // The C interface: which kernel this processor has, the packing of weights, and the checks before a walk.
-#include "kernel.h"
-
 #include <algorithm>
 #include <cstring>
+
+#include "kernel.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
@@ -18,8 +18,8 @@ constexpr long ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18;  // arch_p
 
 int32_t find_kernel() {
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") ||
-      !__builtin_cpu_supports("avx512dq"))
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
     return KERNEL_NONE;
   unsigned a, b, c, d;
   __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
@@ -37,15 +37,15 @@ bf16 rounded(float number) {
   return static_cast<bf16>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-bool fits(const Model &model) {
+bool fits(const Model& model) {
   const auto whole = [](int32_t number) { return number > 0 && number % 32 == 0 && number <= 1 << 16; };
   return model.layers > 0 && model.heads > 0 && model.heads <= 1 << 10 && whole(model.head) && whole(model.width) &&
-         whole(model.inner) && model.used > 0 && model.used <= model.width && model.vocabulary > 0 && model.places > 0 &&
-         model.padding >= -1 && model.padding < model.places && model.reach >= 0;
+         whole(model.inner) && model.used > 0 && model.used <= model.width && model.vocabulary > 0 &&
+         model.places > 0 && model.padding >= -1 && model.padding < model.places && model.reach >= 0;
 }
 
 // Returns what is wrong with a text.
-Fault check(const Model &model, const int32_t *ids, int32_t length) {
+Fault check(const Model& model, const int32_t* ids, int32_t length) {
   int32_t counted = 0;
   for (int32_t token = 0; token < length; token++) {
     if (ids[token] < 0 || ids[token] >= model.vocabulary) return FAULT_TOKEN;
@@ -64,7 +64,7 @@ int32_t best_kernel(void) {
   return found;
 }
 
-void pack(const float *weights, int64_t columns, int64_t depth, bf16 *packed) {
+void pack(const float* weights, int64_t columns, int64_t depth, bf16* packed) {
   for (int64_t panel = 0; panel < columns; panel += 32)
     for (int64_t step = 0; step < depth; step += 32)
       for (int64_t tile = panel; tile < panel + 32; tile += 16)
@@ -75,7 +75,7 @@ void pack(const float *weights, int64_t columns, int64_t depth, bf16 *packed) {
           }
 }
 
-int64_t workspace_bytes(const Model *model, int64_t tokens, int64_t longest) {
+int64_t workspace_bytes(const Model* model, int64_t tokens, int64_t longest) {
 #if defined(__x86_64__)
   if (fits(*model) && tokens > 0 && tokens <= MOST_TOKENS && longest > 0 && longest <= tokens)
     return workspace_of(*model, static_cast<int>(tokens), static_cast<int>(longest));
@@ -83,8 +83,8 @@ int64_t workspace_bytes(const Model *model, int64_t tokens, int64_t longest) {
   return -1;
 }
 
-int32_t encode(const Model *model, int32_t kernel, const int32_t *ids, int64_t tokens, const int32_t *lengths, int64_t texts,
-               float *pooled, void *workspace, int64_t bytes) {
+int32_t encode(const Model* model, int32_t kernel, const int32_t* ids, int64_t tokens, const int32_t* lengths,
+               int64_t texts, float* pooled, void* workspace, int64_t bytes) {
   if (!fits(*model)) return FAULT_MODEL;
   int64_t told = 0, longest = 0;
   for (int64_t text = 0; text < texts; text++) {

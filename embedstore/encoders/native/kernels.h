@@ -43,25 +43,25 @@ struct Model {
   int32_t padding;     // tokens with this number are not counted by positions; -1 if all are
   int32_t reach;       // distances in `distances`: -reach to reach - 1; 0 if there are none
   int32_t activation, pooling;
-  float epsilon;               // of layer norms
-  const float *words;          // (vocabulary, used)
-  const float *positions;      // (places, used)
+  float epsilon;                         // of layer norms
+  const float* words;                    // (vocabulary, used)
+  const float* positions;                // (places, used)
   const float *norm_weight, *norm_bias;  // (width) of the embeddings
-  const float *distances;      // (heads, 2 * reach): added to attention scores, in units of log2
-  const struct Layer *layer;   // (layers)
+  const float* distances;                // (heads, 2 * reach): added to attention scores, in units of log2
+  const struct Layer* layer;             // (layers)
 };
 
 // Returns the best kernel of this processor, after asking the system for leave to use it.
 int32_t best_kernel(void);
 
 // Packs a matrix (columns, depth), both multiples of 32, into as many bf16 numbers at an address of 64 bytes.
-void pack(const float *weights, int64_t columns, int64_t depth, bf16 *packed);
+void pack(const float* weights, int64_t columns, int64_t depth, bf16* packed);
 
 // Returns the bytes that `encode` needs for texts of so many tokens together, the longest of which has `longest`.
-int64_t workspace_bytes(const struct Model *model, int64_t tokens, int64_t longest);
+int64_t workspace_bytes(const struct Model* model, int64_t tokens, int64_t longest);
 
-// Encodes texts: `ids` has the numbers of all their tokens, one text after the other. `pooled` is (texts, used) float32;
-// `workspace` begins at an address of 64 bytes. Returns a `Fault`.
-int32_t encode(const struct Model *model, int32_t kernel, const int32_t *ids, int64_t tokens, const int32_t *lengths,
-               int64_t texts, float *pooled, void *workspace, int64_t bytes);
+// Encodes texts: `ids` has the numbers of all their tokens, one text after the other. `pooled` is (texts, used)
+// float32; `workspace` begins at an address of 64 bytes. Returns a `Fault`.
+int32_t encode(const struct Model* model, int32_t kernel, const int32_t* ids, int64_t tokens, const int32_t* lengths,
+               int64_t texts, float* pooled, void* workspace, int64_t bytes);
 }

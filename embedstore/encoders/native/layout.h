@@ -19,16 +19,16 @@
 
 namespace {
 
-constexpr int WIDE = 32;                 // columns of a panel
-constexpr int TILE = 16;                 // rows of a tile
-constexpr int BLOCK = 32 * WIDE;         // numbers in 32 rows of a panel
-constexpr int PACKED_TILE = TILE * WIDE; // numbers in a tile
+constexpr int WIDE = 32;                  // columns of a panel
+constexpr int TILE = 16;                  // rows of a tile
+constexpr int BLOCK = 32 * WIDE;          // numbers in 32 rows of a panel
+constexpr int PACKED_TILE = TILE * WIDE;  // numbers in a tile
 
 struct States {
-  bf16 *first;
+  bf16* first;
   size_t panel, block;  // numbers from one panel, and from one block of 32 rows, to the next
 
-  bf16 *at(int row, int number) const {
+  bf16* at(int row, int number) const {
     return first + panel * number + block * (row / 32) + static_cast<size_t>(row % 32) * WIDE;
   }
 
@@ -36,23 +36,23 @@ struct States {
   States from(int row) const { return {first + block * (row / 32), panel, block}; }
 };
 
-// A packed matrix (columns, depth) and its bias: for each 32 columns, for each 32 of the depth, two tiles whose lines hold
-// pairs of the depth for 16 columns.
+// A packed matrix (columns, depth) and its bias: for each 32 columns, for each 32 of the depth, two tiles whose lines
+// hold pairs of the depth for 16 columns.
 struct Matrix {
-  const bf16 *packed;
+  const bf16* packed;
   int columns, depth;
-  const float *bias;
+  const float* bias;
 
-  const bf16 *panel(int number) const { return packed + static_cast<size_t>(number) * WIDE * depth; }
+  const bf16* panel(int number) const { return packed + static_cast<size_t>(number) * WIDE * depth; }
 };
 
-TARGET inline __m512 widen(const bf16 *numbers) {
-  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(numbers));
+TARGET inline __m512 widen(const bf16* numbers) {
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
 // Rounds 32 numbers to the nearest bf16, ties to even.
-TARGET inline void store(bf16 *to, __m512 low, __m512 high) {
+TARGET inline void store(bf16* to, __m512 low, __m512 high) {
   _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
 }
 

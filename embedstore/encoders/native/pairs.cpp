@@ -3,28 +3,27 @@
 #include <immintrin.h>
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
-#include "walk.h"
-
 #include "kernel.h"
+#include "walk.h"
 
 namespace {
 
 // ROWS rows of sums of 32 columns stay in registers for all steps.
 constexpr int ROWS = 8;
 
-TARGET inline __m512bh pairs_at(const bf16 *numbers) { return reinterpret_cast<__m512bh>(_mm512_loadu_si512(numbers)); }
+TARGET inline __m512bh pairs_at(const bf16* numbers) { return reinterpret_cast<__m512bh>(_mm512_loadu_si512(numbers)); }
 
 // The same pair for all 16 columns.
-TARGET inline __m512bh spread(const bf16 *pair) {
+TARGET inline __m512bh spread(const bf16* pair) {
   int32_t both;
   std::memcpy(&both, pair, sizeof both);
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
 }
 
-// sums (ROWS, 32) = rows x tiles: `line` numbers from one row to the next, `panel` from one 32 of the depth to the next,
-// and `step` from two tiles to the next two.
-TARGET inline void multiply(const bf16 *rows, size_t line, size_t panel, const bf16 *low, const bf16 *high, size_t step, int steps,
-                            float *sums, size_t sums_line) {
+// sums (ROWS, 32) = rows x tiles: `line` numbers from one row to the next, `panel` from one 32 of the depth to the
+// next, and `step` from two tiles to the next two.
+TARGET inline void multiply(const bf16* rows, size_t line, size_t panel, const bf16* low, const bf16* high, size_t step,
+                            int steps, float* sums, size_t sums_line) {
   __m512 left[ROWS], right[ROWS];
   for (int row = 0; row < ROWS; row++) left[row] = right[row] = _mm512_setzero_ps();
   for (int number = 0; number < steps; number++, rows += panel, low += step, high += step) {
@@ -46,29 +45,34 @@ TARGET inline void multiply(const bf16 *rows, size_t line, size_t panel, const b
 
 struct Pairs {
   template <class Between>
-  TARGET static inline void block(const bf16 *rows, size_t panel, const bf16 *packed, int steps, float *sums, Between between) {
+  TARGET static inline void block(const bf16* rows, size_t panel, const bf16* packed, int steps, float* sums,
+                                  Between between) {
     for (int row = 0; row < 32; row += ROWS)
-      multiply(rows + row * WIDE, WIDE, panel, packed, packed + PACKED_TILE, 2 * PACKED_TILE, steps, sums + row * WIDE, WIDE);
+      multiply(rows + row * WIDE, WIDE, panel, packed, packed + PACKED_TILE, 2 * PACKED_TILE, steps, sums + row * WIDE,
+               WIDE);
     between(steps);
   }
 
-  TARGET static inline void scores(const bf16 *query, size_t panel, const bf16 *keys, int panels, int columns, float *scores) {
+  TARGET static inline void scores(const bf16* query, size_t panel, const bf16* keys, int panels, int columns,
+                                   float* scores) {
     for (int column = 0; column < columns; column += 32) {
       const bf16 *low = keys + static_cast<size_t>(column) * panels * WIDE, *high = low + panels * PACKED_TILE;
       for (int row = 0; row < TILE; row += ROWS)
-        multiply(query + row * WIDE, WIDE, panel, low, high, PACKED_TILE, panels, scores + column + row * columns, columns);
+        multiply(query + row * WIDE, WIDE, panel, low, high, PACKED_TILE, panels, scores + column + row * columns,
+                 columns);
     }
   }
 
-  TARGET static inline void mix(const bf16 *shares, int columns, const bf16 *values, int panels, float *mixed) {
+  TARGET static inline void mix(const bf16* shares, int columns, const bf16* values, int panels, float* mixed) {
     const size_t step = static_cast<size_t>(panels) * 2 * PACKED_TILE;
     for (int row = 0; row < TILE; row += ROWS)
-      multiply(shares + static_cast<size_t>(row) * columns, columns, WIDE, values, values + PACKED_TILE, step, columns / 32, mixed + row * WIDE, WIDE);
+      multiply(shares + static_cast<size_t>(row) * columns, columns, WIDE, values, values + PACKED_TILE, step,
+               columns / 32, mixed + row * WIDE, WIDE);
   }
 };
 
-TARGET void walk_with_pairs(const Model &model, const int32_t *ids, const int32_t *lengths, int64_t texts, int tokens,
-                            int longest, float *pooled, void *memory) {
+TARGET void walk_with_pairs(const Model& model, const int32_t* ids, const int32_t* lengths, int64_t texts, int tokens,
+                            int longest, float* pooled, void* memory) {
   walk<Pairs>(model, ids, lengths, texts, tokens, longest, pooled, memory);
 }
 
@@ -76,7 +80,7 @@ TARGET void walk_with_pairs(const Model &model, const int32_t *ids, const int32_
 
 extern const Walk pairs_walk = walk_with_pairs;
 
-int64_t workspace_of(const Model &model, int tokens, int longest) {
+int64_t workspace_of(const Model& model, int tokens, int longest) {
   return static_cast<int64_t>(Workspace(model, tokens, longest, nullptr).bytes);
 }
 #endif

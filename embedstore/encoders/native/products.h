@@ -7,34 +7,34 @@
 namespace {
 
 struct Plain {
-  TARGET static __m512 apply(__m512 sums, const bf16 *) { return sums; }
+  TARGET static __m512 apply(__m512 sums, const bf16*) { return sums; }
 };
 
 struct Gelu {
-  TARGET static __m512 apply(__m512 sums, const bf16 *) { return gelu(sums); }
+  TARGET static __m512 apply(__m512 sums, const bf16*) { return gelu(sums); }
 };
 
 struct Relu {
-  TARGET static __m512 apply(__m512 sums, const bf16 *) { return relu(sums); }
+  TARGET static __m512 apply(__m512 sums, const bf16*) { return relu(sums); }
 };
 
 struct Residual {
-  TARGET static __m512 apply(__m512 sums, const bf16 *residual) { return _mm512_add_ps(sums, widen(residual)); }
+  TARGET static __m512 apply(__m512 sums, const bf16* residual) { return _mm512_add_ps(sums, widen(residual)); }
 };
 
 // 32 rows of sums of 32 columns, and where they go.
 template <class Finish>
 struct Pending {
-  const float *sums;
-  const float *bias;
-  const bf16 *residual;
-  bf16 *to;
+  const float* sums;
+  const float* bias;
+  const bf16* residual;
+  bf16* to;
 
   TARGET void rows(int first, int last) const {
     const __m512 low_bias = _mm512_loadu_ps(bias), high_bias = _mm512_loadu_ps(bias + 16);
     for (int row = first; row < last; row++) {
-      const float *from = sums + row * WIDE;
-      const bf16 *before = residual + row * WIDE;
+      const float* from = sums + row * WIDE;
+      const bf16* before = residual + row * WIDE;
       const __m512 low = Finish::apply(_mm512_add_ps(_mm512_load_ps(from), low_bias), before);
       const __m512 high = Finish::apply(_mm512_add_ps(_mm512_load_ps(from + 16), high_bias), before + 16);
       store(to + row * WIDE, low, high);
@@ -47,15 +47,15 @@ struct Pending {
 // The finish of one block is done in pieces between the steps of the next: the units for tiles and for vectors work at
 // the same time.
 template <class Products, class Finish>
-TARGET inline void product(const States &from, int rows, const Matrix &matrix, const States &residual, const States &to,
-                           float *sums) {
+TARGET inline void product(const States& from, int rows, const Matrix& matrix, const States& residual, const States& to,
+                           float* sums) {
   const int steps = matrix.depth / WIDE;
   Pending<Finish> pending{};
   bool waits = false;
   int turn = 0;
   for (int number = 0; number < matrix.columns / WIDE; number++) {
     for (int row = 0; row < rows; row += 32) {
-      float *here = sums + (turn ^= 1) * BLOCK;
+      float* here = sums + (turn ^= 1) * BLOCK;
       int done = waits ? 0 : 32;
       const auto between = [&](int step) TARGET {
         const int now = step * 32 / steps;

@@ -3,9 +3,8 @@
 #include <immintrin.h>
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")))
 
-#include "walk.h"
-
 #include "kernel.h"
+#include "walk.h"
 
 namespace {
 
@@ -22,7 +21,8 @@ struct Tiles {
 
   // sums (32, 32) = 32 rows x a packed matrix; `between` is called after each step.
   template <class Between>
-  TARGET static inline void block(const bf16 *rows, size_t panel, const bf16 *packed, int steps, float *sums, Between between) {
+  TARGET static inline void block(const bf16* rows, size_t panel, const bf16* packed, int steps, float* sums,
+                                  Between between) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -45,7 +45,8 @@ struct Tiles {
   }
 
   // scores (16, columns) = 16 queries x keys.
-  TARGET static inline void scores(const bf16 *query, size_t panel, const bf16 *keys, int panels, int columns, float *scores) {
+  TARGET static inline void scores(const bf16* query, size_t panel, const bf16* keys, int panels, int columns,
+                                   float* scores) {
     for (int column = 0; column < columns; column += 32) {
       _tile_zero(0);
       _tile_zero(1);
@@ -63,7 +64,7 @@ struct Tiles {
   }
 
   // mixed (16, 32) = 16 rows of shares x one panel of the values of a head that has `panels`.
-  TARGET static inline void mix(const bf16 *shares, int columns, const bf16 *values, int panels, float *mixed) {
+  TARGET static inline void mix(const bf16* shares, int columns, const bf16* values, int panels, float* mixed) {
     _tile_zero(2);
     _tile_zero(3);
     for (int column = 0; column < columns; column += 32, values += static_cast<size_t>(panels) * 2 * PACKED_TILE) {
@@ -78,8 +79,8 @@ struct Tiles {
   }
 };
 
-TARGET void walk_with_tiles(const Model &model, const int32_t *ids, const int32_t *lengths, int64_t texts, int tokens,
-                            int longest, float *pooled, void *memory) {
+TARGET void walk_with_tiles(const Model& model, const int32_t* ids, const int32_t* lengths, int64_t texts, int tokens,
+                            int longest, float* pooled, void* memory) {
   Tiles::configure();
   walk<Tiles>(model, ids, lengths, texts, tokens, longest, pooled, memory);
   _tile_release();

@@ -20,13 +20,13 @@ constexpr int FEED = 256;  // rows of a feed-forward block: what is between its 
 struct Pieces {
   static constexpr size_t GAP = 64;  // bytes between two pieces, which nobody uses
 
-  char *next;
+  char* next;
   size_t taken = 0;
 
   template <class Number>
-  Number *take(size_t count) {
+  Number* take(size_t count) {
     const size_t bytes = (count * sizeof(Number) + 63) / 64 * 64;
-    Number *piece = reinterpret_cast<Number *>(next);
+    Number* piece = reinterpret_cast<Number*>(next);
     if (next) next += bytes + GAP;
     taken += bytes + GAP;
 #if defined(__SANITIZE_ADDRESS__)
@@ -45,12 +45,13 @@ struct Workspace {
   float *products, *row, *total;
   size_t bytes;
 
-  Workspace(const Model &model, int tokens, int longest, void *memory) {
-    Pieces pieces{static_cast<char *>(memory)};
+  Workspace(const Model& model, int tokens, int longest, void* memory) {
+    Pieces pieces{static_cast<char*>(memory)};
     const int rows = (tokens + 31) / 32 * 32, columns = (longest + 31) / 32 * 32;
     const int width = model.width / WIDE, heads = model.heads * (model.head / WIDE), feed = model.inner / WIDE;
     const auto blocks = [&](int height, int panels) {
-      return States{pieces.take<bf16>(static_cast<size_t>(height) * panels * WIDE), BLOCK, static_cast<size_t>(BLOCK) * panels};
+      return States{pieces.take<bf16>(static_cast<size_t>(height) * panels * WIDE), BLOCK,
+                    static_cast<size_t>(BLOCK) * panels};
     };
     states = blocks(rows, width);
     sums = blocks(rows, width);
@@ -73,14 +74,14 @@ struct Workspace {
 };
 
 // Fills the rows from `tokens` on, which products read and nobody asks for, with zeros.
-TARGET inline void clear_rest(const States &states, int tokens, int rows, int panels) {
+TARGET inline void clear_rest(const States& states, int tokens, int rows, int panels) {
   for (int number = 0; number < panels; number++)
     for (int row = tokens; row < rows; row++) std::memset(states.at(row, number), 0, WIDE * sizeof(bf16));
 }
 
 template <class Products>
-TARGET void walk(const Model &model, const int32_t *ids, const int32_t *lengths, int64_t texts, int tokens, int longest,
-                 float *pooled, void *memory) {
+TARGET void walk(const Model& model, const int32_t* ids, const int32_t* lengths, int64_t texts, int tokens, int longest,
+                 float* pooled, void* memory) {
   const Workspace space(model, tokens, longest, memory);
   const int rows = (tokens + 31) / 32 * 32, attended = model.heads * model.head;
   clear_rest(space.states, tokens, rows, model.width / WIDE);
@@ -89,7 +90,7 @@ TARGET void walk(const Model &model, const int32_t *ids, const int32_t *lengths,
   clear_rest(space.attention, rows, rows + 33, 3 * attended / WIDE);
   embed(model, ids, lengths, texts, space.states, space.row);
   for (int number = 0; number < model.layers; number++) {
-    const Layer &layer = model.layer[number];
+    const Layer& layer = model.layer[number];
     const Matrix attention{layer.attention, 3 * attended, model.width, layer.attention_bias};
     const Matrix output{layer.attended, model.width, attended, layer.attended_bias};
     const Matrix inner{layer.inner, model.inner, model.width, layer.inner_bias};
@@ -110,9 +111,11 @@ TARGET void walk(const Model &model, const int32_t *ids, const int32_t *lengths,
       product<Products, Residual>(space.inner, here, outer, from, space.sums.from(first), space.products);
     }
     if (number + 1 < model.layers)
-      normalise_all(space.sums, space.states, tokens, model, layer.second_norm_weight, layer.second_norm_bias, space.row);
+      normalise_all(space.sums, space.states, tokens, model, layer.second_norm_weight, layer.second_norm_bias,
+                    space.row);
     else
-      pool(model, space.sums, lengths, texts, layer.second_norm_weight, layer.second_norm_bias, pooled, space.row, space.total);
+      pool(model, space.sums, lengths, texts, layer.second_norm_weight, layer.second_norm_bias, pooled, space.row,
+           space.total);
   }
 }
 
