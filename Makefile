@@ -6,6 +6,9 @@ PIP := $(BIN)/python -m pip
 ALL := .venv/.installed
 BASE := $(firstword $(wildcard $(ALL)) .venv/.base)
 
+# Compiled by the installation, where there is a C++ compiler.
+KERNELS := $(wildcard embedstore/encoders/native/*.cpp embedstore/encoders/native/*.h)
+
 SHELL := /bin/bash
 comma := ,
 
@@ -17,16 +20,17 @@ demo: $(BASE)
 test: $(ALL) compiled
 	$(BIN)/python -m pytest
 
-# The long version of tests/faults, of the tests with generated tables and of the demo, and an hour of tests/fuzz: an hour and a half. The
-# figures stand in docs/reliability.md.
+# The long version of tests/faults, of the tests with generated tables, of the demo and of the native encoder, and an hour
+# of tests/fuzz: an hour and a half. The figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
-		tests/test_journeys.py tests/test_documentation.py
+		tests/test_journeys.py tests/test_documentation.py tests/test_native.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(KERNELS) tests/native/*.cpp
 	# mypy does not follow setuptools' package-dir: it gets the package as it is installed, by links.
 	rm -rf build/types && mkdir -p build/types/embedstore
 	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
@@ -35,6 +39,7 @@ check: $(ALL)
 format: $(ALL)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(KERNELS) tests/native/*.cpp
 
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
 bench: $(ALL)
@@ -64,9 +69,9 @@ define install
 	touch $@
 endef
 
-.venv/.base: pyproject.toml constraints.txt
+.venv/.base: pyproject.toml constraints.txt $(KERNELS)
 	$(call install,bundled$(comma)web)
 
-$(ALL): pyproject.toml constraints.txt
+$(ALL): pyproject.toml constraints.txt $(KERNELS)
 	$(call install,bundled$(comma)tensorflow$(comma)dev)
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -73,17 +74,43 @@ def random_store(folder: Path, rows: int, dimension: int = 384) -> "embedstore.E
     return store
 
 
-def side_by_side(actions: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, float]:
-    """Return the median seconds of each action over `rounds` rounds, with the actions in turn, after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in actions}
+class Seconds(float):
+    """The median seconds of some rounds, with the shortest, the longest, and the median of the CPU's seconds.
+
+    The CPU's seconds are of all threads, and of the processes that an action waited for. Other work on the machine
+    makes a round longer, and its CPU time much less so.
+    """
+
+    least: float
+    most: float
+    cpu: float
+
+    @classmethod
+    def of(cls, rounds: Sequence[tuple[float, float]]) -> "Seconds":
+        """Return the figures of rounds, each (seconds, seconds of the CPU)."""
+        made = cls(statistics.median(seconds for seconds, _ in rounds))
+        made.least, made.most = min(rounds)[0], max(rounds)[0]
+        made.cpu = statistics.median(cpu for _, cpu in rounds)
+        return made
+
+
+def cpu_seconds() -> float:
+    """Return the CPU's seconds so far, of this process and of those that it has waited for."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def side_by_side(actions: Mapping[str, Callable[[], object]], rounds: int = 7) -> dict[str, Seconds]:
+    """Return the seconds of each action over `rounds` rounds, with the actions in turn, after a warm-up."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in actions}
     for number in range(rounds + 1):
         for name, action in actions.items():
             time.sleep(0.03)  # BLAS threads spin for 20 ms after a product and would slow the next action
-            start = time.perf_counter()
+            cpu, start = cpu_seconds(), time.perf_counter()
             action()
             if number:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+                times[name].append((time.perf_counter() - start, cpu_seconds() - cpu))
+    return {name: Seconds.of(values) for name, values in times.items()}
 
 
 def command(*words: object, **environment: str) -> Callable[[], str]:
@@ -125,7 +152,13 @@ def result(
 ) -> None:
     """Print one line of the table as JSON."""
     line = {"work": work, "ours": ours, "limit": limit, "limit_is": limit_is, "peers": dict(peers), "reach": reach}
-    print(json.dumps({**line, "checked": checked, **more}), flush=True)
+    figures = {"ours": ours, "limit": limit, **peers}
+    rounds = {
+        name: {"least": value.least, "most": value.most, "cpu": value.cpu}
+        for name, value in figures.items()
+        if isinstance(value, Seconds)
+    }
+    print(json.dumps({**line, "rounds": rounds, "checked": checked, **more}), flush=True)
 
 
 def scratch() -> "tempfile.TemporaryDirectory[str]":

@@ -166,7 +166,7 @@ computation_options: Decorator = together(
     click.option(
         "--backend",
         type=one_of("embedstore.encoders.backends:BACKENDS"),
-        default="torch",
+        default="auto",
         show_default=True,
         help="What runs the model; its vectors are the same.",
     ),

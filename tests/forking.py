@@ -132,7 +132,8 @@ def load() -> None:
     for name in group.commands:
         group.commands[name]
     for module in pkgutil.walk_packages(embedstore.__path__, "embedstore."):
-        if not module.name.startswith(("embedstore.encoders.keras", "embedstore.cli.__main__")):
+        other = ("embedstore.encoders.keras", "embedstore.encoders.native._kernels", "embedstore.cli.__main__")
+        if not module.name.startswith(other):
             pkgutil.resolve_name(module.name)
 
 

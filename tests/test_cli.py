@@ -37,7 +37,7 @@ def test_every_command_has_help_and_every_option_says_what_it_does():
     ("command", "option", "names"),
     [
         ("tag", "--method", ["cosine", "best", "scale", "topics"]),
-        ("encode", "--backend", ["torch", "tensorflow"]),
+        ("encode", "--backend", ["auto", "native", "torch", "tensorflow"]),
         ("train", "--m", ["--max-iter", "--multi"]),
     ],
 )

@@ -18,6 +18,7 @@ from sheets import write_sheet
 import embedstore
 from embedstore import encoders
 from embedstore.encoders import EncoderOptions, describe, load
+from embedstore.encoders.native.binding import kernels
 from embedstore.errors import ModelRequiredError, UsageError
 from embedstore.labels import LabelSet
 from embedstore.tables import FORMATS, ReadOptions, file_source
@@ -80,6 +81,13 @@ class TestLightEncoder(EncoderContract):
         from embedstore.encoders.light import LightEncoder
 
         return LightEncoder(describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=16)))
+
+
+@pytest.mark.skipif(not kernels(), reason="this processor does not multiply bfloat16, or the kernels are not built")
+class TestNativeEncoder(EncoderContract):
+    @pytest.fixture
+    def encoder(self, checkpoint):
+        return load(describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=16)), backend="native")
 
 
 class TestSentenceEncoder(EncoderContract):
@@ -305,7 +313,7 @@ def test_every_kind_is_held_to_its_contract():
     assert named(FormatContract) == set(FORMATS)
     assert named(ExecutorContract) == set(EXECUTORS)
     assert named(MethodContract) == set(METHODS)
-    assert {"torch", "tensorflow"} == set(encoders.BACKENDS)
+    assert set(encoders.BACKENDS) == {"auto", "native", "torch", "tensorflow"}
 
 
 # A toy of each kind: one new file, and one line in one table.

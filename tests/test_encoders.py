@@ -15,6 +15,7 @@ import embedstore
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, light, load
 from embedstore.encoders.families import relative_buckets
+from embedstore.encoders.parameters import is_known
 from embedstore.errors import CheckpointError, UsageError
 
 LENGTH = 40
@@ -334,7 +335,7 @@ def test_an_unknown_device_is_refused(checkpoint):
 def test_the_light_encoder_gives_the_vectors_of_torch(checkpoint, family, pooling):
     options = EncoderOptions(pooling=pooling, max_seq_length=LENGTH, prompt="about: ", normalize=True)
     described = describe(str(checkpoint(family)), options)
-    assert light.supports(described)
+    assert is_known(described)
     counted = []
     vectors = light.LightEncoder(described).encode(TEXTS, on_texts=lambda *words: counted.append(words))
     exact_counted = []
@@ -376,9 +377,9 @@ def test_distances_have_the_buckets_of_mpnet_in_transformers():
 
 
 def test_the_light_encoder_leaves_other_families_to_torch(checkpoint):
-    assert not light.supports(describe(str(checkpoint("deberta-v2")), EncoderOptions()))
-    assert not light.supports(describe(str(checkpoint("mpnet", relative_attention_num_buckets=40)), EncoderOptions()))
-    assert not light.supports(describe(str(checkpoint("bert", num_labels=3)), EncoderOptions(output="logits")))
+    assert not is_known(describe(str(checkpoint("deberta-v2")), EncoderOptions()))
+    assert not is_known(describe(str(checkpoint("mpnet", relative_attention_num_buckets=40)), EncoderOptions()))
+    assert not is_known(describe(str(checkpoint("bert", num_labels=3)), EncoderOptions(output="logits")))
 
 
 def test_bfloat16_is_close_to_float32_and_says_so(checkpoint):

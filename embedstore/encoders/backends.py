@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "load"]
 
-BACKENDS = {"torch": "embedstore.encoders.pytorch:load", "tensorflow": "embedstore.encoders.keras:load"}
+BACKENDS = {
+    "auto": "embedstore.encoders.choice:load",
+    "native": "embedstore.encoders.native.encoder:load",
+    "torch": "embedstore.encoders.pytorch:load",
+    "tensorflow": "embedstore.encoders.keras:load",
+}
 """Maps the name of each backend to the function that loads a model with it."""
 
 
@@ -25,7 +30,7 @@ _LOADING = Lock()  # transformers changes settings of the process while it loads
 def load(
     described: "Described",
     *,
-    backend: str = "torch",
+    backend: str = "auto",
     device: str | None = None,
     batch_size: int | None = None,
     precision: "Precision" = "auto",
@@ -37,12 +42,12 @@ def load(
     ----------
     described : Described
         The description from `describe`.
-    backend : {"torch", "tensorflow"}
-        The library that runs the model; the vectors are the same.
+    backend : {"auto", "native", "torch", "tensorflow"}
+        What runs the model; the vectors are the same. "auto" takes the native encoder where it can, and else torch.
     device : str, optional
         "cpu", "cuda", "cuda:1", "mps", …; by default the best available device.
     batch_size : int, optional
-        Texts per forward pass; by default batches are filled by tokens (torch), or have 32 texts.
+        Texts per forward pass; by default batches are filled by tokens, or have 32 texts (TensorFlow).
     precision : {"auto", "float32", "bfloat16"}
         The precision of the transformer. "auto" uses bfloat16 if the device computes it fast and each text of
         `sample` keeps a cosine of 0.9995 to its float32 vector.

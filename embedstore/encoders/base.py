@@ -15,7 +15,20 @@ from embedstore.core.spec import EncoderSpec, Output, Provenance, StoredDtype
 from embedstore.core.unit import unit_rows
 from embedstore.errors import UsageError
 
-__all__ = ["BatchEncoder", "Described", "Encoder", "EncoderOptions", "OnTexts", "Pooling", "Precision", "finish"]
+__all__ = [
+    "LOWEST_COSINE",
+    "BatchEncoder",
+    "Described",
+    "Encoder",
+    "EncoderOptions",
+    "OnTexts",
+    "Pooling",
+    "Precision",
+    "finish",
+]
+
+LOWEST_COSINE = 0.9995
+"""The lowest cosine between bfloat16 and float32 vectors at which the precision "auto" uses bfloat16."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 OnTexts = Callable[[int, int], None]

@@ -25,8 +25,9 @@ class Family:
     ----------
     prefix : str
         Put before the names of weights in a checkpoint that has a head.
-    heads, layers, activation : str
-        The fields of ``config.json`` with the number of attention heads, the number of layers and the activation.
+    width, heads, layers, inner_width, activation : str
+        The fields of ``config.json`` with the length of hidden states, the number of attention heads, the number of
+        layers, the length inside a feed-forward layer, and the activation.
     epsilon : str or None
         The field with the epsilon of layer norms; None is 1e-12 whatever the configuration says.
     layer : str
@@ -35,8 +36,8 @@ class Family:
         The names of a layer's weights after that, in the order in which they are used.
     token_types : bool
         Whether the embedding of token type 0 is added to each word.
-    positions : callable
-        Returns the position number of each token, shape (tokens,), from the token numbers and the configuration.
+    padding : callable
+        Returns, from the configuration, the number of the token that positions do not count; -1 if they count all.
     relative_bias : str or None
         The name of a weight, shape (32, heads), with what is added to the attention for each bucket of
         `relative_buckets`; all layers share it.
@@ -45,8 +46,10 @@ class Family:
     """
 
     prefix: str = "bert"
+    width: str = "hidden_size"
     heads: str = "num_attention_heads"
     layers: str = "num_hidden_layers"
+    inner_width: str = "intermediate_size"
     activation: str = "hidden_act"
     epsilon: str | None = "layer_norm_eps"
     layer: str = "encoder.layer"
@@ -59,9 +62,18 @@ class Family:
     outer: str = "output.dense"
     second_norm: str = "output.LayerNorm"
     token_types: bool = True
-    positions: Callable[[Numbers, Config], Numbers]
+    padding: Callable[[Config], int]
     relative_bias: str | None = None
     required: tuple[tuple[str, int], ...] = ()
+
+    def positions(self, ids: Numbers, config: Config) -> Numbers:
+        """Return the position number of each token, shape (tokens,).
+
+        They count from `padding` + 1 on; padding tokens in a text have the number `padding` and are not counted.
+        """
+        padding = self.padding(config)
+        counted = ids != padding
+        return np.asarray(np.cumsum(counted) * counted + padding)
 
     def fits(self, config: Config) -> bool:
         """Return whether a configuration has every field that is read, and no value that transformers ignores."""
@@ -70,23 +82,17 @@ class Family:
         )
 
 
-def _from_zero(ids: Numbers, config: Config) -> Numbers:
-    return np.arange(len(ids))
+def _none(config: Config) -> int:
+    return -1
 
 
-def _after_given_padding(ids: Numbers, config: Config) -> Numbers:
+def _given(config: Config) -> int:
     padding = config.get("pad_token_id")
-    return _after(ids, _PADDING if padding is None else int(padding))
+    return _PADDING if padding is None else int(padding)
 
 
-def _after_fixed_padding(ids: Numbers, config: Config) -> Numbers:
-    return _after(ids, _PADDING)
-
-
-def _after(ids: Numbers, padding: int) -> Numbers:
-    """Return numbers from `padding` + 1 on; padding tokens in a text have the number `padding` and are not counted."""
-    counted = ids != padding
-    return np.asarray(np.cumsum(counted) * counted + padding)
+def _fixed(config: Config) -> int:
+    return _PADDING
 
 
 def relative_buckets(tokens: int) -> Numbers:
@@ -113,12 +119,14 @@ def relative_buckets(tokens: int) -> Numbers:
     return np.asarray(buckets[np.abs(later)] + half * (later > 0))
 
 
-_BERT = Family(positions=_from_zero)
-_ROBERTA = Family(prefix="roberta", positions=_after_given_padding)
+_BERT = Family(padding=_none)
+_ROBERTA = Family(prefix="roberta", padding=_given)
 _DISTILBERT = Family(
     prefix="distilbert",
+    width="dim",
     heads="n_heads",
     layers="n_layers",
+    inner_width="hidden_dim",
     activation="activation",
     epsilon=None,
     layer="transformer.layer",
@@ -131,7 +139,7 @@ _DISTILBERT = Family(
     outer="ffn.lin2",
     second_norm="output_layer_norm",
     token_types=False,
-    positions=_from_zero,
+    padding=_none,
 )
 _MPNET = Family(
     prefix="mpnet",
@@ -141,7 +149,7 @@ _MPNET = Family(
     attended="attention.attn.o",
     first_norm="attention.LayerNorm",
     token_types=False,
-    positions=_after_fixed_padding,
+    padding=_fixed,
     relative_bias="encoder.relative_attention_bias.weight",
     required=(("relative_attention_num_buckets", _BUCKETS),),
 )

@@ -22,7 +22,7 @@ from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.core.parsing import first_line
 from embedstore.core.unit import lowest_cosine
-from embedstore.encoders.base import BatchEncoder, Described, Encoder, Precision, finish
+from embedstore.encoders.base import LOWEST_COSINE, BatchEncoder, Described, Encoder, Precision, finish
 from embedstore.encoders.loading import load_checked
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.errors import CheckpointError
@@ -31,7 +31,6 @@ __all__ = ["TorchEncoder", "computes_bfloat16", "load"]
 
 _TOKENS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}  # per batch, by device type
 _STARTING = Lock()
-_LOWEST_COSINE = 0.9995  # of bfloat16 to float32 vectors, for "auto" to use bfloat16
 
 
 def load(
@@ -91,7 +90,7 @@ class TorchEncoder(BatchEncoder):
         precision: Precision = "auto",
         sample: Sequence[str] = (),
         tokens: int | None = None,
-        lowest_cosine: float = _LOWEST_COSINE,
+        lowest_cosine: float = LOWEST_COSINE,
     ) -> None:
         import torch
         import transformers

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from embedstore.core.guards import Lock
 from embedstore.encoders.beginnings import cuts_at_spaces, first_tokens
+from embedstore.encoders.fast_tokens import unknown_token
 from embedstore.encoders.loading import load_tokenizer
-from embedstore.errors import CheckpointError
 
 __all__ = ["Batch", "Tokenizer"]
 
@@ -114,10 +114,7 @@ class Tokenizer:
             ids, types, cut = self._first_tokens([prompt + texts[row] for row in rows])
             largest = max(map(max, ids))
             if largest >= vocabulary:
-                raise CheckpointError(
-                    f"the tokenizer gives token {largest:,} and the model knows {vocabulary:,}: they do not belong "
-                    "together"
-                )
+                raise unknown_token(largest, vocabulary)
             order = np.argsort([len(tokens) for tokens in ids], kind="stable")
             lengths = [length_of(len(ids[number])) for number in order]
             for first, last in _pieces(lengths, batch_size, tokens):

@@ -49,7 +49,7 @@ def classify(
     max_seq_length: int | None = None,
     revision: str | None = None,
     blank: Blank = "skip",
-    backend: str = "torch",
+    backend: str = "auto",
     device: str | None = None,
     batch_size: int | None = None,
     precision: Precision = "auto",

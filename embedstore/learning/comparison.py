@@ -82,7 +82,7 @@ def compare(
     max_seq_length: int | None = None,
     options: TrainOptions | None = None,
     blank: Blank = "skip",
-    backend: str = "torch",
+    backend: str = "auto",
     device: str | None = None,
     batch_size: int | None = None,
     precision: Precision = "auto",

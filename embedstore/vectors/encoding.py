@@ -79,7 +79,7 @@ def encode(
     corpus: str | None = None,
     options: EncoderOptions | None = None,
     revision: str | None = None,
-    backend: str = "torch",
+    backend: str = "auto",
     device: str | None = None,
     batch_size: int | None = None,
     precision: Precision = "auto",
@@ -101,8 +101,8 @@ def encode(
         Prompt, length, dimensions, pooling, stored dtype, and whether to store a classifier's logits.
     revision : str, optional
         Branch, tag or commit of a hub model.
-    backend : {"torch", "tensorflow"}
-        Library that runs the model; both give the same vectors.
+    backend : {"auto", "native", "torch", "tensorflow"}
+        What runs the model; the vectors are the same. "auto" takes the native encoder where it can, and else torch.
     device : str, optional
         "cpu", "cuda", "cuda:1", "mps", …; by default the best one available.
     batch_size : int, optional

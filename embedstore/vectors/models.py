@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from embedstore import encoders
 from embedstore.core.guards import Lock
 from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling, light
+from embedstore.encoders.parameters import is_known
 from embedstore.errors import CheckpointError, UsageError
 from embedstore.storage.records import SpaceRecord
 from embedstore.storage.state import Manifest
@@ -83,7 +84,7 @@ class Models:
                     return loaded
             known = self._light.get(record.spec.key)
             described = known[0] if known else _redescribe(record)
-            if not light.is_light_work(texts) or not light.supports(described):
+            if not light.is_light_work(texts) or not is_known(described):
                 return described, self.load(described)
             return self._light.setdefault(record.spec.key, known or (described, light.LightEncoder(described)))
 

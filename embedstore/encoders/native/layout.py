@@ -1,0 +1,167 @@
+"""A checkpoint's weights as the kernels read them.
+
+The kernels take sizes that are multiples of 32: matrices, heads and norms are filled up with zeros, which change no
+result. The scale of attention and the base of its powers, 2, are part of the query's weights.
+"""
+
+import ctypes
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.encoders.base import Described
+from embedstore.encoders.families import relative_buckets
+from embedstore.encoders.native import binding
+from embedstore.encoders.parameters import Parameters
+from embedstore.errors import CheckpointError
+
+__all__ = ["ACTIVATIONS", "POOLINGS", "PackedModel"]
+
+ACTIVATIONS = {"gelu": 0, "gelu_new": 0, "gelu_pytorch_tanh": 0, "relu": 1}
+"""Maps each activation to its number in ``kernels.h``; the forms of GELU differ by less than bfloat16 can tell."""
+
+POOLINGS = {"mean": 0, "cls": 1, "max": 2}
+"""Maps each pooling to its number in ``kernels.h``."""
+
+_LOG2_E = np.float32(math.log2(math.e))
+
+Array = npt.NDArray[np.float32]
+
+
+class PackedModel:
+    """The weights of a checkpoint, packed.
+
+    Parameters
+    ----------
+    described : Described
+        A checkpoint that `is_known`.
+
+    Attributes
+    ----------
+    model : binding.Model
+        What the kernels take. Its addresses are valid as long as this object lives.
+    dimension : int
+        The length of a hidden state.
+    vocabulary : int
+        The number of tokens that the model knows.
+    """
+
+    def __init__(self, described: Described) -> None:
+        self._kept: list[Any] = []
+        self._parameters = Parameters(described)
+        family, self._heads = self._parameters.family, self._parameters.heads
+        self.vocabulary, self.dimension = self._parameters.words.shape
+        if self.dimension % self._heads:
+            raise CheckpointError(
+                f"{described.model}: expected a hidden size that is a multiple of its {self._heads} heads, found "
+                f"{self.dimension}"
+            )
+        self._head = self.dimension // self._heads
+        self._inner = self._parameters.find(f"{family.layer}.0.{family.inner}.weight").shape[0]
+        positions = self._positions()
+        longest = _rounded(described.spec.max_seq_length)
+        layers = (binding.Layer * self._parameters.layers)(*map(self._layer, range(self._parameters.layers)))
+        self._kept.append(layers)
+        self.model = binding.Model(
+            layers=self._parameters.layers,
+            heads=self._heads,
+            head=_rounded(self._head),
+            width=_rounded(self.dimension),
+            used=self.dimension,
+            inner=_rounded(self._inner),
+            vocabulary=self.vocabulary,
+            places=len(positions),
+            padding=family.padding(self._parameters.config),
+            reach=longest if family.relative_bias else 0,
+            activation=ACTIVATIONS[self._parameters.activation],
+            pooling=POOLINGS[described.spec.pooling],
+            epsilon=self._parameters.epsilon,
+            words=self._address(self._parameters.weight("embeddings.word_embeddings.weight")),
+            positions=self._address(positions),
+            norm_weight=self._vector("embeddings.LayerNorm.weight", self.dimension),
+            norm_bias=self._vector("embeddings.LayerNorm.bias", self.dimension),
+            distances=self._distances(family.relative_bias, longest) if family.relative_bias else None,
+            layer=ctypes.addressof(layers),
+        )
+        self._parameters.check_all_used()
+
+    def _positions(self) -> Array:
+        positions = self._parameters.positions.astype(np.float32)
+        if positions.shape[1:] != (self.dimension,):
+            raise CheckpointError(f"expected positions of {self.dimension} numbers, found the shape {positions.shape}")
+        if self._parameters.family.token_types:
+            types = self._parameters.weight("embeddings.token_type_embeddings.weight")
+            if types.shape[1:] != (self.dimension,):
+                raise CheckpointError(
+                    f"expected token types of {self.dimension} numbers, found the shape {types.shape}"
+                )
+            positions += types[0]
+        return positions
+
+    def _layer(self, number: int) -> binding.Layer:
+        family, weight, size = self._parameters.family, self._parameters.weight, self.dimension
+        at = f"{family.layer}.{number}."
+        names = [at + name for name in (family.query, family.key, family.value)]
+        matrices = [weight(f"{name}.weight", size, size) for name in names]
+        biases = [weight(f"{name}.bias", size) for name in names]
+        scale = _LOG2_E / np.float32(math.sqrt(self._head))
+        matrices[0], biases[0] = matrices[0] * scale, biases[0] * scale
+        attended = self._by_head(weight(f"{at}{family.attended}.weight", size, size).T).T
+        return binding.Layer(
+            attention=self._packed(np.concatenate([self._by_head(matrix) for matrix in matrices])),
+            attention_bias=self._address(np.concatenate([self._by_head(bias) for bias in biases])),
+            attended=self._packed(attended),
+            attended_bias=self._vector(f"{at}{family.attended}.bias", size),
+            inner=self._packed(weight(f"{at}{family.inner}.weight", self._inner, size)),
+            inner_bias=self._vector(f"{at}{family.inner}.bias", self._inner),
+            outer=self._packed(weight(f"{at}{family.outer}.weight", size, self._inner)),
+            outer_bias=self._vector(f"{at}{family.outer}.bias", size),
+            first_norm_weight=self._vector(f"{at}{family.first_norm}.weight", size),
+            first_norm_bias=self._vector(f"{at}{family.first_norm}.bias", size),
+            second_norm_weight=self._vector(f"{at}{family.second_norm}.weight", size),
+            second_norm_bias=self._vector(f"{at}{family.second_norm}.bias", size),
+        )
+
+    def _by_head(self, rows: Array) -> Array:
+        """Return rows, the first axis, with each head filled up."""
+        by_head = rows.reshape(self._heads, self._head, *rows.shape[1:])
+        filled = _filled(by_head, (self._heads, _rounded(self._head), *rows.shape[1:]))
+        return filled.reshape(-1, *rows.shape[1:])
+
+    def _distances(self, name: str, longest: int) -> int:
+        """Return the address of what each head adds for the distances -longest to longest - 1."""
+        buckets = relative_buckets(longest)
+        by_distance = np.concatenate([buckets[:0:-1, 0], buckets[0]])
+        biases = self._parameters.weight(name)
+        if biases.shape[1:] != (self._heads,) or len(biases) <= by_distance.max():
+            raise CheckpointError(f"expected a bias for each distance and head, found the shape {biases.shape}")
+        table = np.zeros((self._heads, 2 * longest), dtype=np.float32)
+        table[:, 1:] = biases[by_distance].T * _LOG2_E
+        return self._address(table)
+
+    def _packed(self, matrix: Array) -> int:
+        shape = (_rounded(matrix.shape[0]), _rounded(matrix.shape[1]))
+        packed = binding.pack(np.require(_filled(matrix, shape), np.float32, ["C", "A"]))
+        self._kept.append(packed)
+        return int(packed.ctypes.data)
+
+    def _vector(self, name: str, size: int) -> int:
+        return self._address(_filled(self._parameters.weight(name, size), (_rounded(size),)))
+
+    def _address(self, array: Array) -> int:
+        kept = np.require(array, np.float32, ["C", "A"])
+        self._kept.append(kept)
+        return int(kept.ctypes.data)
+
+
+def _rounded(size: int) -> int:
+    return -(-size // 32) * 32
+
+
+def _filled(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return an array with zeros after its last row, column, …, up to a shape."""
+    if array.shape == shape:
+        return array
+    return np.pad(array, [(0, wanted - size) for size, wanted in zip(array.shape, shape, strict=True)])
