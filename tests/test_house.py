@@ -15,6 +15,8 @@ import embedstore
 
 ROOT = Path(embedstore.__file__).parent.parent
 MODULES = sorted([*(ROOT / "embedstore").rglob("*.py"), *(ROOT / "cli").glob("*.py")])
+CPP = (".cpp", ".h")
+SOURCES = [path for top in ("embedstore", "tests") for path in (ROOT / top).rglob("*") if path.suffix in CPP]
 PACKAGES = sorted(path.parent for path in (ROOT / "embedstore").glob("*/__init__.py") if path.parent.name != "cli")
 
 
@@ -133,14 +135,24 @@ def test_no_message_puts_a_plural_after_a_number_that_can_be_one(path):
                 assert shown.isupper() or shown in ("folds", "options.cv", "len(_KEYS)"), ast.unparse(node)
 
 
+def test_a_file_in_c_plus_plus_is_short_and_says_what_it_is_for():
+    assert SOURCES
+    for path in SOURCES:
+        lines = path.read_text().splitlines()
+        assert lines[0].startswith("// "), path
+        assert len(lines) <= 350, path
+
+
 def test_a_wheel_has_every_package_and_every_file_of_data():
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {
         path.parent: ".".join(path.parent.relative_to(ROOT).parts) for path in MODULES if "cli" not in path.parts
     }
     assert set(folders.values()) == set(told["packages"]) - {"embedstore.cli"}
+    built = {source for module in told["ext-modules"] for source in (*module["sources"], *module["depends"])}
+    assert built == {str(path.relative_to(ROOT)) for path in SOURCES if "tests" not in path.parts}
     for path in (ROOT / "embedstore").rglob("*"):
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".so", *CPP):
             home = next(folder for folder in path.parents if folder in folders)
             patterns = told["package-data"].get(folders[home], [])
             assert any(path.relative_to(home).match(pattern) for pattern in patterns), path
