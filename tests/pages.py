@@ -64,7 +64,7 @@ class Serving:
         words = ["serve", "desk", "--no-open", "--port", str(port), *self.options]
         self.process = (
             self.forking.start(words, environment=environment, folder=self.home)
-            if self.forking
+            if self.forking and self.forking.serves(environment)
             else Started(words, environment)
         )
         self.address = self.process.stdout.readline().strip()

@@ -25,6 +25,7 @@ FEWEST = 6
 """Fewest texts that are laid out by neighbourhood."""
 
 _SAMPLE = 20_000  # texts from which the principal axes are found
+_FEW = 500  # texts for which threads would mostly wait for each other
 _ANCHORS = 4_000  # texts that are laid out by the method; the others are placed between their neighbours
 _NEIGHBOURS = 5
 _SHARPNESS = 20.0  # of the weights of neighbours, e to this times the cosine: a cosine higher by 0.1 weighs 7 times
@@ -117,7 +118,8 @@ def lay_out(
     rng = np.random.default_rng(random_state)
     chosen = np.sort(rng.choice(positions, min(_ANCHORS, len(positions)), replace=False))
     method: Literal["tsne", "umap"] = "umap" if find_spec("umap") else "tsne"
-    points = project(unit_rows(space.at(chosen)), method, random_state=random_state, cores=1)
+    cores = 1 if len(chosen) < _FEW else -1
+    points = project(unit_rows(space.at(chosen)), method, random_state=random_state, cores=cores)
     return Plane(method, len(chosen), chosen, points).with_texts(space, positions, on_placed=on_placed)
 
 

@@ -44,10 +44,13 @@ def project(
         raise UsageError(f"expected vectors of 2 dimensions or more for {method}, found 1: take pca")
     if method == "tsne":
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
 
         perplexity = min(30.0, (len(vectors) - 1) / 3)
         model = TSNE(2, perplexity=perplexity, init="pca", random_state=random_state, n_jobs=cores)
-        with one_thread:  # scikit-learn limits BLAS in it too, and could leave that limit if threads overlap
+        # scikit-learn limits BLAS in it too, and could leave that limit if threads overlap. Its own loops take all
+        # cores whatever `n_jobs` is; this limit is one of the calling thread.
+        with one_thread, threadpool_limits(cores if cores > 0 else None, user_api="openmp"):
             made = model.fit_transform(vectors)
         return np.asarray(made, dtype=np.float32)
     try:
