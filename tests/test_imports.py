@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import embedstore
+from embedstore.encoders.native.binding import kernels
 
 ROOT = Path(embedstore.__file__).parent.parent
 HEAVY = [
@@ -115,6 +116,27 @@ def test_a_new_label_loads_no_torch(demo_home):
         f"store = embedstore.open({str(demo_home / 'demo')!r})\n"
         "assert sum(map(len, store.tag(['Delivery', 'Size', 'Colour']).batches())) == 60\n"
         "assert store.info()['spaces'][0]['provenance'][-1]['backend'] == 'numpy'"
+    )
+    assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers"})
+
+
+@pytest.mark.parametrize(
+    ("rows", "backend"),
+    [
+        pytest.param(20, "numpy"),
+        pytest.param(
+            300, "native", marks=pytest.mark.skipif(not kernels(), reason="there is no native encoder on this machine")
+        ),
+    ],
+)
+def test_a_corpus_is_encoded_without_torch(tmp_path, rows, backend):
+    code = (
+        "import embedstore\n"
+        f"store = embedstore.create({str(tmp_path / 'new')!r})\n"
+        f"store.add([{{'text': f'a lamp, number {{row}}'}} for row in range({rows})], text='text')\n"
+        "store.encode(device='cpu')\n"
+        "(provenance,) = store.info()['spaces'][0]['provenance']\n"
+        f"assert provenance['backend'] == {backend!r}, provenance"
     )
     assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers"})
 

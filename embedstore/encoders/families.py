@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FAMILIES", "Family", "relative_buckets"]
+__all__ = ["BUCKETS", "FAMILIES", "Family", "relative_buckets"]
 
 Config = Mapping[str, Any]
 Numbers = npt.NDArray[np.int64]
 
 _PADDING = 1  # the padding token of RoBERTa and its kin; the constant of `MPNetEmbeddings`
-_BUCKETS = 32  # of distances; the constant of `MPNetEncoder.compute_position_bias`
+BUCKETS = 32  # of distances; the constant of `MPNetEncoder.compute_position_bias`
 _FARTHEST = 128  # tokens; all distances beyond have the last bucket
 
 
@@ -108,7 +108,7 @@ def relative_buckets(tokens: int) -> Numbers:
            [ 1,  0, 17],
            [ 2,  1,  0]])
     """
-    half = _BUCKETS // 2
+    half = BUCKETS // 2
     exact = half // 2
     distances = np.arange(tokens)
     # In float32 as in transformers, so that the borders of the ranges are rounded alike.
@@ -151,7 +151,7 @@ _MPNET = Family(
     token_types=False,
     padding=_fixed,
     relative_bias="encoder.relative_attention_bias.weight",
-    required=(("relative_attention_num_buckets", _BUCKETS),),
+    required=(("relative_attention_num_buckets", BUCKETS),),
 )
 
 # By the model_type of config.json.

@@ -20,12 +20,22 @@ __all__ = ["LightEncoder", "is_light_work"]
 
 Array = npt.NDArray[np.float32]
 
-_MOST_CHARACTERS = 4000  # of all texts together: with more, importing torch is faster
+_MOST_CHARACTERS = 4000  # of the texts of a question: others may follow, and torch answers them faster
+_MOST_OF_CORPUS = 16_000  # characters of a whole run of encoding: with more, importing torch is faster
 
 
-def is_light_work(texts: Sequence[str]) -> bool:
-    """Return whether the texts are few and short, so that encoding them here is faster than importing torch."""
-    return sum(map(len, texts)) + 50 * len(texts) <= _MOST_CHARACTERS
+def is_light_work(texts: Sequence[str], *, whole_run: bool = False) -> bool:
+    """Return whether the texts are few and short, so that encoding them here is faster than importing torch.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The texts.
+    whole_run : bool
+        Whether no others are expected, as when a corpus is encoded.
+    """
+    most = _MOST_OF_CORPUS if whole_run else _MOST_CHARACTERS
+    return sum(map(len, texts)) + 50 * len(texts) <= most
 
 
 class LightEncoder(BatchEncoder):

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from embedstore.encoders.activations import ACTIVATIONS
 from embedstore.encoders.base import Described
-from embedstore.encoders.families import FAMILIES
+from embedstore.encoders.families import BUCKETS, FAMILIES
 from embedstore.encoders.reading import read_json, refusals
 from embedstore.encoders.weights import read_headers
 from embedstore.errors import CheckpointError
@@ -65,6 +65,8 @@ class Parameters:
         The name of the activation between the two products of a feed-forward layer; see `ACTIVATIONS`.
     epsilon : float32
         Added to the variance by layer norms.
+    inner : int
+        The length inside a feed-forward layer.
     words, positions : ndarray
         The embeddings of tokens, shape (vocabulary, hidden), and of positions, (positions, hidden); float32 or
         float16.
@@ -72,7 +74,8 @@ class Parameters:
     Raises
     ------
     CheckpointError
-        If weights are missing.
+        If weights of the transformer are missing, have another shape than ``config.json`` says, or are not part of
+        the model that it describes.
     """
 
     def __init__(self, described: Described) -> None:
@@ -85,15 +88,36 @@ class Parameters:
         self.activation: str = self.config.get(self.family.activation, _ACTIVATION)
         given = self.family.epsilon
         self.epsilon = np.float32(self.config.get(given, _EPSILON) if given else _EPSILON)
-        self._found: set[str] = set()
         self.words = self.find("embeddings.word_embeddings.weight")
         self.positions = self.find("embeddings.position_embeddings.weight")
-        inner = self.find(f"{self.family.layer}.0.{self.family.inner}.weight")
+        self.inner = len(self.find(f"{self.family.layer}.0.{self.family.inner}.weight"))
+        self._check_sizes()
+        self._check_weights()
+
+    def weight(self, name: str) -> Array:
+        """Return a weight in float32."""
+        return self.find(name).astype(np.float32, copy=False)
+
+    def find(self, name: str) -> npt.NDArray[Any]:
+        """Return a weight in the dtype of its file, float32 or float16."""
+        return self._weights[self._stored(name)]
+
+    def _stored(self, name: str) -> str:
+        """Return the name that a weight has in the file."""
+        older = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        prefix = self.family.prefix
+        for candidate in (name, f"{prefix}.{name}", older, f"{prefix}.{older}"):
+            if candidate in self._weights:
+                return candidate
+        raise CheckpointError(f"{self._model} lacks the weight {name}: download the checkpoint again")
+
+    def _check_sizes(self) -> None:
+        """Check that the sizes in ``config.json`` are those of the weights."""
         sizes = {
             "vocab_size": len(self.words),
             "max_position_embeddings": len(self.positions),
-            self.family.width: self.words.shape[1],
-            self.family.inner_width: len(inner),
+            self.family.width: self.words.shape[-1],
+            self.family.inner_width: self.inner,
         }
         for field, found in sizes.items():
             if (stated := self.config.get(field, found)) != found:
@@ -101,51 +125,52 @@ class Parameters:
                     f"{self._model} does not fit: its weights have another shape than config.json says ({field} "
                     f"{stated}, found {found})"
                 )
+        if sizes[self.family.width] % self.heads:
+            raise CheckpointError(f"{self._model} does not fit: its {self.heads} heads do not share its columns evenly")
 
-    def weight(self, name: str, *shape: int) -> Array:
-        """Return a weight in float32.
-
-        Parameters
-        ----------
-        name : str
-            Its name in the newest form of checkpoints, without the prefix.
-        *shape : int
-            The shape that it must have; by default any.
-        """
-        found = self.find(name).astype(np.float32, copy=False)
-        if shape and found.shape != shape:
-            raise CheckpointError(
-                f"{self._model}: expected the shape {shape} of the weight {name}, found {found.shape}"
-            )
-        return found
-
-    def find(self, name: str) -> npt.NDArray[Any]:
-        """Return a weight in the dtype of its file, float32 or float16."""
-        older = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        prefix = self.family.prefix
-        for candidate in (name, f"{prefix}.{name}", older, f"{prefix}.{older}"):
-            if candidate in self._weights:
-                self._found.add(candidate)
-                return self._weights[candidate]
-        raise CheckpointError(f"{self._model} lacks the weight {name}: download the checkpoint again")
-
-    def check_all_used(self) -> None:
-        """Check that nothing of the transformer itself is left that was never asked for.
-
-        Raises
-        ------
-        CheckpointError
-            If there is, as of a layer that the configuration lacks.
-        """
+    def _check_weights(self) -> None:
+        """Check that the weights of the transformer are all there, in their shapes, and no others."""
+        known = set()
+        for name, shape in self._shapes().items():
+            stored = self._stored(name)
+            known.add(stored)
+            found = self._weights[stored].shape
+            if len(found) != len(shape) or any(
+                size not in (None, other) for size, other in zip(shape, found, strict=True)
+            ):
+                raise CheckpointError(
+                    f"{self._model} does not fit: {name} has another shape than config.json says {found}"
+                )
         prefix = f"{self.family.prefix}."
         parts = ("embeddings.", f"{self.family.layer.split('.')[0]}.")
-        left = sorted(
-            name for name in self._weights.keys() - self._found if name.removeprefix(prefix).startswith(parts)
-        )
-        if left:
-            raise CheckpointError(
-                f"{self._model} does not fit: {left[0]} is not part of the model that config.json describes"
-            )
+        for name in sorted(self._weights.keys() - known):
+            if name.removeprefix(prefix).startswith(parts):
+                raise CheckpointError(
+                    f"{self._model} does not fit: {name} is not part of the model that config.json describes"
+                )
+
+    def _shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Return the shape of each weight by its name; None is any size."""
+        family, width = self.family, self.words.shape[-1]
+        shapes: dict[str, tuple[int | None, ...]] = {
+            "embeddings.word_embeddings.weight": (None, width),
+            "embeddings.position_embeddings.weight": (None, width),
+            "embeddings.LayerNorm.weight": (width,),
+            "embeddings.LayerNorm.bias": (width,),
+        }
+        if family.token_types:
+            shapes["embeddings.token_type_embeddings.weight"] = (None, width)
+        if family.relative_bias:
+            shapes[family.relative_bias] = (BUCKETS, self.heads)
+        matrices = dict.fromkeys((family.query, family.key, family.value, family.attended), (width, width))
+        matrices |= {family.inner: (self.inner, width), family.outer: (width, self.inner)}
+        for number in range(self.layers):
+            at = f"{family.layer}.{number}."
+            for name, (rows, columns) in matrices.items():
+                shapes |= {f"{at}{name}.weight": (rows, columns), f"{at}{name}.bias": (rows,)}
+            for name in (family.first_norm, family.second_norm):
+                shapes |= {f"{at}{name}.weight": (width,), f"{at}{name}.bias": (width,)}
+        return shapes
 
 
 def _config(described: Described) -> dict[str, Any]:

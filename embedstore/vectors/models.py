@@ -60,15 +60,35 @@ class Models:
             )
         return described
 
-    def load(self, described: Described, sample: Sequence[str] = (), **options: Any) -> Encoder:
-        """Return the loaded model of a checkpoint; each combination of options is loaded once."""
+    def load(
+        self, described: Described, sample: Sequence[str] = (), *, few: Sequence[str] = (), **options: Any
+    ) -> Encoder:
+        """Return the loaded model of a checkpoint; each combination of options is loaded once.
+
+        Parameters
+        ----------
+        described : Described
+            The checkpoint.
+        sample : sequence of str
+            Some of the texts, to measure the precision with.
+        few : sequence of str
+            All texts, if they are few: they get the light encoder if that is faster and the options allow it.
+        **options
+            As in `encoders.load`.
+        """
         if self._own is not None:
             return self._own
         key = (described.spec.key, (bool(sample), *sorted(options.items())))
         with self._lock.held():
-            if key not in self._loaded:
-                self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
+            if key in self._loaded:
+                return self._loaded[key][1]
+            if few and _is_free(**options) and light.is_light_work(few, whole_run=True) and is_known(described):
+                return self._lightly(described)[1]
+            self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
             return self._loaded[key][1]
+
+    def _lightly(self, described: Described) -> tuple[Described, Encoder]:
+        return self._light.setdefault(described.spec.key, (described, light.LightEncoder(described)))
 
     def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> tuple[Described, Encoder]:
         """Return the checkpoint of a space, and an encoder for some texts.
@@ -86,7 +106,12 @@ class Models:
             described = known[0] if known else _redescribe(record)
             if not light.is_light_work(texts) or not is_known(described):
                 return described, self.load(described)
-            return self._light.setdefault(record.spec.key, known or (described, light.LightEncoder(described)))
+            return known or self._lightly(described)
+
+
+def _is_free(*, backend: str, device: str | None, batch_size: int | None, precision: str) -> bool:
+    """Return whether the light encoder, in float32 on the CPU, is one of those that the options allow."""
+    return backend == "auto" and device in (None, "cpu") and batch_size is None and precision != "bfloat16"
 
 
 def _redescribe(record: SpaceRecord) -> Described:

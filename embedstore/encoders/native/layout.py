@@ -15,7 +15,6 @@ from embedstore.encoders.base import Described
 from embedstore.encoders.families import relative_buckets
 from embedstore.encoders.native import binding
 from embedstore.encoders.parameters import Parameters
-from embedstore.errors import CheckpointError
 
 __all__ = ["ACTIVATIONS", "POOLINGS", "PackedModel"]
 
@@ -53,13 +52,7 @@ class PackedModel:
         self._parameters = Parameters(described)
         family, self._heads = self._parameters.family, self._parameters.heads
         self.vocabulary, self.dimension = self._parameters.words.shape
-        if self.dimension % self._heads:
-            raise CheckpointError(
-                f"{described.model}: expected a hidden size that is a multiple of its {self._heads} heads, found "
-                f"{self.dimension}"
-            )
         self._head = self.dimension // self._heads
-        self._inner = self._parameters.find(f"{family.layer}.0.{family.inner}.weight").shape[0]
         positions = self._positions()
         longest = _rounded(described.spec.max_seq_length)
         layers = (binding.Layer * self._parameters.layers)(*map(self._layer, range(self._parameters.layers)))
@@ -70,7 +63,7 @@ class PackedModel:
             head=_rounded(self._head),
             width=_rounded(self.dimension),
             used=self.dimension,
-            inner=_rounded(self._inner),
+            inner=_rounded(self._parameters.inner),
             vocabulary=self.vocabulary,
             places=len(positions),
             padding=family.padding(self._parameters.config),
@@ -80,48 +73,40 @@ class PackedModel:
             epsilon=self._parameters.epsilon,
             words=self._address(self._parameters.weight("embeddings.word_embeddings.weight")),
             positions=self._address(positions),
-            norm_weight=self._vector("embeddings.LayerNorm.weight", self.dimension),
-            norm_bias=self._vector("embeddings.LayerNorm.bias", self.dimension),
+            norm_weight=self._vector("embeddings.LayerNorm.weight"),
+            norm_bias=self._vector("embeddings.LayerNorm.bias"),
             distances=self._distances(family.relative_bias, longest) if family.relative_bias else None,
             layer=ctypes.addressof(layers),
         )
-        self._parameters.check_all_used()
 
     def _positions(self) -> Array:
+        """Return the embeddings of positions; that of the token type of all tokens is added."""
         positions = self._parameters.positions.astype(np.float32)
-        if positions.shape[1:] != (self.dimension,):
-            raise CheckpointError(f"expected positions of {self.dimension} numbers, found the shape {positions.shape}")
         if self._parameters.family.token_types:
-            types = self._parameters.weight("embeddings.token_type_embeddings.weight")
-            if types.shape[1:] != (self.dimension,):
-                raise CheckpointError(
-                    f"expected token types of {self.dimension} numbers, found the shape {types.shape}"
-                )
-            positions += types[0]
+            positions += self._parameters.weight("embeddings.token_type_embeddings.weight")[0]
         return positions
 
     def _layer(self, number: int) -> binding.Layer:
-        family, weight, size = self._parameters.family, self._parameters.weight, self.dimension
+        family, weight = self._parameters.family, self._parameters.weight
         at = f"{family.layer}.{number}."
         names = [at + name for name in (family.query, family.key, family.value)]
-        matrices = [weight(f"{name}.weight", size, size) for name in names]
-        biases = [weight(f"{name}.bias", size) for name in names]
+        matrices = [weight(f"{name}.weight") for name in names]
+        biases = [weight(f"{name}.bias") for name in names]
         scale = _LOG2_E / np.float32(math.sqrt(self._head))
         matrices[0], biases[0] = matrices[0] * scale, biases[0] * scale
-        attended = self._by_head(weight(f"{at}{family.attended}.weight", size, size).T).T
         return binding.Layer(
             attention=self._packed(np.concatenate([self._by_head(matrix) for matrix in matrices])),
             attention_bias=self._address(np.concatenate([self._by_head(bias) for bias in biases])),
-            attended=self._packed(attended),
-            attended_bias=self._vector(f"{at}{family.attended}.bias", size),
-            inner=self._packed(weight(f"{at}{family.inner}.weight", self._inner, size)),
-            inner_bias=self._vector(f"{at}{family.inner}.bias", self._inner),
-            outer=self._packed(weight(f"{at}{family.outer}.weight", size, self._inner)),
-            outer_bias=self._vector(f"{at}{family.outer}.bias", size),
-            first_norm_weight=self._vector(f"{at}{family.first_norm}.weight", size),
-            first_norm_bias=self._vector(f"{at}{family.first_norm}.bias", size),
-            second_norm_weight=self._vector(f"{at}{family.second_norm}.weight", size),
-            second_norm_bias=self._vector(f"{at}{family.second_norm}.bias", size),
+            attended=self._packed(self._by_head(weight(f"{at}{family.attended}.weight").T).T),
+            attended_bias=self._vector(f"{at}{family.attended}.bias"),
+            inner=self._packed(weight(f"{at}{family.inner}.weight")),
+            inner_bias=self._vector(f"{at}{family.inner}.bias"),
+            outer=self._packed(weight(f"{at}{family.outer}.weight")),
+            outer_bias=self._vector(f"{at}{family.outer}.bias"),
+            first_norm_weight=self._vector(f"{at}{family.first_norm}.weight"),
+            first_norm_bias=self._vector(f"{at}{family.first_norm}.bias"),
+            second_norm_weight=self._vector(f"{at}{family.second_norm}.weight"),
+            second_norm_bias=self._vector(f"{at}{family.second_norm}.bias"),
         )
 
     def _by_head(self, rows: Array) -> Array:
@@ -134,11 +119,8 @@ class PackedModel:
         """Return the address of what each head adds for the distances -longest to longest - 1."""
         buckets = relative_buckets(longest)
         by_distance = np.concatenate([buckets[:0:-1, 0], buckets[0]])
-        biases = self._parameters.weight(name)
-        if biases.shape[1:] != (self._heads,) or len(biases) <= by_distance.max():
-            raise CheckpointError(f"expected a bias for each distance and head, found the shape {biases.shape}")
         table = np.zeros((self._heads, 2 * longest), dtype=np.float32)
-        table[:, 1:] = biases[by_distance].T * _LOG2_E
+        table[:, 1:] = self._parameters.weight(name)[by_distance].T * _LOG2_E
         return self._address(table)
 
     def _packed(self, matrix: Array) -> int:
@@ -147,8 +129,9 @@ class PackedModel:
         self._kept.append(packed)
         return int(packed.ctypes.data)
 
-    def _vector(self, name: str, size: int) -> int:
-        return self._address(_filled(self._parameters.weight(name, size), (_rounded(size),)))
+    def _vector(self, name: str) -> int:
+        vector = self._parameters.weight(name)
+        return self._address(_filled(vector, (_rounded(len(vector)),)))
 
     def _address(self, array: Array) -> int:
         kept = np.require(array, np.float32, ["C", "A"])
