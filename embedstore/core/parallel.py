@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from embedstore.core.guards import CountedGuard
 
-__all__ = ["map_in_threads", "one_thread"]
+__all__ = ["cores", "map_in_threads", "one_thread"]
 
 _OPENMP_USERS = {"faiss", "sklearn", "torch"}
 _LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have started
@@ -17,6 +17,11 @@ _LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 Argument = TypeVar("Argument")
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_in_threads(
@@ -36,8 +41,7 @@ def map_in_threads(
     least : int
         With fewer bytes than this, the calling thread does all the work.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(cores, len(pieces))
+    threads = min(cores(), len(pieces))
     if threads < 2 or size < least:
         return [work(iter(pieces))]
     shared = iter(pieces)

@@ -4,7 +4,6 @@ Each core takes the next texts, tokenises them, and runs them through all layers
 end to end and without padding. What is between two layers of a block stays in the core's cache.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.parallel import cores
 from embedstore.encoders.base import BatchEncoder, Described, Encoder, Precision, finish
 from embedstore.encoders.fast_tokens import FirstTokens, unknown_token
 from embedstore.encoders.native import binding
@@ -85,7 +85,7 @@ class NativeEncoder(BatchEncoder):
         self._described = described
         self._batch_size = batch_size
         self._kernel = kernel or binding.kernels()[0]
-        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._workers = cores()
         with refusals(f"the checkpoint in {described.transformer} can't be used"):
             self._packed = PackedModel(described)
             self._tokens = max(_TOKENS, self.spec.max_seq_length)
