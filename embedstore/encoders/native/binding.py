@@ -83,29 +83,29 @@ def kernels() -> list[int]:
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
-    """Return `size` bytes, not initialised, that begin at a line of the cache."""
+    """Return `size` bytes, not initialised, that begin at a line of the cache.
+
+    NumPy asks the system for huge pages where an array has 4 MB or more.
+    """
     memory = np.empty(size + _LINE, dtype=np.uint8)
     start = -memory.ctypes.data % _LINE
     return memory[start : start + size]
 
 
-def pack(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Return a matrix as the kernels read it.
+def pack(weights: npt.NDArray[np.float32], packed: npt.NDArray[np.uint8]) -> None:
+    """Write a matrix in bfloat16, as the kernels read it.
 
     Parameters
     ----------
     weights : ndarray of shape (columns, depth), float32
         The matrix as checkpoints have it, contiguous; both sizes are multiples of 32.
-
-    Returns
-    -------
-    ndarray of shape (2 * columns * depth,), uint8
-        Its numbers in bfloat16.
+    packed : ndarray of shape (2 * columns * depth,), uint8
+        Where to write it: `aligned` bytes.
     """
     columns, depth = weights.shape
-    packed = aligned(2 * columns * depth)
+    if packed.nbytes != 2 * columns * depth:
+        raise CheckpointError(_FAULTS[5])
     _library().pack(weights.ctypes.data, columns, depth, packed.ctypes.data)
-    return packed
 
 
 def workspace(model: Model, tokens: int, longest: int) -> npt.NDArray[np.uint8]:

@@ -53,6 +53,11 @@ class PackedModel:
         family, self._heads = self._parameters.family, self._parameters.heads
         self.vocabulary, self.dimension = self._parameters.words.shape
         self._head = self.dimension // self._heads
+        width, inner = _rounded(self.dimension), _rounded(self._parameters.inner)
+        attended = self._heads * _rounded(self._head)
+        # All matrices lie in one array: the system gives huge pages only to large ones.
+        self._matrices = binding.aligned(2 * self._parameters.layers * width * (4 * attended + 2 * inner))
+        self._taken = 0
         positions = self._positions()
         longest = _rounded(described.spec.max_seq_length)
         layers = (binding.Layer * self._parameters.layers)(*map(self._layer, range(self._parameters.layers)))
@@ -61,9 +66,9 @@ class PackedModel:
             layers=self._parameters.layers,
             heads=self._heads,
             head=_rounded(self._head),
-            width=_rounded(self.dimension),
+            width=width,
             used=self.dimension,
-            inner=_rounded(self._parameters.inner),
+            inner=inner,
             vocabulary=self.vocabulary,
             places=len(positions),
             padding=family.padding(self._parameters.config),
@@ -124,9 +129,11 @@ class PackedModel:
         return self._address(table)
 
     def _packed(self, matrix: Array) -> int:
-        shape = (_rounded(matrix.shape[0]), _rounded(matrix.shape[1]))
-        packed = binding.pack(np.require(_filled(matrix, shape), np.float32, ["C", "A"]))
-        self._kept.append(packed)
+        """Pack a matrix into the next bytes that are free; return their address."""
+        filled = _filled(matrix, (_rounded(matrix.shape[0]), _rounded(matrix.shape[1])))
+        first, self._taken = self._taken, self._taken + 2 * filled.size
+        packed = self._matrices[first : self._taken]
+        binding.pack(np.require(filled, np.float32, ["C", "A"]), packed)
         return int(packed.ctypes.data)
 
     def _vector(self, name: str) -> int:
