@@ -128,7 +128,7 @@ def test_both_backends_fill_one_space_and_canaries_watch_over_it(checkpoint, tmp
     folder = checkpoint("distilbert", task="")
     store = embedstore.create(tmp_path / "store")
     store.add([{"review": text} for text in TEXTS[:20]], text="review", corpus="one")
-    store.encode(str(folder), options=EncoderOptions(pooling="mean"))
+    store.encode(str(folder), options=EncoderOptions(pooling="mean"), backend="torch")
     store.add([{"review": text} for text in TEXTS[20:]], text="review", corpus="two")
     report = store.encode(backend="tensorflow")
     (space,) = store.info()["spaces"]
@@ -145,7 +145,7 @@ def test_a_backend_that_computes_otherwise_is_stopped_by_the_canaries(checkpoint
 
     store = embedstore.create(tmp_path / "store")
     store.add([{"review": text} for text in TEXTS[:20]], text="review")
-    store.encode(str(checkpoint("distilbert", task="")), options=EncoderOptions(pooling="mean"))
+    store.encode(str(checkpoint("distilbert", task="")), options=EncoderOptions(pooling="mean"), backend="torch")
     store.add([{"review": text} for text in TEXTS[20:]], text="review", corpus="two")
     monkeypatch.setattr(keras, "finish", lambda pooled, described: pooled[:, ::-1])
     with pytest.raises(SpaceMismatchError, match=r"torch float32 on cpu .* this is tensorflow float32 on cpu"):
