@@ -109,7 +109,7 @@ def draw(found: dict) -> None:
 
     matplotlib.use("svg")
     matplotlib.rcParams |= {"svg.hashsalt": "embedstore", "svg.fonttype": "none", "font.size": 10}
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     bars = []
     for line in found["lines"]:
@@ -121,6 +121,9 @@ def draw(found: dict) -> None:
     drawn = axes.barh(range(len(bars)), [ratio for _, ratio in bars], color="#2f6f8f")
     axes.bar_label(drawn, [f"{ratio:.1f} x" for _, ratio in bars], padding=3)
     axes.set(yticks=range(len(bars)), yticklabels=[name for name, _ in bars], xscale="log", xlabel="times faster")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.axvline(1, color="#888888", linewidth=1)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
