@@ -95,6 +95,7 @@ def test_names_of_columns_are_cells_too(tmp_path, encoder):
     assert header == "review,'=cmd,Predicted_Labels,score,margin"
 
 
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="ten seconds, for make torture")
 def test_fifty_megabytes_in_a_row_and_ten_thousand_columns(tmp_path, encoder):
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     long = "long " * 10_000_000

@@ -62,7 +62,7 @@ def test_a_kill_at_a_random_moment_loses_nothing(tmp_path, shim, scenario):
 
 @pytest.mark.parametrize("scenario", GROUPS)
 def test_a_loss_of_power_loses_nothing_that_was_acknowledged(tmp_path, shim, scenario):
-    injected("power", scenario, "driver.py", tmp_path, shim, "power", scenario, 0 if TORTURE else 2, preload=shim)
+    injected("power", scenario, "driver.py", tmp_path, shim, "power", scenario, 0 if TORTURE else 1, preload=shim)
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
