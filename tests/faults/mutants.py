@@ -343,7 +343,7 @@ def tests_fail(place: Path, words: str) -> bool:
     """Return whether the tests in the folder `place` fail with the package in this folder."""
     long = {"EMBEDSTORE_TORTURE": "1"} if words.endswith(LONG) else {}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *shlex.split(words.removesuffix(LONG))]
-    environment = {**os.environ, **long, "PYTHONPATH": str(place)}
+    environment = {**os.environ, **long, "EMBEDSTORE_MUTANT": "1", "PYTHONPATH": str(place)}
     with subprocess.Popen(
         command,
         cwd=place,

@@ -14,6 +14,7 @@ import pytest
 
 HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
+MUTANT = bool(os.environ.get("EMBEDSTORE_MUTANT"))  # more moments, so that a guard that is gone is seen
 SCENARIOS = [
     *("create", "add", "append", "replace", "encode", "index", "lay out", "train"),
     *("tag", "gc", "annotate", "import", "repair", "export", "map"),
@@ -52,17 +53,47 @@ def injected(row: str, name: str, script: str, *words: object, preload: Path | N
 
 @pytest.mark.parametrize("scenario", GROUPS)
 def test_a_kill_at_any_operation_loses_nothing(tmp_path, shim, scenario):
-    injected("kill", scenario, "driver.py", tmp_path, shim, "kill", scenario, 0 if TORTURE else 2, preload=shim)
+    injected(
+        "kill",
+        scenario,
+        "driver.py",
+        tmp_path,
+        shim,
+        "kill",
+        scenario,
+        0 if TORTURE else 4 if MUTANT else 2,
+        preload=shim,
+    )
 
 
 @pytest.mark.parametrize("scenario", ["encode", "index", "tag", "gc"] if TORTURE else ["encode,index,tag,gc"])
 def test_a_kill_at_a_random_moment_loses_nothing(tmp_path, shim, scenario):
-    injected("moment", scenario, "driver.py", tmp_path, shim, "moment", scenario, 200 if TORTURE else 1, preload=shim)
+    injected(
+        "moment",
+        scenario,
+        "driver.py",
+        tmp_path,
+        shim,
+        "moment",
+        scenario,
+        200 if TORTURE else 3 if MUTANT else 1,
+        preload=shim,
+    )
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
 def test_a_loss_of_power_loses_nothing_that_was_acknowledged(tmp_path, shim, scenario):
-    injected("power", scenario, "driver.py", tmp_path, shim, "power", scenario, 0 if TORTURE else 1, preload=shim)
+    injected(
+        "power",
+        scenario,
+        "driver.py",
+        tmp_path,
+        shim,
+        "power",
+        scenario,
+        0 if TORTURE else 3 if MUTANT else 1,
+        preload=shim,
+    )
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
@@ -71,7 +102,7 @@ def test_a_failed_operation_changes_nothing(tmp_path, shim, scenario):
 
 
 def test_an_answer_counts_once_however_often_the_disk_fails(tmp_path, shim):
-    injected("error", "answers", "answers.py", tmp_path, shim, 0 if TORTURE else 3, preload=shim)
+    injected("error", "answers", "answers.py", tmp_path, shim, 0 if TORTURE else 5 if MUTANT else 3, preload=shim)
 
 
 def test_eight_processes_at_once_add_up(tmp_path):
@@ -80,7 +111,17 @@ def test_eight_processes_at_once_add_up(tmp_path):
 
 @pytest.mark.parametrize("scenario", ["add", "encode", "annotate", "gc"] if TORTURE else ["add,encode,gc"])
 def test_a_stopped_process_keeps_nobody_for_long(tmp_path, shim, scenario):
-    injected("stop", scenario, "driver.py", tmp_path, shim, "stop", scenario, 0 if TORTURE else 1, preload=shim)
+    injected(
+        "stop",
+        scenario,
+        "driver.py",
+        tmp_path,
+        shim,
+        "stop",
+        scenario,
+        0 if TORTURE else 2 if MUTANT else 1,
+        preload=shim,
+    )
 
 
 def test_readers_stop_nobody_and_lose_nothing(tmp_path):
@@ -88,7 +129,7 @@ def test_readers_stop_nobody_and_lose_nothing(tmp_path):
 
 
 def test_every_cut_is_found(tmp_path):
-    injected("damage", "cut", "damage.py", tmp_path, "cut", 0 if TORTURE else 300)
+    injected("damage", "cut", "damage.py", tmp_path, "cut", 0 if TORTURE else 600 if MUTANT else 300)
 
 
 def test_every_flipped_bit_is_found(tmp_path):
