@@ -49,7 +49,7 @@ class LightEncoder(BatchEncoder):
     Raises
     ------
     CheckpointError
-        If its tokenizer can't be read, or weights are missing.
+        If its tokenizer can't be read, or its weights are not those that ``config.json`` describes.
     """
 
     def __init__(self, described: Described) -> None:

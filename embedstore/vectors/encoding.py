@@ -149,8 +149,10 @@ def encode(
 
     def load_encoder(sample: Sequence[str]) -> Encoder:
         computation = {"backend": backend, "device": device, "batch_size": batch_size, "precision": precision}
-        few = () if sample else [text for segment in plan.missing for text in read_texts(now.root, segment)]
-        return now.models.load(described, sample, few=few, **computation)
+        return now.models.load(described, sample, few=None if sample else read_missing, **computation)
+
+    def read_missing() -> list[str]:
+        return [text for segment in plan.missing for text in read_texts(now.root, segment)]
 
     if model is None and described.model == DEFAULT_MODEL and plan.key not in now.manifest.spaces:
         _warn_of_other_language(now.root, plan.missing)

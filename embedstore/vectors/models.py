@@ -1,6 +1,6 @@
 """Find the checkpoint that a command means, and keep the loaded models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,12 @@ class Models:
         return described
 
     def load(
-        self, described: Described, sample: Sequence[str] = (), *, few: Sequence[str] = (), **options: Any
+        self,
+        described: Described,
+        sample: Sequence[str] = (),
+        *,
+        few: Callable[[], Sequence[str]] | None = None,
+        **options: Any,
     ) -> Encoder:
         """Return the loaded model of a checkpoint; each combination of options is loaded once.
 
@@ -71,8 +76,9 @@ class Models:
             The checkpoint.
         sample : sequence of str
             Some of the texts, to measure the precision with.
-        few : sequence of str
-            All texts, if they are few: they get the light encoder if that is faster and the options allow it.
+        few : callable, optional
+            Reads and returns all texts, if they are few: they get the light encoder if that is faster and the options
+            allow it.
         **options
             As in `encoders.load`.
         """
@@ -82,13 +88,16 @@ class Models:
         with self._lock.held():
             if key in self._loaded:
                 return self._loaded[key][1]
-            if few and _is_free(**options) and light.is_light_work(few, whole_run=True) and is_known(described):
+            if few and _is_free(**options) and is_known(described) and light.is_light_work(few(), whole_run=True):
                 return self._lightly(described)[1]
             self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
             return self._loaded[key][1]
 
     def _lightly(self, described: Described) -> tuple[Described, Encoder]:
-        return self._light.setdefault(described.spec.key, (described, light.LightEncoder(described)))
+        key = described.spec.key
+        if key not in self._light:
+            self._light[key] = (described, light.LightEncoder(described))
+        return self._light[key]
 
     def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> tuple[Described, Encoder]:
         """Return the checkpoint of a space, and an encoder for some texts.
@@ -106,7 +115,7 @@ class Models:
             described = known[0] if known else _redescribe(record)
             if not light.is_light_work(texts) or not is_known(described):
                 return described, self.load(described)
-            return known or self._lightly(described)
+            return self._lightly(described)
 
 
 def _is_free(*, backend: str, device: str | None, batch_size: int | None, precision: str) -> bool:

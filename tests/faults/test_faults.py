@@ -14,7 +14,7 @@ import pytest
 
 HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
-MUTANT = bool(os.environ.get("EMBEDSTORE_MUTANT"))  # more moments, so that a guard that is gone is seen
+MUTANT = bool(os.environ.get("EMBEDSTORE_MUTANT"))
 SCENARIOS = [
     *("create", "add", "append", "replace", "encode", "index", "lay out", "train"),
     *("tag", "gc", "annotate", "import", "repair", "export", "map"),
@@ -51,49 +51,27 @@ def injected(row: str, name: str, script: str, *words: object, preload: Path | N
     return found
 
 
+def moments(*, short: int, mutant: int, torture: int = 0) -> int:
+    """Return how many moments are tried, 0 for all; more against a mutant, so that a guard that is gone is seen."""
+    return torture if TORTURE else mutant if MUTANT else short
+
+
 @pytest.mark.parametrize("scenario", GROUPS)
 def test_a_kill_at_any_operation_loses_nothing(tmp_path, shim, scenario):
-    injected(
-        "kill",
-        scenario,
-        "driver.py",
-        tmp_path,
-        shim,
-        "kill",
-        scenario,
-        0 if TORTURE else 4 if MUTANT else 2,
-        preload=shim,
-    )
+    number = moments(short=2, mutant=4)
+    injected("kill", scenario, "driver.py", tmp_path, shim, "kill", scenario, number, preload=shim)
 
 
 @pytest.mark.parametrize("scenario", ["encode", "index", "tag", "gc"] if TORTURE else ["encode,index,tag,gc"])
 def test_a_kill_at_a_random_moment_loses_nothing(tmp_path, shim, scenario):
-    injected(
-        "moment",
-        scenario,
-        "driver.py",
-        tmp_path,
-        shim,
-        "moment",
-        scenario,
-        200 if TORTURE else 3 if MUTANT else 1,
-        preload=shim,
-    )
+    number = moments(short=1, mutant=3, torture=200)
+    injected("moment", scenario, "driver.py", tmp_path, shim, "moment", scenario, number, preload=shim)
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
 def test_a_loss_of_power_loses_nothing_that_was_acknowledged(tmp_path, shim, scenario):
-    injected(
-        "power",
-        scenario,
-        "driver.py",
-        tmp_path,
-        shim,
-        "power",
-        scenario,
-        0 if TORTURE else 3 if MUTANT else 1,
-        preload=shim,
-    )
+    number = moments(short=1, mutant=3)
+    injected("power", scenario, "driver.py", tmp_path, shim, "power", scenario, number, preload=shim)
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
@@ -102,7 +80,7 @@ def test_a_failed_operation_changes_nothing(tmp_path, shim, scenario):
 
 
 def test_an_answer_counts_once_however_often_the_disk_fails(tmp_path, shim):
-    injected("error", "answers", "answers.py", tmp_path, shim, 0 if TORTURE else 5 if MUTANT else 3, preload=shim)
+    injected("error", "answers", "answers.py", tmp_path, shim, moments(short=3, mutant=5), preload=shim)
 
 
 def test_eight_processes_at_once_add_up(tmp_path):
@@ -111,17 +89,8 @@ def test_eight_processes_at_once_add_up(tmp_path):
 
 @pytest.mark.parametrize("scenario", ["add", "encode", "annotate", "gc"] if TORTURE else ["add,encode,gc"])
 def test_a_stopped_process_keeps_nobody_for_long(tmp_path, shim, scenario):
-    injected(
-        "stop",
-        scenario,
-        "driver.py",
-        tmp_path,
-        shim,
-        "stop",
-        scenario,
-        0 if TORTURE else 2 if MUTANT else 1,
-        preload=shim,
-    )
+    number = moments(short=1, mutant=2)
+    injected("stop", scenario, "driver.py", tmp_path, shim, "stop", scenario, number, preload=shim)
 
 
 def test_readers_stop_nobody_and_lose_nothing(tmp_path):
@@ -129,7 +98,7 @@ def test_readers_stop_nobody_and_lose_nothing(tmp_path):
 
 
 def test_every_cut_is_found(tmp_path):
-    injected("damage", "cut", "damage.py", tmp_path, "cut", 0 if TORTURE else 600 if MUTANT else 300)
+    injected("damage", "cut", "damage.py", tmp_path, "cut", moments(short=300, mutant=600))
 
 
 def test_every_flipped_bit_is_found(tmp_path):

@@ -77,7 +77,7 @@ class NativeEncoder(BatchEncoder):
     Raises
     ------
     CheckpointError
-        If its tokenizer can't be read, or weights are missing or have other sizes.
+        If its tokenizer can't be read, or its weights are not those that ``config.json`` describes.
     """
 
     def __init__(self, described: Described, *, batch_size: int | None = None, kernel: int | None = None) -> None:

@@ -85,7 +85,6 @@ TARGET void walk(const Model& model, const int32_t* ids, const int32_t* lengths,
   const Workspace space(model, tokens, longest, memory);
   const int rows = (tokens + 31) / 32 * 32, attended = model.heads * model.head;
   clear_rest(space.states, tokens, rows, model.width / WIDE);
-  clear_rest(space.sums, tokens, rows, model.width / WIDE);
   clear_rest(space.mixed, tokens, rows, attended / WIDE);
   clear_rest(space.attention, rows, rows + 33, 3 * attended / WIDE);
   embed(model, ids, lengths, texts, space.states, space.row);
