@@ -4,6 +4,7 @@ import pty
 import re
 import signal
 import subprocess
+import tempfile
 import time
 
 import pandas as pd
@@ -276,16 +277,19 @@ def test_a_terminal_gets_a_list_and_no_escape_sequences(store, cli):
     store.encode()
     words = cli.command("search", "small", "--row", "k1", "-k", "10")
     parent, child = pty.openpty()
-    process = subprocess.Popen(words, stdout=child, stderr=subprocess.DEVNULL, env=cli.environment)
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(parent, 65536)
-        except OSError:
-            break
-    os.close(parent)
-    assert process.wait() == 0
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(words, stdout=child, stderr=errors, env=cli.environment)
+        os.close(child)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(parent, 65536)
+            except OSError:
+                break
+        os.close(parent)
+        code = process.wait()
+        errors.seek(0)
+        assert code == 0, errors.read().decode()
     text = shown.decode()
     assert "red alert next line" in text
     assert "\x1b" not in text
