@@ -7,7 +7,7 @@ ALL := .venv/.installed
 BASE := $(firstword $(wildcard $(ALL)) .venv/.base)
 
 # Compiled by the installation, where there is a C++ compiler.
-KERNELS := $(wildcard embedstore/encoders/native/*.cpp embedstore/encoders/native/*.h)
+KERNELS := $(wildcard embedstore/*/native/*.cpp embedstore/*/native/*.h)
 
 SHELL := /bin/bash
 comma := ,
@@ -24,14 +24,14 @@ test: $(ALL) compiled
 # of tests/fuzz: an hour and a half. The figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
-		tests/test_journeys.py tests/test_documentation.py tests/test_native.py \
+		tests/test_journeys.py tests/test_documentation.py tests/test_native.py tests/test_scan.py \
 		tests/test_strange.py tests/test_tensorflow.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/clang-format --dry-run --Werror $(KERNELS) tests/native/*.cpp
+	$(BIN)/clang-format --dry-run --Werror $(KERNELS) tests/native/*.cpp tests/native/*.h
 	# mypy does not follow setuptools' package-dir: it gets the package as it is installed, by links.
 	rm -rf build/types && mkdir -p build/types/embedstore
 	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
@@ -40,7 +40,7 @@ check: $(ALL)
 format: $(ALL)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i $(KERNELS) tests/native/*.cpp
+	$(BIN)/clang-format -i $(KERNELS) tests/native/*.cpp tests/native/*.h
 
 # CORPUS=FILE.csv TEXT=COLUMN takes reviews of your own instead of the shipped ones.
 bench: $(ALL)

@@ -132,8 +132,8 @@ def load() -> None:
     for name in group.commands:
         group.commands[name]
     for module in pkgutil.walk_packages(embedstore.__path__, "embedstore."):
-        other = ("embedstore.encoders.keras", "embedstore.encoders.native._kernels", "embedstore.cli.__main__")
-        if not module.name.startswith(other):
+        other = module.name.startswith(("embedstore.encoders.keras", "embedstore.cli.__main__"))
+        if not other and ".native._" not in module.name:  # what is compiled is no module of Python
             pkgutil.resolve_name(module.name)
 
 

@@ -115,7 +115,7 @@ def test_a_new_label_loads_no_torch(demo_home):
         "import embedstore\n"
         f"store = embedstore.open({str(demo_home / 'demo')!r})\n"
         "assert sum(map(len, store.tag(['Delivery', 'Size', 'Colour']).batches())) == 60\n"
-        "assert store.info()['spaces'][0]['provenance'][-1]['backend'] == 'numpy'"
+        "assert 'numpy' in [made['backend'] for made in store.info()['spaces'][0]['provenance']]"
     )
     assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers"})
 

@@ -1,4 +1,8 @@
-"""Scan mapped vectors exactly: each thread takes blocks that fit its cache, and memory use stays flat."""
+"""Scan mapped vectors exactly, in one pass over them: each thread takes the next piece, and memory use stays flat.
+
+A compiled scan compares each vector with all labels while it is in the registers of the processor. Where there is none,
+NumPy multiplies blocks that fit a core's cache.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.parallel import map_in_threads
+from embedstore.vectors.native import binding
 from embedstore.vectors.space import Space
 
 __all__ = ["Best", "best_labels", "top_positions"]
 
 _BYTES = 3 << 19  # of vectors per product: fits the caches of two cores beside the scores
 _SMALL = 1_000_000  # multiplications up to which BLAS does not pack its operands first
-_FEW = 16  # queries up to which products without packing are faster
-_SCORES = 1 << 16  # scores per piece
+_FEW = 16  # labels up to which products without packing are faster
+_SCORES = 1 << 16  # scores per piece of a product
+_PIECE = 1 << 23  # bytes per piece of a compiled scan: small, so that no thread waits long for the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +77,13 @@ def best_labels(
     )
 
     def work(pieces: Iterable[_Piece]) -> None:
-        product = _Product(space, labels)
+        compared = _Comparison(space, labels)
         for piece in pieces:
-            here = slice(piece.start, piece.start + len(piece.vectors))
-            scores = product.of(piece.vectors)
-            if best.scores is not None:
-                best.scores[here] = scores
-            _keep_best(np.ascontiguousarray(scores.T), best, here)
+            compared.keep_best(piece.vectors, best, slice(piece.start, piece.start + len(piece.vectors)))
 
     pieces = _pieces(space, wanted, len(labels))
     map_in_threads(pieces, work, _size(pieces))
     return best
-
-
-def _keep_best(scores: npt.NDArray[np.float32], best: Best, here: slice) -> None:
-    """Write the best labels of scores of shape (labels, n) into `best`, one label at a time.
-
-    This works on whole rows, unlike argmax over columns.
-    """
-    label, top = best.label[here], best.score[here]
-    second, lower = np.minimum(scores[0], scores[1]), np.empty_like(top)
-    np.maximum(scores[0], scores[1], out=top)
-    better = scores[1] > scores[0]
-    label[:] = better
-    for number in range(2, len(scores)):
-        row = scores[number]
-        np.greater(row, top, out=better)
-        np.putmask(label, better, number)
-        np.maximum(second, np.minimum(top, row, out=lower), out=second)
-        np.maximum(top, row, out=top)
-    np.subtract(top, second, out=best.margin[here])
 
 
 def top_positions(
@@ -132,11 +115,11 @@ def top_positions(
     """
 
     def work(pieces: Iterable[_Piece]) -> list[_Top]:
-        product = _Product(space, queries)
+        compared = _Comparison(space, queries)
         tops = [_Top(k) for _ in queries]
         lowest = np.full(len(queries), -np.inf, dtype=np.float32)
         for piece in pieces:
-            scores = product.of(piece.vectors)
+            scores = compared.scores(piece.vectors)
             here = wanted[piece.start : piece.start + len(scores)]
             if not here.all():
                 scores[~here] = -np.inf
@@ -183,41 +166,96 @@ class _Top:
         return float(lowest)
 
 
-class _Product:
-    """Similarities of blocks of vectors to fixed queries; each thread has its own."""
+class _Comparison:
+    """Compares blocks of vectors with fixed labels or queries; each thread has its own.
 
-    def __init__(self, space: Space, queries: npt.NDArray[np.float32]) -> None:
-        self._normalized = space.spec.normalized
-        self._transposed = np.ascontiguousarray(queries.T)
-        self._rows = _rows_of(space, len(queries))
+    The compiled scan does it where there is one, and matrix products where there are many labels.
+    """
 
-    def of(self, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return cosine similarities, shape (n, q), float32."""
-        scores = np.empty((len(vectors), self._transposed.shape[1]), dtype=np.float32)
+    def __init__(self, space: Space, labels: npt.NDArray[np.float32]) -> None:
+        self._unit = space.spec.normalized
+        self._labels = np.ascontiguousarray(labels, dtype=np.float32)
+        self._transposed = np.ascontiguousarray(self._labels.T)
+        self._kernel = _kernel(len(labels))
+        self._rows = _rows_of(space, len(labels))
+
+    def scores(self, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return cosine similarities, shape (n, labels), float32."""
+        scores = np.empty((len(vectors), len(self._labels)), dtype=np.float32)
+        if self._kernel:
+            binding.scan(vectors, self._labels, unit=self._unit, kernel=self._kernel, scores=scores)
+            return scores
         for first in range(0, len(vectors), self._rows):
             block = vectors[first : first + self._rows].astype(np.float32, copy=False)
             out = scores[first : first + self._rows]
-            if len(self._transposed.T) == 1:
-                np.dot(block, self._transposed[:, 0], out=out[:, 0])
+            if len(self._labels) == 1:
+                np.dot(block, self._labels[0], out=out[:, 0])
             else:
                 np.matmul(block, self._transposed, out=out)
-            if not self._normalized:
+            if not self._unit:
                 norms = np.sqrt(np.einsum("ij,ij->i", block, block))
                 out /= np.where(norms > 0, norms, 1)[:, None]
         return scores
 
+    def keep_best(self, vectors: npt.NDArray[Any], best: Best, here: slice) -> None:
+        """Write the best label of each vector into `best`."""
+        if self._kernel:
+            binding.scan(
+                vectors,
+                self._labels,
+                unit=self._unit,
+                kernel=self._kernel,
+                scores=None if best.scores is None else best.scores[here],
+                label=best.label[here],
+                score=best.score[here],
+                lead=best.margin[here],
+            )
+            return
+        scores = self.scores(vectors)
+        if best.scores is not None:
+            best.scores[here] = scores
+        _keep_best(np.ascontiguousarray(scores.T), best, here)
 
-def _rows_of(space: Space, queries: int) -> int:
-    if 1 < queries <= _FEW:
-        return max(16, _SMALL // (queries * space.dimension))
+
+def _keep_best(scores: npt.NDArray[np.float32], best: Best, here: slice) -> None:
+    """Write the best labels of scores of shape (labels, n) into `best`, one label at a time.
+
+    This works on whole rows, unlike argmax over columns.
+    """
+    label, top = best.label[here], best.score[here]
+    second, lower = np.minimum(scores[0], scores[1]), np.empty_like(top)
+    np.maximum(scores[0], scores[1], out=top)
+    better = scores[1] > scores[0]
+    label[:] = better
+    for number in range(2, len(scores)):
+        row = scores[number]
+        np.greater(row, top, out=better)
+        np.putmask(label, better, number)
+        np.maximum(second, np.minimum(top, row, out=lower), out=second)
+        np.maximum(top, row, out=top)
+    np.subtract(top, second, out=best.margin[here])
+
+
+def _kernel(labels: int) -> int:
+    """Return the number of the compiled scan for so many labels; 0 if there is none, or products are faster."""
+    return binding.best_kernel() if labels <= binding.MOST_LABELS else 0
+
+
+def _rows_of(space: Space, labels: int) -> int:
+    """Return the number of rows per product."""
+    if 1 < labels <= _FEW:
+        return max(16, _SMALL // (labels * space.dimension))
     return max(16, _BYTES // (4 * space.dimension))
 
 
 def _pieces(
-    space: Space, wanted: npt.NDArray[np.bool_], columns: int, skip: frozenset[str] = frozenset()
+    space: Space, wanted: npt.NDArray[np.bool_], labels: int, skip: frozenset[str] = frozenset()
 ) -> list[_Piece]:
-    rows = _rows_of(space, columns)
-    rows *= max(1, _SCORES // (rows * columns))
+    if _kernel(labels):
+        rows = max(1, _PIECE // (4 * space.dimension))
+    else:
+        rows = _rows_of(space, labels)
+        rows *= max(1, _SCORES // (rows * labels))
     return [
         _Piece(block.start + first, block.vectors[first : first + rows])
         for block in space.blocks(wanted, skip)

@@ -1,0 +1,119 @@
+"""The C interface of the scans, through ctypes; ``scan.h`` describes it.
+
+There is none if the library was not built, or can't be loaded, or the processor has neither AVX2 nor AVX-512.
+"""
+
+import ctypes
+from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["KERNELS", "MOST_LABELS", "best_kernel", "scan"]
+
+KERNELS = {1: "AVX2", 2: "AVX-512"}
+"""Maps the number of each kernel to the instructions that it needs; a higher number is faster."""
+
+MOST_LABELS = 32
+"""The most labels or queries of a scan."""
+
+
+class _Compared(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("vectors", "labels")),
+        *((name, ctypes.c_int64) for name in ("rows", "width", "count")),
+        *((name, ctypes.c_int32) for name in ("half", "unit")),
+    ]
+
+
+class _Found(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("scores", "label", "score", "lead")]
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    folder = Path(__file__).parent
+    for path in (folder / f"_scan{suffix}" for suffix in EXTENSION_SUFFIXES):
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        library.best_scan.argtypes, library.best_scan.restype = [], ctypes.c_int32
+        library.scan.argtypes = [ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p]
+        library.scan.restype = ctypes.c_int32
+        return library
+    return None
+
+
+def best_kernel() -> int:
+    """Return the number of the fastest kernel that runs here, or 0."""
+    return _library().best_scan() if _library() else 0
+
+
+def scan(
+    vectors: npt.NDArray[Any],
+    labels: npt.NDArray[np.float32],
+    *,
+    unit: bool,
+    kernel: int,
+    scores: npt.NDArray[np.float32] | None = None,
+    label: npt.NDArray[np.int32] | None = None,
+    score: npt.NDArray[np.float32] | None = None,
+    lead: npt.NDArray[np.float32] | None = None,
+) -> None:
+    """Compare vectors with labels, and write what is asked for. Other threads of Python run meanwhile.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, dim), float32 or float16
+        Contiguous.
+    labels : ndarray of shape (labels, dim), float32
+        Contiguous; at most `MOST_LABELS`, and at least two where the best is asked for.
+    unit : bool
+        Whether all vectors have unit length; if not, they are divided by their length.
+    kernel : int
+        At most `best_kernel`.
+    scores : ndarray of shape (n, labels), float32, optional
+        Where to write the similarity to each label.
+    label : ndarray of shape (n,), int32, optional
+        Where to write the label with the highest score, the first of equals.
+    score, lead : ndarray of shape (n,), float32, optional
+        Where to write its score, and its score less that of the second best.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other or the kernel.
+    """
+    rows, (count, width) = len(vectors), labels.shape
+    compared = _Compared(
+        _address(vectors, (rows, width), np.float32, np.float16),
+        _address(labels, (count, width), np.float32),
+        rows,
+        width,
+        count,
+        vectors.dtype == np.float16,
+        unit,
+    )
+    found = _Found(
+        _address(scores, (rows, count), np.float32),
+        _address(label, (rows,), np.int32),
+        _address(score, (rows,), np.float32),
+        _address(lead, (rows,), np.float32),
+    )
+    library = _library()
+    if library is None or library.scan(kernel, ctypes.byref(compared), ctypes.byref(found)):
+        raise ValueError(
+            f"expected a kernel of this machine and at most {MOST_LABELS} labels, found {kernel} and {count}"
+        )
+
+
+def _address(array: npt.NDArray[Any] | None, shape: tuple[int, ...], *dtypes: type[np.generic]) -> int | None:
+    if array is None:
+        return None
+    if array.shape != shape or array.dtype not in dtypes or not array.flags.c_contiguous:
+        raise ValueError(f"expected a contiguous array of shape {shape}, found one of {array.shape} and {array.dtype}")
+    return array.ctypes.data
