@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from functools import partial
 
 import hnswlib
@@ -39,8 +40,11 @@ with scratch() as folder:
     store = embedstore.create(f"{folder}/store", encoder=Remembered(texts[held_out:], stored))
     store.add([{"text": text} for text in texts[held_out:]], text="text")
     store.encode()
-    store.index("hnsw")
+    started = time.perf_counter()
+    store.index("ivf")
+    built = time.perf_counter() - started
     (record,) = store.manifest.indexes.values()
+    size = record.file.size / stored.nbytes
     ours = OpenIndex(record, store.space())
     place = {text: number for number, text in enumerate(texts[held_out:])}
     order = np.array([place[text] for text in store.space().texts.at(np.arange(len(stored)))])
@@ -62,13 +66,13 @@ with scratch() as folder:
         return theirs.knn_query(queries, K)[0].astype(np.int64)
 
     def ours_at(effort: int) -> np.ndarray:
-        """Search the store's index with an efSearch of `effort`."""
+        """Look through `effort` lists of the store's index."""
         return order[np.stack(ours.search(queries, K, effort=effort))]
 
     engines = {"ours": ours_at, "hnswlib": hnswlib_at, "usearch": usearch_at}
     efforts, recalls = {}, {}
     for name, engine in engines.items():
-        for effort in range(K, 400, 4):
+        for effort in range(2, 400, 2):
             recalls[name] = recall(engine(effort))
             if recalls[name] >= WANTED:
                 efforts[name] = effort
@@ -82,9 +86,9 @@ with scratch() as folder:
         0,
         "queries per second",
         rates,
-        "the best of them",
+        "1.15 x the best of them",
         "recall@10 "
         + ", ".join(f"{name} {recalls[name]:.3f} (effort {efforts[name]})" for name in efforts)
-        + f"; ours as it comes {default:.3f}",
+        + f"; ours as it comes {default:.3f}, built in {built:.1f} s, {size:.2f} of the bytes of the vectors",
         unit="/s",
     )

@@ -18,7 +18,14 @@ __all__ = ["index"]
 
 @click.command()
 @store_argument
-@click.option("--kind", type=click.Choice(["auto", "flat", "hnsw", "ivf"]), default="auto", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "flat", "hnsw", "ivf"]),
+    default="auto",
+    show_default=True,
+    help="auto is flat (exact) up to 50,000 texts, and ivf above; hnsw misses a little less, and takes many times longer "
+    "to build.",
+)
 @space_option
 @json_option
 def index(store: str, kind: "IndexKind", space: str | None, as_json: bool) -> None:

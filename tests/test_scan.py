@@ -68,6 +68,60 @@ def test_a_compiled_scan_is_right(rows, width, count, half, unit, kernel, seed):
 
 
 @compiled
+@given(
+    sizes=st.lists(st.integers(1, 20), min_size=1, max_size=4),
+    width=st.integers(1, 70),
+    queries=st.integers(0, 5),
+    picked=st.integers(0, 20),
+    half=st.booleans(),
+    unit=st.booleans(),
+    kernel=st.sampled_from(KERNELS or [0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=200, deadline=None)
+def test_picked_vectors_have_the_scores_of_a_scan(sizes, width, queries, picked, half, unit, kernel, seed):
+    rng = np.random.default_rng(seed)
+    blocks = [random_rows(rng, size, width, "float16" if half else "float32") for size in sizes]
+    asked = random_rows(rng, queries, width)
+    owner = rng.integers(0, len(blocks), (queries, picked))
+    row = np.array([[rng.integers(-1, sizes[number]) for number in line] for line in owner.tolist()], dtype=np.int64)
+    row = row.reshape(queries, picked)
+    scores = binding.scan_picked(blocks, owner, row, asked, unit=unit, kernel=kernel)
+    assert scores.shape == (queries, picked)
+    one = np.empty((1, 1), np.float32)
+    for query in range(queries):
+        for number in range(picked):
+            if row[query, number] < 0:
+                assert scores[query, number] == -np.inf
+                continue
+            vector = blocks[owner[query, number]][row[query, number]][None]
+            binding.scan(vector, asked[query : query + 1], unit=unit, kernel=kernel, scores=one)
+            assert scores[query, number] == one[0, 0]
+
+
+@compiled
+def test_picked_rows_that_are_not_there_are_refused():
+    blocks, queries = [np.zeros((3, 8), np.float32), np.zeros((2, 8), np.float32)], np.zeros((1, 8), np.float32)
+    fit = {"unit": True, "kernel": KERNELS[0]}
+    here = np.array([[0, 1]])
+    assert (binding.scan_picked(blocks, here, np.array([[2, 1]]), queries, **fit) == 0).all()
+    for owner, row in (([[0, 2]], [[0, 0]]), ([[-1, 0]], [[0, 0]]), ([[0, 1]], [[3, 0]]), ([[0, 1]], [[0, 2]])):
+        with pytest.raises(ValueError, match="expected rows of the blocks"):
+            binding.scan_picked(blocks, np.array(owner), np.array(row), queries, **fit)
+    with pytest.raises(ValueError, match="expected rows of the blocks"):
+        binding.scan_picked(blocks, here, np.array([[-2, 0]]), queries, **fit)
+    for wrong in (
+        (blocks, here, np.zeros((2, 2), np.int64), queries),
+        ([*blocks, np.zeros((2, 8), np.float16)], here, here, queries),
+        ([np.zeros((3, 9), np.float32)], here * 0, here, queries),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            binding.scan_picked(*wrong, **fit)
+    with pytest.raises(ValueError, match="expected a kernel"):
+        binding.scan_picked(blocks, here, here, queries, unit=True, kernel=KERNELS[-1] + 1)
+
+
+@compiled
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_what_does_not_fit_is_refused(dtype):
     vectors, labels, label = np.zeros((5, 8), dtype), np.zeros((3, 8), np.float32), np.zeros(5, np.int32)

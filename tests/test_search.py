@@ -1,5 +1,7 @@
 import hashlib
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from conftest import HashEncoder
 import embedstore
 from embedstore import Settings
 from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundError, UsageError
+from embedstore.vectors.index import OpenIndex
 
 KINDS = [None, "flat", "hnsw", "ivf"]
 AT_ONCE = Settings(smallest_segment=64, index_after=1)  # several segments; an index is asked from the first query on
@@ -99,6 +102,82 @@ def test_rows_added_after_the_index_was_built_are_found(library, encoder, kind):
     assert answers(found)[0] == ("later", 0)
     if kind != "ivf":
         assert answers(found) == oracle(library, encoder.vector("some query"), 4, ["train", "test", "later"])
+
+
+def groups(count, width):
+    """Return unit vectors in groups, as those of texts are."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((50, width))[rng.integers(0, 50, count)] + rng.standard_normal((count, width))
+    return np.float32(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+class Grouped(HashEncoder):
+    """Vectors in groups; the text ``"row N"`` has the N-th. Without unit length if `longer` is set."""
+
+    def __init__(self, count, width, *, longer=False, dtype="float32"):
+        super().__init__(width, dtype=dtype)
+        self._vectors = groups(count, width) * (3 if longer else 1)
+        self.spec = replace(self.spec, normalized=not longer)
+
+    def vector(self, text, prompt=""):
+        return self._vectors[int(text.split()[1])]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("width", "longer", "dtype"), [(48, False, "float32"), (33, True, "float32"), (50, False, "float16")]
+)
+def test_an_ivf_index_finds_nearly_all_with_exact_scores(tmp_path, monkeypatch, compiled, width, longer, dtype):
+    if not compiled:
+        monkeypatch.setattr("embedstore.vectors.native.binding.best_kernel", lambda: 0)
+    encoder = Grouped(5000, width, longer=longer, dtype=dtype)
+    store = embedstore.create(tmp_path / "s", encoder=encoder, settings=Settings(smallest_segment=2000, index_after=1))
+    store.add([{"t": f"row {number}"} for number in range(4900)], text="t")
+    store.encode()
+    queries = [f"row {number}" for number in range(4900, 5000)]
+    exact = store.search(queries, k=10).to_pandas()
+    size = store.index("ivf").file.size
+    assert size < 0.2 * store.space().vectors(store.corpus()).nbytes
+    found = store.search(queries, k=10).to_pandas()
+    kept = exact.merge(found, on=["query", "id"])
+    assert len(kept) > 0.9 * len(exact)
+    assert (kept["score_x"] == kept["score_y"]).all()
+    assert (found.groupby("query")["score"].apply(lambda scores: scores.is_monotonic_decreasing)).all()
+
+
+def test_an_ivf_index_of_other_vectors_is_refused(tmp_path):
+    store = embedstore.create(tmp_path / "s", encoder=Grouped(2000, 32))
+    store.add([{"t": f"row {number}"} for number in range(2000)], text="t")
+    store.encode()
+    record = store.index("ivf")
+    OpenIndex(record, store.space())
+    other = embedstore.create(tmp_path / "other", encoder=HashEncoder(32))
+    other.add([{"t": f"text {number}"} for number in range(2000)], text="t")
+    other.encode()
+    file = other.index("ivf").file
+    shutil.copy(other.path / file.path, store.path / file.path)
+    with pytest.raises(DamagedStoreError, match="holds other vectors than the store: rebuild it"):
+        OpenIndex(replace(record, file=file), store.space())
+
+
+def test_an_ivf_index_that_holds_whole_vectors_is_read(tmp_path):
+    """As releases before codes wrote it."""
+    import faiss
+
+    store = embedstore.create(tmp_path / "s", encoder=Grouped(2000, 32))
+    store.add([{"t": f"row {number}"} for number in range(2000)], text="t")
+    store.encode()
+    record, vectors = store.index("ivf"), np.concatenate([block.vectors for block in store.space().blocks()])
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(32), 32, 20, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    faiss.write_index(index, str(tmp_path / "whole.faiss"))
+    content = (tmp_path / "whole.faiss").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    (store.path / f"index/{digest}.faiss").write_bytes(content)
+    file = replace(record.file, path=f"index/{digest}.faiss", size=len(content), sha256=digest)
+    (found,) = OpenIndex(replace(record, file=file), store.space()).search(vectors[:1], 10, effort=20)
+    assert set(found) == set(np.argsort(-(vectors @ vectors[0]))[:10])
 
 
 def test_rows_of_a_replaced_corpus_are_not_found(library):

@@ -1,5 +1,6 @@
 """Open the FAISS index of a space when that pays off, and check it against the stored vectors."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.guards import Lock
+from embedstore.core.parallel import map_in_threads
 from embedstore.core.unit import as_unit
 from embedstore.errors import DamagedStoreError
 from embedstore.storage.derived import IndexRecord
 from embedstore.storage.listed import open_file, same_hash
+from embedstore.vectors.native import binding
 from embedstore.vectors.space import Space
 
 __all__ = ["Indexes", "OpenIndex"]
 
-_SAMPLED = 64
+_SAMPLED = 64  # vectors that are compared when an index is opened
+_CLOSE = 1e-5  # between a vector of the store and that of the index
+_FOUND = 0.5  # least share of sampled vectors that an IVF index finds: it misses some
+_CANDIDATES = 10  # of an IVF index for each text asked for: it compares short codes, so its order is not exact
+_QUERIES = 32  # whose candidates are scored at once
 
 
 class OpenIndex:
@@ -55,25 +62,32 @@ class OpenIndex:
             or self._index.d != space.dimension
         ):
             raise DamagedStoreError(f"{path} is not over the vectors of this store: {_REBUILD}")
-        starts = [blocks[sha256].start for sha256 in self.record.covers]
-        counts = [len(blocks[sha256].vectors) for sha256 in self.record.covers]
-        self._first_ids = np.concatenate([[0], np.cumsum(counts)])
-        self._starts = np.array(starts, dtype=np.int64)
-        self._check_sample(path, space)
+        covered = [blocks[sha256] for sha256 in self.record.covers]
+        self._blocks = [block.vectors for block in covered]
+        self._starts = np.array([block.start for block in covered], dtype=np.int64)
+        self._first_ids = np.cumsum([0, *map(len, self._blocks)])
+        self._space = space
+        self._check_sample(path)
 
-    def _check_sample(self, path: Path, space: Space) -> None:
-        if self.record.kind == "ivf":
-            self._index.make_direct_map()
+    def _check_sample(self, path: Path) -> None:
+        space = self._space
         ids = np.unique(np.linspace(0, self.record.count - 1, _SAMPLED).astype(np.int64))
         stored = as_unit(space.at(self._positions(ids)), normalized=space.spec.normalized)
-        held = np.stack([self._index.reconstruct(int(id_)) for id_ in ids])
-        if not np.allclose(stored, held, atol=1e-6):
+        if self.record.kind == "ivf":  # it holds no vectors, but finds those that it was made of
+            found = self.search(stored, 1, effort=self._index.nlist)
+            nearest = [positions[0] if len(positions) else -1 for positions in found]
+            near = as_unit(space.at(np.maximum(nearest, 0)), normalized=space.spec.normalized)
+            same = np.einsum("ij,ij->i", near, stored) > 1 - _CLOSE
+        else:
+            held = np.stack([self._index.reconstruct(int(id_)) for id_ in ids])
+            same = (np.abs(stored - held) <= _CLOSE).all(axis=1)
+        if np.mean(same) < (_FOUND if self.record.kind == "ivf" else 1):
             raise DamagedStoreError(f"{path} holds other vectors than the store: {_REBUILD}")
 
     def search(
         self, queries: npt.NDArray[np.float32], k: int, *, effort: int | None = None
     ) -> list[npt.NDArray[np.int64]]:
-        """Return for each query the positions of up to `k` nearest covered texts.
+        """Return for each query the positions of up to `k` nearest covered texts, in no particular order.
 
         Parameters
         ----------
@@ -82,23 +96,62 @@ class OpenIndex:
         k : int
             Number of texts per query.
         effort : int, optional
-            Candidates that an HNSW index keeps during the search (efSearch); by default 128, or twice `k` if larger.
+            For an HNSW index, the candidates that it keeps during the search (efSearch); by default 128, or twice `k`
+            if larger. For an IVF index, the lists that it looks through (nprobe); by default 32, or a sixteenth of all
+            if more.
         """
         import faiss
 
         # Given with the search, and not set on the index, because other threads use the same index.
-        how = None
-        if self.record.kind == "hnsw":
+        how: Any
+        queries = np.ascontiguousarray(queries)
+        if self.record.kind == "ivf":
+            how = faiss.IVFSearchParameters(nprobe=effort or max(32, self._index.nlist // 16))  # type: ignore[attr-defined]
+            _, ids = self._index.search(queries, min(_CANDIDATES * k, self.record.count), params=how)
+            ids = self._nearest(queries, ids, k)
+        else:
             how = faiss.SearchParametersHNSW(efSearch=effort or max(128, 2 * k))  # type: ignore[attr-defined]
-        _, ids = self._index.search(np.ascontiguousarray(queries), min(k, self.record.count), params=how)
+            _, ids = self._index.search(queries, min(k, self.record.count), params=how)
         positions, there = self._positions(ids), ids >= 0
         if there.all():
             return list(positions)
         return [row[held] for row, held in zip(positions, there, strict=True)]
 
+    def _nearest(self, queries: npt.NDArray[np.float32], ids: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:
+        """Return the `k` best of each query's candidates, by their stored vectors."""
+        best = np.empty((len(ids), min(k, ids.shape[1])), dtype=np.int64)
+        owner, row = self._places(ids)
+
+        def work(pieces: Iterable[slice]) -> None:
+            for piece in pieces:
+                scores = self._scores(queries[piece], owner[piece], row[piece])
+                kept = np.argpartition(scores, -best.shape[1], axis=1)[:, -best.shape[1] :]
+                best[piece] = np.take_along_axis(ids[piece], kept, axis=1)
+
+        pieces = [slice(first, first + _QUERIES) for first in range(0, len(ids), _QUERIES)]
+        map_in_threads(pieces, work, ids.size * self._space.dimension * 4)
+        return best
+
+    def _scores(
+        self, queries: npt.NDArray[np.float32], owner: npt.NDArray[np.int64], row: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Return the similarities of each query to its candidates, shape (q, candidates); -inf for a row of -1."""
+        if kernel := binding.best_kernel():
+            unit = self._space.spec.normalized
+            return binding.scan_picked(self._blocks, owner, row, queries, unit=unit, kernel=kernel)
+        positions = self._starts[owner] + np.maximum(row, 0)
+        vectors = self._space.unit_at(positions.ravel()).reshape(*row.shape, -1)
+        scores = np.einsum("qcd,qd->qc", vectors, queries)
+        return np.where(row < 0, np.float32(-np.inf), scores)
+
+    def _places(self, ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the block of each id and its row there; a row of -1 for an id of -1."""
+        owner = np.maximum(np.searchsorted(self._first_ids, ids, side="right") - 1, 0)
+        return owner, np.where(ids < 0, -1, ids - self._first_ids[owner])
+
     def _positions(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        owner = np.searchsorted(self._first_ids, ids, side="right") - 1
-        return np.asarray(self._starts[owner] + ids - self._first_ids[owner])
+        owner, row = self._places(ids)
+        return np.asarray(self._starts[owner] + row)
 
 
 class Indexes:

@@ -18,7 +18,7 @@ __all__ = ["IndexKind", "build_index"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 _FLAT_UP_TO = 50_000  # texts up to which an exact scan takes milliseconds
-_HNSW_UP_TO = 2_000_000  # above, building an HNSW graph takes hours; its links need a quarter of the vectors' memory
+_BITS = 4  # of a code, which stands for four numbers: FAISS compares 32 of them at once
 
 
 def build_index(now: Snapshot, kind: IndexKind = "auto", *, space: str | None = None) -> IndexRecord:
@@ -29,7 +29,9 @@ def build_index(now: Snapshot, kind: IndexKind = "auto", *, space: str | None = 
     now : Snapshot
         The state of the store.
     kind : {"auto", "flat", "hnsw", "ivf"}
-        "auto" takes flat up to 50,000 texts, HNSW up to 2,000,000, IVF above.
+        "auto" takes flat up to 50,000 texts, IVF above. An IVF index holds short codes of the vectors (Jégou,
+        Douze and Schmid, 2011; André, Kermarrec and Le Scouarnec, 2017), and its candidates are compared by the
+        stored vectors. "hnsw" finds a little more, and takes many times longer to build and all the vectors again.
     space : str, optional
         Key or model name of the vectors. Vectors without unit length are normalised in the index.
 
@@ -61,9 +63,7 @@ def build_index(now: Snapshot, kind: IndexKind = "auto", *, space: str | None = 
 
 
 def _auto(count: int) -> str:
-    if count <= _FLAT_UP_TO:
-        return "flat"
-    return "hnsw" if count <= _HNSW_UP_TO else "ivf"
+    return "flat" if count <= _FLAT_UP_TO else "ivf"
 
 
 def _empty(faiss: Any, kind: str, space: Space, count: int) -> Any:
@@ -75,9 +75,12 @@ def _empty(faiss: Any, kind: str, space: Space, count: int) -> Any:
         return index
     if count < 40:
         raise UsageError(f"an IVF index needs at least 40 texts, found {count:,}: use --kind flat")
-    # FAISS' guidelines: 4 sqrt(n) lists, trained on 39 to 256 vectors per list.
-    lists = max(1, min(int(4 * count**0.5), count // 39))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(space.dimension), space.dimension, lists, faiss.METRIC_INNER_PRODUCT)
+    lists = max(1, min(int(count**0.5), count // 39))
+    parts = next(space.dimension // width for width in (4, 3, 2, 1) if space.dimension % width == 0)
+    quantizer = faiss.IndexFlatIP(space.dimension)
+    index = faiss.IndexIVFPQFastScan(quantizer, space.dimension, lists, parts, _BITS, faiss.METRIC_INNER_PRODUCT)
+    index.by_residual = False  # as exact, and the same table of products for all lists
+    index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1  # no warnings of small stores
     rng = np.random.default_rng(0)
     share = min(1.0, 128 * lists / count)
     sample = [
@@ -89,5 +92,4 @@ def _empty(faiss: Any, kind: str, space: Space, count: int) -> Any:
         for block in space.blocks()
     ]
     index.train(as_unit(np.concatenate(sample), normalized=space.spec.normalized))
-    index.nprobe = max(1, min(lists, lists // 16))
     return index

@@ -36,6 +36,19 @@ const char* run(unsigned seed, int32_t kernel) {
   const Compared compared{vectors.numbers<void>(), labels.numbers<float>(), rows, width, count, half, unit};
   const Found found{scored ? scores.numbers<float>() : nullptr, told ? label.numbers<int32_t>() : nullptr,
                     details ? score.numbers<float>() : nullptr, details ? lead.numbers<float>() : nullptr};
+  if (width > 0 && rows > 0 && count > 0) {  // any rows, each against its own label
+    const Guarded addresses(static_cast<size_t>(rows * count) * sizeof(void*));
+    for (int64_t i = 0; i < rows * count; i++)
+      addresses.numbers<const void*>()[i] =
+          any(0, 9) ? vectors.numbers<char>() + any(0, static_cast<int>(rows) - 1) * width * (half ? 2 : 4) : nullptr;
+    const Guarded queries(static_cast<size_t>(rows * width) * 4), own(static_cast<size_t>(rows * count) * 4);
+    for (int64_t i = 0; i < rows * width; i++) queries.numbers<float>()[i] = normal(random);
+    const Picked picked{addresses.numbers<const void*>(), queries.numbers<float>(), rows, width, count, half, unit};
+    if (scan_picked(kernel, &picked, own.numbers<float>())) return "picked vectors are refused";
+    for (int64_t i = 0; i < rows * count; i++)
+      if (std::isfinite(own.numbers<float>()[i]) != (addresses.numbers<const void*>()[i] != nullptr))
+        return "a picked vector has no score, or none has one";
+  }
   const bool right = width > 0 && count >= (told ? 2 : 1) && count <= MOST_LABELS;
   if (scan(kernel, &compared, &found) != !right) return "another answer than expected";
   if (!right) return nullptr;

@@ -30,5 +30,5 @@ TARGET inline float sum(Lanes numbers) {
 
 #include "fold.h"
 
-extern const Scan scan_avx2 = scan_all;
+extern const Scans avx2_scans = {scan_all, scan_those};
 #endif

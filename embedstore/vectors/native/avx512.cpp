@@ -26,5 +26,5 @@ TARGET inline float sum(Lanes numbers) { return _mm512_reduce_add_ps(numbers); }
 
 #include "fold.h"
 
-extern const Scan scan_avx512 = scan_all;
+extern const Scans avx512_scans = {scan_all, scan_those};
 #endif

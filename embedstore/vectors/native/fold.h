@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "scan.h"
 
@@ -23,9 +24,11 @@ TARGET inline Lanes load_first(const Number* numbers, int64_t left) {
   return load(some);
 }
 
-// scores (R, L), `line` numbers from one row to the next = R vectors x L labels.
+// scores (R, L), `line` numbers from one row to the next = R vectors x L labels. What is `ahead` of the vectors is
+// fetched meanwhile.
 template <int R, int L, class Number>
-TARGET inline void multiply(const Number* vectors, const float* labels, int64_t width, float* scores, int64_t line) {
+TARGET inline void multiply(const Number* const (&vectors)[R], int64_t ahead, const float* labels, int64_t width,
+                            float* scores, int64_t line) {
   Lanes sums[R][L];
   for (int row = 0; row < R; row++)
     for (int label = 0; label < L; label++) sums[row][label] = zeros();
@@ -34,9 +37,8 @@ TARGET inline void multiply(const Number* vectors, const float* labels, int64_t 
     Lanes numbers[R];
 #pragma GCC unroll 4
     for (int row = 0; row < R; row++) {
-      const Number* here = vectors + row * width + column;
-      numbers[row] = load_first(here, left);
-      __builtin_prefetch(here + AHEAD * R * width);
+      numbers[row] = load_first(vectors[row] + column, left);
+      __builtin_prefetch(vectors[row] + column + ahead);
     }
 #pragma GCC unroll 5
     for (int label = 0; label < L; label++) {
@@ -59,18 +61,20 @@ TARGET inline float length(const Number* vector, int64_t width) {
   return std::sqrt(sum(squares));
 }
 
-// Writes the scores of R vectors, (R, count).
+// Writes the scores (R, count) of R vectors, one after the other.
 template <int R, class Number>
 TARGET inline void compare(const Compared& given, const Number* vectors, float* scores) {
-  const int64_t width = given.width, count = given.count;
+  const int64_t width = given.width, count = given.count, ahead = AHEAD * R * width;
+  const Number* rows[R];
+  for (int row = 0; row < R; row++) rows[row] = vectors + row * width;
   int64_t label = 0;
   for (; label + LABELS <= count; label += LABELS)
-    multiply<R, LABELS>(vectors, given.labels + label * width, width, scores + label, count);
+    multiply<R, LABELS>(rows, ahead, given.labels + label * width, width, scores + label, count);
   for (; label + 2 <= count; label += 2)
-    multiply<R, 2>(vectors, given.labels + label * width, width, scores + label, count);
-  if (label < count) multiply<R, 1>(vectors, given.labels + label * width, width, scores + label, count);
+    multiply<R, 2>(rows, ahead, given.labels + label * width, width, scores + label, count);
+  if (label < count) multiply<R, 1>(rows, ahead, given.labels + label * width, width, scores + label, count);
   for (int row = 0; row < R && !given.unit; row++)
-    if (const float norm = length(vectors + row * width, width); norm > 0)
+    if (const float norm = length(rows[row], width); norm > 0)
       for (int64_t score = row * count; score < (row + 1) * count; score++) scores[score] /= norm;
 }
 
@@ -103,6 +107,40 @@ TARGET void scan_numbers(const Compared& given, const Found& found) {
     for (; row < last; row++, scores += given.count)
       if (found.label) keep_best(scores, given.count, row, found);
   }
+}
+
+// Writes the scores of R picked vectors for one query.
+template <int R, class Number>
+TARGET inline void score(const Picked& given, const void* const* vectors, const float* query, float* scores) {
+  const Number* rows[R];
+  for (int row = 0; row < R; row++) rows[row] = static_cast<const Number*>(vectors[row]);
+  multiply<R, 1>(rows, 0, query, given.width, scores, 1);
+  for (int row = 0; row < R && !given.unit; row++)
+    if (const float norm = length(rows[row], given.width); norm > 0) scores[row] /= norm;
+}
+
+template <class Number>
+TARGET void scan_picked_numbers(const Picked& given, float* scores) {
+  const void* const* last = given.vectors + given.rows * given.count;
+  const float* query = given.queries;
+  for (const void* const* vectors = given.vectors; vectors < last; query += given.width)
+    for (const void* const* end = vectors + given.count; vectors < end;) {
+      if (std::all_of(vectors, std::min(vectors + ROWS, end), [](const void* one) { return one; }) &&
+          end - vectors >= ROWS) {
+        score<ROWS, Number>(given, vectors, query, scores);
+        vectors += ROWS;
+        scores += ROWS;
+      } else {
+        *scores = -std::numeric_limits<float>::infinity();
+        if (*vectors) score<1, Number>(given, vectors, query, scores);
+        vectors++;
+        scores++;
+      }
+    }
+}
+
+TARGET void scan_those(const Picked& given, float* scores) {
+  given.half ? scan_picked_numbers<uint16_t>(given, scores) : scan_picked_numbers<float>(given, scores);
 }
 
 TARGET void scan_all(const Compared& given, const Found& found) {

@@ -1,8 +1,11 @@
-// What each kernel offers: a scan whose sizes have been checked.
+// What each kernel offers: scans whose sizes have been checked.
 #pragma once
 
 #include "scan.h"
 
-using Scan = void (*)(const Compared& given, const Found& found);
+struct Scans {
+  void (*all)(const Compared& given, const Found& found);
+  void (*picked)(const Picked& given, float* scores);
+};
 
-extern const Scan scan_avx2, scan_avx512;
+extern const Scans avx2_scans, avx512_scans;

@@ -13,6 +13,12 @@ int32_t find_kernel() {
   return SCAN_NONE;
 }
 
+bool is_here(int32_t kernel) { return kernel > SCAN_NONE && kernel <= best_scan(); }
+
+#if defined(__x86_64__)
+const Scans& scans(int32_t kernel) { return kernel == SCAN_AVX512 ? avx512_scans : avx2_scans; }
+#endif
+
 }  // namespace
 
 extern "C" {
@@ -25,11 +31,18 @@ int32_t best_scan(void) {
 int32_t scan(int32_t kernel, const Compared* compared, const Found* found) {
   const Compared& given = *compared;
   const int64_t least = found->label ? 2 : 1;  // the best label has a lead over another
-  if (kernel <= SCAN_NONE || kernel > best_scan() || given.rows < 0 || given.width < 1 || given.count < least ||
-      given.count > MOST_LABELS)
+  if (!is_here(kernel) || given.rows < 0 || given.width < 1 || given.count < least || given.count > MOST_LABELS)
     return 1;
 #if defined(__x86_64__)
-  (kernel == SCAN_AVX512 ? scan_avx512 : scan_avx2)(given, *found);
+  scans(kernel).all(given, *found);
+#endif
+  return 0;
+}
+
+int32_t scan_picked(int32_t kernel, const Picked* picked, float* scores) {
+  if (!is_here(kernel) || picked->rows < 0 || picked->width < 1 || picked->count < 0) return 1;
+#if defined(__x86_64__)
+  scans(kernel).picked(*picked, scores);
 #endif
   return 0;
 }

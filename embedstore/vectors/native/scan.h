@@ -28,9 +28,21 @@ struct Found {
   float* lead;     // (rows): its score less that of the second best
 };
 
+// Some stored vectors for each query.
+struct Picked {
+  const void* const* vectors;  // (queries, count) addresses of vectors of `width` float32 or float16; null for none
+  const float* queries;        // (queries, width)
+  int64_t rows, width, count;  // `rows` is the number of queries
+  int32_t half, unit;          // as in Compared
+};
+
 // Returns the best kernel of this processor.
 int32_t best_scan(void);
 
 // Compares; returns 0, or 1 if the sizes or the kernel are not such that it can.
 int32_t scan(int32_t kernel, const struct Compared* compared, const struct Found* found);
+
+// Writes the scores (queries, count) of picked vectors, minus infinity where there is none; returns what `scan`
+// returns.
+int32_t scan_picked(int32_t kernel, const struct Picked* picked, float* scores);
 }
