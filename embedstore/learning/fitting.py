@@ -20,7 +20,7 @@ from embedstore.learning.centred import Centred
 __all__ = ["Fitted", "TrainOptions", "fit", "map_fits", "rows_that_fit"]
 
 _SHARE_OF_MEMORY = 0.4
-_TOL = 1e-4  # of scikit-learn
+_TOL = 3e-5  # for moved vectors: on all corpora tried, nearer to the optimum than scikit-learn's 1e-4 is for given ones
 _LARGE = (
     1 << 26
 )  # bytes of vectors: with fewer, the threads of a matrix product wait for each other longer than they save
@@ -109,7 +109,7 @@ def fit(
     overwrite : bool
         Whether an array of vectors may be overwritten, which spares the memory of a copy.
     tol : float
-        The solver stops when no component of the gradient is larger, as in scikit-learn.
+        The solver stops when no component of the gradient for the moved vectors is larger.
 
     Raises
     ------
@@ -120,13 +120,13 @@ def fit(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state, tol=tol)
+    model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
     with unwarned(ConvergenceWarning):  # reported in a note instead
         if isinstance(vectors, np.ndarray | Centred):
             moved = vectors if isinstance(vectors, Centred) else Centred.of(vectors, overwrite=overwrite)
             few = moved.vectors.nbytes < _LARGE
             with one_thread if few else nullcontext(), config_context(assume_finite=True):
-                model.set_params(C=options.C / moved.scale**2).fit(moved.vectors, y).set_params(C=options.C)
+                model.set_params(C=options.C / moved.scale**2, tol=tol).fit(moved.vectors, y)
             moved.put_back(model)
         else:
             model.fit(vectors, y)
