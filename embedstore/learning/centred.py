@@ -58,23 +58,23 @@ class Centred:
         """
         if not len(vectors):
             raise InputError("expected rows to learn from, found none: add rows, or raise the limit of memory")
-        some = vectors[:: -(-len(vectors) // _LOOKED_AT)]
-        middle = some.mean(axis=0, dtype=np.float64).astype(np.float32)
-        scale = _power_of_two(some - middle)
+        with np.errstate(invalid="ignore", over="ignore"):
+            some = vectors[:: -(-len(vectors) // _LOOKED_AT)]
+            middle = some.mean(axis=0, dtype=np.float64).astype(np.float32)
+            scale = _power_of_two(some - middle)
         moved = vectors if overwrite else np.empty_like(vectors, order="C")
         step = max(1, _BLOCK // max(1, vectors.itemsize * vectors.shape[1]))
 
         def move(starts: Iterable[int]) -> bool:
             finite = True
-            for start in starts:
-                block = np.subtract(vectors[start : start + step], middle, out=moved[start : start + step])
-                np.multiply(block, np.float32(scale), out=block)
-                finite &= bool(np.isfinite(block.sum()) or np.isfinite(block).all())
+            with np.errstate(invalid="ignore", over="ignore"):
+                for start in starts:
+                    block = np.subtract(vectors[start : start + step], middle, out=moved[start : start + step])
+                    np.multiply(block, np.float32(scale), out=block)
+                    finite &= bool(np.isfinite(block.sum()) or np.isfinite(block).all())
             return finite
 
-        with np.errstate(invalid="ignore", over="ignore"):
-            finite = all(map_in_threads(range(0, len(vectors), step), move, vectors.nbytes))
-        if not finite:
+        if not all(map_in_threads(range(0, len(vectors), step), move, vectors.nbytes)):
             raise InputError("expected finite numbers in all vectors, found others: run `embedstore verify STORE`")
         return cls(moved, middle, scale)
 

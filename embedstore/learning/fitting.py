@@ -127,7 +127,7 @@ def fit(
             few = moved.vectors.nbytes < _LARGE
             with one_thread if few else nullcontext(), config_context(assume_finite=True):
                 model.set_params(C=options.C / moved.scale**2, tol=tol).fit(moved.vectors, y)
-            moved.put_back(model)
+            moved.put_back(model.set_params(C=options.C))
         else:
             model.fit(vectors, y)
     if max(model.n_iter_) < options.max_iter:
