@@ -13,7 +13,7 @@ from embedstore.core.counts import counted, form, listed
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.labels.label_set import LabelSet
-from embedstore.learning.fitting import TrainOptions, fit
+from embedstore.learning.fitting import TrainOptions, fit, map_fits
 from embedstore.learning.targets import Target, read_target
 from embedstore.vectors.snapshot import Snapshot
 
@@ -196,16 +196,18 @@ def _tested(
     """
     passes = int(np.clip(_FITS_OF // len(y), 1, _PASSES))
     right = np.zeros((len(sizes), len(y)))
-    accuracies: list[list[float]] = []
-    tested = 0
-    for learnt, test in _draws(y, passes, random_state):
-        found = np.stack([_predicted(vectors, y, learnt[:size], test) == y[test] for size in sizes.tolist()])
-        right[:, test] += found / passes
-        accuracies.append(found.mean(axis=1).tolist())
-        tested += len(test)
-    of_fits = np.array(accuracies)
+    draws = list(_draws(y, passes, random_state))
+
+    def tested(draw: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> npt.NDArray[np.bool_]:
+        learnt, test = draw
+        return np.stack([_predicted(vectors, y, learnt[:size], test) == y[test] for size in sizes.tolist()])
+
+    found = map_fits(tested, draws, vectors.nbytes, TrainOptions())
+    for (_, test), hits in zip(draws, found, strict=True):
+        right[:, test] += hits / passes
+    of_fits = np.array([hits.mean(axis=1) for hits in found])
     mean = of_fits.mean(axis=0)
-    explained = mean * (1 - mean) / (tested / len(of_fits))
+    explained = mean * (1 - mean) / np.mean([len(test) for _, test in draws])
     return right, np.maximum(0, of_fits.var(axis=0, ddof=1) - explained)
 
 
@@ -231,4 +233,4 @@ def _predicted(
     """Return the classes of some texts, from a classifier of others; where these have one class, it is that one."""
     if len(np.unique(y[learnt])) == 1:
         return np.full(len(test), y[learnt[0]])
-    return np.asarray(fit(vectors[learnt], y[learnt], TrainOptions()).model.predict(vectors[test]))
+    return np.asarray(fit(vectors[learnt], y[learnt], TrainOptions(), overwrite=True).model.predict(vectors[test]))

@@ -10,7 +10,7 @@ from embedstore.core.blank import Blank
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import id_array
 from embedstore.errors import InputError, UsageError
-from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.fitting import TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.label_errors import FILTERS, Filter, LabelErrors, find_label_errors
 from embedstore.learning.targets import Target, read_target
 from embedstore.tables.result import TableResult
@@ -204,11 +204,14 @@ def out_of_fold(
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    probabilities = np.zeros((len(y), int(y.max()) + 1), dtype=np.float32)
-    notes: tuple[str, ...] = ()
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=options.random_state)
-    for learnt, judged in parts.split(vectors, y, groups):
-        fitted = fit(vectors[learnt], y[learnt], options)
-        notes = notes or fitted.notes
+    probabilities = np.zeros((len(y), int(y.max()) + 1), dtype=np.float32)
+
+    def judge(fold: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> tuple[str, ...]:
+        learnt, judged = fold
+        fitted = fit(vectors[learnt], y[learnt], options, overwrite=True)
         probabilities[judged[:, None], fitted.model.classes_] = fitted.model.predict_proba(vectors[judged])
-    return probabilities, notes
+        return fitted.notes
+
+    notes = map_fits(judge, list(parts.split(y, y, groups)), vectors.nbytes, options)
+    return probabilities, next((note for note in notes if note), ())

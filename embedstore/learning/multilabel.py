@@ -11,7 +11,8 @@ from embedstore.core.blank import no_text
 from embedstore.core.counts import counted, listed
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.odds import expected_best
-from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.centred import Centred
+from embedstore.learning.fitting import Fitted, TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.probe import Probe
 from embedstore.learning.targets import Target, left_out_notes
 from embedstore.reports.multilabel import MultilabelReport, above, multilabel_report, values_in
@@ -154,11 +155,15 @@ def fit_labels(split: LabelledSplit, space: Space, corpus: str, options: TrainOp
     vectors, given = space.at(split.train_positions[chosen], corpus), split.given[chosen]
     coef = np.zeros((split.learnt, space.dimension))
     intercept = np.full(split.learnt, -700.0)  # of a label that no row of a sample has
-    for label in range(split.learnt):
-        if 0 < given[:, label].sum() < len(given):
-            fitted = fit(vectors, given[:, label].astype(np.int64), options)
-            coef[label], intercept[label] = fitted.model.coef_[0], fitted.model.intercept_[0]
-            notes += tuple(one for one in fitted.notes if one not in notes)
+    moved = Centred.of(vectors)
+
+    def against_the_rest(label: int) -> Fitted:
+        return fit(moved, given[:, label].astype(np.int64), options)
+
+    fitted = [label for label in range(split.learnt) if 0 < given[:, label].sum() < len(given)]
+    for label, found in zip(fitted, map_fits(against_the_rest, fitted, given.nbytes, options), strict=True):
+        coef[label], intercept[label] = found.model.coef_[0], found.model.intercept_[0]
+        notes += tuple(one for one in found.notes if one not in notes)
     probe = Probe(split.labels[: split.learnt], coef, intercept, space.key, {"rows": len(chosen)}, several=True)
     threshold = float(max(1e-6, expected_best(probe.probabilities(vectors))))
     probe.description["threshold"] = threshold

@@ -13,7 +13,7 @@ from embedstore.core.blank import Blank
 from embedstore.core.names import check_name
 from embedstore.core.values import value_text
 from embedstore.errors import InputError, UsageError
-from embedstore.learning.fitting import TrainOptions, fit, rows_that_fit
+from embedstore.learning.fitting import TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.multilabel import check_options, fit_labels, split_labels, tested_labels
 from embedstore.learning.probe import Probe, save_probe
 from embedstore.learning.splits import Split, split_rows
@@ -165,7 +165,8 @@ def _trained_on_classes(
     chosen, notes = rows_that_fit(len(split.y), vectors_of.dimension, options)
     vectors, y = vectors_of.at(split.train_positions[chosen], learnt.table.name), split.y[chosen]
     cv_scores = _cross_validated(vectors, y, options)
-    fitted = fit(vectors, y, options)
+    curve = _curve(vectors, y, split, test_vectors, options) if options.curve else ()
+    fitted = fit(vectors, y, options, overwrite=True)
     description = {
         "target": learnt.name,
         "corpus": learnt.table.name,
@@ -178,7 +179,7 @@ def _trained_on_classes(
     probe = Probe(split.classes, coef, intercept, vectors_of.key, description)
     found = _tested(probe, split, test_vectors)
     description |= found.figures() | {"test_rows": found.rows}
-    curve = _curve(vectors, y, split, test_vectors, found.accuracy, options) if options.curve else ()
+    curve = (*curve, (len(y), found.accuracy)) if options.curve else ()
     return Trained(probe, found, cv_scores, split.notes + notes + fitted.notes, curve)
 
 
@@ -218,17 +219,21 @@ def _tested(probe: Probe, split: Split, vectors: npt.NDArray[np.float32]) -> Rep
 def _cross_validated(
     vectors: npt.NDArray[np.float32], y: npt.NDArray[np.int64], options: TrainOptions
 ) -> tuple[float, ...]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.model_selection import StratifiedKFold
 
     if options.cv is None:
         return ()
     smallest = int(np.bincount(y).min())
     if smallest < options.cv:
         raise InputError(f"expected at least {options.cv} rows of each class for --cv {options.cv}, found {smallest}")
-    model = LogisticRegression(C=options.C, max_iter=options.max_iter, random_state=options.random_state)
     folds = StratifiedKFold(options.cv, shuffle=True, random_state=options.random_state)
-    return tuple(cross_val_score(model, vectors, y, cv=folds).tolist())
+
+    def accuracy(fold: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> float:
+        learnt, judged = fold
+        model = fit(vectors[learnt], y[learnt], options, overwrite=True).model
+        return float(np.mean(model.predict(vectors[judged]) == y[judged]))
+
+    return tuple(map_fits(accuracy, list(folds.split(y, y)), vectors.nbytes, options))
 
 
 def _curve(
@@ -236,17 +241,18 @@ def _curve(
     y: npt.NDArray[np.int64],
     split: Split,
     test_vectors: npt.NDArray[np.float32],
-    accuracy: float,
     options: TrainOptions,
 ) -> tuple[tuple[int, float], ...]:
-    """Return the test accuracy after training on 10, 25, 50, … rows and on all rows."""
+    """Return the test accuracy after training on 10, 25, 50, … rows, but not on all."""
     shuffled = np.random.default_rng(options.random_state).permutation(len(y))
     numbers = {value_text(value): number for number, value in enumerate(split.classes)}
     given = np.array([numbers.get(value, -1) for value in split.given])
-    points = []
-    for count in _CURVE:
+
+    def point(count: int) -> tuple[int, float]:
         rows = shuffled[:count]
-        if count < len(y) and len(np.unique(y[rows])) > 1:
-            smaller = fit(vectors[rows], y[rows], options).model
-            points.append((count, float(np.mean(smaller.predict(test_vectors) == given))))
-    return (*points, (len(y), accuracy))
+        model = fit(vectors[rows], y[rows], options, overwrite=True).model
+        return count, float(np.mean(model.predict(test_vectors) == given))
+
+    counts = [count for count in _CURVE if count < len(y) and len(np.unique(y[shuffled[:count]])) > 1]
+    # The largest first: the others run beside it.
+    return tuple(reversed(map_fits(point, counts[::-1], vectors.nbytes, options)))
