@@ -21,9 +21,7 @@ __all__ = ["Fitted", "TrainOptions", "fit", "map_fits", "rows_that_fit"]
 
 _SHARE_OF_MEMORY = 0.4
 _TOL = 3e-5  # for moved vectors: on all corpora tried, nearer to the optimum than scikit-learn's 1e-4 is for given ones
-_LARGE = (
-    1 << 26
-)  # bytes of vectors: with fewer, the threads of a matrix product wait for each other longer than they save
+_LARGE = 1 << 26  # bytes of vectors: with fewer, the threads of a product wait longer for each other than they save
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
