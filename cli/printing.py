@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +156,8 @@ def _print_shares(shares: dict[str, float]) -> None:
     """Print each label's share of the rows as a bar, to stderr."""
     if not shares:
         return
+    import shutil
+
     width = min(40, max(len(clean(name)) for name in shares))
     bar = max(10, min(40, shutil.get_terminal_size().columns - width - 12))
     for name, share in shares.items():

@@ -1,7 +1,6 @@
 """The protocols of sources and file formats, and the opening and decoding of files."""
 
 import codecs
-import gzip
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -19,6 +18,9 @@ from embedstore.core.registry import look_up
 from embedstore.core.values import clip
 from embedstore.errors import InputError
 from embedstore.tables.formats import FORMATS
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 __all__ = [
     "BATCH_CHARS",
@@ -223,7 +225,9 @@ def open_bytes(path: Path, name: str, options: ReadOptions) -> Iterator[IO[bytes
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         if packed:
-            yield io.BufferedReader(_Expanded(gzip.GzipFile(fileobj=raw), path.stat().st_size, name, options), 1 << 16)
+            from gzip import GzipFile
+
+            yield io.BufferedReader(_Expanded(GzipFile(fileobj=raw), path.stat().st_size, name, options), 1 << 16)
         else:
             yield raw
 
@@ -231,7 +235,7 @@ def open_bytes(path: Path, name: str, options: ReadOptions) -> Iterator[IO[bytes
 class _Expanded(io.RawIOBase):
     """The content of a compressed file, which ends in an error where it becomes too large."""
 
-    def __init__(self, content: gzip.GzipFile, size: int, name: str, options: ReadOptions) -> None:
+    def __init__(self, content: "GzipFile", size: int, name: str, options: ReadOptions) -> None:
         super().__init__()
         self._content = content
         self._most = FREE_BYTES + options.max_expansion * size

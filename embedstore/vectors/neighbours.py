@@ -11,7 +11,7 @@ import pyarrow as pa
 from embedstore.core.blank import Blank
 from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
-from embedstore.core.masks import mask_of
+from embedstore.core.masks import distinct, mask_of
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import Corpus, id_array
@@ -161,7 +161,7 @@ def nearest(
     if blank == "skip":
         wanted[space.texts.blank] = False
     candidates = _candidates(space, queries, k + (exclude is not None), wanted, index)
-    places = _Places.of(space, corpora, np.unique(np.concatenate(candidates)))
+    places = _Places.of(space, corpora, distinct(np.concatenate(candidates)))
     asker = (-1, -1) if exclude is None else ([c.name for c in corpora].index(exclude[0]), exclude[1])
     return [
         places.best(query, found, k, asker)

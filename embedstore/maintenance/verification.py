@@ -1,0 +1,213 @@
+"""Verify every byte of a store, and repair it."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from embedstore.annotations.log import read_part
+from embedstore.core.counts import counted
+from embedstore.core.settings import Home
+from embedstore.corpora.rows import Corpus
+from embedstore.corpora.texts import Texts
+from embedstore.errors import DamagedStoreError
+from embedstore.storage import locks
+from embedstore.storage.derived import MapRecord
+from embedstore.storage.gate import FOLDERS, Folder
+from embedstore.storage.listed import map_dataset, open_file, same_hash
+from embedstore.storage.manifest import commit, load, manifest_files
+from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.segments import read_texts, segment_keys, text_key
+from embedstore.storage.state import Manifest
+from embedstore.vectors.snapshot import Snapshot
+
+__all__ = ["VerifyReport", "repair", "verify"]
+
+_NORM_TOLERANCE = {"<f4": 1e-3, "<f2": 5e-3}
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The result of `verify`: files and bytes read, one line per fault, and the damaged files' paths in the store."""
+
+    files: int
+    size: int
+    faults: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+def verify(now: Snapshot, *, on_file: Callable[[FileRecord], None] | None = None) -> VerifyReport:
+    """Read every byte of a store and check it against the manifest.
+
+    The checks: each file has its hash; each text has its key; vectors are finite, and of unit length if the space is
+    normalised; rows point to existing texts; annotations can be read.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    on_file : callable, optional
+        Called with each file's record before the file is read.
+    """
+    return _checked(now.root, now.manifest, on_file)
+
+
+def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], None] | None = None) -> VerifyReport:
+    faults = _folder_faults(root)
+    size = 0
+    sound: set[str] = set()
+    damaged: list[str] = []
+    for file in manifest.files():
+        if on_file:
+            on_file(file)
+        size += file.size
+        try:
+            with open_file(root, file) as stream:
+                if not same_hash(stream, file):
+                    raise DamagedStoreError(f"{root / file.path} was altered: its hash does not fit")
+            sound.add(file.path)
+        except (DamagedStoreError, OSError) as error:
+            faults.append(str(error))
+            damaged.append(file.path)
+    for check, file in _content_checks(root, manifest):
+        if file.path in sound and (fault := check()):
+            faults.append(f"{root / file.path}: {fault}")
+            damaged.append(file.path)
+    return VerifyReport(len(manifest.files()), size, tuple(faults), tuple(dict.fromkeys(damaged)))
+
+
+def _folder_faults(root: Path) -> list[str]:
+    """Return a line for each folder that is none, and for each manifest that is no file."""
+    faults = []
+    for folder, name in [*((name, "") for name in FOLDERS), *(("", path.name) for _, path in manifest_files(root))]:
+        try:
+            with Folder(root, folder) as opened:
+                if name:
+                    os.close(opened.open(name))
+        except FileNotFoundError:
+            continue
+        except (DamagedStoreError, OSError) as error:
+            faults.append(str(error))
+    return faults
+
+
+def repair(home: Home) -> tuple[str, ...]:
+    """Remove damaged files that can be made again from the manifest, and return their paths in the store.
+
+    The next `encode` makes vectors again; labels and queries are encoded again at their next use; `index` and `train`
+    make indexes and probes again, and the desk makes maps. Texts, tables and annotations can't be made again: they stay
+    listed and damaged.
+
+    Parameters
+    ----------
+    home : Home
+        The store.
+    """
+    root = home.root
+    with locks.alone(root, home.settings.wait):
+        damaged = set(_checked(root, load(root)).damaged)
+
+        def change(base: Manifest) -> Manifest:
+            gone = {text.file.sha256 for text in base.queries if text.file.path in damaged}
+            spaces = {
+                key: replace(
+                    space,
+                    segments={
+                        text: segment
+                        for text, segment in space.segments.items()
+                        if segment.file.path not in damaged and text not in gone
+                    },
+                )
+                for key, space in base.spaces.items()
+            }
+            held = {text for space in spaces.values() for text in space.segments}
+            return replace(
+                base,
+                spaces=spaces,
+                queries=tuple(text for text in base.queries if text.file.sha256 in held),
+                indexes={
+                    key: record
+                    for key, record in base.indexes.items()
+                    if record.file.path not in damaged
+                    and set(record.covers) <= {segment.file.sha256 for segment in spaces[key].segments.values()}
+                },
+                maps={key: record for key, record in base.maps.items() if record.file.path not in damaged},
+                probes={
+                    name: record
+                    for name, record in base.probes.items()
+                    if damaged.isdisjoint((record.arrays.path, record.description.path))
+                },
+            )
+
+        before = {file.path for file in load(root).files()}
+        after = {file.path for file in commit(root, change).files()}
+        return tuple(sorted((before - after) & damaged))
+
+
+def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[], str], FileRecord]]:
+    for text in (*manifest.texts, *manifest.queries):
+        yield lambda text=text: _text_fault(root, text), text.file  # type: ignore[misc]
+    counts = {text.file.sha256: text.count for text in (*manifest.texts, *manifest.queries)}
+    for space in manifest.spaces.values():
+        for sha256, segment in space.segments.items():
+            expected = (counts.get(sha256, -1), space.dimension)
+            yield (
+                lambda segment=segment, space=space, expected=expected: _vector_fault(root, segment, space, expected),  # type: ignore[misc]
+                segment.file,
+            )
+    texts = len(Texts(root, manifest.texts))
+    for name, record in manifest.corpora.items():
+        for part in record.parts:
+            corpus = Corpus(root, name, replace(record, parts=(part,)))
+            yield lambda corpus=corpus, part=part: _corpus_fault(corpus, part.rows, texts), part.file  # type: ignore[misc]
+    for one in manifest.maps.values():
+        yield lambda one=one: _map_fault(root, one, texts), one.file  # type: ignore[misc]
+    for answers in manifest.annotations:
+        yield lambda answers=answers: _answers_fault(root, answers), answers.file  # type: ignore[misc]
+
+
+def _answers_fault(root: Path, part: AnnotationPart) -> str:
+    try:
+        read_part(root, part)
+    except DamagedStoreError as error:
+        return str(error).removeprefix(f"{root / part.file.path} ")
+    return ""
+
+
+def _text_fault(root: Path, text: TextSegment) -> str:
+    offset = map_dataset(root, text.file, text.offset)
+    if offset[0] != 0 or (np.diff(offset.astype(np.int64)) < 0).any() or offset[-1] != text.text.shape[0]:
+        return "text offsets do not rise from 0 to the end"
+    keys = b"".join(text_key(value) for value in read_texts(root, text))
+    return "" if keys == segment_keys(root, text).tobytes() else "a text does not have its key"
+
+
+def _vector_fault(root: Path, segment: VectorSegment, space: SpaceRecord, expected: tuple[int, int]) -> str:
+    if segment.vectors.shape != expected:
+        return f"has vectors of shape {segment.vectors.shape}, expected {expected}"
+    vectors = np.asarray(map_dataset(root, segment.file, segment.vectors), dtype=np.float32)
+    if not np.isfinite(vectors).all():
+        return "holds numbers that are not finite"
+    tolerance = _NORM_TOLERANCE[segment.vectors.dtype]
+    if space.spec.normalized and (np.abs(np.linalg.norm(vectors, axis=1) - 1) > tolerance).any():
+        return "holds vectors that are not of unit length"
+    return ""
+
+
+def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
+    try:
+        positions = corpus.positions()
+    except DamagedStoreError as error:
+        return str(error)
+    if len(positions) != rows:
+        return f"holds {counted(len(positions), 'row')}, expected {rows:,}"
+    return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"
+
+
+def _map_fault(root: Path, record: MapRecord, texts: int) -> str:
+    if not np.isfinite(map_dataset(root, record.file, record.point)).all():
+        return "holds numbers that are not finite"
+    positions = map_dataset(root, record.file, record.position)
+    return "" if positions.max() < texts else "a place belongs to a text past the texts"
