@@ -92,12 +92,13 @@ def print_result(result: "Result", output: Path | None, *, as_json: bool, spread
 
 def _print_csv(result: "Result", *, spreadsheet_safe: bool) -> None:
     """Write rows as CSV to stdout: unchanged for a pipe or file, cleaned of control characters for a terminal."""
-    from embedstore.tables.delimited import CSV
-    from embedstore.tables.write import spreadsheet_safe as guarded
+    from embedstore.tables.separated import CSV
 
     tables: Iterable[pa.Table] = result.batches()
     schema = result.schema
     if spreadsheet_safe:
+        from embedstore.tables.write import spreadsheet_safe as guarded
+
         tables, schema = guarded(tables, schema)
     CSV.write_stream(tables, schema, output_stream())
 

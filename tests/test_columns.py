@@ -13,7 +13,7 @@ from embedstore.core.cells import spelled
 from embedstore.core.floats import float_texts
 from embedstore.core.masks import distinct
 from embedstore.core.seek import place_of_number, place_of_text
-from embedstore.tables.delimited import CSV, TSV
+from embedstore.tables.separated import CSV, TSV
 
 TEXTS = ["a", "b", "ab", "abc", "é", "ée", "", None]
 EDGES = [0.0, -0.0, 1.0, -3.0, 1e-4, 9.9999e-5, 1e-5, 1e7, 16777216.0, 1e10, 9999999999.5, 1e15, 1e16, 1e300]

@@ -162,6 +162,21 @@ def test_a_corpus_is_encoded_without_torch(tmp_path, rows, backend):
     assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers"})
 
 
+@pytest.mark.parametrize("family", ["bert", "distilbert", "mpnet", "roberta"])
+def test_a_search_for_a_new_text_loads_no_torch(checkpoint, tmp_path, family):
+    store = embedstore.create(tmp_path / "new")
+    store.add([{"text": "a lamp"}, {"text": "good tea"}], text="text")
+    store.encode(str(checkpoint(family)))
+    code = (
+        "from embedstore.cli import main\n"
+        f"try: main(['search', {str(store.path)!r}, 'a new lamp'])\n"
+        "except SystemExit as error: assert not error.code, error.code"
+    )
+    loaded = modules_loaded(code)
+    assert not loaded.intersection({"torch", "transformers", "sentence_transformers", "pandas", *SLOW})
+    assert {"tokenizers", "embedstore.encoders.light"} <= loaded
+
+
 def imported_by(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):

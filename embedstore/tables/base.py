@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from embedstore.core.checks import at_least, check_fields
 from embedstore.core.counts import counted
-from embedstore.core.registry import look_up
 from embedstore.core.values import clip
 from embedstore.errors import InputError
 from embedstore.tables.formats import FORMATS
@@ -35,7 +34,6 @@ __all__ = [
     "Survey",
     "TextSource",
     "encoding_of",
-    "find_format",
     "open_bytes",
     "too_much",
 ]
@@ -148,8 +146,7 @@ class ReadOptions:
         return (MISSING if self.missing is None else frozenset(self.missing)) - {""}
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """The result of the first pass: the row count, and the type of each column in order."""
 
     rows: int
@@ -187,12 +184,6 @@ class FileFormat(Protocol):
     def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
         """Write tables of one schema, in order, to the file `path`."""
         ...
-
-
-def find_format(name: str) -> FileFormat:
-    """Return the format with the given name in `FORMATS`."""
-    found: FileFormat = look_up({known: entry.home for known, entry in FORMATS.items()}, name, "a format")
-    return found
 
 
 def too_much(where: str, most: str, found: str, cap: str) -> InputError:

@@ -1,31 +1,27 @@
-"""Read and write CSV and TSV."""
+"""Read CSV and TSV; `embedstore.tables.separated` writes them."""
 
 import csv
 import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
-from embedstore.core.cells import plain_values
 from embedstore.core.counts import counted, listed
-from embedstore.core.floats import float_texts
 from embedstore.core.guards import CountedGuard
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, VALUE_WEIGHT, ReadOptions, Survey, TextSource, too_much
-from embedstore.tables.columns import is_text, notes_on
 from embedstore.tables.inference import CellTypes
 
-__all__ = ["CSV", "TSV", "DelimitedSource"]
+__all__ = ["DelimitedSource"]
 
 logger = logging.getLogger(__name__)
 
-_QUOTE = '"'
 _LARGE = 1 << 22  # characters of a row after which the csv reader is made anew
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # the first line of some files written for Excel
 
@@ -238,54 +234,3 @@ class _Lines:
         if not self._options.quoting:
             return line.count(self.delimiter)
         return min(re.sub(r'"[^"]*+"?', "", text).count(self.delimiter) for text in (line, '"' * inside + line))
-
-
-class _Delimited:
-    """CSV or TSV as a `FileFormat`."""
-
-    def __init__(self, delimiter: str) -> None:
-        self._delimiter = delimiter
-
-    def source(self, path: Path, name: str, origin: str, options: ReadOptions) -> DelimitedSource:
-        """Return a source for the file."""
-        return DelimitedSource(path, name, origin, options, self._delimiter)
-
-    def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
-        """Write tables of one schema to a file, under one header line."""
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            self.write_stream(tables, schema, stream)
-
-    def write_stream(self, tables: Iterable[pa.Table], schema: pa.Schema, stream: IO[str]) -> None:
-        """Write tables of one schema to a text stream, under one header line."""
-        nulls = [notes_on(field).null or "" for field in schema]
-        self._write_rows([self._quoted([name]) for name in schema.names], stream)
-        for table in tables:
-            columns = zip(table.columns, nulls, strict=True)
-            self._write_rows([self._quoted(_texts(column, null)) for column, null in columns], stream)
-
-    def _write_rows(self, columns: list[list[str]], stream: IO[str]) -> None:
-        if len(columns) == 1:  # a reader would skip an empty line
-            columns = [[cell or '""' for cell in columns[0]]]
-        stream.writelines(row + "\n" for row in map(self._delimiter.join, zip(*columns, strict=True)))
-
-    def _quoted(self, cells: list[str]) -> list[str]:
-        """Return cells as they are written: in quotes if they have a separator, a quote or a line break."""
-        together = "".join(cells)
-        if not any(mark in together for mark in (self._delimiter, '"', "\r", "\n")):
-            return cells
-        marked = re.compile(f'[{self._delimiter}"\r\n]').search
-        return [f'"{cell.replace(_QUOTE, 2 * _QUOTE)}"' if marked(cell) else cell for cell in cells]
-
-
-CSV, TSV = _Delimited(","), _Delimited("\t")
-
-
-def _texts(column: pa.ChunkedArray, null: str) -> list[str]:
-    """Return a column as `spelled` writes it, with `null` where a value is missing; plain values are written faster."""
-    if pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
-        cells: list[Any] = [text for chunk in column.chunks for text in float_texts(chunk)]
-    else:
-        cells = plain_values(column)
-        if cells and not is_text(column.type):
-            cells = [cell if cell is None else str(cell) for cell in cells]
-    return [null if cell is None else cell for cell in cells] if None in cells else cells

@@ -12,8 +12,8 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from embedstore.core.counts import counted
 from embedstore.core.system import explained, kind_of
@@ -122,8 +122,7 @@ def _put(staged: "list[_Staged]", held: ExitStack, wait: float) -> None:
         _sync(one.target.parent)
 
 
-@dataclass(frozen=True, slots=True)
-class _Staged:
+class _Staged(NamedTuple):
     """A temp file that is locked by this process, the file that it will be, and the status of the file before."""
 
     temp: Path

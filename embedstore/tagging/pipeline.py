@@ -4,8 +4,7 @@ Each step is a function of `embedstore.tagging.steps`; its result is the input o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -210,8 +209,7 @@ def _check_columns(names: Sequence[str], *, scores: bool) -> None:
         raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TagRequest:
+class _TagRequest(NamedTuple):
     """The checked arguments of `tag`.
 
     `answered` is a mask of the rows to tag, and `positions` has the positions of their texts. `gold` holds their values

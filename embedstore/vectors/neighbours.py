@@ -1,8 +1,7 @@
 """Find the rows nearest to a text, to a row, or to many texts at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,7 @@ from embedstore.vectors.space import Space
 __all__ = ["Matches", "Neighbour", "nearest", "search"]
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """One found row: corpus, row number (from 0), position of its text, cosine similarity."""
 
     corpus: str
@@ -169,8 +167,7 @@ def nearest(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(NamedTuple):
     """The rows at some text positions, and the vectors of these positions.
 
     `number`, `row` and `position` are the corpus number, row number and text position of each row. The rows at

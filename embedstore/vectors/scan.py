@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ _FEW = 16  # queries up to which products without packing are faster
 _SCORES = 1 << 16  # scores per piece
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Mapped vectors of consecutive texts; `start` is the position of the first."""
 
     start: int

@@ -64,7 +64,7 @@ MUTANTS = [
     ("one spelling of missing values", "tables/inference.py", "and len(nulls) < 2", "", "tests/test_values.py"),
     ("missing words as written", "tables/inference.py", "columns.append(_without(column, pc.equal(column, \"\")))",
      "columns.append(self._valid(column))", "tests/test_values.py"),
-    ("the word of a missing value", "tables/delimited.py", "nulls = [notes_on(field).null or \"\" for field in schema]",
+    ("the word of a missing value", "tables/separated.py", "nulls = [notes_on(field).null or \"\" for field in schema]",
      "nulls = [\"\" for field in schema]", "tests/test_values.py"),
     ("widening to text", "tables/widening.py", "fixed=mine.large or theirs.large or \"csv\" in (mine.written, theirs.written)", "fixed=False", "tests/test_values.py"),
     ("characters after a closing quote", "tables/delimited.py", "strict=True,\n            **quoting", "strict=False,\n            **quoting", "tests/test_reading.py"),
