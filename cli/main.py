@@ -1,5 +1,6 @@
 """The command group and the entry point."""
 
+import gc
 import logging
 import sys
 import warnings
@@ -122,4 +123,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # CPython notes a KeyboardInterrupt that leaves an `exec` of a text, such as that of a dataclass, and kills the
     # process at its end, though the error was told; the next `exec` clears the note.
     exec("")  # noqa: S102
+    if arguments is None:
+        gc.freeze()  # the collections at the end of the process would take a tenth of a short command
     sys.exit(code)

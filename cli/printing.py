@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,12 +92,13 @@ def print_result(result: "Result", output: Path | None, *, as_json: bool, spread
 
 def _print_csv(result: "Result", *, spreadsheet_safe: bool) -> None:
     """Write rows as CSV to stdout: unchanged for a pipe or file, cleaned of control characters for a terminal."""
-    from embedstore.tables.delimited import CSV
-    from embedstore.tables.write import spreadsheet_safe as guarded
+    from embedstore.tables.separated import CSV
 
     tables: Iterable[pa.Table] = result.batches()
     schema = result.schema
     if spreadsheet_safe:
+        from embedstore.tables.write import spreadsheet_safe as guarded
+
         tables, schema = guarded(tables, schema)
     CSV.write_stream(tables, schema, output_stream())
 
@@ -157,6 +157,8 @@ def _print_shares(shares: dict[str, float]) -> None:
     """Print each label's share of the rows as a bar, to stderr."""
     if not shares:
         return
+    import shutil
+
     width = min(40, max(len(clean(name)) for name in shares))
     bar = max(10, min(40, shutil.get_terminal_size().columns - width - 12))
     for name, share in shares.items():

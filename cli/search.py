@@ -1,6 +1,5 @@
 """`search`: find the rows nearest to a text or a row."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +86,8 @@ def _lines() -> list[str]:
 
 
 def _print_list(found: "Matches") -> None:
+    import shutil
+
     columns = shutil.get_terminal_size().columns
     rows = found.table.to_pylist()
     width = max(len(clip(str(row["id"]), 20)) for row in rows)

@@ -1,10 +1,9 @@
 """The only place that writes to the terminal: messages, data and progress bars, free of what a terminal would obey."""
 
-import getpass
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
@@ -69,6 +68,11 @@ class _CleanStream:
         """Write lines: a table's row with its end is one line, whatever line breaks its cells have."""
         return self._stream.write(clean(text.removesuffix("\n")) + "\n")
 
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several of them."""
+        for line in lines:
+            self.write(line)
+
 
 class CleanFormatter(logging.Formatter):
     """Formats a log message as one clean line."""
@@ -110,6 +114,8 @@ def hidden_line(prompt: str, *, otherwise: str) -> str:
     """
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
+    import getpass
+
     try:
         return getpass.getpass(f"{clean(prompt)}: ")
     except EOFError as error:

@@ -9,13 +9,12 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from embedstore import corpora, learning, maintenance, maps, sweeping, tagging, topics, vectors
+from embedstore import corpora, learning, maintenance, maps, tagging, topics, vectors
 from embedstore.core.checks import check_arguments, shown
 from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import manifest as manifests
-from embedstore.storage.adding import adding_rows
 from embedstore.vectors.snapshot import Cache, Snapshot, open_snapshot
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ def create(
     UsageError
         If the path is a file, or the folder holds a store or other files.
     """
+    from embedstore.storage.adding import adding_rows
+
     root = store_path(store)
     taken = UsageError(f"expected a new or empty folder for a store, found something at {root}")
     if root.exists() and (not root.is_dir() or manifests.exists(root) or manifests.unknown_names(root)):
@@ -313,4 +314,4 @@ class EmbeddingStore:
     export = _question(lambda: vectors.export_vectors)
     verify = _question(lambda: maintenance.verify, of_rows=False)
     repair = _action(lambda: maintenance.repair)
-    gc = _action(lambda: sweeping.gc)
+    gc = _action(lambda: maintenance.gc)

@@ -22,7 +22,7 @@ from embedstore.encoders.native.binding import kernels
 from embedstore.errors import ModelRequiredError, UsageError
 from embedstore.labels import LabelSet
 from embedstore.tables import FORMATS, ReadOptions, file_source
-from embedstore.tables.base import find_format
+from embedstore.tables.formats import find_format
 from embedstore.tagging.methods import METHODS, find_method
 from embedstore.tagging.scored import Scored
 from embedstore.vectors.executors import EXECUTORS, Job, find_executor

@@ -1,6 +1,7 @@
 """Checkpoints of the Hugging Face format: what is read from their files, and vectors like those of transformers."""
 
 import functools
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -165,6 +166,19 @@ def test_the_bundled_model_pooled_by_name_and_normalised_is_the_space_it_has_any
     assert describe(None, EncoderOptions(pooling="mean", normalize=True)).spec == own.spec
     assert describe(None, EncoderOptions(pooling="mean")).spec != own.spec
     assert describe(None, EncoderOptions(pooling="cls", normalize=True)).spec != own.spec
+
+
+def test_each_file_of_the_bundled_model_is_hashed_once(monkeypatch):
+    hashed, file_digest = [], hashlib.file_digest
+
+    def counted(stream, kind):
+        hashed.append(Path(stream.name).name)
+        return file_digest(stream, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    describe(None, EncoderOptions())
+    assert "model.safetensors" in hashed and "tokenizer.json" in hashed
+    assert len(hashed) == len(set(hashed))
 
 
 def test_names_of_labels_are_not_part_of_the_key(checkpoint, tmp_path):

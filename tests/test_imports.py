@@ -24,6 +24,26 @@ HEAVY = [
     "pyarrow",
 ]
 
+# What a short command does without: each takes longer to import than what it would be used for.
+SLOW = ["gzip", "html", "importlib.resources", "numpy.ma", "pyarrow.compute", "random", "secrets", "yaml"]
+
+# Modules of ours that `info`, and tags and searches with vectors that are there, do not need.
+ELSEWHERE = [
+    "annotations.log",
+    "encoders.base",
+    "encoders.light",
+    "labels.fewshot",
+    "labels.zeroshot",
+    "maintenance.sweeping",
+    "maintenance.verification",
+    "reports.calibration",
+    "reports.metrics",
+    "reports.multilabel",
+    "tagging.multilabel",
+    "vectors.canaries",
+    "vectors.executors",
+]
+
 # From the ground up: each may import from those before it, and its own modules.
 ORDER = [
     "errors",
@@ -41,7 +61,6 @@ ORDER = [
     "topics",
     "maps",
     "maintenance",
-    "sweeping",
     "store",
     "estimators",
     "demo",
@@ -89,14 +108,16 @@ def test_encoding_again_loads_no_torch(demo_home):
 @pytest.mark.parametrize(
     "words", [["info"], ["tag", "-l", "Negative", "-l", "Positive", "-o", "TABLE"], ["search", "--row", "r0001"]]
 )
-def test_what_is_asked_often_loads_no_pandas(demo_home, tmp_path, words):
+def test_what_is_asked_often_loads_little(demo_home, tmp_path, words):
     command, *rest = [str(tmp_path / "table.csv") if word == "TABLE" else word for word in words]
     code = (
         "from embedstore.cli import main\n"
         f"try: main({[command, str(demo_home / 'demo'), *rest]!r})\n"
         "except SystemExit as error: assert not error.code, error.code"
     )
-    assert not modules_loaded(code).intersection({"pandas", "torch", "faiss", "h5py", "sklearn", "scipy"})
+    loaded = modules_loaded(code)
+    assert not loaded.intersection({"pandas", "torch", "faiss", "h5py", "sklearn", "scipy", *SLOW})
+    assert not loaded.intersection(f"embedstore.{name}" for name in ELSEWHERE)
 
 
 def test_pandas_is_there_for_those_who_ask_later():
@@ -139,6 +160,21 @@ def test_a_corpus_is_encoded_without_torch(tmp_path, rows, backend):
         f"assert provenance['backend'] == {backend!r}, provenance"
     )
     assert not modules_loaded(code).intersection({"torch", "transformers", "sentence_transformers"})
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "mpnet", "roberta"])
+def test_a_search_for_a_new_text_loads_no_torch(checkpoint, tmp_path, family):
+    store = embedstore.create(tmp_path / "new")
+    store.add([{"text": "a lamp"}, {"text": "good tea"}], text="text")
+    store.encode(str(checkpoint(family)))
+    code = (
+        "from embedstore.cli import main\n"
+        f"try: main(['search', {str(store.path)!r}, 'a new lamp'])\n"
+        "except SystemExit as error: assert not error.code, error.code"
+    )
+    loaded = modules_loaded(code)
+    assert not loaded.intersection({"torch", "transformers", "sentence_transformers", "pandas", *SLOW})
+    assert {"tokenizers", "embedstore.encoders.light"} <= loaded
 
 
 def imported_by(path: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """One answer of a person to a text, and its form in files."""
 
+import os
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -120,4 +120,4 @@ def present() -> str:
 
 def fresh_id() -> str:
     """Return a new id: 32 random hexadecimal digits."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()

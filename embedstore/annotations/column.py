@@ -1,12 +1,10 @@
 """Annotations as a corpus column, for every place that takes a column of given labels."""
 
-import shlex
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from embedstore.annotations.log import answers_to, current_answers, majority_labels
 from embedstore.core.counts import counted
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import InputError
@@ -102,6 +100,8 @@ def no_answers(
 
 def _rows_of_other_form(now: Snapshot, table: Corpus, labels: LabelSet | None, called: str, *, several: bool) -> int:
     """Return the number of rows with answers of one label a text if `several`, else with answers of several."""
+    from embedstore.annotations.log import answers_to, current_answers
+
     others = [one for one in current_answers(now) if one.action == "label" and one.choice.several != several]
     if labels:
         others = answers_to(others, replace(labels, several=not several))
@@ -128,6 +128,10 @@ def answered_rows(
     InputError
         If the answers are of several label sets, or none is of the set `called`.
     """
+    import shlex
+
+    from embedstore.annotations.log import answers_to, current_answers, majority_labels
+
     answers = [one for one in current_answers(now) if one.choice.several == several]
     if labels:
         answers = answers_to(answers, labels)

@@ -28,9 +28,12 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
+from embedstore.core.arrays import decoded
+
 __all__ = ["array_of", "json_text", "json_values", "plain_values", "shortest", "spelled"]
 
 _SECONDS_OF = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_MOST_OF_STRINGS = 2**31  # bytes of one array of strings
 _PLAIN_YEARS = 4_000_000_000  # seconds from 1970 to 2096 and back to 1843: Arrow's time zones are right there
 
 
@@ -53,11 +56,25 @@ def spelled(column: Any) -> pa.Array:
     type_ = array.type
     if pa.types.is_string(type_):
         return array
-    if pa.types.is_null(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+    if pa.types.is_large_string(type_):
+        return _with_short_ends(array)
+    if pa.types.is_null(type_) or pa.types.is_string_view(type_):
         return array.cast(pa.string())
     if pa.types.is_integer(type_):
         return array.cast(pa.string())
     return _mapped(array, _speller(array))
+
+
+def _with_short_ends(array: Any) -> pa.Array:
+    """Return a large_string array as string. `cast`, which would import all of Arrow's functions, is for large ones."""
+    missing, ends, content = array.buffers()
+    if not len(array) or content is None:
+        return pa.nulls(len(array), pa.string()) if array.null_count == len(array) else array.cast(pa.string())
+    places = np.frombuffer(ends, dtype=np.int64, count=array.offset + len(array) + 1)
+    if places[-1] >= _MOST_OF_STRINGS:
+        return array.cast(pa.string())
+    short = pa.py_buffer(places.astype(np.int32))
+    return pa.StringArray.from_buffers(len(array), short, content, missing, -1, array.offset)
 
 
 def plain_values(column: Any) -> list[Any]:
@@ -131,7 +148,7 @@ def _stored(array: Any) -> Any:
     if isinstance(array, pa.DictionaryArray):
         if pa.types.is_string_view(array.type.value_type):  # Arrow can't decode these
             array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.string()))
-        return _stored(array.dictionary_decode())
+        return _stored(decoded(array))
     if isinstance(array, pa.RunEndEncodedArray):
         import pyarrow.compute as pc
 

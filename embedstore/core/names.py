@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from embedstore.errors import UsageError
@@ -79,6 +78,8 @@ def nearest_hint(name: str, known: Sequence[str]) -> str:
     >>> nearest_hint("reviw", ["id", "review"])
     "did you mean 'review'? there are id, review"
     """
+    from difflib import get_close_matches
+
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     shown = ", ".join(known[:_SHOWN]) + (" …" if len(known) > _SHOWN else "")
     return (f"did you mean {close[0]!r}? " if close else "") + (f"there are {shown}" if known else "there are none")

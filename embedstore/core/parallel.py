@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -44,6 +43,8 @@ def map_in_threads(
     threads = min(cores(), len(pieces))
     if threads < 2 or size < least:
         return [work(iter(pieces))]
+    from concurrent.futures import ThreadPoolExecutor
+
     shared = iter(pieces)
     with one_thread, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [shared] * threads))
@@ -64,6 +65,8 @@ def _limit_blas() -> Callable[[], object]:
 
 
 def _in_its_own_thread(work: Callable[[Argument], None], argument: Argument) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         pool.submit(work, argument).result()
 

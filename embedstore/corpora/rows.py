@@ -14,11 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
+from embedstore.core.arrays import array_from
 from embedstore.core.cells import array_of, plain_values, spelled
 from embedstore.core.counts import counted
 from embedstore.core.guards import Lock
 from embedstore.core.masks import mask_of
 from embedstore.core.names import nearest_hint
+from embedstore.core.seek import place_of_number, place_of_text
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import DamagedStoreError, EmbedstoreError, InputError, NotFoundError
 from embedstore.storage.listed import open_file
@@ -36,7 +38,6 @@ LARGE = b"embedstore_large_integers"
 
 _BATCH_ROWS = 65_536
 _ASKED = 3  # number of times that a few ids are read from the file; after that, all ids are kept in memory
-_MANY = 200_000  # number of ids from which a search in Arrow is worth the import of its functions
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -169,7 +170,7 @@ class Corpus:
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its value in the id column, or its number from 0."""
         if not self.record.id_column:
-            return pa.chunked_array([pa.array(np.arange(len(self.positions())))])
+            return pa.chunked_array([array_from(np.arange(len(self.positions())))])
         with self._lock.held():
             if self._ids is None:
                 ids = self.column(self.record.id_column)
@@ -192,21 +193,17 @@ class Corpus:
                 f"corpus {self.name!r} has no row {wanted!r}: its rows are numbered 0 to {len(self) - 1}"
             )
         ids = self.ids()
-        is_text = pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)
-        value: Any = wanted if is_text else None
-        if pa.types.is_int64(ids.type):
-            value = int(wanted) if _INTEGER.fullmatch(wanted) else None
-        if value is not None and len(ids) > _MANY:
-            # Arrow searches a million ids in the time that Python needs for ten thousand.
-            import pyarrow.compute as pc
-
-            row = pc.index(ids, pa.scalar(value, ids.type)).as_py()
-        else:
+        row = -1
+        if wanted and (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
+            row = place_of_text(ids, wanted)
+        elif pa.types.is_int64(ids.type) and _INTEGER.fullmatch(wanted):
+            row = place_of_number(ids, int(wanted))
+        if row < 0:  # ids of other types, and other spellings
             texts = [value_text(one) for one in plain_values(ids)]
             found = wanted if wanted in texts else same_value(wanted, texts)
             row = -1 if found is None else texts.index(found)
         if row >= 0:
-            return int(row)
+            return row
         raise NotFoundError(f"corpus {self.name!r} has no row with {self.record.id_column} {wanted!r}")
 
     def place_of(self, row: int) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.arrays import array_from
 from embedstore.core.counts import counted
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import NotFoundError
@@ -62,7 +63,7 @@ class SelectedCorpus(Corpus):
     def ids(self) -> pa.ChunkedArray:
         """Return the id of each row: its value in the id column, or its number in the whole corpus."""
         if not self.record.id_column:
-            return pa.chunked_array([pa.array(self._rows)])
+            return pa.chunked_array([array_from(self._rows)])
         return super().ids()
 
     def ids_at(self, rows: npt.NDArray[np.int64]) -> list[Any]:

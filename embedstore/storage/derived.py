@@ -1,7 +1,7 @@
 """The records of what is derived from vectors and can be made again: indexes, maps and probes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from embedstore.core.checks import shown
 from embedstore.core.exact import exactly, parts_of, text_of, whole
@@ -37,8 +37,7 @@ class IndexRecord:
         return cls(FileRecord.from_json(file, "index.faiss"), kind, covered, whole(count, "the size of an index"))
 
 
-@dataclass(frozen=True, slots=True)
-class MapRecord:
+class MapRecord(NamedTuple):
     """A map of a corpus in one space: the place of each text, and the method that laid them out.
 
     `position` (n, uint64) has the positions of the texts, `point` (n, 2, float32) their places. The method laid out
@@ -69,8 +68,7 @@ class MapRecord:
         return cls(file, position, point, parts[3], anchors)
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeRecord:
+class ProbeRecord(NamedTuple):
     """A trained probe: its arrays (npz), its description (JSON) and the key of its space."""
 
     arrays: FileRecord

@@ -12,7 +12,6 @@ caller starts again.
 import errno
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -183,7 +182,7 @@ class Staged:
 
     def __init__(self, folder: Folder, suffix: str) -> None:
         self._folder = folder
-        self._name = f"{TEMP_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
+        self._name = f"{TEMP_PREFIX}{os.getpid()}-{os.urandom(6).hex()}{suffix}"
         self.stream = os.fdopen(folder.create(self._name), "w+b")
 
     def publish(self, suffix: str) -> FileRecord:

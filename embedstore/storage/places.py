@@ -1,7 +1,6 @@
 """Where the bytes of a store are: the records of a file, and of an array in a file."""
 
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from embedstore.core.exact import MOST
@@ -24,8 +23,7 @@ _PATHS = {kind: re.compile(r"{}/([0-9a-f]{{64}})\.{}".format(*kind.split("."))) 
 _DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """One immutable file: its path relative to the store, its size in bytes, the SHA-256 of its content."""
 
     path: str

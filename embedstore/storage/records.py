@@ -5,7 +5,7 @@ inside their files, and what one record says fits the rest of it. `Manifest.from
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from embedstore.core.checks import shown
 from embedstore.core.counts import counted
@@ -175,8 +175,7 @@ class SpaceRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CorpusPart:
+class CorpusPart(NamedTuple):
     """The rows of one source: a Parquet file, and where its rows came from.
 
     `origin` is the source file's path, or "" for rows from standard input or from Python. `fingerprint` is the

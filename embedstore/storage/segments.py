@@ -4,7 +4,7 @@ The writer records the place of each dataset in the file (contiguous, unfiltered
 """
 
 import hashlib
-import secrets
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -118,7 +118,7 @@ def _write(
     places: dict[str, tuple[int, tuple[int, ...], str]] = {}
     # Built in memory and written by Python: libhdf5 ends the process if one of its own writes fails (a full disk).
     # HDF5 refuses to open two files of one name in a process, even in memory: each has a name of its own.
-    with h5py.File(secrets.token_hex(8), "w", driver="core", backing_store=False) as container:
+    with h5py.File(os.urandom(8).hex(), "w", driver="core", backing_store=False) as container:
         container.attrs.update(attributes)
         for name, array in arrays.items():
             dataset = container.create_dataset(name, data=array, track_times=False)

@@ -1,7 +1,6 @@
 """The protocols of sources and file formats, and the opening and decoding of files."""
 
 import codecs
-import gzip
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
@@ -9,16 +8,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from embedstore.core.checks import at_least, check_fields
 from embedstore.core.counts import counted
-from embedstore.core.registry import look_up
 from embedstore.core.values import clip
 from embedstore.errors import InputError
 from embedstore.tables.formats import FORMATS
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 __all__ = [
     "BATCH_CHARS",
@@ -33,7 +34,6 @@ __all__ = [
     "Survey",
     "TextSource",
     "encoding_of",
-    "find_format",
     "open_bytes",
     "too_much",
 ]
@@ -146,8 +146,7 @@ class ReadOptions:
         return (MISSING if self.missing is None else frozenset(self.missing)) - {""}
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """The result of the first pass: the row count, and the type of each column in order."""
 
     rows: int
@@ -187,12 +186,6 @@ class FileFormat(Protocol):
         ...
 
 
-def find_format(name: str) -> FileFormat:
-    """Return the format with the given name in `FORMATS`."""
-    found: FileFormat = look_up({known: entry.home for known, entry in FORMATS.items()}, name, "a format")
-    return found
-
-
 def too_much(where: str, most: str, found: str, cap: str) -> InputError:
     """Return the error for a table that is larger in some way than a cap allows.
 
@@ -223,7 +216,9 @@ def open_bytes(path: Path, name: str, options: ReadOptions) -> Iterator[IO[bytes
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         if packed:
-            yield io.BufferedReader(_Expanded(gzip.GzipFile(fileobj=raw), path.stat().st_size, name, options), 1 << 16)
+            from gzip import GzipFile
+
+            yield io.BufferedReader(_Expanded(GzipFile(fileobj=raw), path.stat().st_size, name, options), 1 << 16)
         else:
             yield raw
 
@@ -231,7 +226,7 @@ def open_bytes(path: Path, name: str, options: ReadOptions) -> Iterator[IO[bytes
 class _Expanded(io.RawIOBase):
     """The content of a compressed file, which ends in an error where it becomes too large."""
 
-    def __init__(self, content: gzip.GzipFile, size: int, name: str, options: ReadOptions) -> None:
+    def __init__(self, content: "GzipFile", size: int, name: str, options: ReadOptions) -> None:
         super().__init__()
         self._content = content
         self._most = FREE_BYTES + options.max_expansion * size

@@ -1,26 +1,24 @@
-"""Read and write CSV and TSV."""
+"""Read CSV and TSV; `embedstore.tables.separated` writes them."""
 
 import csv
 import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
-from embedstore.core.cells import plain_values
 from embedstore.core.counts import counted, listed
 from embedstore.core.guards import CountedGuard
 from embedstore.errors import InputError
 from embedstore.tables.base import BATCH_CHARS, BATCH_ROWS, VALUE_WEIGHT, ReadOptions, Survey, TextSource, too_much
-from embedstore.tables.columns import notes_on
 from embedstore.tables.inference import CellTypes
 
-__all__ = ["CSV", "TSV", "DelimitedSource"]
+__all__ = ["DelimitedSource"]
 
 logger = logging.getLogger(__name__)
 
@@ -236,51 +234,3 @@ class _Lines:
         if not self._options.quoting:
             return line.count(self.delimiter)
         return min(re.sub(r'"[^"]*+"?', "", text).count(self.delimiter) for text in (line, '"' * inside + line))
-
-
-class _Rows:
-    """A stream that ends rows with a line feed alone.
-
-    The csv module quotes a cell with a carriage return only if rows end with one too.
-    """
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def write(self, row: str) -> int:
-        """Write a row that ends with a carriage return and a line feed."""
-        return self._stream.write(row[:-2] + "\n")
-
-
-class _Delimited:
-    """CSV or TSV as a `FileFormat`."""
-
-    def __init__(self, delimiter: str) -> None:
-        self._delimiter = delimiter
-
-    def source(self, path: Path, name: str, origin: str, options: ReadOptions) -> DelimitedSource:
-        """Return a source for the file."""
-        return DelimitedSource(path, name, origin, options, self._delimiter)
-
-    def write(self, tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
-        """Write tables of one schema to a file, under one header line."""
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            self.write_stream(tables, schema, stream)
-
-    def write_stream(self, tables: Iterable[pa.Table], schema: pa.Schema, stream: IO[str]) -> None:
-        """Write tables of one schema to a text stream, under one header line."""
-        writer = csv.writer(_Rows(stream), delimiter=self._delimiter, lineterminator="\r\n")
-        writer.writerow(schema.names)
-        nulls = [notes_on(field).null or "" for field in schema]
-        for table in tables:
-            columns = [_cells(column, null) for column, null in zip(table.columns, nulls, strict=True)]
-            writer.writerows(zip(*columns, strict=True))
-
-
-CSV, TSV = _Delimited(","), _Delimited("\t")
-
-
-def _cells(column: pa.ChunkedArray, null: str) -> list[Any]:
-    """Return what the csv module writes for a column; it spells plain values as `spelled` does, and faster."""
-    cells = plain_values(column)
-    return [null if cell is None else cell for cell in cells] if null else cells

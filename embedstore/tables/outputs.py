@@ -9,12 +9,11 @@ import fcntl
 import logging
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from embedstore.core.counts import counted
 from embedstore.core.system import explained, kind_of
@@ -123,8 +122,7 @@ def _put(staged: "list[_Staged]", held: ExitStack, wait: float) -> None:
         _sync(one.target.parent)
 
 
-@dataclass(frozen=True, slots=True)
-class _Staged:
+class _Staged(NamedTuple):
     """A temp file that is locked by this process, the file that it will be, and the status of the file before."""
 
     temp: Path
@@ -155,7 +153,7 @@ def _staged(path: Path) -> Iterator[_Staged]:
     # The temp file is never more open than the file: it gets its mode when it is whole.
     mode = 0o600 if before else 0o666
     while True:
-        temp = target.parent / f".embedstore-{secrets.token_hex(6)}.tmp"
+        temp = target.parent / f".embedstore-{os.urandom(6).hex()}.tmp"
         descriptor = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with suppress(OSError):  # a file system without locks: nobody can take this one either
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,6 +1,5 @@
 """The result of every query: a table with named columns, and notes such as the rows left out."""
 
-import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +109,8 @@ class Result(ABC):
         return "\n".join([line.rstrip() for line in (head, *shown)] + self._foot())
 
     def _repr_html_(self) -> str:
+        import html
+
         names, lines = self._cells()
         head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
         body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)

@@ -13,9 +13,9 @@ from typing import IO, Any
 from embedstore.core.system import explained
 from embedstore.errors import InputError, OutputError
 from embedstore.tables.arrow import ArrowSource
-from embedstore.tables.base import ReadOptions, Source, encoding_of, find_format, open_bytes
+from embedstore.tables.base import ReadOptions, Source, encoding_of, open_bytes
 from embedstore.tables.boundary import GuardedSource, refused
-from embedstore.tables.formats import FORMATS
+from embedstore.tables.formats import FORMATS, find_format
 from embedstore.tables.python import table_of
 
 __all__ = ["file_source", "piped_source", "sources_of"]

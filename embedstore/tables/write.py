@@ -7,8 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from embedstore.errors import OutputError
-from embedstore.tables.base import find_format
-from embedstore.tables.formats import FORMATS
+from embedstore.tables.formats import FORMATS, find_format
 from embedstore.tables.outputs import check_place, published
 
 __all__ = ["output_format", "spreadsheet_safe", "spreadsheet_unsafe", "write_table"]

@@ -1,12 +1,14 @@
 """The method "cosine": the label with the highest cosine similarity."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from embedstore.labels.label_set import LabelSet
-from embedstore.labels.zeroshot import Refined
-from embedstore.tagging.scored import Scored
+
+if TYPE_CHECKING:
+    from embedstore.labels.zeroshot import Refined
+    from embedstore.tagging.scored import Scored
 
 __all__ = ["Cosine"]
 
@@ -22,7 +24,9 @@ class Cosine:
         """Return the labels unchanged."""
         return labels
 
-    def refine(self, scored: Scored) -> Refined:
+    def refine(self, scored: "Scored") -> "Refined":
         """Return the similarities divided by their standard deviation around each text's mean."""
+        from embedstore.labels.zeroshot import Refined
+
         spread = float(np.std(scored.cosines - scored.cosines.mean(axis=1, keepdims=True)))
         return Refined(scored.cosines.astype(np.float64) / max(spread, 1e-9), np.empty(0), ())

@@ -4,8 +4,7 @@ Each step is a function of `embedstore.tagging.steps`; its result is the input o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,6 @@ from embedstore.labels.shares import known_shares
 from embedstore.reports.gold import GoldMap, missing_notes, parse_map
 from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
-from embedstore.tagging.multilabel import GoldChoice, RowChoice, tag_several
-from embedstore.tagging.scored import Scored
 from embedstore.tagging.steps import (
     Tags,
     answers_given,
@@ -34,9 +31,11 @@ from embedstore.tagging.steps import (
     score,
     with_confidence,
 )
-from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
+
+if TYPE_CHECKING:
+    from embedstore.vectors.queries import QueryEncoder
 
 __all__ = ["tag"]
 
@@ -121,6 +120,8 @@ def tag(
         If a row has no vector, or if a label has no vector and `no_encode` is set.
     """
     if multi:
+        from embedstore.tagging.multilabel import GoldChoice, RowChoice, tag_several
+
         _check_several(shares, min_confidence)
         return tag_several(
             now,
@@ -208,8 +209,7 @@ def _check_columns(names: Sequence[str], *, scores: bool) -> None:
         raise UsageError(f"a column of scores can't be called {taken[0]!r}, as another column is: rename the label")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TagRequest:
+class _TagRequest(NamedTuple):
     """The checked arguments of `tag`.
 
     `answered` is a mask of the rows to tag, and `positions` has the positions of their texts. `gold` holds their values
@@ -223,7 +223,7 @@ class _TagRequest:
     space: Space
     labels: LabelSet
     method: TaggingMethod
-    queries: QueryEncoder
+    queries: "QueryEncoder"
     shares: Sequence[float | None] | None
     gold: list[Any] | None
     gold_map: dict[str, list[str]]
@@ -290,6 +290,8 @@ def _refined(
         return tags, ()
     if answers is None and examples:
         raise no_answers(now, asked.table, asked.labels, otherwise="leave --examples out")
+    from embedstore.tagging.scored import Scored
+
     distinct, first, inverse = np.unique(asked.positions, return_index=True, return_inverse=True)
     scored = Scored(
         labels=asked.labels,

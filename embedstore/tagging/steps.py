@@ -8,22 +8,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.arrays import array_from
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.core.values import same_value, value_text
-from embedstore.labels.fewshot import Answers, blend
 from embedstore.labels.label_set import LabelSet
-from embedstore.labels.zeroshot import Refined
-from embedstore.reports.calibration import Reliability, calibrate, reliability
 from embedstore.reports.gold import labels_of, map_gold, ordinal_report
-from embedstore.reports.metrics import Report
 from embedstore.reports.predictions import coded
-from embedstore.tagging.scored import Scored
 from embedstore.vectors.scan import Best, best_labels
 from embedstore.vectors.space import Space
 
 if TYPE_CHECKING:
+    from embedstore.labels.fewshot import Answers
+    from embedstore.labels.zeroshot import Refined
+    from embedstore.reports.calibration import Reliability
+    from embedstore.reports.metrics import Report
     from embedstore.tagging.methods import TaggingMethod
+    from embedstore.tagging.scored import Scored
 
 __all__ = ["Tags", "answers_given", "confident_rows", "refined", "report_on", "score", "with_confidence"]
 
@@ -54,13 +55,13 @@ class Tags(Best):
         """Return the columns to add to the rows; the label is null for a row that is not `tagged`."""
         found: dict[str, pa.Array] = {
             "Predicted_Labels": coded(self.label, names, tagged),
-            "score": pa.array(self.score),
-            "margin": pa.array(self.margin),
+            "score": array_from(self.score),
+            "margin": array_from(self.margin),
         }
         if self.confidence is not None:
-            found["confidence"] = pa.array(self.confidence)
+            found["confidence"] = array_from(self.confidence)
         if scores and self.scores is not None:
-            found |= {name: pa.array(self.scores[:, i]) for i, name in enumerate(names)}
+            found |= {name: array_from(self.scores[:, i]) for i, name in enumerate(names)}
         return found
 
 
@@ -86,7 +87,7 @@ def score(
 
 def answers_given(
     text_of_row: npt.NDArray[np.int64], answers: Sequence[str | None], names: Sequence[str]
-) -> Answers | None:
+) -> "Answers | None":
     """Return the answers by distinct text; None if there is no answer.
 
     Parameters
@@ -98,6 +99,8 @@ def answers_given(
     names : sequence of str
         The labels.
     """
+    from embedstore.labels.fewshot import Answers
+
     given = {int(text): label for text, label in zip(text_of_row, answers, strict=True) if label in names}
     if not given:
         return None
@@ -105,11 +108,13 @@ def answers_given(
     return Answers(np.array(texts), np.array([names.index(given[text] or "") for text in texts]))
 
 
-def refined(method: "TaggingMethod", scored: Scored) -> Refined:
+def refined(method: "TaggingMethod", scored: "Scored") -> "Refined":
     """Return the scores of a method, with the answers of people blended in if there are any."""
     found = method.refine(scored)
     if scored.answers is None:
         return found
+    from embedstore.labels.fewshot import blend
+
     count = len(scored.answers.rows)
     note = f"{counted(count, 'annotated text')} {form(count, 'is', 'are')} blended in"
     scores = blend(found.scores, scored.vectors, scored.answers.rows, scored.answers.labels)
@@ -122,7 +127,7 @@ def with_confidence(
     names: Sequence[str],
     given: Sequence[Any] | None = None,
     gold_map: Mapping[str, list[str]] | None = None,
-) -> tuple[Tags, Reliability | None, tuple[str, ...]]:
+) -> "tuple[Tags, Reliability | None, tuple[str, ...]]":
     """Return the tags with confidence, the reliability on rows with a known label, and a note.
 
     Parameters
@@ -138,6 +143,8 @@ def with_confidence(
     gold_map : mapping of str to list of str, optional
         The labels that a value stands for; a value without an entry stands for the label of the same name.
     """
+    from embedstore.reports.calibration import calibrate, reliability
+
     if tags.scores is None:
         raise ValueError("expected tags with the scores of all labels")
     curve = None
@@ -183,7 +190,7 @@ def report_on(
     gold_map: dict[str, list[str]],
     *,
     column: str,
-) -> tuple[Report | None, tuple[str, ...]]:
+) -> "tuple[Report | None, tuple[str, ...]]":
     """Compare tags with the values of a column; the report is None if no row is tagged.
 
     The notes name the values of `gold_map` that no row has.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.masks import distinct
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import Encoder
@@ -49,7 +50,7 @@ def check_vectors(vectors: npt.NDArray[np.float32], spec: EncoderSpec) -> None:
 
 def spread_rows(segment: TextSegment) -> npt.NDArray[np.intp]:
     """Return the row numbers of up to 16 texts, spread evenly over a segment: shape (16 or less,)."""
-    return np.unique(np.linspace(0, segment.count - 1, _CANARIES).astype(np.intp))
+    return distinct(np.linspace(0, segment.count - 1, _CANARIES).astype(np.intp))
 
 
 def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:

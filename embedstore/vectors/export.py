@@ -11,8 +11,8 @@ import pyarrow as pa
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import OutputError
-from embedstore.tables.delimited import CSV
 from embedstore.tables.outputs import check_place, published_together
+from embedstore.tables.separated import CSV
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 

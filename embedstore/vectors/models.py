@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from embedstore import encoders
 from embedstore.core.guards import Lock
-from embedstore.encoders import Described, Encoder, EncoderOptions, Pooling, light
-from embedstore.encoders.parameters import is_known
 from embedstore.errors import CheckpointError, UsageError
 from embedstore.storage.records import SpaceRecord
 from embedstore.storage.state import Manifest
+
+if TYPE_CHECKING:
+    from embedstore.encoders import Described, Encoder, EncoderOptions
 
 __all__ = ["Models"]
 
@@ -26,21 +27,21 @@ class Models:
         Encoder to use instead of any checkpoint.
     """
 
-    def __init__(self, own: Encoder | None) -> None:
+    def __init__(self, own: "Encoder | None") -> None:
         self._own = own
         self._lock = Lock()  # one thread loads a model; the others wait for it
         self._light: dict[str, tuple[Described, Encoder]] = {}
         self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
 
     def describe(
-        self, manifest: Manifest, model: str | None, options: EncoderOptions | None, revision: str | None
-    ) -> Described:
+        self, manifest: Manifest, model: str | None, options: "EncoderOptions | None", revision: str | None
+    ) -> "Described":
         """Return the checkpoint to encode with: the named one, or that of the store's first filled space."""
         if self._own is not None:
             if options and options.output != self._own.spec.output:
                 raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")
             return _described(self._own)
-        options, fetch = options or EncoderOptions(), True
+        options, fetch = options or encoders.EncoderOptions(), True
         held = {text.file.sha256 for text in manifest.texts}
         filled = [
             space
@@ -48,7 +49,7 @@ class Models:
             if space.spec.output == "embedding" and not held.isdisjoint(space.segments)
         ]
         if model is None and filled and revision is None:
-            if options == EncoderOptions():
+            if options == encoders.EncoderOptions():
                 return _redescribe(filled[0])
             model, revision, fetch = filled[0].model, filled[0].revision or None, False
         described = encoders.describe(model, options, revision=revision, fetch=fetch)
@@ -62,12 +63,12 @@ class Models:
 
     def load(
         self,
-        described: Described,
+        described: "Described",
         sample: Sequence[str] = (),
         *,
         few: Callable[[], Sequence[str]] | None = None,
         **options: Any,
-    ) -> Encoder:
+    ) -> "Encoder":
         """Return the loaded model of a checkpoint; each combination of options is loaded once.
 
         Parameters
@@ -88,18 +89,23 @@ class Models:
         with self._lock.held():
             if key in self._loaded:
                 return self._loaded[key][1]
-            if few and _is_free(**options) and is_known(described) and light.is_light_work(few(), whole_run=True):
+            if (
+                few
+                and _is_free(**options)
+                and encoders.is_known(described)
+                and encoders.is_light_work(few(), whole_run=True)
+            ):
                 return self._lightly(described)[1]
             self._loaded[key] = (described, encoders.load(described, sample=sample, **options))
             return self._loaded[key][1]
 
-    def _lightly(self, described: Described) -> tuple[Described, Encoder]:
+    def _lightly(self, described: "Described") -> "tuple[Described, Encoder]":
         key = described.spec.key
         if key not in self._light:
-            self._light[key] = (described, light.LightEncoder(described))
+            self._light[key] = (described, encoders.LightEncoder(described))
         return self._light[key]
 
-    def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> tuple[Described, Encoder]:
+    def load_for(self, record: SpaceRecord, texts: Sequence[str]) -> "tuple[Described, Encoder]":
         """Return the checkpoint of a space, and an encoder for some texts.
 
         A model that is already loaded is used, whatever its backend and precision. Otherwise a few short texts get the
@@ -113,7 +119,7 @@ class Models:
                     return loaded
             known = self._light.get(record.spec.key)
             described = known[0] if known else _redescribe(record)
-            if not light.is_light_work(texts) or not is_known(described):
+            if not encoders.is_light_work(texts) or not encoders.is_known(described):
                 return described, self.load(described)
             return self._lightly(described)
 
@@ -123,7 +129,7 @@ def _is_free(*, backend: str, device: str | None, batch_size: int | None, precis
     return backend == "auto" and device in (None, "cpu") and batch_size is None and precision != "bfloat16"
 
 
-def _redescribe(record: SpaceRecord) -> Described:
+def _redescribe(record: SpaceRecord) -> "Described":
     """Find the checkpoint that made a space on this machine, by the model name recorded with the space.
 
     Somebody else may have made the store, so nothing is fetched because of that name.
@@ -134,7 +140,7 @@ def _redescribe(record: SpaceRecord) -> Described:
         If the checkpoint is missing or has changed.
     """
     spec = record.spec
-    options = EncoderOptions(
+    options = encoders.EncoderOptions(
         prompt=spec.prompt,
         query_prompt=record.query_prompt,
         max_seq_length=spec.max_seq_length,
@@ -145,9 +151,9 @@ def _redescribe(record: SpaceRecord) -> Described:
     )
     find = partial(encoders.describe, record.model, revision=record.revision or None, fetch=False)
     described = find(options)
-    if described.spec != spec and spec.pooling in get_args(Pooling):
+    if described.spec != spec and spec.pooling in get_args(encoders.Pooling):
         # A sentence-transformers folder that was encoded with another pooling than its own.
-        described = find(replace(options, pooling=cast(Pooling, spec.pooling)))
+        described = find(replace(options, pooling=cast("encoders.Pooling", spec.pooling)))
     if described.spec != spec and spec.truncate_dim is None:
         # A space with all dimensions of a model that was saved with a truncate_dim, which earlier releases ignored.
         described = find(replace(options, truncate_dim=record.dimension))
@@ -161,8 +167,8 @@ def _redescribe(record: SpaceRecord) -> Described:
     return described
 
 
-def _described(encoder: Encoder) -> Described:
-    return Described(
+def _described(encoder: "Encoder") -> "Described":
+    return encoders.Described(
         model=encoder.provenance.model,
         folder=Path(),
         revision=encoder.provenance.revision,

@@ -1,8 +1,7 @@
 """Find the rows nearest to a text, to a row, or to many texts at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import pyarrow as pa
 from embedstore.core.blank import Blank
 from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
-from embedstore.core.masks import mask_of
+from embedstore.core.masks import distinct, mask_of
 from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import Corpus, id_array
@@ -25,8 +24,7 @@ from embedstore.vectors.space import Space
 __all__ = ["Matches", "Neighbour", "nearest", "search"]
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """One found row: corpus, row number (from 0), position of its text, cosine similarity."""
 
     corpus: str
@@ -161,7 +159,7 @@ def nearest(
     if blank == "skip":
         wanted[space.texts.blank] = False
     candidates = _candidates(space, queries, k + (exclude is not None), wanted, index)
-    places = _Places.of(space, corpora, np.unique(np.concatenate(candidates)))
+    places = _Places.of(space, corpora, distinct(np.concatenate(candidates)))
     asker = (-1, -1) if exclude is None else ([c.name for c in corpora].index(exclude[0]), exclude[1])
     return [
         places.best(query, found, k, asker)
@@ -169,8 +167,7 @@ def nearest(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(NamedTuple):
     """The rows at some text positions, and the vectors of these positions.
 
     `number`, `row` and `position` are the corpus number, row number and text position of each row. The rows at

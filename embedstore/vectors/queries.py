@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ from embedstore.core.counts import counted, form
 from embedstore.core.system import FULL
 from embedstore.core.unit import unit_rows
 from embedstore.corpora.writer import keys_of
-from embedstore.encoders import Described, Encoder
 from embedstore.errors import ModelRequiredError, StorageError
 from embedstore.storage.gate import denied
 from embedstore.storage.listed import map_dataset
@@ -21,16 +21,16 @@ from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import SpaceRecord
 from embedstore.storage.segments import segment_keys, write_texts
 from embedstore.storage.state import Manifest
-from embedstore.vectors.canaries import check_canaries, check_vectors
-from embedstore.vectors.executors import store_vectors
-from embedstore.vectors.receipts import Receipt, with_receipts
+
+if TYPE_CHECKING:
+    from embedstore.encoders import Described, Encoder
 
 __all__ = ["LoadEncoder", "QueryEncoder"]
 
 logger = logging.getLogger(__name__)
 
 Writing = Callable[[], AbstractContextManager[None]]
-LoadEncoder = Callable[[SpaceRecord, Sequence[str]], tuple[Described, Encoder]]
+LoadEncoder = Callable[[SpaceRecord, Sequence[str]], "tuple[Described, Encoder]"]
 
 
 class QueryEncoder:
@@ -159,6 +159,8 @@ def _encode_and_keep(
     load_encoder: LoadEncoder,
     writing: Writing,
 ) -> npt.NDArray[np.float32]:
+    from embedstore.vectors.canaries import check_canaries, check_vectors
+
     described, encoder = load_encoder(record, texts)
     manifest = load(root)
     check_canaries(root, manifest, encoder)
@@ -176,8 +178,11 @@ def _encode_and_keep(
 
 
 def _keep(
-    root: Path, described: Described, encoder: Encoder, texts: list[str], vectors: npt.NDArray[np.float32]
+    root: Path, described: "Described", encoder: "Encoder", texts: list[str], vectors: npt.NDArray[np.float32]
 ) -> None:
+    from embedstore.vectors.executors import store_vectors
+    from embedstore.vectors.receipts import Receipt, with_receipts
+
     segment = write_texts(root, texts)
     stored = store_vectors(root, segment, vectors, described.spec)
     receipt = Receipt(segment.file.sha256, stored, encoder.provenance, encoder.dimension)

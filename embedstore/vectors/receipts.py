@@ -1,7 +1,8 @@
 """The receipt that an executor returns for a task, and its addition to the manifest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from embedstore.core.spec import Provenance
 from embedstore.encoders import Described
@@ -11,8 +12,7 @@ from embedstore.storage.state import Manifest
 __all__ = ["Receipt", "with_receipts"]
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The result of a task: the text segment's hash, its vector segment, provenance and dimension."""
 
     text: str

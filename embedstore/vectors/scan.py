@@ -6,7 +6,7 @@ NumPy multiplies blocks that fit a core's cache.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,7 @@ _SCORES = 1 << 16  # scores per piece of a product
 _PIECE = 1 << 23  # bytes per piece of a compiled scan: small, so that no thread waits long for the last one
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Mapped vectors of consecutive texts; `start` is the position of the first."""
 
     start: int

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from embedstore.core.names import nearest_hint
 from embedstore.core.settings import Settings
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
-from embedstore.encoders import Encoder
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import locks
 from embedstore.storage.listed import check_files
@@ -24,8 +23,11 @@ from embedstore.storage.records import CorpusRecord
 from embedstore.storage.state import Manifest
 from embedstore.vectors.index import Indexes
 from embedstore.vectors.models import Models
-from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.space import Space
+
+if TYPE_CHECKING:
+    from embedstore.encoders import Encoder
+    from embedstore.vectors.queries import QueryEncoder
 
 __all__ = ["Cache", "Snapshot", "open_snapshot"]
 
@@ -44,7 +46,7 @@ class Cache:
         Settings; they hold the number of queries from which an index is opened, and how long to wait for a lock.
     """
 
-    def __init__(self, encoder: Encoder | None = None, settings: Settings | None = None) -> None:
+    def __init__(self, encoder: "Encoder | None" = None, settings: Settings | None = None) -> None:
         chosen = settings or Settings()
         self.models = Models(encoder)
         self.indexes = Indexes(chosen.index_after)
@@ -220,8 +222,10 @@ class Snapshot:
             raise UsageError(f"expected a space of embeddings, found the logits of {space.record.model}")
         return space
 
-    def queries(self, space: Space, *, no_encode: bool = False) -> QueryEncoder:
+    def queries(self, space: Space, *, no_encode: bool = False) -> "QueryEncoder":
         """Return an encoder of labels and queries into a space."""
+        from embedstore.vectors.queries import QueryEncoder
+
         load_encoder = self.models.load_for
         return QueryEncoder(
             self.root,

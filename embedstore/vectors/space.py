@@ -1,8 +1,7 @@
 """A stored space: the vectors that one encoder made of a store's texts."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,7 @@ from embedstore.storage.records import SpaceRecord, TextSegment, VectorSegment
 __all__ = ["Block", "Space", "missing_vectors"]
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """The vectors of one text segment: position of the first text, hash of the file, mapped array (n, dim)."""
 
     start: int

@@ -25,9 +25,9 @@ import embedstore.annotations.book
 import embedstore.corpora.ingest
 import embedstore.encoders.backends
 import embedstore.learning.training
-import embedstore.maintenance
+import embedstore.maintenance.sweeping
+import embedstore.maintenance.verification
 import embedstore.maps.picture
-import embedstore.sweeping
 import embedstore.tagging.cosine
 import embedstore.tagging.pipeline
 import embedstore.vectors.encoding

@@ -1,17 +1,14 @@
-"""Maintain a store: describe it, verify every byte, repair it."""
+"""Verify every byte of a store, and repair it."""
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from embedstore.annotations.log import read_part
 from embedstore.core.counts import counted
-from embedstore.core.masks import mask_of
 from embedstore.core.settings import Home
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
@@ -25,9 +22,8 @@ from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, 
 from embedstore.storage.segments import read_texts, segment_keys, text_key
 from embedstore.storage.state import Manifest
 from embedstore.vectors.snapshot import Snapshot
-from embedstore.vectors.space import Space
 
-__all__ = ["VerifyReport", "describe", "repair", "verify"]
+__all__ = ["VerifyReport", "repair", "verify"]
 
 _NORM_TOLERANCE = {"<f4": 1e-3, "<f2": 5e-3}
 
@@ -215,63 +211,3 @@ def _map_fault(root: Path, record: MapRecord, texts: int) -> str:
         return "holds numbers that are not finite"
     positions = map_dataset(root, record.file, record.position)
     return "" if positions.max() < texts else "a place belongs to a text past the texts"
-
-
-def describe(now: Snapshot) -> dict[str, Any]:
-    """Return the store's contents as a JSON object: corpora, spaces, indexes, maps, probes and sizes (bytes)."""
-    manifest, texts = now.manifest, len(now.texts)
-    spaces = []
-    for key, record in manifest.spaces.items():
-        space = Space(now.texts, record)
-        spaces.append(
-            {
-                "key": key,
-                "model": space.record.model,
-                "revision": space.record.revision,
-                "dimension": space.dimension,
-                "texts": space.count,
-                "queries": sum(q.count for q in manifest.queries if q.file.sha256 in space.record.segments),
-                "coverage": space.count / texts if texts else 1.0,
-                "truncated": space.truncated,
-                "bytes": sum(s.file.size for s in space.record.segments.values()),
-                "spec": space.spec.to_json(),
-                "query_prompt": space.record.query_prompt,
-                "head": space.record.head.to_json() if space.record.head else None,
-                "provenance": [p.to_json() for p in space.record.provenance],
-            }
-        )
-    corpora = [
-        {
-            "name": table.name,
-            "rows": len(table),
-            "distinct_texts": _distinct(table.positions(), texts),
-            "empty": int(np.count_nonzero(~now.texts.answerable(table.positions()))),
-            "text": table.record.template,
-            "id": table.record.id_column or None,
-            "columns": table.schema.names,
-        }
-        for table in now.corpora
-    ]
-    return {
-        "path": str(now.root),
-        "sequence": manifest.sequence,
-        "texts": texts,
-        "segments": len(manifest.texts),
-        "bytes": sum(file.size for file in manifest.files()),
-        "corpora": corpora,
-        "spaces": spaces,
-        "indexes": [
-            {"space": key, "kind": record.kind, "texts": record.count, "bytes": record.file.size}
-            for key, record in manifest.indexes.items()
-        ],
-        "maps": [
-            {"corpus": corpus, "space": key, "method": record.method, "texts": record.position.shape[0]}
-            for (key, corpus), record in manifest.maps.items()
-        ],
-        "annotations": sum(part.count for part in manifest.annotations),
-        "probes": [{"name": name, "space": record.space} for name, record in manifest.probes.items()],
-    }
-
-
-def _distinct(positions: npt.NDArray[np.int64], texts: int) -> int:
-    return int(np.count_nonzero(mask_of(positions, max(texts, 1 + positions.max(initial=-1)))))
