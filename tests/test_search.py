@@ -11,6 +11,7 @@ from conftest import HashEncoder
 import embedstore
 from embedstore import Settings
 from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundError, UsageError
+from embedstore.storage.places import FileRecord
 from embedstore.vectors.index import OpenIndex
 
 KINDS = [None, "flat", "hnsw", "ivf"]
@@ -175,7 +176,7 @@ def test_an_ivf_index_that_holds_whole_vectors_is_read(tmp_path):
     content = (tmp_path / "whole.faiss").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     (store.path / f"index/{digest}.faiss").write_bytes(content)
-    file = replace(record.file, path=f"index/{digest}.faiss", size=len(content), sha256=digest)
+    file = FileRecord(f"index/{digest}.faiss", len(content), digest)
     (found,) = OpenIndex(replace(record, file=file), store.space()).search(vectors[:1], 10, effort=20)
     assert set(found) == set(np.argsort(-(vectors @ vectors[0]))[:10])
 
