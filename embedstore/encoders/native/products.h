@@ -42,29 +42,51 @@ struct Pending {
   }
 };
 
-// Writes finish(from x matrix + bias) for `rows` rows, a multiple of 32. `sums` has memory for two blocks.
+// Memory that is read soon, and asked for a few lines at a time: what is in no cache of the core's own is 200 cycles
+// away.
+template <_mm_hint NEAR>
+struct Ahead {
+  const char *next, *end;
+
+  Ahead(const void* first, size_t bytes) : next(static_cast<const char*>(first)), end(next + bytes) {}
+
+  TARGET void ask(int lines) {
+    for (; lines > 0 && next < end; lines--, next += 64) _mm_prefetch(next, NEAR);
+  }
+};
+
+// Which part of its depth a product is about. The sums of the first parts are kept for the next.
+enum class Part { WHOLE, FIRST, MIDDLE, LAST };
+
+// Writes finish(from x matrix + bias) for `rows` rows, a multiple of 32, or only adds a part of it to `sums`, which has
+// memory for all of them then, else for two blocks.
 //
 // The finish of one block is done in pieces between the steps of the next: the units for tiles and for vectors work at
-// the same time.
+// the same time. So are the lines of the next 32 columns of the matrix asked for.
 template <class Products, class Finish>
 TARGET inline void product(const States& from, int rows, const Matrix& matrix, const States& residual, const States& to,
-                           float* sums) {
-  const int steps = matrix.depth / WIDE;
+                           float* sums, Part part = Part::WHOLE) {
+  const bool more = part == Part::MIDDLE || part == Part::LAST, last = part == Part::WHOLE || part == Part::LAST;
+  const int steps = matrix.depth / WIDE, lines = 32 * WIDE / rows + 1, lines_of_sums = 64 / steps + 1;
   Pending<Finish> pending{};
   bool waits = false;
   int turn = 0;
   for (int number = 0; number < matrix.columns / WIDE; number++) {
+    Ahead<_MM_HINT_T1> weights(matrix.panel(number + 1), sizeof(bf16) * WIDE * matrix.depth);
     for (int row = 0; row < rows; row += 32) {
-      float* here = sums + (turn ^= 1) * BLOCK;
+      float* here = sums + static_cast<size_t>(BLOCK) * (part == Part::WHOLE ? turn ^= 1 : turn++);
+      Ahead<_MM_HINT_T0> next_sums(here + BLOCK, more ? sizeof(float) * BLOCK : 0);
       int done = waits ? 0 : 32;
       const auto between = [&](int step) TARGET {
+        weights.ask(lines);
+        next_sums.ask(lines_of_sums);
         const int now = step * 32 / steps;
         if (done < now) pending.rows(done, now);
         done = done < now ? now : done;
       };
-      Products::block(from.at(row, 0), from.panel, matrix.panel(number), steps, here, between);
+      Products::block(from.at(row, 0), from.panel, matrix.panel(number), steps, more, here, between);
       pending = {here, matrix.bias + number * WIDE, residual.at(row, number), to.at(row, number)};
-      waits = true;
+      waits = last;
     }
   }
   if (waits) pending.rows(0, 32);
