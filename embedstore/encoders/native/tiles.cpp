@@ -22,8 +22,8 @@ struct Tiles {
     _tile_loadconfig(&shapes);
   }
 
-  // sums (32, 32) = 32 rows x a packed matrix, or what they are already `more` that; `between` is called after each
-  // step. The rows pass by once, the matrix stays: hence the other load, which leaves it in the nearest cache.
+  // sums (32, 32) = 32 rows x a packed matrix, or what they are already `more` that; `between` is called in each gap.
+  // The rows pass by once and the matrix stays: hence the other load, which leaves it in the nearest cache.
   template <class Between>
   TARGET static inline void block(const bf16* rows, size_t panel, const bf16* packed, int steps, bool more, float* sums,
                                   Between between) {
@@ -44,10 +44,12 @@ struct Tiles {
       _tile_loadd(7, packed + PACKED_TILE, 64);
       _tile_stream_loadd(5, rows + PACKED_TILE, 64);
       _tile_dpbf16ps(0, 4, 6);
+      between();
       _tile_dpbf16ps(1, 4, 7);
+      between();
       _tile_dpbf16ps(2, 5, 6);
+      between();
       _tile_dpbf16ps(3, 5, 7);
-      between(step + 1);
     }
     _tile_stored(0, sums, 128);
     _tile_stored(1, sums + 16, 128);
