@@ -39,8 +39,7 @@ struct Pending {
   }
 };
 
-// Memory that is read soon, and asked for a few lines at a time: what is in no cache of the core's own is 200 cycles
-// away.
+// Memory that is read soon, and asked for a few lines at a time: products wait for what is in no cache of the core.
 template <_mm_hint NEAR>
 struct Ahead {
   const char *next, *end;
