@@ -58,7 +58,7 @@ networks = st.fixed_dictionaries(
         "family": st.sampled_from(sorted(FAMILIES)),
         "heads": st.integers(1, 4),
         "head": st.sampled_from([8, 20, 32, 33, 64, 80, 128]),
-        "inner": st.sampled_from([40, 64, 100, 320]),
+        "inner": st.sampled_from([40, 64, 100, 320, 1100]),
         "layers": st.integers(1, 3),
         "activation": st.sampled_from(["gelu", "gelu_new", "relu"]),
         "pooling": st.sampled_from(sorted(POOLINGS)),

@@ -25,7 +25,7 @@ class Case {
     model_.head = 32 * any(1, 3);
     model_.width = 32 * any(1, 5);
     model_.used = model_.width - any(0, 31);
-    model_.inner = 32 * any(1, 6);
+    model_.inner = 32 * any(1, any(0, 3) ? 6 : 40);
     model_.vocabulary = any(1, 50);
     model_.places = any(2, 150);
     model_.padding = any(-1, 1);

@@ -11,9 +11,10 @@ namespace {
 // Memory for one head of the longest text.
 struct Scratch {
   bf16 *keys, *values;  // as `Products` reads the second factor of a product
-  float* scores;        // 16 rows
-  bf16* shares;         // 16 rows
+  float* scores[2];     // of 16 rows, 32 columns after 32: those that are read, and those of the next 16
+  bf16* shares;         // of 16 rows, 32 columns after 32
   float* mixed;         // 16 rows of one panel
+  float* totals;        // 16 times the sum of the shares of each of 16 rows
 };
 
 // Transposes 16 rows of 16 pairs.
@@ -69,39 +70,64 @@ TARGET inline void lay_out_values(const bf16* values, size_t panel, int panels, 
   }
 }
 
-// Turns a row of scores into shares that are not divided by their sum yet; returns the sum.
-TARGET inline float softmax(float* scores, int columns, int used, const float* distances, bf16* shares) {
-  const int last = columns - 32;
-  const uint32_t there = used - last == 32 ? ~0u : (1u << (used - last)) - 1;
-  const __mmask16 low = static_cast<__mmask16>(there), high = static_cast<__mmask16>(there >> 16);
-  const __m512 least = _mm512_set1_ps(-1e30f);
-  if (distances)
-    for (int column = 0; column < columns; column += 16)
-      _mm512_store_ps(scores + column,
-                      _mm512_add_ps(_mm512_load_ps(scores + column), _mm512_loadu_ps(distances + column)));
-  _mm512_store_ps(scores + last, _mm512_mask_mov_ps(least, low, _mm512_load_ps(scores + last)));
-  _mm512_store_ps(scores + last + 16, _mm512_mask_mov_ps(least, high, _mm512_load_ps(scores + last + 16)));
-  __m512 most = _mm512_load_ps(scores), other = _mm512_load_ps(scores + 16);
-  for (int column = 32; column < columns; column += 32) {
-    most = _mm512_max_ps(most, _mm512_load_ps(scores + column));
-    other = _mm512_max_ps(other, _mm512_load_ps(scores + column + 16));
+// The first `count` of 32.
+inline uint32_t first_of_32(int count) { return count < 32 ? (1u << count) - 1 : ~0u; }
+
+// The larger of two lanes, and of two quarters: half of the result is about each vector.
+TARGET inline __m512 larger_lanes(__m512 a, __m512 b) {
+  return _mm512_max_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+}
+
+TARGET inline __m512 larger_quarters(__m512 a, __m512 b) {
+  return _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+// Writes the largest of the first `columns` scores of each of 16 rows.
+TARGET inline void largest(const float* scores, int columns, float* most) {
+  __m512 of[TILE];
+  for (int row = 0; row < TILE; row++) of[row] = _mm512_set1_ps(-1e30f);
+  for (; columns > 0; columns -= WIDE, scores += TILE * WIDE) {
+    const uint32_t own = first_of_32(columns);
+    const __mmask16 low = static_cast<__mmask16>(own), high = static_cast<__mmask16>(own >> 16);
+#pragma GCC unroll 16
+    for (int row = 0; row < TILE; row++) {
+      of[row] = _mm512_mask_max_ps(of[row], low, of[row], _mm512_load_ps(scores + row * WIDE));
+      of[row] = _mm512_mask_max_ps(of[row], high, of[row], _mm512_load_ps(scores + row * WIDE + 16));
+    }
   }
-  most = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(most, other)));
-  __m512 total = _mm512_setzero_ps(), second = total;
-  for (int column = 0; column < last; column += 32) {
-    const __m512 a = exp2(_mm512_sub_ps(_mm512_load_ps(scores + column), most));
-    const __m512 b = exp2(_mm512_sub_ps(_mm512_load_ps(scores + column + 16), most));
-    total = _mm512_add_ps(total, a);
-    second = _mm512_add_ps(second, b);
-    store(shares + column, a, b);
+  // Each step halves the vectors, and the lanes that belong to a row, until one vector has one lane of each.
+  for (int i = 0; i < 8; i++) of[i] = larger_lanes(of[i / 2 * 4 + i % 2], of[i / 2 * 4 + i % 2 + 2]);
+  for (int i = 0; i < 4; i++) of[i] = larger_lanes(of[2 * i], of[2 * i + 1]);
+  _mm512_store_ps(most, larger_quarters(larger_quarters(of[0], of[1]), larger_quarters(of[2], of[3])));
+}
+
+// Turns 32 scores of some rows, the first `columns` of which count, into shares that are not divided by their sum yet.
+TARGET inline void weigh(const float* scores, int rows, int columns, const float* most, bf16* shares) {
+  const uint32_t own = first_of_32(columns);
+  const __mmask16 first = static_cast<__mmask16>(own), second = static_cast<__mmask16>(own >> 16);
+  for (int row = 0; row < rows; row++, scores += WIDE) {
+    const __m512 top = _mm512_set1_ps(most[row]);
+    const __m512 low = exp2(_mm512_sub_ps(_mm512_load_ps(scores), top));
+    const __m512 high = second ? exp2(_mm512_sub_ps(_mm512_load_ps(scores + 16), top)) : low;
+    store(shares + row * WIDE, _mm512_maskz_mov_ps(first, low), _mm512_maskz_mov_ps(second, high));
   }
-  const __m512 a = _mm512_maskz_mov_ps(low, exp2(_mm512_sub_ps(_mm512_load_ps(scores + last), most)));
-  const __m512 b = _mm512_maskz_mov_ps(high, exp2(_mm512_sub_ps(_mm512_load_ps(scores + last + 16), most)));
-  store(shares + last, a, b);
-  return sum(_mm512_add_ps(_mm512_add_ps(total, a), _mm512_add_ps(second, b)));
+}
+
+// Adds to the scores of 16 rows what the model adds for the distances of tokens, the first of which is that of the
+// first row.
+TARGET inline void add_distances(float* scores, int columns, const float* distances) {
+  for (int column = 0; column < columns; column += WIDE, distances += WIDE)
+    for (int row = 0; row < TILE; row++, scores += WIDE) {
+      const __m512 low = _mm512_loadu_ps(distances - row), high = _mm512_loadu_ps(distances - row + 16);
+      _mm512_store_ps(scores, _mm512_add_ps(_mm512_load_ps(scores), low));
+      _mm512_store_ps(scores + 16, _mm512_add_ps(_mm512_load_ps(scores + 16), high));
+    }
 }
 
 // Attention of the text in rows [start, start + rows) of `states`: query, key and value of all heads, side by side.
+//
+// The scores of the next 16 queries are computed between the shares of these: the units for tiles and for vectors work
+// at the same time.
 template <class Products>
 TARGET inline void attend(const Model& model, const States& states, int start, int rows, const States& to,
                           const Scratch& scratch) {
@@ -111,22 +137,28 @@ TARGET inline void attend(const Model& model, const States& states, int start, i
     const bf16* value = states.at(start, 2 * all + head * panels);
     lay_out_keys(states.at(start, all + head * panels), states.panel, panels, columns, scratch.keys);
     lay_out_values(value, states.panel, panels, columns, rows, scratch.values);
+    const auto score = [&](int first, int column) TARGET {
+      Products::scores(query + static_cast<size_t>(first) * WIDE, states.panel,
+                       scratch.keys + static_cast<size_t>(column) * panels * WIDE, panels,
+                       scratch.scores[first / TILE % 2] + column * TILE);
+    };
+    for (int column = 0; column < columns; column += WIDE) score(0, column);
     for (int first = 0; first < rows; first += TILE) {
       const int here = rows - first < TILE ? rows - first : TILE;
-      Products::scores(query + static_cast<size_t>(first) * WIDE, states.panel, scratch.keys, panels, columns,
-                       scratch.scores);
-      float scale[TILE];
-      for (int row = 0; row < here; row++) {
-        const float* distances =
-            model.reach ? model.distances + static_cast<size_t>(2 * head + 1) * model.reach - (first + row) : nullptr;
-        const size_t line = static_cast<size_t>(row) * columns;
-        scale[row] = 1.f / softmax(scratch.scores + line, columns, rows, distances, scratch.shares + line);
+      float* scores = scratch.scores[first / TILE % 2];
+      alignas(64) float most[TILE];
+      if (model.reach)
+        add_distances(scores, columns, model.distances + static_cast<size_t>(2 * head + 1) * model.reach - first);
+      largest(scores, rows, most);
+      for (int column = 0; column < columns; column += WIDE) {
+        if (first + TILE < rows) score(first + TILE, column);
+        weigh(scores + column * TILE, here, rows - column, most, scratch.shares + column * TILE);
       }
       for (int number = 0; number < panels; number++) {
-        Products::mix(scratch.shares, columns, scratch.values + static_cast<size_t>(number) * 2 * PACKED_TILE, panels,
-                      scratch.mixed);
+        Products::mix(scratch.shares, columns / WIDE, scratch.values + static_cast<size_t>(number) * 2 * PACKED_TILE,
+                      panels, scratch.mixed, scratch.totals);
         for (int row = 0; row < here; row++) {
-          const __m512 share = _mm512_set1_ps(scale[row]);
+          const __m512 share = _mm512_set1_ps(1.f / scratch.totals[row * TILE]);
           const float* from = scratch.mixed + row * WIDE;
           store(to.at(start + first + row, head * panels + number), _mm512_mul_ps(_mm512_load_ps(from), share),
                 _mm512_mul_ps(_mm512_load_ps(from + 16), share));

@@ -23,6 +23,7 @@ constexpr int WIDE = 32;                  // columns of a panel
 constexpr int TILE = 16;                  // rows of a tile
 constexpr int BLOCK = 32 * WIDE;          // numbers in 32 rows of a panel
 constexpr int PACKED_TILE = TILE * WIDE;  // numbers in a tile
+constexpr int TWO_ONES = 0x3f803f80;      // two ones in bf16, side by side
 
 struct States {
   bf16* first;
@@ -36,14 +37,33 @@ struct States {
   States from(int row) const { return {first + block * (row / 32), panel, block}; }
 };
 
-// A packed matrix (columns, depth) and its bias: for each 32 columns, for each 32 of the depth, two tiles whose lines
-// hold pairs of the depth for 16 columns.
+// A packed matrix (columns, depth) and its bias, or a part of one: for each 32 columns, for each 32 of the depth, two
+// tiles whose lines hold pairs of the depth for 16 columns.
 struct Matrix {
   const bf16* packed;
   int columns, depth;
   const float* bias;
+  size_t next;  // numbers from 32 columns to the next 32
 
-  const bf16* panel(int number) const { return packed + static_cast<size_t>(number) * WIDE * depth; }
+  Matrix(const bf16* packed, int columns, int depth, const float* bias)
+      : packed(packed), columns(columns), depth(depth), bias(bias), next(static_cast<size_t>(WIDE) * depth) {}
+
+  const bf16* panel(int number) const { return packed + next * number; }
+
+  Matrix columns_from(int first, int count) const {
+    Matrix part = *this;
+    part.packed = panel(first / WIDE);
+    part.bias = bias + first;
+    part.columns = count;
+    return part;
+  }
+
+  Matrix depth_from(int first, int count) const {
+    Matrix part = *this;
+    part.packed = packed + static_cast<size_t>(WIDE) * first;
+    part.depth = count;
+    return part;
+  }
 };
 
 TARGET inline __m512 widen(const bf16* numbers) {

@@ -20,54 +20,59 @@ TARGET inline __m512bh spread(const bf16* pair) {
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
 }
 
-// sums (ROWS, 32) = rows x tiles: `line` numbers from one row to the next, `panel` from one 32 of the depth to the
+// sums (ROWS, 32) = rows x tiles, or what they are already `more` that: `panel` numbers from one 32 of the depth to the
 // next, and `step` from two tiles to the next two.
-TARGET inline void multiply(const bf16* rows, size_t line, size_t panel, const bf16* low, const bf16* high, size_t step,
-                            int steps, float* sums, size_t sums_line) {
+TARGET inline void multiply(const bf16* rows, size_t panel, const bf16* low, const bf16* high, size_t step, int steps,
+                            bool more, float* sums) {
   __m512 left[ROWS], right[ROWS];
-  for (int row = 0; row < ROWS; row++) left[row] = right[row] = _mm512_setzero_ps();
+  for (int row = 0; row < ROWS; row++) {
+    left[row] = more ? _mm512_load_ps(sums + row * WIDE) : _mm512_setzero_ps();
+    right[row] = more ? _mm512_load_ps(sums + row * WIDE + 16) : _mm512_setzero_ps();
+  }
   for (int number = 0; number < steps; number++, rows += panel, low += step, high += step) {
     for (int pair = 0; pair < TILE; pair++) {
       const __m512bh a = pairs_at(low + pair * WIDE), b = pairs_at(high + pair * WIDE);
 #pragma GCC unroll 8
       for (int row = 0; row < ROWS; row++) {
-        const __m512bh here = spread(rows + row * line + 2 * pair);
+        const __m512bh here = spread(rows + row * WIDE + 2 * pair);
         left[row] = _mm512_dpbf16_ps(left[row], here, a);
         right[row] = _mm512_dpbf16_ps(right[row], here, b);
       }
     }
   }
   for (int row = 0; row < ROWS; row++) {
-    _mm512_store_ps(sums + row * sums_line, left[row]);
-    _mm512_store_ps(sums + row * sums_line + 16, right[row]);
+    _mm512_store_ps(sums + row * WIDE, left[row]);
+    _mm512_store_ps(sums + row * WIDE + 16, right[row]);
   }
 }
 
 struct Pairs {
+  // There are no gaps: products and all else are done by the same unit.
   template <class Between>
-  TARGET static inline void block(const bf16* rows, size_t panel, const bf16* packed, int steps, float* sums,
-                                  Between between) {
+  TARGET static inline void block(const bf16* rows, size_t panel, const bf16* packed, int steps, bool more, float* sums,
+                                  Between) {
     for (int row = 0; row < 32; row += ROWS)
-      multiply(rows + row * WIDE, WIDE, panel, packed, packed + PACKED_TILE, 2 * PACKED_TILE, steps, sums + row * WIDE,
-               WIDE);
-    between(steps);
+      multiply(rows + row * WIDE, panel, packed, packed + PACKED_TILE, 2 * PACKED_TILE, steps, more, sums + row * WIDE);
   }
 
-  TARGET static inline void scores(const bf16* query, size_t panel, const bf16* keys, int panels, int columns,
-                                   float* scores) {
-    for (int column = 0; column < columns; column += 32) {
-      const bf16 *low = keys + static_cast<size_t>(column) * panels * WIDE, *high = low + panels * PACKED_TILE;
-      for (int row = 0; row < TILE; row += ROWS)
-        multiply(query + row * WIDE, WIDE, panel, low, high, PACKED_TILE, panels, scores + column + row * columns,
-                 columns);
-    }
+  TARGET static inline void scores(const bf16* query, size_t panel, const bf16* keys, int panels, float* scores) {
+    for (int row = 0; row < TILE; row += ROWS)
+      multiply(query + row * WIDE, panel, keys, keys + panels * PACKED_TILE, PACKED_TILE, panels, false,
+               scores + row * WIDE);
   }
 
-  TARGET static inline void mix(const bf16* shares, int columns, const bf16* values, int panels, float* mixed) {
+  TARGET static inline void mix(const bf16* shares, int steps, const bf16* values, int panels, float* mixed,
+                                float* totals) {
     const size_t step = static_cast<size_t>(panels) * 2 * PACKED_TILE;
     for (int row = 0; row < TILE; row += ROWS)
-      multiply(shares + static_cast<size_t>(row) * columns, columns, WIDE, values, values + PACKED_TILE, step,
-               columns / 32, mixed + row * WIDE, WIDE);
+      multiply(shares + row * WIDE, PACKED_TILE, values, values + PACKED_TILE, step, steps, false, mixed + row * WIDE);
+    const __m512bh ones = reinterpret_cast<__m512bh>(_mm512_set1_epi32(TWO_ONES));
+    for (int row = 0; row < TILE; row++, shares += WIDE) {
+      __m512 total = _mm512_setzero_ps();
+      for (int number = 0; number < steps; number++)
+        total = _mm512_dpbf16_ps(total, pairs_at(shares + number * PACKED_TILE), ones);
+      _mm512_store_ps(totals + row * TILE, _mm512_set1_ps(sum(total)));
+    }
   }
 };
 

@@ -14,7 +14,9 @@
 
 namespace {
 
-constexpr int FEED = 256;  // rows of a feed-forward block: what is between its two products stays in the cache
+// Rows and inner columns of a part of the feed-forward layer: what is between its two products stays in the core's
+// cache, and the weights come into it once for so many rows.
+constexpr int FEED = 512, INNER = 512;
 
 // Hands out aligned pieces of the caller's workspace, or only counts them if it begins at null.
 struct Pieces {
@@ -42,7 +44,7 @@ struct Pieces {
 struct Workspace {
   States states, sums, attention, mixed, inner;
   Scratch scratch;
-  float *products, *row, *total;
+  float *products, *partial, *row, *total;
   size_t bytes;
 
   Workspace(const Model& model, int tokens, int longest, void* memory) {
@@ -56,17 +58,19 @@ struct Workspace {
     states = blocks(rows, width);
     sums = blocks(rows, width);
     mixed = blocks(rows, heads);
-    inner = blocks(FEED, feed);
+    inner = blocks(FEED, feed < INNER / WIDE ? feed : INNER / WIDE);
     // Attention reads whole tiles from any row on, up to 31 rows beyond the last one. The odd number of lines keeps
     // panels from competing for the same lines of the cache.
     const size_t strip = static_cast<size_t>(rows + 33) * WIDE;
     attention = {pieces.take<bf16>(3 * heads * strip), strip, BLOCK};
     scratch.keys = pieces.take<bf16>(static_cast<size_t>(columns) * model.head);
     scratch.values = pieces.take<bf16>(static_cast<size_t>(columns) * model.head);
-    scratch.scores = pieces.take<float>(static_cast<size_t>(columns) * TILE);
+    for (float*& scores : scratch.scores) scores = pieces.take<float>(static_cast<size_t>(columns) * TILE);
     scratch.shares = pieces.take<bf16>(static_cast<size_t>(columns) * TILE);
     scratch.mixed = pieces.take<float>(TILE * WIDE);
+    scratch.totals = pieces.take<float>(TILE * TILE);
     products = pieces.take<float>(2 * BLOCK);
+    partial = pieces.take<float>(static_cast<size_t>(FEED) * model.width);
     row = pieces.take<float>(model.width);
     total = pieces.take<float>(model.width);
     bytes = pieces.taken;
@@ -79,9 +83,38 @@ TARGET inline void clear_rest(const States& states, int tokens, int rows, int pa
     for (int row = tokens; row < rows; row++) std::memset(states.at(row, number), 0, WIDE * sizeof(bf16));
 }
 
+// Results below 2^-126 are zeros as long as it lives: shares of attention may be, and they take 100 cycles each.
+struct Flushed {
+  unsigned before = _mm_getcsr();
+
+  Flushed() { _mm_setcsr(before | _MM_FLUSH_ZERO_ON); }
+  ~Flushed() { _mm_setcsr(before); }
+};
+
+// The feed-forward layer with its residual, but not its norm: FEED rows at most at a time, and of these INNER inner
+// columns, whose products with the outer matrix are added up.
+template <class Products, class Activation>
+TARGET inline void feed_forward(const Model& model, const Matrix& inner, const Matrix& outer, int rows,
+                                const Workspace& space) {
+  const int times = (rows + FEED - 1) / FEED, height = (rows / 32 + times - 1) / times * 32;
+  for (int first = 0; first < rows; first += height) {
+    const int here = rows - first < height ? rows - first : height;
+    const States from = space.states.from(first), to = space.sums.from(first);
+    for (int column = 0; column < model.inner; column += INNER) {
+      const int left = model.inner - column, columns = left < INNER ? left : INNER;
+      const Part part = column ? left <= INNER ? Part::LAST : Part::MIDDLE : left <= INNER ? Part::WHOLE : Part::FIRST;
+      product<Products, Activation>(from, here, inner.columns_from(column, columns), space.inner, space.inner,
+                                    space.products);
+      product<Products, Residual>(space.inner, here, outer.depth_from(column, columns), from, to,
+                                  part == Part::WHOLE ? space.products : space.partial, part);
+    }
+  }
+}
+
 template <class Products>
 TARGET void walk(const Model& model, const int32_t* ids, const int32_t* lengths, int64_t texts, int tokens, int longest,
                  float* pooled, void* memory) {
+  const Flushed flushed;
   const Workspace space(model, tokens, longest, memory);
   const int rows = (tokens + 31) / 32 * 32, attended = model.heads * model.head;
   clear_rest(space.states, tokens, rows, model.width / WIDE);
@@ -100,15 +133,10 @@ TARGET void walk(const Model& model, const int32_t* ids, const int32_t* lengths,
       attend<Products>(model, space.attention, start, lengths[text], space.mixed, space.scratch);
     product<Products, Residual>(space.mixed, rows, output, space.states, space.sums, space.products);
     normalise_all(space.sums, space.states, tokens, model, layer.first_norm_weight, layer.first_norm_bias, space.row);
-    for (int first = 0; first < rows; first += FEED) {
-      const int here = rows - first < FEED ? rows - first : FEED;
-      const States from = space.states.from(first);
-      if (model.activation == ACTIVATION_RELU)
-        product<Products, Relu>(from, here, inner, space.inner, space.inner, space.products);
-      else
-        product<Products, Gelu>(from, here, inner, space.inner, space.inner, space.products);
-      product<Products, Residual>(space.inner, here, outer, from, space.sums.from(first), space.products);
-    }
+    if (model.activation == ACTIVATION_RELU)
+      feed_forward<Products, Relu>(model, inner, outer, rows, space);
+    else
+      feed_forward<Products, Gelu>(model, inner, outer, rows, space);
     if (number + 1 < model.layers)
       normalise_all(space.sums, space.states, tokens, model, layer.second_norm_weight, layer.second_norm_bias,
                     space.row);
