@@ -105,7 +105,7 @@ def side_by_side(actions: Mapping[str, Callable[[], object]], rounds: int = 7) -
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in actions}
     for number in range(rounds + 1):
         for name, action in actions.items():
-            time.sleep(0.03)  # BLAS threads spin for 20 ms after a product and would slow the next action
+            time.sleep(0.15)  # OpenBLAS threads spin for 0.13 s after a product and would slow the next action
             cpu, start = cpu_seconds(), time.perf_counter()
             action()
             if number:

@@ -44,6 +44,6 @@ with scratch() as folder:
         seconds["peer"],
         "scikit-learn in memory",
         {"scikit-learn in memory": seconds["peer"]},
-        "1.1 x the peer",
+        "1.05 x the peer",
         f"{100 * same:.2f}% of predictions equal",
     )

@@ -21,8 +21,8 @@ __all__ = ["Indexes", "OpenIndex"]
 _SAMPLED = 64  # vectors that are compared when an index is opened
 _CLOSE = 1e-5  # between a vector of the store and that of the index
 _FOUND = 0.5  # least share of sampled vectors that an IVF index finds: it misses some
-_CANDIDATES = 10  # of an IVF index for each text asked for: it compares short codes, so its order is not exact
-_LISTS = 32  # of an IVF index that are looked through at least
+_CANDIDATES = 16  # of an IVF index for each text asked for: it compares short codes, so its order is not exact
+_LISTS = 64  # of an IVF index that are looked through at least
 _QUERIES = 32  # whose candidates are scored at once
 
 
@@ -98,7 +98,7 @@ class OpenIndex:
             Number of texts per query.
         effort : int, optional
             For an HNSW index, the candidates that it keeps during the search (efSearch); by default 128, or twice `k`
-            if larger. For an IVF index, the lists that it looks through (nprobe); by default 32, or an eighth of all if
+            if larger. For an IVF index, the lists that it looks through (nprobe); by default 64, or a quarter of all if
             more.
         """
         import faiss
@@ -108,7 +108,7 @@ class OpenIndex:
         queries = np.ascontiguousarray(queries)
         if self.record.kind == "ivf":
             how = faiss.IVFSearchParameters()
-            how.nprobe = effort or max(_LISTS, self._index.nlist // 8)
+            how.nprobe = effort or max(_LISTS, self._index.nlist // 4)
             _, ids = self._index.search(queries, min(_CANDIDATES * k, self.record.count), params=how)
             ids = self._nearest(queries, ids, k)
         else:
