@@ -12,7 +12,7 @@ KERNELS := $(wildcard embedstore/*/native/*.cpp embedstore/*/native/*.h)
 SHELL := /bin/bash
 comma := ,
 
-.PHONY: demo test torture check format bench tutorial clean compiled
+.PHONY: demo test torture check format bench tutorial dist clean compiled
 
 demo: $(BASE)
 	$(BIN)/embedstore demo
@@ -52,6 +52,11 @@ bench: $(ALL)
 # first run downloads the model (400 MB) into .cache/tutorial.
 tutorial: $(BASE)
 	$(BIN)/python benchmarks/tutorial.py "$(DATA)" $(OPTIONS)
+
+# A source distribution, and from it a wheel for this platform.
+dist: $(ALL)
+	rm -rf dist
+	$(BIN)/python -m build
 
 # The tests start hundreds of processes, and some environments keep Python from writing what it compiled.
 compiled: $(ALL)
