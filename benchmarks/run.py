@@ -22,7 +22,7 @@ ROOT = HERE.parent
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance.svg"
 RESULTS = HERE / "results"
-NAMES = ["encode", "scan", "approximate", "again", "cold", "logreg", "segments", "half"]
+NAMES = ["encode", "long", "scan", "approximate", "again", "cold", "logreg", "segments", "half"]
 BEGIN, END = "<!-- begin table -->\n", "<!-- end table -->"
 # What tells kinds of processors apart, the fastest first: the flag of /proc/cpuinfo, and the name of the kind.
 KINDS = {"amx_bf16": "amx", "avx512_bf16": "avx512-bf16", "avx512f": "avx512", "avx2": "avx2", "asimd": "arm64"}

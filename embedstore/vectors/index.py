@@ -74,15 +74,15 @@ class OpenIndex:
         space = self._space
         ids = np.unique(np.linspace(0, self.record.count - 1, _SAMPLED).astype(np.int64))
         stored = as_unit(space.at(self._positions(ids)), normalized=space.spec.normalized)
+        least = 1.0
         if self.record.kind == "ivf":  # it holds no vectors, but finds those that it was made of
+            least = _FOUND
             found = self.search(stored, 1, effort=self._index.nlist)
-            nearest = [positions[0] if len(positions) else -1 for positions in found]
-            near = as_unit(space.at(np.maximum(nearest, 0)), normalized=space.spec.normalized)
-            same = np.einsum("ij,ij->i", near, stored) > 1 - _CLOSE
+            nearest = np.array([positions[0] if len(positions) else 0 for positions in found])
+            held = as_unit(space.at(nearest), normalized=space.spec.normalized)
         else:
             held = np.stack([self._index.reconstruct(int(id_)) for id_ in ids])
-            same = (np.abs(stored - held) <= _CLOSE).all(axis=1)
-        if np.mean(same) < (_FOUND if self.record.kind == "ivf" else 1):
+        if np.mean((np.abs(stored - held) <= _CLOSE).all(axis=1)) < least:
             raise DamagedStoreError(f"{path} holds other vectors than the store: {_REBUILD}")
 
     def search(
