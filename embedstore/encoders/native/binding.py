@@ -5,13 +5,13 @@ There is none if the library was not built, or can't be loaded, or the processor
 
 import ctypes
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.compiled import compiled_library
 from embedstore.errors import CheckpointError
 
 __all__ = ["KERNELS", "Layer", "Model", "aligned", "encode", "is_built", "kernels", "pack", "workspace"]
@@ -55,20 +55,14 @@ class Model(ctypes.Structure):
 
 @lru_cache(maxsize=1)
 def _library() -> Any:
-    folder = Path(__file__).parent
-    for path in (folder / f"_kernels{suffix}" for suffix in EXTENSION_SUFFIXES):
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:
-            continue
+    if library := compiled_library(Path(__file__).parent, "_kernels"):
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         library.best_kernel.argtypes, library.best_kernel.restype = [], ctypes.c_int32
         library.pack.argtypes, library.pack.restype = [pointer, whole, whole, pointer], None
         library.workspace_bytes.argtypes, library.workspace_bytes.restype = [pointer, whole, whole], whole
         library.encode.argtypes = [pointer, ctypes.c_int32, *(pointer, whole) * 2, pointer, pointer, whole]
         library.encode.restype = ctypes.c_int32
-        return library
-    return None
+    return library
 
 
 def is_built() -> bool:

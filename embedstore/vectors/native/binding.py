@@ -6,12 +6,13 @@ There is none if the library was not built, or can't be loaded, or the processor
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from embedstore.core.compiled import compiled_library
 
 __all__ = ["KERNELS", "MOST_LABELS", "best_kernel", "scan", "scan_picked"]
 
@@ -44,17 +45,11 @@ class _Picked(ctypes.Structure):
 
 @lru_cache(maxsize=1)
 def _library() -> Any:
-    folder = Path(__file__).parent
-    for path in (folder / f"_scan{suffix}" for suffix in EXTENSION_SUFFIXES):
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:
-            continue
+    if library := compiled_library(Path(__file__).parent, "_scan"):
         library.best_scan.argtypes, library.best_scan.restype = [], ctypes.c_int32
         for function in (library.scan, library.scan_picked):
             function.argtypes, function.restype = [ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p], ctypes.c_int32
-        return library
-    return None
+    return library
 
 
 def best_kernel() -> int:
