@@ -81,6 +81,7 @@ if __name__ == "__main__":
     for name in group.commands:
         group.commands[name]
     for module in pkgutil.walk_packages(embedstore.__path__, "embedstore."):
-        if not module.name.startswith(("embedstore.encoders.", "embedstore.cli")):
+        other = module.name.startswith(("embedstore.encoders.", "embedstore.cli"))
+        if not other and ".native._" not in module.name:  # what is compiled is no module of Python
             importlib.import_module(module.name)
     print(json.dumps([run(streams, words) for streams, words in json.load(sys.stdin)]))

@@ -232,3 +232,18 @@ def test_threads_that_ask_for_one_new_text_get_one_vector(store):
     for frame in found[1:]:
         pd.testing.assert_frame_equal(frame, found[0])
     assert np.isfinite(found[0]["score"]).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux' files of processes")
+def test_reading_rows_leaves_no_thread_behind(store):
+    """A thread of Arrow that still holds bytes of Python when the process ends makes it abort."""
+    code = (
+        "import os, sys, embedstore\n"
+        "from pyarrow import parquet\n"
+        f"store = embedstore.open({str(store.path)!r})\n"
+        "before = set(os.listdir('/proc/self/task'))\n"
+        "for answer in (store.search(row='k0', k=3), store.tag(['Negative', 'Positive'])): list(answer.batches())\n"
+        "print(len(set(os.listdir('/proc/self/task')) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr

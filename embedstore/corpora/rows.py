@@ -234,7 +234,11 @@ class Corpus:
 
 
 class _Parts:
-    """The Parquet files of a corpus; any fault in a file raises a `DamagedStoreError`."""
+    """The Parquet files of a corpus; any fault in a file raises a `DamagedStoreError`.
+
+    They are read by the calling thread alone. A thread of Arrow lets go of the bytes of a Python stream after the rows
+    have been returned, and takes Python's lock for that: when Python ends meanwhile, the process aborts.
+    """
 
     def __init__(self, root: Path, record: CorpusRecord) -> None:
         self._root = root
@@ -246,7 +250,7 @@ class _Parts:
             path = self._root / part.file.path
             with open_file(self._root, part.file) as stream:
                 with self.sound(path):
-                    file = parquet.ParquetFile(stream, page_checksum_verification=True)
+                    file = parquet.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
                     position = file.schema_arrow.field(POSITION)
                     if position.type != pa.int64() or file.metadata.num_rows != part.rows:
                         raise _altered(path)
@@ -291,14 +295,14 @@ class _Parts:
         with self.sound():
             if column not in file.schema_arrow.names:
                 return pa.nulls(file.metadata.row_group(number).num_rows)
-            table = file.read_row_group(number, columns=[column])
+            table = file.read_row_group(number, columns=[column], use_threads=False)
             table.validate(full=True)
             return table.column(0)
 
     def batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
         """Yield columns of a file in batches of rows; the last is `POSITION`."""
         with self.sound():
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns, use_threads=False):
                 batch.validate(full=True)
                 positions = batch.column(POSITION)
                 ends = positions.to_numpy() if not positions.null_count else np.array([-1])
