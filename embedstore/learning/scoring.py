@@ -32,6 +32,7 @@ from embedstore.vectors.space import Space
 __all__ = ["Score", "Scoring"]
 
 _TOPICS_FROM = 20_000  # most rows that topics are learnt from
+_ROWS_OF_STARTS = 50_000  # of all starts together: with few, each rounding of the vectors ends in another optimum
 
 Vectors = npt.NDArray[np.float32]
 
@@ -189,7 +190,8 @@ class Scoring:
         rng = np.random.default_rng(self._options.random_state)
         unit, count = unit_rows(train), len(self._names)
         some = np.sort(rng.choice(len(unit), min(_TOPICS_FROM, len(unit)), replace=False))
-        centres = spherical_centres(unit[some], count, random_state=self._options.random_state)
+        starts = int(np.clip(_ROWS_OF_STARTS // len(some), 10, 200))
+        centres = spherical_centres(unit[some], count, random_state=self._options.random_state, restarts=starts)
         votes = np.zeros((count, count), dtype=np.int64)
         np.add.at(votes, (_nearest(train, centres), y), 1)
         votes[votes.sum(axis=1) == 0] = np.bincount(y, minlength=count)
