@@ -23,8 +23,8 @@ __all__ = ["index"]
     type=click.Choice(["auto", "flat", "hnsw", "ivf"]),
     default="auto",
     show_default=True,
-    help="auto is flat (exact) up to 50,000 texts, and ivf above; hnsw misses a little less, and takes many times "
-    "longer to build.",
+    help="auto is flat (exact) up to 50,000 texts, and ivf above. Of so many texts hnsw misses a little less, and "
+    "takes many times longer to build.",
 )
 @space_option
 @json_option

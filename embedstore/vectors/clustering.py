@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["spherical_centres"]
+__all__ = ["spherical_centres", "threads_for"]
 
 _ITERATIONS = 25
 _ALONE = 1 << 24  # bytes: with fewer, threads wait for each other for longer than they work, most where others work too
@@ -47,14 +47,17 @@ def spherical_centres(
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),
     )
-    with _threads_for(vectors.nbytes):
+    with threads_for(vectors.nbytes):
         means.train(vectors)
     return np.array(means.centroids, dtype=np.float32).reshape(count, vectors.shape[1])
 
 
 @contextmanager
-def _threads_for(size: int) -> Iterator[None]:
-    """Let FAISS use one thread for a few bytes, and all for many; OpenMP keeps the number for the calling thread."""
+def threads_for(size: int) -> Iterator[None]:
+    """Let FAISS use one thread for a few bytes of vectors, and all for many.
+
+    OpenMP keeps the number for the calling thread.
+    """
     import faiss
 
     threads = faiss.omp_get_max_threads()

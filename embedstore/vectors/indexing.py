@@ -10,6 +10,7 @@ from embedstore.errors import UsageError
 from embedstore.storage.derived import IndexRecord
 from embedstore.storage.gate import staged
 from embedstore.storage.manifest import commit
+from embedstore.vectors.clustering import threads_for
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
@@ -47,11 +48,12 @@ def build_index(now: Snapshot, kind: IndexKind = "auto", *, space: str | None = 
     chosen = _auto(count) if kind == "auto" else kind
     import faiss
 
-    index = _empty(faiss, chosen, vectors, count)
     covers = []
-    for block in vectors.blocks():
-        index.add(as_unit(block.vectors, normalized=vectors.spec.normalized))
-        covers.append(block.sha256)
+    with threads_for(4 * count * vectors.dimension):
+        index = _empty(faiss, chosen, vectors, count)
+        for block in vectors.blocks():
+            index.add(as_unit(block.vectors, normalized=vectors.spec.normalized))
+            covers.append(block.sha256)
     with now.writing():
         with staged(now.root, "index", ".faiss") as temp:
             # Written through a Python file, because faiss' own writer does not report a full disk.
