@@ -24,7 +24,7 @@ test: $(ALL) compiled
 # of tests/fuzz: an hour and a half. The figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
-		tests/test_journeys.py tests/test_documentation.py tests/test_native.py tests/test_scan.py \
+		tests/test_journeys.py tests/test_documentation.py tests/test_native.py tests/test_hostile.py \
 		tests/test_strange.py tests/test_tensorflow.py
 	$(BIN)/python tests/faults/table.py
 

@@ -168,7 +168,7 @@ computation_options: Decorator = together(
         type=one_of("embedstore.encoders.backends:BACKENDS"),
         default="auto",
         show_default=True,
-        help="What runs the model; its vectors are the same.",
+        help="What runs the model; its vectors are the same but for rounding.",
     ),
     click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps; by default the best there is."),
     click.option(

@@ -241,20 +241,6 @@ def test_what_is_not_native_is_refused_where_it_is_asked_for(checkpoint, family,
         load(described(checkpoint(family)), backend="native", **options)
 
 
-@pytest.mark.skipif(not TORTURE, reason="it is compiled with the sanitizers, for make torture")
-def test_no_model_and_no_text_makes_the_kernels_leave_their_memory(tmp_path):
-    """Random models, texts and faults under the sanitizers, in arrays that end at the end of a page."""
-    native = Path(embedstore.__file__).parent / "encoders" / "native"
-    built = tmp_path / "hostile"
-    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-w", "-std=c++17"]
-    sources = [Path(__file__).parent / "native" / "hostile.cpp", *sorted(native.glob("*.cpp"))]
-    subprocess.run(["g++", *checks, *sources, "-o", built], check=True)
-    done = subprocess.run(
-        [built, "0", "3000"], env={"ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "done\n", done.stderr[-3000:]
-
-
 @pytest.mark.skipif(not TORTURE, reason="it loads torch in a process of its own")
 def test_without_its_library_everything_works_and_says_so(tmp_path, checkpoint):
     """A copy of the package without the compiled file, as an installation without a compiler has it."""

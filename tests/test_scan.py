@@ -1,9 +1,5 @@
 """The compiled scans against float64, and against the scan without them."""
 
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 from conftest import HashEncoder
@@ -14,7 +10,6 @@ import embedstore
 from embedstore.vectors import scan as scans
 from embedstore.vectors.native import binding
 
-TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 compiled = pytest.mark.skipif(not binding.best_kernel(), reason="there is no compiled scan on this machine")
 KERNELS = [number for number in binding.KERNELS if number <= binding.best_kernel()]
 
@@ -167,16 +162,3 @@ def test_tags_and_neighbours_are_the_same_without_a_compiled_scan(tmp_path, monk
 def test_many_labels_are_multiplied():
     assert scans._kernel(binding.MOST_LABELS) == binding.best_kernel()
     assert scans._kernel(binding.MOST_LABELS + 1) == 0
-
-
-@pytest.mark.skipif(not TORTURE, reason="it is compiled with the sanitizers, for make torture")
-def test_no_size_makes_a_scan_leave_its_memory(tmp_path):
-    """Random sizes, right and wrong, under the sanitizers, in arrays that end at the end of a page."""
-    native = Path(embedstore.__file__).parent / "vectors" / "native"
-    built = tmp_path / "hostile"
-    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g", "-w", "-std=c++17"]
-    sources = [Path(__file__).parent / "native" / "hostile_scan.cpp", *sorted(native.glob("*.cpp"))]
-    subprocess.run(["g++", *checks, *sources, "-o", built], check=True)
-    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
-    done = subprocess.run([built, "0", "20000"], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout == "done\n", done.stderr[-3000:]

@@ -29,6 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedstore.core.arrays import decoded
+from embedstore.core.floats import single_text
 
 __all__ = ["array_of", "json_text", "json_values", "plain_values", "shortest", "spelled"]
 
@@ -185,7 +186,7 @@ def _speller(array: Any) -> Callable[[Any], str]:
     if pa.types.is_float16(type_):
         return lambda value: str(np.float16(value))
     if pa.types.is_float32(type_):
-        return lambda value: repr(float(str(np.float32(value))))
+        return single_text
     if pa.types.is_floating(type_):
         return repr
     if pa.types.is_decimal(type_):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["float_texts"]
+__all__ = ["float_texts", "single_text"]
 
 _FEW = 256  # floats up to which Python is done before Arrow's writer is imported
 _LEAST, _MOST = 1e-4, 1e10  # sizes between which both write all digits and no exponent
@@ -54,4 +54,15 @@ def _written(array: Any) -> list[str]:
 def _text(value: float | None, type_: pa.DataType) -> str | None:
     if value is None:
         return None
-    return repr(float(str(np.float32(value))) if type_ == pa.float32() else value)
+    return single_text(value) if type_ == pa.float32() else repr(value)
+
+
+def single_text(value: float) -> str:
+    """Return a float32 number with the digits that float32 needs.
+
+    Examples
+    --------
+    >>> single_text(0.10000000149011612)
+    '0.1'
+    """
+    return repr(float(str(np.float32(value))))

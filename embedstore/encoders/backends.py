@@ -43,7 +43,8 @@ def load(
     described : Described
         The description from `describe`.
     backend : {"auto", "native", "torch", "tensorflow"}
-        What runs the model; the vectors are the same. "auto" takes the native encoder where it can, and else torch.
+        What runs the model; the vectors are the same but for rounding. "auto" takes the native encoder where it
+        can, and else torch.
     device : str, optional
         "cpu", "cuda", "cuda:1", "mps", …; by default the best available device.
     batch_size : int, optional

@@ -102,7 +102,8 @@ def encode(
     revision : str, optional
         Branch, tag or commit of a hub model.
     backend : {"auto", "native", "torch", "tensorflow"}
-        What runs the model; the vectors are the same. "auto" takes the native encoder where it can, and else torch.
+        What runs the model; the vectors are the same but for rounding. "auto" takes the native encoder where it
+        can, and else torch.
     device : str, optional
         "cpu", "cuda", "cuda:1", "mps", …; by default the best one available.
     batch_size : int, optional

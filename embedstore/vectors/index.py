@@ -19,7 +19,6 @@ from embedstore.vectors.space import Space
 __all__ = ["Indexes", "OpenIndex"]
 
 _SAMPLED = 64  # vectors that are compared when an index is opened
-_CLOSE = 1e-5  # between a vector of the store and that of the index
 _FOUND = 0.5  # least share of sampled vectors that an IVF index finds: it misses some
 _CANDIDATES = 16  # of an IVF index for each text asked for: it compares short codes, so its order is not exact
 _LISTS = 64  # of an IVF index that are looked through at least
@@ -82,7 +81,7 @@ class OpenIndex:
             held = as_unit(space.at(nearest), normalized=space.spec.normalized)
         else:
             held = np.stack([self._index.reconstruct(int(id_)) for id_ in ids])
-        if np.mean((np.abs(stored - held) <= _CLOSE).all(axis=1)) < least:
+        if np.mean(np.isclose(stored, held, atol=1e-6).all(axis=1)) < least:
             raise DamagedStoreError(f"{path} holds other vectors than the store: {_REBUILD}")
 
     def search(

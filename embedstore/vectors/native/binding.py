@@ -23,12 +23,14 @@ MOST_LABELS = 32
 """The most labels or queries of a scan."""
 
 
+_SIZES = [
+    *((name, ctypes.c_int64) for name in ("rows", "width", "count")),
+    *((name, ctypes.c_int32) for name in ("half", "unit")),
+]
+
+
 class _Compared(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("vectors", "labels")),
-        *((name, ctypes.c_int64) for name in ("rows", "width", "count")),
-        *((name, ctypes.c_int32) for name in ("half", "unit")),
-    ]
+    _fields_ = [("vectors", ctypes.c_void_p), ("labels", ctypes.c_void_p), *_SIZES]
 
 
 class _Found(ctypes.Structure):
@@ -36,11 +38,7 @@ class _Found(ctypes.Structure):
 
 
 class _Picked(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("vectors", "queries")),
-        *((name, ctypes.c_int64) for name in ("rows", "width", "count")),
-        *((name, ctypes.c_int32) for name in ("half", "unit")),
-    ]
+    _fields_ = [("vectors", ctypes.c_void_p), ("queries", ctypes.c_void_p), *_SIZES]
 
 
 @lru_cache(maxsize=1)

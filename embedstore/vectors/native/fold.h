@@ -125,8 +125,7 @@ TARGET void scan_picked_numbers(const Picked& given, float* scores) {
   const float* query = given.queries;
   for (const void* const* vectors = given.vectors; vectors < last; query += given.width)
     for (const void* const* end = vectors + given.count; vectors < end;) {
-      if (std::all_of(vectors, std::min(vectors + ROWS, end), [](const void* one) { return one; }) &&
-          end - vectors >= ROWS) {
+      if (end - vectors >= ROWS && std::all_of(vectors, vectors + ROWS, [](const void* one) { return one; })) {
         score<ROWS, Number>(given, vectors, query, scores);
         vectors += ROWS;
         scores += ROWS;
