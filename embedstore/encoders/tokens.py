@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from embedstore.encoders.loading import load_tokenizer
 __all__ = ["Batch", "Tokenizer"]
 
 _RUN = 512  # minimum number of texts that are tokenised at once
+
+Tokens = tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,16 @@ class Tokenizer:
     def __init__(self, folder: Path, max_seq_length: int) -> None:
         self._longest = max_seq_length
         self._tokenizer = load_tokenizer(folder)
-        backend = self._tokenizer.backend_tokenizer if self._tokenizer.is_fast else None
-        self._cuts = backend is not None and self._tokenizer.truncation_side == "right" and cuts_at_spaces(backend)
-        self._lock = Lock()  # a call can change the tokenizer's own settings while another thread uses it
+        self._gives_types = "token_type_ids" in self._tokenizer.model_input_names
+        self._fast = self._tokenizer.backend_tokenizer if self._tokenizer.is_fast else None
+        if self._fast is not None:
+            side = self._tokenizer.truncation_side
+            self._fast.no_padding()
+            self._fast.enable_truncation(max_seq_length, direction=side)
+            self._cuts = side == "right" and cuts_at_spaces(self._fast)
+            # The types of a single text depend on a token's place alone: the ones of special tokens, or the text's.
+            self._typed = self._gives_types and any(self._fast.encode("a").type_ids)
+        self._lock = Lock()  # a call of a slow one can change its settings while another thread uses it
         if self._tokenizer.pad_token_id is None:
             # Padding is masked out, so any token will do.
             self._pad = self._tokenizer.eos_token_id or 0
@@ -112,59 +122,68 @@ class Tokenizer:
         for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), run)):
             rows = by_characters[start : start + run]
             ids, types, cut = self._first_tokens([prompt + texts[row] for row in rows])
-            largest = max(map(max, ids))
-            if largest >= vocabulary:
+            lengths = np.array([len(of_text) for of_text in ids])
+            ids_of, types_of = _Flat(ids, lengths), _Flat(types, lengths) if types else None
+            if (largest := int(ids_of.values.max())) >= vocabulary:
                 raise unknown_token(largest, vocabulary)
-            order = np.argsort([len(tokens) for tokens in ids], kind="stable")
-            lengths = [length_of(len(ids[number])) for number in order]
-            for first, last in _pieces(lengths, batch_size, tokens):
-                chosen, length = order[first:last], lengths[last - 1]
-                batch = Batch(
+            order = np.argsort(lengths, kind="stable")
+            padded = [length_of(length) for length in lengths[order].tolist()]
+            for first, last in _pieces(padded, batch_size, tokens):
+                chosen = order[first:last]
+                mask = np.arange(padded[last - 1]) < lengths[chosen, None]
+                batch = ids_of.padded(chosen, mask, self._pad)
+                given = types_of.padded(chosen, mask, 0) if types_of else np.zeros_like(batch)
+                yield Batch(
                     rows[chosen],
-                    np.full((len(chosen), length), self._pad, dtype=np.int64),
-                    np.zeros((len(chosen), length), dtype=np.int64),
-                    None if types is None else np.zeros((len(chosen), length), dtype=np.int64),
+                    batch,
+                    mask.astype(np.int64),
+                    given if self._gives_types else None,
                     int(np.count_nonzero(cut[chosen])),
                 )
-                for line, number in enumerate(chosen):
-                    size = len(ids[number])
-                    batch.ids[line, :size] = ids[number]
-                    batch.mask[line, :size] = 1
-                    if types is not None and batch.types is not None:
-                        batch.types[line, : len(types[number])] = types[number]
-                yield batch
 
-    def _first_tokens(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
-        """Return the ids and types of each text's tokens, up to the maximum, and which texts have more of them.
+    def _first_tokens(self, texts: list[str]) -> Tokens:
+        """Return each text's ids, up to the maximum, their types (None if all are 0), and whether it was cut off.
 
         Prompt and special tokens count.
         """
-        if not self._tokenizer.is_fast:
+        if self._fast is None:
             return self._by_slow(texts)
-        encodings = first_tokens(texts, self._longest, self._encodings) if self._cuts else self._encodings(texts)
-        typed = "token_type_ids" in self._tokenizer.model_input_names
+        encode = self._fast.encode_batch_fast  # without the places of tokens, which nobody asks for
+        encodings = first_tokens(texts, self._longest, encode) if self._cuts else encode(texts)
         ids = [one.ids or [self._pad] for one in encodings]
-        types = [one.type_ids for one in encodings] if typed else None
+        types = [one.type_ids or [0] for one in encodings] if self._typed else None
         return ids, types, np.array([bool(one.overflowing) for one in encodings])
 
-    def _encodings(self, texts: list[str]) -> list[Any]:
-        encodings: list[Any] = self._tokenize(texts, max_length=self._longest, truncation=True).encodings
-        return encodings
-
-    def _by_slow(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
+    def _by_slow(self, texts: list[str]) -> Tokens:
         """Do the same by a tokenizer in Python, which does not say what it has cut off."""
         encoded = self._tokenize(texts, max_length=self._longest, truncation=True)
         ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]
         full = np.array([len(tokens) >= self._longest for tokens in ids])
         whole = self._tokenize([texts[number] for number in np.flatnonzero(full)], truncation=False)["input_ids"]
         full[full] = [len(tokens) > self._longest for tokens in whole]
-        return ids, encoded.get("token_type_ids"), full
+        types = encoded.get("token_type_ids")
+        return ids, types and [of_text or [0] for of_text in types], full
 
     def _tokenize(self, texts: list[str], **options: Any) -> Any:
         if not texts:
             return {"input_ids": []}
         with self._lock.held():
             return self._tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)
+
+
+class _Flat:
+    """One number for each token of some texts, in one array."""
+
+    def __init__(self, of_texts: list[list[int]], lengths: npt.NDArray[np.int64]) -> None:
+        ends = np.cumsum(lengths)
+        self.values = np.fromiter(chain.from_iterable(of_texts), dtype=np.int64, count=int(ends[-1]))
+        self._places = list(zip((ends - lengths).tolist(), ends.tolist(), strict=True))
+
+    def padded(self, chosen: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], padding: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of chosen texts, one text a line: `padding` where the mask, shape (n, length), is not."""
+        made = np.full(mask.shape, padding, dtype=np.int64)
+        made[mask] = np.concatenate([self.values[slice(*self._places[text])] for text in chosen])
+        return made
 
 
 def _pieces(lengths: list[int], batch_size: int | None, tokens: int) -> Iterator[tuple[int, int]]:

@@ -24,7 +24,7 @@ from embedstore.errors import CheckpointError
 __all__ = ["NativeEncoder", "load", "supports"]
 
 _TOKENS = 1024  # per block; a longer text is a block of its own
-_RUN = 32  # texts that a core takes at once
+_RUN, _CHARACTERS = 32, 8192  # of texts that a core takes at once; of long ones it takes few, so that all end together
 
 Run = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]
 
@@ -101,10 +101,9 @@ class NativeEncoder(BatchEncoder):
         )
 
     def _runs(self, texts: Sequence[str], prompt: str) -> Iterator[Run]:
-        by_characters = np.argsort([len(text) for text in texts], kind="stable")
         # Random order makes the estimate of the time left fair.
-        starts = np.random.default_rng(0).permutation(np.arange(0, len(texts), _RUN))
-        runs = [by_characters[start : start + _RUN] for start in starts]
+        parts = self._parts(texts)
+        runs = [parts[number] for number in np.random.default_rng(0).permutation(len(parts))]
         stop = threading.Event()
         if self._workers == 1 or len(runs) < 2:
             yield from (self._run(texts, prompt, rows, stop) for rows in runs)
@@ -120,6 +119,17 @@ class NativeEncoder(BatchEncoder):
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
+
+    def _parts(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+        """Return the rows of texts of similar length that a core takes at once."""
+        lengths = np.minimum([len(text) for text in texts], _CHARACTERS)
+        by_length = np.argsort(lengths, kind="stable")
+        return [
+            part
+            for run in np.split(by_length, range(_RUN, len(texts), _RUN))
+            for part in np.array_split(run, 1 + lengths[run].sum() // _CHARACTERS)
+            if len(part)
+        ]
 
     def _run(self, texts: Sequence[str], prompt: str, rows: npt.NDArray[np.int64], stop: threading.Event) -> Run:
         """Return some rows, their vectors, and how many of their texts were cut off."""
