@@ -15,13 +15,13 @@ from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import manifest as manifests
+from embedstore.storage.state import Manifest
 from embedstore.vectors.snapshot import Cache, Snapshot, open_snapshot
 
 if TYPE_CHECKING:
     from embedstore.annotations import AnnotationBook
     from embedstore.corpora import Corpus
     from embedstore.encoders import Encoder
-    from embedstore.storage.state import Manifest
     from embedstore.tables.condition import Condition
 
 __all__ = ["EmbeddingStore", "create", "open_store"]
@@ -118,6 +118,14 @@ def _action(
 ) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
     """Return a method that calls a function with the store's home, for changes; see `_question`."""
     method: Any = _Method(of, lambda store: nullcontext(store.home), of_rows=False)
+    return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
+
+
+def _precaution(
+    of: Callable[[], Callable[Concatenate[Snapshot, Parameters], Answer]],
+) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
+    """Return a method that calls a function with a snapshot, an empty one before there is a store; see `_question`."""
+    method: Any = _Method(of, lambda store: store._snapshot_or_empty(), of_rows=False)
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
@@ -257,6 +265,10 @@ class EmbeddingStore:
         """
         return self._selected(self.condition) if self.condition else open_snapshot(self.path, self._cache)
 
+    def _snapshot_or_empty(self) -> AbstractContextManager[Snapshot]:
+        there = manifests.exists(self.path)
+        return self.snapshot() if there else nullcontext(Snapshot(self.path, Manifest(), self._cache))
+
     @contextmanager
     def _selected(self, condition: "Condition") -> Iterator[Snapshot]:
         from embedstore.annotations.selection import rows_where
@@ -265,7 +277,7 @@ class EmbeddingStore:
             yield now.choosing(partial(rows_where, condition=condition))
 
     @property
-    def manifest(self) -> "Manifest":
+    def manifest(self) -> Manifest:
         """The newest manifest, which lists all files of the store."""
         return manifests.load(self.path)
 
@@ -284,6 +296,7 @@ class EmbeddingStore:
     # Add rows, encode texts, build an index
 
     add = _action(lambda: corpora.add)
+    check_encoding = _precaution(lambda: vectors.check_encoding)
     encode = _question(lambda: vectors.encode, of_rows=False)
     index = _question(lambda: vectors.build_index, of_rows=False)
 
