@@ -143,7 +143,9 @@ class _Method:
         self._name = name
 
     def __get__(self, store: "EmbeddingStore | None", owner: type) -> Any:
-        method = _method_of(self._of(), self._first if self._of_rows else self._of_all, self._name)
+        method = _method_of(
+            self._of(), self._first if self._of_rows else self._of_all, self._name, of_rows=self._of_rows
+        )
         setattr(owner, self._name, method)
         return method.__get__(store, owner)
 
@@ -155,13 +157,18 @@ class _Method:
         return self._first(store)
 
 
-def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str) -> Callable[..., Any]:
+def _method_of(
+    function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str, *, of_rows: bool
+) -> Callable[..., Any]:
     signature = inspect.signature(function)
     _, *others = signature.parameters.values()
     own_arguments = signature.replace(parameters=others)
 
     @wraps(function)
     def method(self: "EmbeddingStore", *arguments: Any, **options: Any) -> Any:
+        if of_rows and "where" in options:
+            where = f"where({shown(options['where'])})"
+            raise UsageError(f"expected {name} without where=, found it: call store.{where}.{name}(...)")
         arguments, options = check_arguments(own_arguments, arguments, options)
         with first(self) as given:
             return function(given, *arguments, **options)
@@ -170,7 +177,9 @@ def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"],
     method.__signature__ = signature.replace(parameters=[own, *others])  # type: ignore[attr-defined]
     method.__name__, method.__qualname__ = name, f"EmbeddingStore.{name}"
     documented = re.sub(r"^(now|home) : \w+\n(    .*\n?)+", "", inspect.getdoc(function) or "", flags=re.MULTILINE)
-    method.__doc__ = re.sub(r"^Parameters\n-+\n(\n|\Z)", "", documented, flags=re.MULTILINE).rstrip()
+    documented = re.sub(r"^Parameters\n-+\n(\n|\Z)", "", documented, flags=re.MULTILINE).rstrip()
+    some_rows = f'\n\nFor some rows only: ``store.where("stars <= 2").{name}(...)``; see `where`.' if of_rows else ""
+    method.__doc__ = re.sub(r"(?=\n\n|\Z)", lambda _: some_rows, documented, count=1)
     return method
 
 
