@@ -64,8 +64,9 @@ def doubts(
 ) -> None:
     """Find rows whose given label is likely wrong.
 
-    Models of the other rows judge each row; the most doubtful rows come first. Prints id, given, suggested, confidence
-    (of the given label), margin and text as CSV, or writes them to -o.
+    Models of the other rows judge each row. Prints id, given, suggested, confidence (of the given label), margin and
+    text as CSV, or writes them to -o. The row whose label is least likely to be right comes first. That counts the
+    confidence, and how often the one label is given in place of the other, so no column is sorted.
     """
     check_outputs(store, output)
     found = open_named(store).doubts(
@@ -83,6 +84,6 @@ def doubts(
         return
     note(
         f"{len(found):,} of {counted(found.checked, 'label')} {form(len(found), 'is', 'are')} doubtful, "
-        f"and about {found.noise:.1%} are likely wrong; "
+        f"the most doubtful first, and about {found.noise:.1%} are likely wrong; "
         f"models of the other rows find {found.accuracy:.1%} of the {found.checked:,} as they are given"
     )

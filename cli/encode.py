@@ -1,9 +1,12 @@
 """`encode`: add rows to a store and encode their texts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from embedstore.cli.files import add_files, row_options
 from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
 from embedstore.cli.options import (
@@ -16,7 +19,10 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo, encode_progress, note
 
-from embedstore.core.counts import counted
+from embedstore.core.counts import counted, form
+
+if TYPE_CHECKING:
+    from embedstore.corpora import AddReport
 
 __all__ = ["encode"]
 
@@ -49,14 +55,19 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
     """Add tables and encode the texts that have no vector yet.
 
     FILE is CSV, TSV, JSONL or Parquet, plain or gzip; - is standard input. Run again to resume. Without FILE, the
-    store's texts without a vector are encoded.
+    texts of STORE, or of --corpus NAME, are encoded.
     """
     from embedstore.store import EmbeddingStore
 
+    chosen: dict[str, Any] = {
+        "options": _encoder_options(options),
+        **{name: options[name] for name in ("revision", "backend", "device", "batch_size", "precision")},
+    }
+    added = None
     if files:
         hide_pandas()
         opened = EmbeddingStore(store_path(store), settings=settings())
-        added = add_files(opened, files, options)
+        added = add_files(opened, files, options, first=lambda: opened.check_encoding(options["model"], **chosen))
         if added.rows > added.rows_read > 0:
             note(
                 f"corpus {options['corpus']!r} now has {counted(added.rows, 'row')}, "
@@ -64,21 +75,28 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             )
     else:
         opened = open_named(store)
-    corpus = options["corpus"] if files else None
-    with encode_progress() as on_progress:
-        report = opened.encode(
-            options["model"],
-            corpus=corpus,
-            options=_encoder_options(options),
-            revision=options["revision"],
-            **{name: options[name] for name in ("backend", "device", "batch_size", "precision")},
-            no_encode=no_encode,
-            on_progress=on_progress,
-        )
+    named = click.get_current_context().get_parameter_source("corpus") is not ParameterSource.DEFAULT
+    corpus = options["corpus"] if files or named else None
+    with _rows_kept(added), encode_progress() as on_progress:
+        report = opened.encode(options["model"], corpus=corpus, **chosen, no_encode=no_encode, on_progress=on_progress)
     if as_json:
         print_json(asdict(report))
     else:
         echo(str(report))
+
+
+@contextmanager
+def _rows_kept(added: "AddReport | None") -> Iterator[None]:
+    """Say in the line of an error inside that the rows which were added before it are kept."""
+    try:
+        yield
+    except Exception as error:
+        if added and added.rows_read:
+            error.add_note(
+                f"{counted(added.rows_read, 'row')} read now {form(added.rows_read, 'is', 'are')} kept in the store, "
+                "and running again goes on from there"
+            )
+        raise
 
 
 def _encoder_options(options: dict[str, Any]) -> Any:

@@ -29,6 +29,8 @@ def report(error: BaseException, *, debug: bool) -> int:
         _drop_output()  # the reader needs no more (`| head`): that is no error
         return 0
     message, code = _told(error)
+    if code != interrupts.EXIT_CODE:
+        message = "; ".join([message, *getattr(error, "__notes__", ())])
     echo(f"Error: {message}", err=True)
     if debug and not isinstance(error, click.ClickException | click.exceptions.Abort):
         echo(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"), err=True)

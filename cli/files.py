@@ -1,6 +1,6 @@
 """Options for reading tables, and functions that open tables and add their rows to a store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +92,23 @@ def opened(
     return sources, read_options
 
 
-def add_files(store: "EmbeddingStore", files: tuple[str, ...], options: dict[str, Any]) -> "AddReport":
-    """Add the rows of `files` ("-" is standard input) to a store with the options of `row_options`."""
+def add_files(
+    store: "EmbeddingStore",
+    files: tuple[str, ...],
+    options: dict[str, Any],
+    *,
+    first: Callable[[], object] = lambda: None,
+) -> "AddReport":
+    """Add the rows of `files` ("-" is standard input) to a store with the options of `row_options`.
+
+    `first` is called when the files are open, before anything is written.
+    """
     sources, read_options = opened(files, options)
+    text = _text(store, sources, options)
+    first()
     return store.add(
         sources,
-        text=_text(store, sources, options),
+        text=text,
         corpus=options["corpus"],
         id=options["id_column"],
         template=options["template"],

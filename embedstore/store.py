@@ -15,13 +15,13 @@ from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.storage import manifest as manifests
+from embedstore.storage.state import Manifest
 from embedstore.vectors.snapshot import Cache, Snapshot, open_snapshot
 
 if TYPE_CHECKING:
     from embedstore.annotations import AnnotationBook
     from embedstore.corpora import Corpus
     from embedstore.encoders import Encoder
-    from embedstore.storage.state import Manifest
     from embedstore.tables.condition import Condition
 
 __all__ = ["EmbeddingStore", "create", "open_store"]
@@ -121,6 +121,14 @@ def _action(
     return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
 
 
+def _precaution(
+    of: Callable[[], Callable[Concatenate[Snapshot, Parameters], Answer]],
+) -> Callable[Concatenate["EmbeddingStore", Parameters], Answer]:
+    """Return a method that calls a function with a snapshot, an empty one before there is a store; see `_question`."""
+    method: Any = _Method(of, lambda store: store._snapshot_or_empty(), of_rows=False)
+    return cast("Callable[Concatenate[EmbeddingStore, Parameters], Answer]", method)
+
+
 class _Method:
     """A descriptor that replaces itself with the method at its first use; see `_question`."""
 
@@ -135,7 +143,9 @@ class _Method:
         self._name = name
 
     def __get__(self, store: "EmbeddingStore | None", owner: type) -> Any:
-        method = _method_of(self._of(), self._first if self._of_rows else self._of_all, self._name)
+        method = _method_of(
+            self._of(), self._first if self._of_rows else self._of_all, self._name, of_rows=self._of_rows
+        )
         setattr(owner, self._name, method)
         return method.__get__(store, owner)
 
@@ -147,13 +157,18 @@ class _Method:
         return self._first(store)
 
 
-def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str) -> Callable[..., Any]:
+def _method_of(
+    function: Callable[..., Any], first: Callable[["EmbeddingStore"], Any], name: str, *, of_rows: bool
+) -> Callable[..., Any]:
     signature = inspect.signature(function)
     _, *others = signature.parameters.values()
     own_arguments = signature.replace(parameters=others)
 
     @wraps(function)
     def method(self: "EmbeddingStore", *arguments: Any, **options: Any) -> Any:
+        if of_rows and "where" in options:
+            where = f"where({shown(options['where'])})"
+            raise UsageError(f"expected {name} without where=, found it: call store.{where}.{name}(...)")
         arguments, options = check_arguments(own_arguments, arguments, options)
         with first(self) as given:
             return function(given, *arguments, **options)
@@ -162,7 +177,9 @@ def _method_of(function: Callable[..., Any], first: Callable[["EmbeddingStore"],
     method.__signature__ = signature.replace(parameters=[own, *others])  # type: ignore[attr-defined]
     method.__name__, method.__qualname__ = name, f"EmbeddingStore.{name}"
     documented = re.sub(r"^(now|home) : \w+\n(    .*\n?)+", "", inspect.getdoc(function) or "", flags=re.MULTILINE)
-    method.__doc__ = re.sub(r"^Parameters\n-+\n(\n|\Z)", "", documented, flags=re.MULTILINE).rstrip()
+    documented = re.sub(r"^Parameters\n-+\n(\n|\Z)", "", documented, flags=re.MULTILINE).rstrip()
+    some_rows = f'\n\nFor some rows only: ``store.where("stars <= 2").{name}(...)``; see `where`.' if of_rows else ""
+    method.__doc__ = re.sub(r"(?=\n\n|\Z)", lambda _: some_rows, documented, count=1)
     return method
 
 
@@ -257,6 +274,10 @@ class EmbeddingStore:
         """
         return self._selected(self.condition) if self.condition else open_snapshot(self.path, self._cache)
 
+    def _snapshot_or_empty(self) -> AbstractContextManager[Snapshot]:
+        there = manifests.exists(self.path)
+        return self.snapshot() if there else nullcontext(Snapshot(self.path, Manifest(), self._cache))
+
     @contextmanager
     def _selected(self, condition: "Condition") -> Iterator[Snapshot]:
         from embedstore.annotations.selection import rows_where
@@ -265,7 +286,7 @@ class EmbeddingStore:
             yield now.choosing(partial(rows_where, condition=condition))
 
     @property
-    def manifest(self) -> "Manifest":
+    def manifest(self) -> Manifest:
         """The newest manifest, which lists all files of the store."""
         return manifests.load(self.path)
 
@@ -284,6 +305,7 @@ class EmbeddingStore:
     # Add rows, encode texts, build an index
 
     add = _action(lambda: corpora.add)
+    check_encoding = _precaution(lambda: vectors.check_encoding)
     encode = _question(lambda: vectors.encode, of_rows=False)
     index = _question(lambda: vectors.build_index, of_rows=False)
 

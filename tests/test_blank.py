@@ -338,8 +338,10 @@ def test_a_manifest_that_names_impossible_blank_rows_is_damaged(store, named):
     body = json.loads(path.read_text())["body"]
     body["texts"][0][-1] = named
     _write(path, body)
-    with pytest.raises(embedstore.errors.DamagedStoreError, match="the blank text "):
+    with pytest.raises(embedstore.errors.DamagedStoreError, match="the blank text ") as caught:
         manifest.load(store.path)
+    assert str(caught.value).startswith(f"{path}: the manifest")
+    assert "restore that file from a backup" in str(caught.value)
 
 
 def _write(path, body):

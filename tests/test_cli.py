@@ -199,10 +199,11 @@ BAD_INPUT = [
     (1, ["tag", "small", "-l", "Negative", "-l", "Positive", "--gold", "nope"], "no column 'nope'"),
     (2, ["search", "small", "x", "-k", "0"], "a k of 1 or more, found 0"),
     (1, ["search", "small", "--row", "zz"], "no row with key 'zz'"),
-    (2, ["search", "small"], "found both or neither"),
+    (2, ["search", "small"], "a row to search for, found neither: give one"),
+    (2, ["search", "small", "x", "--row", "k1"], "a row to search for, found both: leave one out"),
     (1, ["train", "small", "--target", "nope"], "no column 'nope'"),
     (1, ["train", "small", "--target", "key"], "at least 2 rows of each class"),
-    (1, ["predict", "small", "--probe", "nope"], "no probe 'nope'"),
+    (1, ["predict", "small", "--probe", "nope"], "no probe 'nope': make one with `embedstore train"),
     (1, ["export", "small", "-o", "x.txt"], "can't export to x.txt"),
     (2, ["nonsense"], "No such command 'nonsense'"),
 ]

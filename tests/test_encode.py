@@ -153,7 +153,7 @@ def test_canaries_stop_an_encoder_that_answers_otherwise(store, use):
     other = embedstore.open(store.path, encoder=Disagreeing(backend="other"))
     other.add([{"t": "unseen"}], text="t", corpus="more")
     before = store.manifest
-    with pytest.raises(SpaceMismatchError, match=r"lowest cosine -1\.0000.*nothing was written"):
+    with pytest.raises(SpaceMismatchError, match=r"lowest cosine -1\.0000.*no vector was written"):
         other.encode() if use == "encode" else other.tag([*LABELS, "new"]).to_pandas()
     assert store.manifest == before
 

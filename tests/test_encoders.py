@@ -91,7 +91,7 @@ def test_a_model_without_a_padding_token_takes_texts_one_by_one(checkpoint):
     np.testing.assert_allclose(
         encoded(folder, TEXTS, pooling="mean"), encoded(checkpoint("bert"), TEXTS, pooling="mean"), atol=1e-5
     )
-    with pytest.raises(CheckpointError, match="no padding token"):
+    with pytest.raises(CheckpointError, match="no padding token for mean-padded: choose another pooling"):
         encoded(folder, TEXTS, pooling="mean-padded")
 
 
@@ -226,7 +226,8 @@ def test_missing_and_unexpected_layers_are_refused(checkpoint, tmp_path):
     for number, (layers, fault) in enumerate([(3, "are missing"), (1, "are not part of the model")]):
         folder = damaged(checkpoint("distilbert"), tmp_path / str(number), n_layers=layers)
         assert fault in refusal(folder, pooling="mean")
-        assert fault in refusal(folder, output="logits")
+        assert fault in (told := refusal(folder, output="logits"))
+        assert told.endswith("; download it again")
 
 
 def test_weights_of_another_shape_are_refused(checkpoint, tmp_path):
@@ -327,7 +328,9 @@ def test_a_tokenizer_of_another_model_is_refused(checkpoint, tmp_path):
     from checkpoints import save_checkpoint
 
     folder = save_checkpoint(tmp_path / "small", "bert", vocab_size=50)
-    with pytest.raises(CheckpointError, match="and the model knows 50: they do not belong together"):
+    with pytest.raises(
+        CheckpointError, match="and the model knows 50: they do not belong together; download the checkpoint again"
+    ):
         encoded(folder, TEXTS, pooling="mean")
 
 

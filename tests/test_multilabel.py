@@ -160,7 +160,7 @@ def test_labels_in_text_need_their_separator(mixed):
         mixed.tag(NAMES, multi=True, gold="is", separator="|")
     with pytest.raises(InputError, match=r"label 'a\|b' holds '\|'"):
         given_labels(pa.array(["a|b"]), ["a|b"], {}, name="x", separator="|")
-    with pytest.raises(InputError, match="no row with a value"):
+    with pytest.raises(InputError, match="no row with a value: choose another column"):
         given_labels(pa.array([None, ""]), ["a"], {}, name="x")
 
 

@@ -220,6 +220,7 @@ def test_doubts_and_duplicates_from_the_shell(cli, store, rows, tmp_path):
     done = cli("doubts", "small", "--target", "stars", "--corpus", "train", "--folds", "2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "id,given,suggested,confidence,margin,text"
+    assert "the most doubtful first" in done.stderr
     done = cli("doubts", "small", "--target", "stars", "--corpus", "train", "--folds", "2", "--filter", "any")
     found = [line.split(",")[0] for line in done.stdout.splitlines()[1:]]
     assert found == store.doubts("stars", corpus="train", folds=2, filter="any").to_pandas()["id"].tolist()

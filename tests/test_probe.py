@@ -77,8 +77,8 @@ def test_rows_without_a_target_are_refused_or_left_out(library):
 @pytest.mark.parametrize(
     ("target", "options", "error", "says"),
     [
-        ("one", {}, InputError, "at least two classes in 'one', found 1: same"),
-        ("number", {}, InputError, "no column of classes"),
+        ("one", {}, InputError, "at least two classes in 'one', found 1: same; choose another column"),
+        ("number", {}, InputError, "no column of classes; choose another column"),
         ("nothing", {}, InputError, "no column 'nothing'"),
         ("two", {"C": 0}, UsageError, "C above 0"),
         ("two", {"cv": 1}, UsageError, "at least 2 folds"),

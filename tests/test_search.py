@@ -313,7 +313,7 @@ def test_there_are_never_more_answers_than_rows(tmp_path, encoder, asked, rows, 
 
 
 def test_a_store_without_rows_says_what_to_run(tmp_path, encoder):
-    with pytest.raises(NotFoundError, match="has no vectors yet: run"):
+    with pytest.raises(NotFoundError, match="has no vectors yet: run `embedstore encode STORE FILE --text COLUMN`"):
         embedstore.create(tmp_path / "s", encoder=encoder).search("x")
 
 

@@ -455,6 +455,9 @@ def test_an_answer_that_is_sent_twice_counts_once_and_can_be_taken_back(fresh):
     client, store = fresh
     body = {"rows": [0, 1], "label": "Positive", "lens": LENS, "who": "ann", "action": "one"}
     assert client.good("answer", body) == client.good("answer", body) == {"texts": 2}
+    assert client.post("answer", body | {"query": {}})[1]["error"].endswith("found both: leave one out")
+    del (neither := dict(body))["rows"]
+    assert client.post("answer", neither)[1]["error"].endswith("found neither: give one")
     assert len(store.annotations.export_table()) == 2
     everything = {"query": {"where": "stars < 2"}, "label": "Negative", "lens": LENS, "who": "ann", "action": "two"}
     assert client.good("answer", everything)["texts"] > 2

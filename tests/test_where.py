@@ -288,6 +288,13 @@ def test_the_label_that_people_gave_is_a_column(pair):
     assert len(store.where("annotations IS NULL").corpus()) == len(store.corpus()) - 14
 
 
+def test_a_question_with_where_says_how_to_ask_it(pair):
+    with pytest.raises(UsageError, match=r"call store\.where\('stars = 2'\)\.search\(\.\.\.\)"):
+        pair[1].search("tea", where="stars = 2")
+    assert 'store.where("stars <= 2").doubts(...)' in embedstore.EmbeddingStore.doubts.__doc__
+    assert "store.where(" not in embedstore.EmbeddingStore.encode.__doc__
+
+
 def test_an_answer_counts_though_its_row_no_longer_fulfils_the_condition(rows, tmp_path):
     store = made(tmp_path / "store", rows[:8], id="key")
     session = store.where("annotations IS NULL AND stars <= 2").annotations.session(SUBJECTS)

@@ -138,18 +138,17 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
     writer = TextWriter(home, base.texts)
     parts = list(record.parts)
     made.texts, made.parts = writer.written, (written_parts := [])
-    rows_read = 0
+    rows_read, replaced = 0, []
     for source, schema, chosen, fingerprint in zip(sources, plan.schemas, plan.chosen, fingerprints, strict=True):
         if fingerprint in known:
             continue
         part = write_part(root, source, schema, chosen, plan.template, writer, fingerprint)
         written_parts.append(part)
         rows_read += part.rows
-        _place(parts, part, source.name)
+        replaced += _place(parts, part, source.name)
     record = replace(record, parts=tuple(parts), texts=None)
     before = [Corpus(root, corpus, existing).schema] if existing else []
     rows = Corpus(root, corpus, record)
-    _tell_of_texts(rows.schema, [*before, *plan.schemas])
     if id_column:
         _check_ids(rows)
     written = tuple(writer.finish())
@@ -160,6 +159,9 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
         return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
 
     commit(root, change)
+    for told in replaced:
+        logger.warning("%s", told)
+    _tell_of_texts(rows.schema, [*before, *plan.schemas])
     return AddReport(rows_read=rows_read, rows=record.rows, new_texts=writer.added)
 
 
@@ -258,15 +260,15 @@ def _continued(existing: CorpusRecord, new: CorpusRecord, sources: Sequence[Sour
     return existing
 
 
-def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> None:
+def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> list[str]:
+    """Put a part in the place of that of the same file, or at the end; return what to tell of it."""
     for number, old in enumerate(parts):
         if part.origin and old.origin == part.origin:
-            logger.warning(
-                "%s: rows read now: %s; they take the place of those read from it before: %s", name, part.rows, old.rows
-            )
             parts[number] = part
-            return
+            now, before = counted(part.rows, "row"), counted(old.rows, "row")
+            return [f"{name}: {now} took the place of {before} read from it before"]
     parts.append(part)
+    return []
 
 
 def _tell_of_texts(schema: pa.Schema, read: Sequence[pa.Schema]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from embedstore.encoders.backends import BACKENDS, load
+    from embedstore.encoders.backends import BACKENDS, check, load
     from embedstore.encoders.base import Described, Encoder, EncoderOptions, OnTexts, Pooling, Precision
     from embedstore.encoders.checkpoint import describe
     from embedstore.encoders.light import LightEncoder, is_light_work
@@ -25,6 +25,7 @@ __all__ = [
     "OnTexts",
     "Pooling",
     "Precision",
+    "check",
     "describe",
     "is_known",
     "is_light_work",
@@ -41,6 +42,7 @@ _HOMES = {
     "OnTexts": "base",
     "Pooling": "base",
     "Precision": "base",
+    "check": "backends",
     "describe": "checkpoint",
     "is_known": "parameters",
     "is_light_work": "light",

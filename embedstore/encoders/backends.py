@@ -1,9 +1,10 @@
 """The backends: what runs a model.
 
-To add one: a module with a function like `load`, and a line in `BACKENDS`.
+To add one: a module with a function like `load`, and a line in `BACKENDS`; one in `_CHECKS` if it has a `check`.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from embedstore.core.guards import Lock
@@ -13,7 +14,7 @@ from embedstore.encoders.reading import refusals
 if TYPE_CHECKING:
     from embedstore.encoders.base import Described, Encoder, Precision
 
-__all__ = ["BACKENDS", "load"]
+__all__ = ["BACKENDS", "check", "load"]
 
 BACKENDS = {
     "auto": "embedstore.encoders.choice:load",
@@ -23,8 +24,21 @@ BACKENDS = {
 }
 """Maps the name of each backend to the function that loads a model with it."""
 
+_CHECKS = {
+    "auto": "embedstore.encoders.choice:check",
+    "native": "embedstore.encoders.native.encoder:check",
+    "torch": "embedstore.encoders.choice:check",
+    "tensorflow": "embedstore.encoders.keras:check",
+}
 
 _LOADING = Lock()  # transformers changes settings of the process while it loads a model
+
+
+def check(described: "Described", *, backend: str, device: str | None, precision: "Precision") -> None:
+    """Raise the error of `load` with these options, as far as it is known before weights are read."""
+    if backend in _CHECKS:
+        with _refusals(described, backend):
+            look_up(_CHECKS, backend, "a backend")(described, device=device, precision=precision)
 
 
 def load(
@@ -65,7 +79,11 @@ def load(
     with _LOADING.held():
         load_with = look_up(BACKENDS, backend, "a backend")
         options = {"device": device, "batch_size": batch_size, "precision": precision, "sample": sample}
-        fault = f"{described.model} can't be loaded with the backend {backend}"
-        with refusals(fault, "check that its files belong together and that the device has memory for it"):
+        with _refusals(described, backend):
             encoder: Encoder = load_with(described, **options)
     return encoder
+
+
+def _refusals(described: "Described", backend: str) -> AbstractContextManager[None]:
+    fault = f"{described.model} can't be loaded with the backend {backend}"
+    return refusals(fault, "check that its files belong together and that the device has memory for it")

@@ -239,7 +239,8 @@ def _check_labels(config: dict[str, Any], transformer: Path, name: str) -> None:
     claimed = int(config.get("num_labels") or 2)
     if not config.get("id2label") and claimed > most:
         raise CheckpointError(
-            f"{name} claims {counted(claimed, 'label')}, and its weights have at most {counted(most, 'row')}"
+            f"{name} claims {counted(claimed, 'label')}, and its weights have at most {counted(most, 'row')}: "
+            "mend num_labels in its config.json, or download it again"
         )
 
 

@@ -6,10 +6,18 @@ from pathlib import Path
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders.base import LOWEST_COSINE, Described, Encoder, Precision
 
-__all__ = ["load"]
+__all__ = ["check", "load"]
 
 # What the drivers of GPUs that torch computes on make: NVIDIA's on Linux and in WSL, and AMD's.
 _GPUS = tuple(map(Path, ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")))
+
+
+def check(described: Described, *, device: str | None, precision: Precision) -> None:
+    """Raise a `CheckpointError` if torch can't use a device; see `embedstore.encoders.backends.check`."""
+    if device not in (None, "cpu"):
+        from embedstore.encoders.pytorch import usable_device
+
+        usable_device(device)
 
 
 def load(

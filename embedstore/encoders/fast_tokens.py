@@ -54,5 +54,6 @@ class FirstTokens:
 def unknown_token(token: int, vocabulary: int) -> CheckpointError:
     """Return the error for a token number that a model with `vocabulary` tokens does not have."""
     return CheckpointError(
-        f"the tokenizer gives token {token:,} and the model knows {vocabulary:,}: they do not belong together"
+        f"the tokenizer gives token {token:,} and the model knows {vocabulary:,}: they do not belong together; "
+        "download the checkpoint again"
     )

@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,7 +27,7 @@ from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.encoders.weights import weight_files
 from embedstore.errors import CheckpointError, MissingExtraError
 
-__all__ = ["TensorFlowEncoder", "load"]
+__all__ = ["TensorFlowEncoder", "check", "load"]
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -48,9 +49,21 @@ def load(
     described: Described, *, device: str | None, batch_size: int | None, precision: Precision, sample: Sequence[str]
 ) -> Encoder:
     """Return an encoder on TensorFlow; see `embedstore.encoders.load`."""
+    check(described, device=None, precision=precision)
+    return TensorFlowEncoder(described, device=device, batch_size=batch_size)
+
+
+def check(described: Described, *, device: str | None, precision: Precision) -> None:
+    """Raise the error of `load` for a checkpoint, a device or a precision; see `embedstore.encoders.backends.check`."""
     if precision == "bfloat16":
         raise CheckpointError("the TensorFlow backend computes in float32: use --backend torch for bfloat16")
-    return TensorFlowEncoder(described, device=device, batch_size=batch_size)
+    _checked_config(described)
+    for name in ("tensorflow", "keras_hub"):
+        if find_spec(name) is None:
+            raise _missing(name)
+    if device not in (None, "cpu"):
+        with quiet_stderr:
+            _device(_import()[0], device)
 
 
 class TensorFlowEncoder(BatchEncoder):
@@ -198,11 +211,14 @@ def _import() -> tuple[Any, Any]:
         import keras_hub
         import tensorflow
     except ImportError as error:
-        raise MissingExtraError(
-            f"the TensorFlow backend needs {error.name or 'TensorFlow'}, which is not installed: "
-            "run `pip install 'embedstore[tensorflow]'`"
-        ) from error
+        raise _missing(error.name or "TensorFlow") from error
     return tensorflow, keras_hub
+
+
+def _missing(package: str) -> MissingExtraError:
+    return MissingExtraError(
+        f"the TensorFlow backend needs {package}, which is not installed: run `pip install 'embedstore[tensorflow]'`"
+    )
 
 
 def _device(tensorflow: Any, asked: str | None) -> str:
@@ -211,7 +227,8 @@ def _device(tensorflow: Any, asked: str | None) -> str:
     known = {"cpu": 1, "cuda": len(gpus), "gpu": len(gpus)}
     if name not in known or not (number or "0").isdecimal() or int(number or 0) >= known[name]:
         raise CheckpointError(
-            f"the device {asked!r} can't be used: TensorFlow finds the CPU and {counted(len(gpus), 'GPU')}"
+            f"the device {asked!r} can't be used: TensorFlow finds the CPU and {counted(len(gpus), 'GPU')}; "
+            "name another, such as cpu"
         )
     return f"/{'CPU' if name == 'cpu' else 'GPU'}:{number or 0}"
 
@@ -234,7 +251,7 @@ def _load_weights(described: Described, config: dict[str, Any]) -> Arrays:
     if layers != set(range(expected)):
         raise CheckpointError(
             f"{described.model} does not fit: config.json describes {counted(expected, 'layer')}, its "
-            f"weights have {len(layers)}"
+            f"weights have {len(layers)}: download the checkpoint again"
         )
     return arrays
 
@@ -244,7 +261,8 @@ def _weight(weights: Arrays, name: str, described: Described) -> npt.NDArray[np.
         return weights[name]
     except KeyError:
         raise CheckpointError(
-            f"{described.model} does not fit: the weight {name} is missing, and random ones are never used"
+            f"{described.model} does not fit: the weight {name} is missing, and random ones are never used: "
+            "download the checkpoint again"
         ) from None
 
 
@@ -298,5 +316,8 @@ def _head(tensorflow: Any, described: Described, config: dict[str, Any], weights
     logits = weights[f"{last}.bias"].shape[0]
     labels = len(described.head.labels) if described.head else 0
     if logits != labels:
-        raise CheckpointError(f"{described.model} has {counted(logits, 'logit')} and {counted(labels, 'label')}")
+        raise CheckpointError(
+            f"{described.model} has {counted(logits, 'logit')} and {counted(labels, 'label')}, expected equally many: "
+            "mend id2label in its config.json"
+        )
     return lambda states: outer(between(inner(states[:, 0])))

@@ -74,5 +74,5 @@ def load_checked(auto: Any, folder: Path) -> Any:
         if keys:
             shown = ", ".join(keys[:_SHOWN]) + (", …" if len(keys) > _SHOWN else "")
             found_wrong = f"{counted(len(keys), 'weight')} {form(len(keys), one, several)} {fault} ({shown})"
-            raise CheckpointError(f"the checkpoint in {folder} does not fit: {found_wrong}")
+            raise CheckpointError(f"the checkpoint in {folder} does not fit: {found_wrong}; download it again")
     return model

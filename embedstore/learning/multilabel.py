@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from embedstore.core.blank import no_text
 from embedstore.core.counts import counted, listed
+from embedstore.core.parsing import first_line
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.odds import expected_best
 from embedstore.learning.centred import Centred
@@ -120,7 +121,8 @@ def _held_out(count: int, options: TrainOptions) -> tuple[npt.NDArray[np.int64],
         )
     except ValueError as error:
         raise InputError(
-            f"{counted(count, 'row')} can't be split with a test size of {options.test_size}: {error}"
+            f"{counted(count, 'row')} can't be split with a test size of {options.test_size} ({first_line(error)}): "
+            "choose another --test-size"
         ) from error
     return train, tested
 

@@ -64,7 +64,8 @@ def predict(
     """
     known = now.manifest.probes
     if probe not in known:
-        raise NotFoundError(f"{now.root} has no probe {probe!r}: {nearest_hint(probe, list(known))}")
+        hint = nearest_hint(probe, list(known)) if known else "make one with `embedstore train STORE --target COL`"
+        raise NotFoundError(f"{now.root} has no probe {probe!r}: {hint}")
     vectors = now.space(space or known[probe].space)
     trained = load_probe(now.root, known[probe], vectors)
     table = now.corpus(corpus)

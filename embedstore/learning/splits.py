@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted, listed
+from embedstore.core.parsing import first_line
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.learning.fitting import TrainOptions
@@ -167,6 +168,7 @@ def _split(
         parts = train_test_split(rows, y, test_size=test_size, stratify=y, random_state=random_state)
     except ValueError as error:
         raise InputError(
-            f"{counted(len(rows), 'row')} can't be split with a test size of {test_size}: {error}"
+            f"{counted(len(rows), 'row')} can't be split with a test size of {test_size} ({first_line(error)}): "
+            "choose another --test-size"
         ) from error
     return list(parts)

@@ -199,7 +199,7 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
     if len(distinct) < 2:
         raise InputError(
             f"expected at least two classes in {target!r}, found {len(distinct)}: "
-            f"{', '.join(map(value_text, distinct))}"
+            f"{', '.join(map(value_text, distinct))}; choose another column, or add rows of another class"
         )
     numbers = {value: as_number(value) for value in distinct}
     numeric = None not in numbers.values()
@@ -207,7 +207,7 @@ def classes_of(distinct: set[Any], rows: int, target: str) -> tuple[Any, ...]:
     if len(distinct) > _MOST_CLASSES or (len(distinct) > 20 and (fractional or len(distinct) > rows / 2)):
         raise InputError(
             f"{target!r} has {counted(len(distinct), 'distinct value')} in {counted(rows, 'row')}: that "
-            "is no column of classes"
+            "is no column of classes; choose another column"
             + (f"; its cells {_SEVERAL}" if hold_several([*map(value_text, distinct)]) else "")
         )
     return tuple(sorted(distinct, key=lambda value: ((numbers[value] or 0) if numeric else 0, str(value))))

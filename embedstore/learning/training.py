@@ -225,7 +225,10 @@ def _cross_validated(
         return ()
     smallest = int(np.bincount(y).min())
     if smallest < options.cv:
-        raise InputError(f"expected at least {options.cv} rows of each class for --cv {options.cv}, found {smallest}")
+        raise InputError(
+            f"expected at least {options.cv} rows of each class for --cv {options.cv}, found {smallest}: "
+            "take fewer folds"
+        )
     folds = StratifiedKFold(options.cv, shuffle=True, random_state=options.random_state)
 
     def accuracy(fold: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> float:

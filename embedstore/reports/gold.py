@@ -173,7 +173,9 @@ def map_gold(
             given.append(name)
             kept.append(group[label])
     if not given:
-        raise InputError(f"column {column!r} holds no value that stands for a label")
+        raise InputError(
+            f"expected labels in column {column!r}, found no value that stands for one: choose another column"
+        )
     return report(given, kept, order=list(dict.fromkeys(group.values())), left_out=len(gold) - len(given))
 
 

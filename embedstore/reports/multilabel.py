@@ -168,7 +168,7 @@ def given_labels(
         )
     known = np.array([values is not None for values in cells], dtype=bool)
     if not known.any():
-        raise InputError(f"expected labels in column {name!r}, found no row with a value")
+        raise InputError(f"expected labels in column {name!r}, found no row with a value: choose another column")
     return GivenLabels(members, known)
 
 

@@ -53,6 +53,7 @@ _AFTER_COMMITS = ("vectors", "index", "maps", "probes", "annotations")
 _KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
 _REMEMBERED = 64  # commits in the lineage of a manifest
 _ATTEMPTS = 1000
+_RESTORE = "restore that file from a backup; `embedstore verify` checks the rest"
 _LARGEST = 1 << 30  # bytes; a million segments take less
 _TRIES, _PAUSE = 50, 0.02  # tries to mark a manifest as being read, and seconds between them
 # The newest manifest is read for each query, and parsing takes most of the time. Maps a content's hash to its manifest.
@@ -159,7 +160,9 @@ def _open_newest(root: Path) -> tuple[int, int, Path]:
 def _content(descriptor: int, path: Path) -> bytes:
     size = os.fstat(descriptor).st_size
     if size > _LARGEST:
-        raise DamagedStoreError(f"{path} has {counted(size, 'byte')}: no manifest is larger than {_LARGEST:,}")
+        raise DamagedStoreError(
+            f"{path} has {counted(size, 'byte')}: no manifest is larger than {_LARGEST:,}; {_RESTORE}"
+        )
     return os.pread(descriptor, size, 0)
 
 
@@ -170,10 +173,7 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
     whole = _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
     if whole != content:
         _refuse_newer(content, path)
-        raise DamagedStoreError(
-            f"{path} was altered or cut short: its hash does not fit. "
-            "Restore that file from a backup; `embedstore verify` checks the rest"
-        )
+        raise DamagedStoreError(f"{path} was altered or cut short: its hash does not fit; {_RESTORE}")
     _refuse_newer(content, path)
     with _no_collections:
         return _remembered(content, _read(body, number, path))
@@ -196,10 +196,13 @@ def _read(body: bytes, number: int, path: Path) -> Manifest:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise DamagedStoreError(f"{path} holds no manifest ({type(error).__name__})") from error
-    manifest = Manifest.from_json(value)
+        raise DamagedStoreError(f"{path} holds no manifest ({type(error).__name__}); {_RESTORE}") from error
+    try:
+        manifest = Manifest.from_json(value)
+    except DamagedStoreError as error:
+        raise DamagedStoreError(f"{path}: {error}; {_RESTORE}") from error
     if manifest.sequence != number:
-        raise DamagedStoreError(f"{path} says that it is number {manifest.sequence}: it was renamed")
+        raise DamagedStoreError(f"{path} says that it is number {manifest.sequence}: it was renamed; {_RESTORE}")
     return manifest
 
 

@@ -6,7 +6,7 @@ from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embedstore.vectors.duplicates import Duplicate, Duplicates, find_duplicates
-    from embedstore.vectors.encoding import EncodeProgress, EncodeReport, encode
+    from embedstore.vectors.encoding import EncodeProgress, EncodeReport, check_encoding, encode
     from embedstore.vectors.executors import EXECUTORS, Executor
     from embedstore.vectors.export import export_vectors
     from embedstore.vectors.indexing import IndexKind, build_index
@@ -29,6 +29,7 @@ __all__ = [
     "Snapshot",
     "Space",
     "build_index",
+    "check_encoding",
     "encode",
     "export_vectors",
     "find_duplicates",
@@ -49,6 +50,7 @@ _HOMES = {
     "Snapshot": "snapshot",
     "Space": "space",
     "build_index": "indexing",
+    "check_encoding": "encoding",
     "encode": "encoding",
     "export_vectors": "export",
     "find_duplicates": "duplicates",

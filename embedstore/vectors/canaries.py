@@ -83,7 +83,8 @@ def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
         before = space.provenance[segment.provenance]
         raise SpaceMismatchError(
             f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected {_LOWEST_COSINE}): "
-            f"the space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; nothing was written"
+            f"the space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; no vector was written: "
+            "take the --backend, --precision and versions that made it, or a store of its own"
         )
     logger.info("canaries agree: lowest cosine %.6f", lowest)
 

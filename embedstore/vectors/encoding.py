@@ -26,7 +26,7 @@ from embedstore.vectors.executors import Executor, Job, find_executor
 from embedstore.vectors.receipts import Receipt, with_receipts
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["EncodeProgress", "EncodeReport", "encode"]
+__all__ = ["EncodeProgress", "EncodeReport", "check_encoding", "encode"]
 
 _MANY = 256  # fewest texts for which measuring the precision pays off
 _SAMPLED_TEXTS, _SAMPLED_SEGMENTS, _SAMPLED_LETTERS = 500, 10, 2_000  # at most, to see the language; letters a text
@@ -128,12 +128,7 @@ def encode(
         If the encoder on this machine does not reproduce stored vectors of the space.
     """
     start = time.monotonic()
-    if batch_size is not None:
-        at_least("batch_size", batch_size, 1)
-    if backend not in BACKENDS:
-        raise UsageError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
-    if precision not in get_args(Precision):
-        raise UsageError(f"expected a precision of {', '.join(get_args(Precision))}, found {precision!r}")
+    _check_computation(backend, batch_size, precision)
     corpora = [now.corpus(corpus)] if corpus else now.corpora
     if not corpora:
         raise NotFoundError(
@@ -162,6 +157,51 @@ def encode(
         _run(now, plan, described, load_encoder, chosen, on_progress)
     _update_head(now, described)
     return plan.report(load(now.root), now.texts, corpora, time.monotonic() - start)
+
+
+def check_encoding(
+    now: Snapshot,
+    model: str | Path | None = None,
+    *,
+    options: EncoderOptions | None = None,
+    revision: str | None = None,
+    backend: str = "auto",
+    device: str | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "auto",
+) -> None:
+    """Raise the error that `encode` would raise with these options, as far as it is known before a model is loaded.
+
+    Call it before rows are added that could then not be encoded. There need be no store yet.
+
+    Parameters
+    ----------
+    now : Snapshot
+        The state of the store.
+    model, options, revision, backend, device, batch_size, precision
+        As in `encode`.
+
+    Raises
+    ------
+    UsageError
+        If an option is out of range.
+    CheckpointError
+        If the model can't be found, or can't be run with these options.
+    MissingExtraError
+        If the backend is not installed.
+    """
+    _check_computation(backend, batch_size, precision)
+    named = None if model is None else str(model)
+    now.models.check(now.manifest, named, options, revision, backend=backend, device=device, precision=precision)
+
+
+def _check_computation(backend: str, batch_size: int | None, precision: str) -> None:
+    if batch_size is not None:
+        at_least("batch_size", batch_size, 1)
+    if backend not in BACKENDS:
+        raise UsageError(f"expected a backend of {', '.join(BACKENDS)}, found {backend!r}")
+    if precision not in get_args(Precision):
+        raise UsageError(f"expected a precision of {', '.join(get_args(Precision))}, found {precision!r}")
 
 
 @dataclass(frozen=True, slots=True)

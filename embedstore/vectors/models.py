@@ -32,11 +32,32 @@ class Models:
         self._lock = Lock()  # one thread loads a model; the others wait for it
         self._light: dict[str, tuple[Described, Encoder]] = {}
         self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
+        self._checked: tuple[Any, Described] | None = None
+
+    def check(
+        self,
+        manifest: Manifest,
+        model: str | None,
+        options: "EncoderOptions | None",
+        revision: str | None,
+        **computation: Any,
+    ) -> None:
+        """Raise the error of `describe`, or that of `load` as far as it is known before weights are read.
+
+        The description is kept for the next `describe`, as it takes as long as its files are large.
+        """
+        described = self.describe(manifest, model, options, revision)
+        if self._own is None:
+            encoders.check(described, **computation)
+        self._checked = (model, options, revision), described
 
     def describe(
         self, manifest: Manifest, model: str | None, options: "EncoderOptions | None", revision: str | None
     ) -> "Described":
         """Return the checkpoint to encode with: the named one, or that of the store's first filled space."""
+        checked, self._checked = self._checked, None
+        if checked and checked[0] == (model, options, revision):
+            return checked[1]
         if self._own is not None:
             if options and options.output != self._own.spec.output:
                 raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")

@@ -84,7 +84,8 @@ def search(
         If there is no such row.
     """
     if (query is None) == (row is None):
-        raise UsageError("expected a text or a row to search for, found both or neither")
+        found = "neither: give one" if row is None else "both: leave one out"
+        raise UsageError(f"expected a text or a row to search for, found {found}")
     if k is not None:
         at_least("k", k, 1)
     corpora = [now.corpus(corpus)] if corpus else now.corpora

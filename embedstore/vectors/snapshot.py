@@ -202,7 +202,8 @@ class Snapshot:
             If no space matches, or more than one.
         """
         if not self.spaces:
-            raise NotFoundError(f"{self.root} has no vectors yet: run `embedstore encode STORE FILE --text COLUMN`")
+            rows = "" if self.manifest.corpora else " FILE --text COLUMN"
+            raise NotFoundError(f"{self.root} has no vectors yet: run `embedstore encode STORE{rows}`")
         if selector is None:
             filled = [space for space in self.spaces if space.spec.output == "embedding"]
             if not filled:
@@ -219,7 +220,7 @@ class Snapshot:
         """Return a space as `space` does; raise a `UsageError` for logits."""
         space = self.space(selector, covering=covering)
         if space.spec.output != "embedding":
-            raise UsageError(f"expected a space of embeddings, found the logits of {space.record.model}")
+            raise UsageError(f"expected a space of embeddings, found the logits of {space.record.model}: name another")
         return space
 
     def queries(self, space: Space, *, no_encode: bool = False) -> "QueryEncoder":

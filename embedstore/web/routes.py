@@ -77,7 +77,8 @@ def _tags(desk: Desk, given: Given) -> Any:
 
 def _answer(desk: Desk, given: Given) -> Any:
     if ("rows" in given.values) == ("query" in given.values):
-        raise UsageError("expected rows or a query to label, found both or neither")
+        found = "both: leave one out" if "rows" in given.values else "neither: give one"
+        raise UsageError(f"expected rows or a query to label, found {found}")
     rows = given.query() if "query" in given.values else given.list("rows")
     keys = given.texts("keys") if "keys" in given.values else None
     who, action = given.text("who", ""), given.text("action")

@@ -21,7 +21,8 @@ KERNELS = {1: "AVX512-BF16", 2: "AMX"}
 
 _LINE = 64  # bytes of a line of the cache: packed weights and workspaces begin at one
 _FAULTS = {
-    1: "the tokenizer gives a token that the model does not know: they do not belong together",
+    1: "the tokenizer gives a token that the model does not know: they do not belong together; download "
+    "the checkpoint again",
     2: "expected texts of one token to as many as the model has positions, found others",
     3: "the workspace is too small for these texts",
     4: "this processor lacks the kernel's instructions",

@@ -21,7 +21,7 @@ from embedstore.encoders.parameters import is_known
 from embedstore.encoders.reading import refusals
 from embedstore.errors import CheckpointError
 
-__all__ = ["NativeEncoder", "load", "supports"]
+__all__ = ["NativeEncoder", "check", "load", "supports"]
 
 _TOKENS = 1024  # per block; a longer text is a block of its own
 _RUN, _CHARACTERS = 32, 8192  # of texts that a core takes at once; of long ones it takes few, so that all end together
@@ -37,7 +37,13 @@ def supports(described: Described) -> bool:
 def load(
     described: Described, *, device: str | None, batch_size: int | None, precision: Precision, sample: Sequence[str]
 ) -> Encoder:
-    """Return the native encoder of a checkpoint; see `embedstore.encoders.load`.
+    """Return the native encoder of a checkpoint; see `embedstore.encoders.load`, and `check` for what it refuses."""
+    check(described, device=device, precision=precision)
+    return NativeEncoder(described, batch_size=batch_size)
+
+
+def check(described: Described, *, device: str | None, precision: Precision) -> None:
+    """Check that there is a native encoder for a checkpoint; see `embedstore.encoders.backends.check`.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def load(
     elif precision == "float32":
         expected, found = "the precision auto or bfloat16", precision
     else:
-        return NativeEncoder(described, batch_size=batch_size)
+        return
     raise CheckpointError(f"the native backend expected {expected}, found {found}: use the backend torch")
 
 
