@@ -132,8 +132,9 @@ def test_the_shell_shows_the_limits_of_python():
 
 ODD = [
     ("a.jsonl", '{"n": ' + "1" * 5000 + "}", "line 1: expected one JSON object"),
-    ("a.jsonl", '{"\\ud800": 1}', "surrogates not allowed"),
-    ("a.jsonl", '{"text": "\\ud800"}', "half of a surrogate pair"),
+    ("a.jsonl", '{"\\ud800": 1}', "a.jsonl, line 1: expected Unicode text, found half of a surrogate pair"),
+    ("a.jsonl", '{"text": "\\ud83d\\ude00"}\n{"text": ["\\uD800"]}', "line 2: .* half of a surrogate pair"),
+    ("a.json", '[{"text": "a"},\n{"text": "\\udfff"}]', "line 2: .* half of a surrogate pair"),
     ("a.json", '[{"text": "a"}\n, {"text": "b"} x', "line 2: expected one JSON object per line, found Expecting ','"),
     ("a.json", '[{"text": "a"}] x', "found Extra data"),
     ("a.csv.gz", gzip.compress(b"text\n" + b"a\n" * 99, mtime=0)[:-4] + b"\0" * 4, "can't be read"),

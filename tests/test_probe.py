@@ -42,6 +42,24 @@ def test_training_equals_scikit_learn(library, target):
     assert np.allclose(predicted[columns], model.predict_proba(vectors), atol=5e-4)
 
 
+def test_test_rows_with_the_text_of_a_training_row_are_noted(library):
+    """The figures are then better than they would be on new texts."""
+    said = "also a training row's: figures are better than on new texts"
+    tests = pd.DataFrame({"t": ["text 1", "text 2", "new"] * 8, "two": [2, 1, 1] * 8, "many": ["a; b", "b", "a"] * 8})
+    library.add(tests, text="t", corpus="mixed")
+    library.encode()
+    for notes in (
+        library.train("two", corpus="train", test_corpus="mixed").notes,
+        library.compare("two", corpus="train", test_corpus="mixed").notes,
+    ):
+        assert f"16 of 24 test rows have a text that is {said}" in notes
+    assert any(said in note for note in library.train("two", corpus="mixed").notes)  # equal texts in both parts
+    assert any(said in note for note in library.train("many", corpus="mixed", multi=True).notes)
+    library.add(tests.assign(t=[f"other {number}" for number in range(24)]), text="t", corpus="apart")
+    library.encode()
+    assert not any(said in note for note in library.train("two", corpus="train", test_corpus="apart").notes)
+
+
 def test_dates_and_truth_values_are_classes_too(library):
     frame = pd.DataFrame({"t": [f"text {i}" for i in range(40)], "yes": [True, False] * 20})
     frame["day"] = pd.to_datetime(["2020-01-01", "2021-01-01"] * 20)

@@ -109,7 +109,7 @@ def test_a_store_without_vectors_says_what_to_run_and_that_works(cli, table):
     for corpus in ("train", "more"):
         cli("add", "new", table, "--text", "review", "--corpus", corpus)
     for words in (["search", "new", "tea"], ["tag", "new", "-l", "a", "-l", "b"], ["index", "new"]):
-        assert cli.fails(1, *words).endswith("has no vectors yet: run `embedstore encode STORE`")
+        assert cli.fails(3, *words).endswith("has no vectors yet: run `embedstore encode STORE`")
     assert "4 rows" in cli("encode", "new", "--corpus", "more").stdout
     assert "8 rows" in cli("encode", "new").stdout
     assert cli("search", "new", "good tea", "-k", "1").returncode == 0
@@ -124,3 +124,5 @@ def test_what_takes_the_place_of_earlier_rows_is_told_when_it_has(cli, table):
     assert "the place" not in refused.stderr
     table.write_text("id,review,stars\na,good tea,2\n")
     assert "reviews.csv: 1 row took the place of 4 rows read from it before" in cli(*words).stderr
+    other = cli("add", "new", table, "--text", "id", "--id", "id")
+    assert "the texts of corpus 'train' are now {id}; they were {review}" in other.stderr

@@ -261,7 +261,7 @@ def test_auto_is_flat_for_a_small_store(library):
 def test_indexing_needs_vectors_and_enough_of_them(tmp_path, encoder):
     store = embedstore.create(tmp_path / "s", encoder=encoder)
     store.add([{"t": "a"}], text="t")
-    with pytest.raises(NotFoundError, match="no vectors yet"):
+    with pytest.raises(ModelRequiredError, match="no vectors yet"):
         store.index()
     store.encode()
     with pytest.raises(UsageError, match="at least 40"):
@@ -313,7 +313,7 @@ def test_there_are_never_more_answers_than_rows(tmp_path, encoder, asked, rows, 
 
 
 def test_a_store_without_rows_says_what_to_run(tmp_path, encoder):
-    with pytest.raises(NotFoundError, match="has no vectors yet: run `embedstore encode STORE FILE --text COLUMN`"):
+    with pytest.raises(NotFoundError, match="has no rows yet: run `embedstore encode STORE FILE --text COLUMN`"):
         embedstore.create(tmp_path / "s", encoder=encoder).search("x")
 
 

@@ -159,6 +159,8 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
         return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
 
     commit(root, change)
+    if existing and existing.template != record.template:
+        logger.warning("the texts of corpus %r are now %s; they were %s", corpus, record.template, existing.template)
     for told in replaced:
         logger.warning("%s", told)
     _tell_of_texts(rows.schema, [*before, *plan.schemas])

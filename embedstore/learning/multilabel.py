@@ -15,6 +15,7 @@ from embedstore.labels.odds import expected_best
 from embedstore.learning.centred import Centred
 from embedstore.learning.fitting import Fitted, TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.probe import Probe
+from embedstore.learning.splits import both_notes
 from embedstore.learning.targets import Target, left_out_notes
 from embedstore.reports.multilabel import MultilabelReport, above, multilabel_report, values_in
 from embedstore.vectors.space import Space
@@ -100,15 +101,15 @@ def split_labels(target: Target, test: Target | None, options: TrainOptions, sep
     notes = learnt.notes if test is None else learnt.notes + other.notes
     if unlearnt:
         notes += (f"labels of test rows that no training row, or each, has; they were not learnt: {listed(unlearnt)}",)
+    positions = learnt.positions[train], other.positions[tested]
     return LabelledSplit(
         (*names, *unlearnt),
         len(names),
-        learnt.positions[train],
-        other.positions[tested],
+        *positions,
         _members(rows, names),
         _members([other.labels[row] for row in tested], [*names, *unlearnt]),
         tested_on,
-        notes,
+        notes + both_notes(*positions),
     )
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.core.counts import counted, listed
+from embedstore.core.counts import counted, form, listed
 from embedstore.core.parsing import first_line
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
 from embedstore.learning.fitting import TrainOptions
 from embedstore.learning.targets import LabelledRows, Target, read_target
 
-__all__ = ["Split", "split_rows"]
+__all__ = ["Split", "both_notes", "split_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +112,30 @@ def split_rows(target: Target, test: Target | None, options: TrainOptions) -> Sp
             positions[tested],
             [names[i] for i in y_test],
             tested_on,
-            given.notes,
+            given.notes + both_notes(positions[learnt], positions[tested]),
         )
     other = read_target(test)
     names, notes = _names_of_test(classes, other, target, test)
+    learnt, tested = positions[given.rows], test.table.positions()[other.rows]
     return Split(
         target.name,
         classes,
-        positions[given.rows],
+        learnt,
         y,
-        test.table.positions()[other.rows],
+        tested,
         [names[code] for code in other.codes],
         f"corpus {test.table.name!r}",
-        given.notes + other.notes + notes,
+        given.notes + other.notes + notes + both_notes(learnt, tested),
     )
+
+
+def both_notes(learnt: npt.NDArray[np.int64], tested: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Return a note if some test rows have the text of a training row, given the positions of the texts of each."""
+    both = int(np.count_nonzero(np.isin(tested, learnt)))
+    if not both:
+        return ()
+    rows = f"{both:,} of {counted(len(tested), 'test row')} {form(both, 'has', 'have')}"
+    return (f"{rows} a text that is also a training row's: figures are better than on new texts",)
 
 
 def _names_of_test(

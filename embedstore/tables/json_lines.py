@@ -24,6 +24,8 @@ _ABSENT = 8  # bytes that a key takes in a row that lacks it
 class JsonSource(TextSource):
     """JSON objects as rows; see `ValueTypes` for the types of the columns."""
 
+    _escapes = False
+
     def survey(self) -> Survey:
         """Read all rows once; return the row count and the column types."""
         rows = 0
@@ -52,6 +54,8 @@ class JsonSource(TextSource):
                     found = type(row).__name__
                     raise InputError(f"{self.name}, {self.place}: expected a JSON object, found {found}")
                 self._check_keys(len(row))
+                if self._escapes:
+                    self._check_text(row)
                 if size > self._options.max_cell:
                     for name, value in row.items():
                         self._check_cell(len(value) if isinstance(value, str) else 0, name)
@@ -68,6 +72,15 @@ class JsonSource(TextSource):
         if count > most:
             raise too_much(f"{self.name}, {self.place}", f"{counted(most, 'column')}", f"{count:,}", "columns")
 
+    def _check_text(self, row: dict[str, Any]) -> None:
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{self.name}, {self.place}: expected Unicode text, found half of a surrogate pair "
+                f"({error.object[error.start]!r}): remove it"
+            ) from error
+
     def _rows(self, stream: IO[str]) -> Iterator[tuple[Any, int]]:
         """Yield each value, and its weight."""
         for line in self._lines(stream):
@@ -82,6 +95,7 @@ class JsonSource(TextSource):
 
     def _checked(self, text: str) -> int:
         """Return the weight of a row; refuse one that is too large or too deep, before it is parsed."""
+        self._escapes = "\\ud" in text or "\\uD" in text  # of surrogates, which are Unicode text in pairs only
         size, depth = weight_of(text, self._options.max_row, self._options.max_depth)
         if size > self._options.max_row:
             raise self._too_long()

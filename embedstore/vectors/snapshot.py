@@ -14,7 +14,7 @@ from embedstore.core.names import nearest_hint
 from embedstore.core.settings import Settings
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
-from embedstore.errors import NotFoundError, UsageError
+from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage import locks
 from embedstore.storage.listed import check_files
 from embedstore.storage.manifest import load, reading
@@ -198,12 +198,15 @@ class Snapshot:
 
         Raises
         ------
+        ModelRequiredError
+            If no text has a vector.
         NotFoundError
-            If no space matches, or more than one.
+            If there are no rows, no space matches, or more than one.
         """
         if not self.spaces:
-            rows = "" if self.manifest.corpora else " FILE --text COLUMN"
-            raise NotFoundError(f"{self.root} has no vectors yet: run `embedstore encode STORE{rows}`")
+            if self.manifest.corpora:
+                raise ModelRequiredError(f"{self.root} has no vectors yet: run `embedstore encode STORE`")
+            raise NotFoundError(f"{self.root} has no rows yet: run `embedstore encode STORE FILE --text COLUMN`")
         if selector is None:
             filled = [space for space in self.spaces if space.spec.output == "embedding"]
             if not filled:
