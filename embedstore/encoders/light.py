@@ -78,10 +78,10 @@ class LightEncoder(BatchEncoder):
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
         for row, text in enumerate(texts):
             with refusals(f"the weights, tokenizer and config.json in {self._described.transformer} do not fit"):
-                (encoded,) = self._tokenizer.encode([prompt + text])
+                (encoded,) = self._tokenizer.encode([text], prompt)
                 states = self._forward(np.array(encoded.ids or [0], dtype=np.int64))
                 pooled = self._pool(states)[None]
-            yield np.array([row]), finish(pooled, self._described), int(bool(encoded.overflowing))
+            yield np.array([row]), finish(pooled, self._described), int(encoded.cut)
 
     def _pool(self, states: Array) -> Array:
         if self.spec.pooling == "cls":

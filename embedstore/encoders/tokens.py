@@ -111,7 +111,7 @@ class Tokenizer:
         # Random order makes the estimate of the time left fair.
         for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), run)):
             rows = by_characters[start : start + run]
-            ids, types, cut = self._first_tokens([prompt + texts[row] for row in rows])
+            ids, types, cut = self._first_tokens([texts[row] for row in rows], prompt)
             largest = max(map(max, ids))
             if largest >= vocabulary:
                 raise unknown_token(largest, vocabulary)
@@ -134,18 +134,20 @@ class Tokenizer:
                         batch.types[line, : len(types[number])] = types[number]
                 yield batch
 
-    def _first_tokens(self, texts: list[str]) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
+    def _first_tokens(
+        self, texts: list[str], prompt: str
+    ) -> tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]:
         """Return the ids and types of each text's tokens, up to the maximum, and which texts have more of them.
 
         Prompt and special tokens count.
         """
         if not self._tokenizer.is_fast:
-            return self._by_slow(texts)
-        encodings = first_tokens(texts, self._longest, self._encodings) if self._cuts else self._encodings(texts)
+            return self._by_slow([prompt + text for text in texts])
+        found = first_tokens(texts, self._longest, self._encodings, prompt=prompt, cuts=self._cuts)
         typed = "token_type_ids" in self._tokenizer.model_input_names
-        ids = [one.ids or [self._pad] for one in encodings]
-        types = [one.type_ids for one in encodings] if typed else None
-        return ids, types, np.array([bool(one.overflowing) for one in encodings])
+        ids = [of_text.ids or [self._pad] for of_text in found]
+        types = [of_text.types for of_text in found] if typed else None
+        return ids, types, np.array([of_text.cut for of_text in found])
 
     def _encodings(self, texts: list[str]) -> list[Any]:
         encodings: list[Any] = self._tokenize(texts, max_length=self._longest, truncation=True).encodings
