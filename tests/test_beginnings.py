@@ -71,14 +71,22 @@ def tokens_of(encoding):
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(list(KINDS)), st.lists(TEXTS, max_size=4), st.integers(1, 4))
-def test_the_first_tokens_are_those_of_the_whole_text(tokenizer_of, kind, texts, characters):
+@given(
+    st.sampled_from(list(KINDS)),
+    st.lists(TEXTS, max_size=4),
+    st.integers(1, 4),
+    st.integers(0, 60),
+    st.just("") | LETTERS,
+)
+def test_the_first_tokens_are_those_of_the_whole_text(tokenizer_of, kind, texts, characters, at_once, prompt):
     tokenizer = tokenizer_of[kind]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beginnings, "_CHARACTERS", characters)
         patch.setattr(beginnings, "_MORE", 2)
-        found = first_tokens(texts, TOKENS, tokenizer.encode_batch)
-    assert [tokens_of(one) for one in found] == [tokens_of(one) for one in tokenizer.encode_batch(texts)]
+        patch.setattr(beginnings, "_AT_ONCE", at_once)
+        found = first_tokens(texts, TOKENS, tokenizer.encode_batch, prompt=prompt, cuts=True, typed=True)
+    texts = [prompt + text for text in texts]
+    assert found == [tokens_of(one) for one in tokenizer.encode_batch(texts)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,9 +98,25 @@ def test_of_a_long_text_little_is_read(tokenizer_of, kind):
         return tokenizer_of[kind].encode_batch(parts)
 
     texts = ["good tea " * 50_000, "short", "日" + "x" * 3000 + " tea" * 9000]
-    found = first_tokens(texts, TOKENS, encode)
-    assert [tokens_of(one) for one in found] == [tokens_of(one) for one in tokenizer_of[kind].encode_batch(texts)]
+    found = first_tokens(texts, TOKENS, encode, prompt="", cuts=True, typed=True)
+    assert found == [tokens_of(one) for one in tokenizer_of[kind].encode_batch(texts)]
     assert sum(read) < 20_000
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_few_long_texts_that_can_not_be_cut_are_tokenised_at_once(tokenizer_of, monkeypatch, cuts):
+    monkeypatch.setattr(beginnings, "_AT_ONCE", 1000)
+    read = []
+
+    def encode(parts):
+        read.append(sum(map(len, parts)))
+        return tokenizer_of["bert"].encode_batch(parts)
+
+    texts = ["茶" * 2000, *["茶" * 400] * 5, *["good tea " * 100] * 3]
+    found = first_tokens(texts, TOKENS, encode, prompt="", cuts=cuts, typed=True)
+    assert found == [tokens_of(one) for one in tokenizer_of["bert"].encode_batch(texts)]
+    assert max(read) == 2000
+    assert sorted(read)[-2] <= 1000
 
 
 def test_it_is_known_of_which_tokenizers_this_holds(tokenizer_of):

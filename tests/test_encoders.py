@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import transformers
 from checkpoints import FAMILIES, reviews
+from threadpoolctl import threadpool_info
 
 import embedstore
 from embedstore.core.unit import lowest_cosine
@@ -359,6 +360,22 @@ def test_the_light_encoder_gives_the_vectors_of_torch(checkpoint, family, poolin
     exact = load(described).encode(TEXTS, on_texts=lambda *words: exact_counted.append(words))
     np.testing.assert_allclose(vectors, exact, atol=2e-6, rtol=0)
     assert np.sum(counted, axis=0).tolist() == np.sum(exact_counted, axis=0).tolist()
+
+
+@pytest.mark.parametrize("texts", [["good tea " * 60], ["good tea " * 60, "a lamp"]])
+def test_the_light_encoder_multiplies_longer_texts_with_one_thread_of_blas_each(checkpoint, monkeypatch, texts):
+    found = []
+
+    def recording(states):
+        found.extend(one["num_threads"] for one in threadpool_info() if one.get("threading_layer") == "pthreads")
+        return light.ACTIVATIONS["gelu"](states)
+
+    encoder = light.LightEncoder(describe(str(checkpoint("bert")), EncoderOptions(max_seq_length=LENGTH)))
+    before = encoder.encode(["a lamp"])
+    monkeypatch.setattr(encoder, "_activation", recording)
+    vectors = encoder.encode(texts)
+    assert set(found) == {1}
+    np.testing.assert_array_equal(vectors[1:], before[: len(texts) - 1])
 
 
 def test_the_light_encoder_reads_half_precision_and_older_names(checkpoint, tmp_path):

@@ -23,6 +23,7 @@ from embedstore.encoders import EncoderOptions, describe, load
 from embedstore.encoders.families import FAMILIES
 from embedstore.encoders.light import LightEncoder
 from embedstore.encoders.native import binding
+from embedstore.encoders.native import encoder as native_encoder
 from embedstore.encoders.native.encoder import NativeEncoder
 from embedstore.encoders.native.layout import POOLINGS, PackedModel
 from embedstore.errors import CheckpointError
@@ -125,6 +126,14 @@ def test_order_threads_and_blocks_do_not_change_a_bit(checkpoint):
         shuffled = list(pool.map(lambda _: encoder.encode([texts[number] for number in order]), range(6)))
     for vectors in (*shuffled, NativeEncoder(chosen, batch_size=3).encode([texts[number] for number in order])):
         np.testing.assert_array_equal(vectors, found[order])
+
+
+def test_fewer_long_texts_are_taken_at_once(checkpoint, monkeypatch):
+    monkeypatch.setattr(native_encoder, "_RUN_CHARACTERS", 1000)
+    done = []
+    texts = ["good tea " * 5000] * 20 + ["a lamp"] * 64
+    NativeEncoder(described(checkpoint("bert"))).encode(texts, on_texts=lambda *counts: done.append(counts))
+    assert sorted(done) == [(2, 2), *[(3, 3)] * 6, *[(32, 0)] * 2]  # a model of 64 tokens: 320 characters count
 
 
 def test_the_child_of_a_fork_encodes_what_its_parent_does(checkpoint):

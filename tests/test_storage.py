@@ -29,6 +29,14 @@ def test_texts_come_back_as_written(tmp_path):
     assert segment_keys(tmp_path, segment).tobytes() == b"".join(text_key(text) for text in texts)
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 9, 50, 1000])
+def test_of_texts_only_the_first_characters_can_be_read(tmp_path, most):
+    texts = ["", "plain", "é ü 漢字 🙂" * 20, "🙂" * 100, "漢" * 100, "last"]
+    segment = write_texts(tmp_path, texts)
+    assert read_texts(tmp_path, segment, most=most) == [text[:most] for text in texts]
+    assert read_texts(tmp_path, segment, [3, 2], most=most) == [texts[3][:most], texts[2][:most]]
+
+
 def test_a_segment_of_one_empty_text_can_be_read(tmp_path):
     assert read_texts(tmp_path, write_texts(tmp_path, [""])) == [""]
 

@@ -7,12 +7,14 @@ this is known.
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["cuts_at_spaces", "first_tokens"]
+__all__ = ["Tokens", "cuts_at_spaces", "first_tokens"]
 
-_CHARACTERS = 16  # for a token, at first; the mean of English texts is 4 to 5
+_AT_ONCE = 1 << 20  # characters tokenised at once: tokens beyond the limit take a hundred bytes a character
+_CHARACTERS = 8  # for a token, at first; the mean of English texts is 4 to 5
 _MORE = 8  # times longer, if that was too little
 _WORDS = re.compile(r"(?<=\w) (?=\w)")
 
@@ -63,7 +65,23 @@ def _parts(part: Any, inside: str) -> list[dict[str, Any]]:
     return parts
 
 
-def first_tokens(texts: Sequence[str], tokens: int, encode: Callable[[list[str]], Sequence[Any]]) -> list[Any]:
+class Tokens(NamedTuple):
+    """The first tokens of a text: their ids, their types if they are asked for, and whether the text has more."""
+
+    ids: list[int]
+    types: list[int]
+    cut: bool
+
+
+def first_tokens(
+    texts: Sequence[str],
+    tokens: int,
+    encode: Callable[[list[str]], Sequence[Any]],
+    *,
+    prompt: str,
+    cuts: bool,
+    typed: bool = False,
+) -> list[Tokens]:
     """Tokenise texts of which the first tokens are wanted; read no more of a text than that takes.
 
     Parameters
@@ -73,24 +91,46 @@ def first_tokens(texts: Sequence[str], tokens: int, encode: Callable[[list[str]]
     tokens : int
         The number of tokens at which a text is cut off.
     encode : callable
-        Takes texts and returns their encodings, with what is beyond `tokens` in ``overflowing``. See `cuts_at_spaces`.
+        Takes texts and returns their encodings, with what is beyond `tokens` in ``overflowing``.
+    prompt : str
+        Text put before each text.
+    cuts : bool
+        Whether a text may be cut before it is tokenised; see `cuts_at_spaces`.
+    typed : bool
+        Whether to read the types of tokens, which takes as long as reading the ids.
 
     Returns
     -------
-    list of tokenizers.Encoding
-        As of the whole texts: the same tokens, and something in ``overflowing`` if a text has more of them.
+    list of Tokens
+        As of the whole texts.
     """
     found: list[Any] = [None] * len(texts)
-    left, length = list(range(len(texts))), _CHARACTERS * tokens
+    left, length = list(range(len(texts))), _CHARACTERS * tokens if cuts else sys.maxsize
     while left:
-        parts = [_beginning(texts[number], length) for number in left]
         again = []
-        for number, part, encoding in zip(left, parts, encode(parts), strict=True):
-            found[number] = encoding
-            if len(part) < len(texts[number]) and not encoding.overflowing:
-                again.append(number)
+        for rows, parts in _groups(texts, left, length):
+            for row, part, encoding in zip(rows, parts, encode([prompt + part for part in parts]), strict=True):
+                types = encoding.type_ids if typed else []
+                found[row] = Tokens(encoding.ids, types, bool(encoding.overflowing))
+                if len(part) < len(texts[row]) and not found[row].cut:
+                    again.append(row)
         left, length = again, length * _MORE
     return found
+
+
+def _groups(texts: Sequence[str], rows: list[int], length: int) -> Iterator[tuple[list[int], list[str]]]:
+    """Yield rows and their beginnings, as many as may be tokenised at once."""
+    first = size = 0
+    parts: list[str] = []
+    for place, row in enumerate(rows):
+        part = _beginning(texts[row], length)
+        if parts and size + len(part) > _AT_ONCE:
+            yield rows[first:place], parts
+            first, size, parts = place, 0, []
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield rows[first:], parts
 
 
 def _beginning(text: str, length: int) -> str:

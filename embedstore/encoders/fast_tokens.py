@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from embedstore.encoders.base import Described
-from embedstore.encoders.beginnings import cuts_at_spaces, first_tokens
+from embedstore.encoders.beginnings import Tokens, cuts_at_spaces, first_tokens
 from embedstore.encoders.reading import refusals, regular
 from embedstore.errors import CheckpointError
 
@@ -43,12 +43,9 @@ class FirstTokens:
             self._cuts = cuts_at_spaces(tokenizer)
         self._encode: Any = tokenizer.encode_batch_fast  # without the places of tokens, which nobody asks for
 
-    def encode(self, texts: Sequence[str]) -> list[Any]:
-        """Return the `tokenizers.Encoding` of each text, up to the maximum; the rest is in ``overflowing``."""
-        if self._cuts:
-            return first_tokens(texts, self._most, self._encode)
-        encodings: list[Any] = self._encode(list(texts))
-        return encodings
+    def encode(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
+        """Return the tokens of each text after a prompt, up to the maximum."""
+        return first_tokens(texts, self._most, self._encode, prompt=prompt, cuts=self._cuts)
 
 
 def unknown_token(token: int, vocabulary: int) -> CheckpointError:

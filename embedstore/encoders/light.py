@@ -4,11 +4,14 @@ Weights are mapped into memory, and texts are encoded one by one, without paddin
 reading the weights takes as long as the computation.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.parallel import map_in_threads, one_thread
 from embedstore.encoders.activations import ACTIVATIONS
 from embedstore.encoders.base import BatchEncoder, Described, finish
 from embedstore.encoders.families import relative_buckets
@@ -57,6 +60,7 @@ class LightEncoder(BatchEncoder):
     def __init__(self, described: Described) -> None:
         self.spec = described.spec
         self._described = described
+        self._misfit = f"the weights, tokenizer and config.json in {described.transformer} do not fit"
         with refusals(f"the checkpoint in {described.transformer} can't be used"):
             self._parameters = Parameters(described)
             self._family = self._parameters.family
@@ -76,12 +80,18 @@ class LightEncoder(BatchEncoder):
     def _runs(
         self, texts: Sequence[str], prompt: str
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]]:
-        for row, text in enumerate(texts):
-            with refusals(f"the weights, tokenizer and config.json in {self._described.transformer} do not fit"):
-                (encoded,) = self._tokenizer.encode([prompt + text])
-                states = self._forward(np.array(encoded.ids or [0], dtype=np.int64))
-                pooled = self._pool(states)[None]
-            yield np.array([row]), finish(pooled, self._described), int(bool(encoded.overflowing))
+        with refusals(self._misfit):
+            tokens = self._tokenizer.encode(texts, prompt)
+        longest = max((len(of_text.ids) for of_text in tokens), default=0)
+
+        def pooled(rows: Iterable[int]) -> list[tuple[int, Array]]:
+            return [(row, self._pool(self._forward(np.array(tokens[row].ids or [0], dtype=np.int64)))) for row in rows]
+
+        # On a busy machine the threads of BLAS wait for each other in every product; whole texts need not wait.
+        with one_thread if longest > _FEW_TOKENS else nullcontext(), refusals(self._misfit):
+            done = map_in_threads(range(len(texts)), pooled, longest, least=_FEW_TOKENS + 1)
+        for row, vector in chain.from_iterable(done):
+            yield np.array([row]), finish(vector[None], self._described), int(tokens[row].cut)
 
     def _pool(self, states: Array) -> Array:
         if self.spec.pooling == "cls":

@@ -18,7 +18,7 @@ __all__ = ["Batch", "Tokenizer"]
 
 _RUN = 512  # minimum number of texts that are tokenised at once
 
-Tokens = tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]
+Lists = tuple[list[list[int]], list[list[int]] | None, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Tokenizer:
         # Random order makes the estimate of the time left fair.
         for start in np.random.default_rng(0).permutation(np.arange(0, len(texts), run)):
             rows = by_characters[start : start + run]
-            ids, types, cut = self._first_tokens([prompt + texts[row] for row in rows])
+            ids, types, cut = self._first_tokens([texts[row] for row in rows], prompt)
             lengths = np.array([len(of_text) for of_text in ids])
             ids_of, types_of = _Flat(ids, lengths), _Flat(types, lengths) if types else None
             if (largest := int(ids_of.values.max())) >= vocabulary:
@@ -141,20 +141,20 @@ class Tokenizer:
                     int(np.count_nonzero(cut[chosen])),
                 )
 
-    def _first_tokens(self, texts: list[str]) -> Tokens:
+    def _first_tokens(self, texts: list[str], prompt: str) -> Lists:
         """Return each text's ids, up to the maximum, their types (None if all are 0), and whether it was cut off.
 
         Prompt and special tokens count.
         """
         if self._fast is None:
-            return self._by_slow(texts)
+            return self._by_slow([prompt + text for text in texts])
         encode = self._fast.encode_batch_fast  # without the places of tokens, which nobody asks for
-        encodings = first_tokens(texts, self._longest, encode) if self._cuts else encode(texts)
-        ids = [one.ids or [self._pad] for one in encodings]
-        types = [one.type_ids or [0] for one in encodings] if self._typed else None
-        return ids, types, np.array([bool(one.overflowing) for one in encodings])
+        found = first_tokens(texts, self._longest, encode, prompt=prompt, cuts=self._cuts, typed=self._typed)
+        ids = [of_text.ids or [self._pad] for of_text in found]
+        types = [of_text.types or [0] for of_text in found] if self._typed else None
+        return ids, types, np.array([of_text.cut for of_text in found])
 
-    def _by_slow(self, texts: list[str]) -> Tokens:
+    def _by_slow(self, texts: list[str]) -> Lists:
         """Do the same by a tokenizer in Python, which does not say what it has cut off."""
         encoded = self._tokenize(texts, max_length=self._longest, truncation=True)
         ids = [tokens or [self._pad] for tokens in encoded["input_ids"]]

@@ -3,6 +3,7 @@
 The writer records the place of each dataset in the file (contiguous, unfiltered); a reader maps those bytes.
 """
 
+import codecs
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from embedstore.core.values import BLANK_RANGES, is_blank
 from embedstore.errors import DamagedStoreError
 from embedstore.storage.gate import staged
-from embedstore.storage.listed import map_dataset
+from embedstore.storage.listed import map_dataset, open_file
 from embedstore.storage.records import DatasetRecord, FileRecord, TextSegment
 
 __all__ = [
@@ -138,23 +139,51 @@ def segment_keys(root: Path, segment: TextSegment) -> npt.NDArray[np.bytes_]:
     return map_dataset(root, segment.file, segment.key).reshape(-1).view(KEY_DTYPE)
 
 
-def read_texts(root: Path, segment: TextSegment, rows: Iterable[int] | None = None) -> list[str]:
-    """Return texts of a segment: all in order, or those at `rows` (0-based, in the given order).
+def read_texts(
+    root: Path, segment: TextSegment, rows: Iterable[int] | None = None, *, most: int | None = None
+) -> list[str]:
+    """Return texts of a segment.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    segment : TextSegment
+        One of its text segments.
+    rows : iterable of int, optional
+        Which texts, 0-based, in this order; by default all. These are read without a map of the file, whose pages
+        would count as memory of this process.
+    most : int, optional
+        The number of characters after which a text is cut off.
 
     Raises
     ------
     DamagedStoreError
         If a text is not UTF-8, so the file was altered.
     """
-    blob = map_dataset(root, segment.file, segment.text)
     offset = map_dataset(root, segment.file, segment.offset)
-    chosen = range(segment.count) if rows is None else rows
+    if rows is None and most is None:
+        with open_file(root, segment.file) as stream:
+            stream.seek(segment.text.offset)
+            blob = memoryview(stream.read(segment.text.shape[0]))
+    else:
+        blob = map_dataset(root, segment.file, segment.text).data
     try:
-        return [blob[int(offset[row]) : int(offset[row + 1])].tobytes().decode() for row in chosen]
+        return [
+            _decoded(blob, int(offset[row]), int(offset[row + 1]), most)
+            for row in (range(segment.count) if rows is None else rows)
+        ]
     except UnicodeDecodeError as error:
         raise DamagedStoreError(
             f"{root / segment.file.path} was altered: a text is not UTF-8. Run `embedstore verify`"
         ) from error
+
+
+def _decoded(blob: memoryview, first: int, last: int, most: int | None) -> str:
+    if most is None or last - first <= most:
+        return str(blob[first:last], "utf-8")
+    # A character has up to 4 bytes; one that is cut in two is left out.
+    return codecs.utf_8_decode(blob[first : min(last, first + 4 * most)], "strict", False)[0][:most]
 
 
 def blank_rows(root: Path, segment: TextSegment) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["EncodeProgress", "EncodeReport", "check_encoding", "encode"]
 
+_BEGINNING = 1 << 16  # characters of a text that tell whether it is short, and how precise its vector is
 _MANY = 256  # fewest texts for which measuring the precision pays off
 _SAMPLED_TEXTS, _SAMPLED_SEGMENTS, _SAMPLED_LETTERS = 500, 10, 2_000  # at most, to see the language; letters a text
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
@@ -148,7 +149,7 @@ def encode(
         return now.models.load(described, sample, few=None if sample else read_missing, **computation)
 
     def read_missing() -> list[str]:
-        return [text for segment in plan.missing for text in read_texts(now.root, segment)]
+        return [text for segment in plan.missing for text in read_texts(now.root, segment, most=_BEGINNING)]
 
     if model is None and described.model == DEFAULT_MODEL and plan.key not in now.manifest.spaces:
         _warn_of_other_language(now.root, plan.missing)
@@ -277,7 +278,7 @@ def _run(
 
     on_texts(0, 0)  # shows a progress bar at 0 while the model loads
     largest = max(plan.missing, key=lambda segment: segment.count)
-    sample = read_texts(now.root, largest, spread_rows(largest)) if plan.total >= _MANY else ()
+    sample = read_texts(now.root, largest, spread_rows(largest), most=_BEGINNING) if plan.total >= _MANY else ()
     job = Job(
         root=now.root,
         manifest=now.manifest,
@@ -301,8 +302,8 @@ def _warn_of_other_language(root: Path, segments: Sequence[TextSegment]) -> None
     sample: list[str] = []
     for segment in some:
         rows = np.linspace(0, segment.count - 1, min(segment.count, _SAMPLED_TEXTS // len(some)), dtype=np.int64)
-        sample += read_texts(root, segment, rows)
-    if found := other_language(text[:_SAMPLED_LETTERS] for text in sample):
+        sample += read_texts(root, segment, rows, most=_SAMPLED_LETTERS)
+    if found := other_language(sample):
         logger.warning(
             "the texts are mostly %s, and the default model %s has learnt English: vectors of a multilingual model "
             "tell more, such as -m %s (model=... in Python)",

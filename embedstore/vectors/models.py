@@ -99,8 +99,8 @@ class Models:
         sample : sequence of str
             Some of the texts, to measure the precision with.
         few : callable, optional
-            Reads and returns all texts, if they are few: they get the light encoder if that is faster and the options
-            allow it.
+            Reads and returns all texts, or their beginnings, if they are few: they get the light encoder if that is
+            faster and the options allow it.
         **options
             As in `encoders.load`.
         """

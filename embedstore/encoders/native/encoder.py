@@ -24,7 +24,8 @@ from embedstore.errors import CheckpointError
 __all__ = ["NativeEncoder", "check", "load", "supports"]
 
 _TOKENS = 1024  # per block; a longer text is a block of its own
-_RUN, _CHARACTERS = 32, 8192  # of texts that a core takes at once; of long ones it takes few, so that all end together
+_RUN = 32  # texts that a core takes at once
+_RUN_CHARACTERS = 10 * _TOKENS  # two blocks of English; the cores are done at about the same time
 
 Run = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], int]
 
@@ -107,9 +108,11 @@ class NativeEncoder(BatchEncoder):
         )
 
     def _runs(self, texts: Sequence[str], prompt: str) -> Iterator[Run]:
-        # Random order makes the estimate of the time left fair.
-        parts = self._parts(texts)
-        runs = [parts[number] for number in np.random.default_rng(0).permutation(len(parts))]
+        characters = np.array([len(text) for text in texts], dtype=np.int64)
+        rows = np.argsort(characters, kind="stable")
+        read = np.minimum(characters[rows], 5 * self.spec.max_seq_length)
+        runs = [rows[first:last] for first, last in _pieces(read.tolist(), _RUN_CHARACTERS, _RUN)]
+        np.random.default_rng(0).shuffle(runs)  # makes the estimate of the time left fair
         stop = threading.Event()
         if self._workers == 1 or len(runs) < 2:
             yield from (self._run(texts, prompt, rows, stop) for rows in runs)
@@ -126,47 +129,26 @@ class NativeEncoder(BatchEncoder):
             stop.set()
             pool.shutdown(cancel_futures=True)
 
-    def _parts(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
-        """Return the rows of texts of similar length that a core takes at once."""
-        lengths = np.minimum([len(text) for text in texts], _CHARACTERS)
-        by_length = np.argsort(lengths, kind="stable")
-        return [
-            part
-            for run in np.split(by_length, range(_RUN, len(texts), _RUN))
-            for part in np.array_split(run, 1 + lengths[run].sum() // _CHARACTERS)
-            if len(part)
-        ]
-
     def _run(self, texts: Sequence[str], prompt: str, rows: npt.NDArray[np.int64], stop: threading.Event) -> Run:
         """Return some rows, their vectors, and how many of their texts were cut off."""
-        encodings = self._tokenizer.encode([prompt + texts[row] for row in rows])
+        tokens = self._tokenizer.encode([texts[row] for row in rows], prompt)
         vectors = np.empty((len(rows), self._packed.dimension), dtype=np.float32)
-        ids = [np.array(encoding.ids or [0], dtype=np.int32) for encoding in encodings]
+        ids = [np.array(of_text.ids or [0], dtype=np.int32) for of_text in tokens]
         largest = max(int(of_text.max()) for of_text in ids)
         if largest >= self._packed.vocabulary:
             raise unknown_token(largest, self._packed.vocabulary)
         memory = self._take_workspace()
         try:
-            for first, last in self._blocks(ids):
+            for first, last in _pieces(list(map(len, ids)), self._tokens, self._batch_size):
                 if stop.is_set():
                     return rows, vectors, 0  # nobody waits for it
-                lengths = np.array([len(of_text) for of_text in ids[first:last]], dtype=np.int32)
+                lengths = np.array(list(map(len, ids[first:last])), dtype=np.int32)
                 with refusals(f"the weights, tokenizer and config.json in {self._described.transformer} do not fit"):
                     block = np.concatenate(ids[first:last])
                     vectors[first:last] = binding.encode(self._packed.model, self._kernel, block, lengths, memory)
         finally:
             self._free.append(memory)
-        return rows, finish(vectors, self._described), sum(bool(encoding.overflowing) for encoding in encodings)
-
-    def _blocks(self, ids: list[npt.NDArray[np.int32]]) -> Iterator[tuple[int, int]]:
-        """Yield the texts [first, last) of each block."""
-        first = tokens = 0
-        for number, of_text in enumerate(ids):
-            if number > first and (number - first == self._batch_size or tokens + len(of_text) > self._tokens):
-                yield first, number
-                first, tokens = number, 0
-            tokens += len(of_text)
-        yield first, len(ids)
+        return rows, finish(vectors, self._described), sum(of_text.cut for of_text in tokens)
 
     def _take_workspace(self) -> npt.NDArray[np.uint8]:
         try:
@@ -176,3 +158,15 @@ class NativeEncoder(BatchEncoder):
 
     def _workspace(self) -> npt.NDArray[np.uint8]:
         return binding.workspace(self._packed.model, self._tokens, self.spec.max_seq_length)
+
+
+def _pieces(sizes: list[int], most: int, count: int | None) -> Iterator[tuple[int, int]]:
+    """Yield pieces [first, last) of one text, or of up to `count` texts of the size `most` together."""
+    first = together = 0
+    for number, size in enumerate(sizes):
+        if number > first and (number - first == count or together + size > most):
+            yield first, number
+            first, together = number, 0
+        together += size
+    if sizes:
+        yield first, len(sizes)
