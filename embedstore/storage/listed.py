@@ -17,9 +17,9 @@ import numpy.typing as npt
 from embedstore.core.counts import counted
 from embedstore.errors import DamagedStoreError
 from embedstore.storage.gate import Folder
-from embedstore.storage.records import DatasetRecord, FileRecord
+from embedstore.storage.places import DatasetRecord, FileRecord
 
-__all__ = ["check_files", "forget_maps", "map_dataset", "open_file", "read_file", "same_hash"]
+__all__ = ["advice_on", "check_files", "forget_maps", "map_dataset", "open_file", "read_file", "same_hash"]
 
 
 def open_file(root: Path, file: FileRecord) -> BufferedReader:
@@ -63,7 +63,7 @@ def check_files(root: Path, files: Iterable[FileRecord]) -> None:
     for file in files:
         with open_file(root, file) as stream:
             if not same_hash(stream, file):
-                raise DamagedStoreError(f"{root / file.path} was altered. {_advice(file)}")
+                raise DamagedStoreError(f"{root / file.path} was altered. {advice_on(file)}")
 
 
 def map_dataset(root: Path, file: FileRecord, dataset: DatasetRecord) -> npt.NDArray[Any]:
@@ -121,15 +121,16 @@ def _check_size(root: Path, file: FileRecord, status: os.stat_result) -> None:
     if status.st_size != file.size and stat.S_ISREG(status.st_mode):  # anything else is refused when it is opened
         raise DamagedStoreError(
             f"{root / file.path} has {counted(status.st_size, 'byte')} and was written with {file.size:,}. "
-            + _advice(file)
+            + advice_on(file)
         )
 
 
 def _missing(root: Path, file: FileRecord) -> DamagedStoreError:
-    return DamagedStoreError(f"{root / file.path} is missing. {_advice(file)}")
+    return DamagedStoreError(f"{root / file.path} is missing. {advice_on(file)}")
 
 
-def _advice(file: FileRecord) -> str:
-    if file.path.startswith(("texts/", "corpora/", "annotations/")):
+def advice_on(file: FileRecord) -> str:
+    """Return what to do about a file that is missing or altered."""
+    if file.path.startswith(("texts/", "corpora/", "annotations/")) or file.path.endswith(".texts"):
         return "Restore it from a backup; `embedstore verify STORE` lists all that is damaged"
     return "Run `embedstore verify STORE --repair` to forget what is damaged, then make it again (encode, index, train)"

@@ -296,7 +296,7 @@ def facts(root: Path) -> dict[str, Any]:
         "corpora": corpora,
         "covered": covered,
         "queries": queries,
-        "indexes": {key: record.covers for key, record in manifest.indexes.items()},
+        "indexes": {key: tuple(record.covers) for key, record in manifest.indexes.items()},
         "maps": {key: record.position.shape for key, record in manifest.maps.items()},
         "probes": set(manifest.probes),
         "answers": answers,
