@@ -20,12 +20,14 @@ from embedstore.storage.entries import VectorSegment
 from embedstore.storage.lists import Columns, Form, ListRecord, VectorForm, read_list, write_list
 from embedstore.storage.places import FileRecord
 
-__all__ = ["Records", "Vectors"]
+__all__ = ["IN_LIST", "IN_MEMORY", "Records", "Vectors"]
 
 Record = TypeVar("Record")
 
-_IN_MEMORY = 64  # records from which a commit seals them
-_IN_LIST = 1024  # records of a list at most
+IN_MEMORY = 64
+"""Number of records in memory from which a commit seals them."""
+IN_LIST = 1024
+"""Number of records of a list at most."""
 
 
 class Records(Sequence[Record], Generic[Record]):
@@ -193,14 +195,14 @@ class Records(Sequence[Record], Generic[Record]):
         A list of similar size or less is written again with what comes after it, so there are few lists, and each
         record is written a few times at most.
         """
-        if len(self.newest) < _IN_MEMORY:
+        if len(self.newest) < IN_MEMORY:
             return self
         lists, records = list(self.lists), list(self.newest)
-        while lists and lists[-1].length <= len(records) and lists[-1].length + len(records) <= _IN_LIST:
+        while lists and lists[-1].length <= len(records) and lists[-1].length + len(records) <= IN_LIST:
             columns = self._read(lists.pop())
             records = [*map(columns.record, range(len(columns))), *records]
         rest = iter(records)
-        while len(part := list(islice(rest, _IN_LIST))) >= _IN_MEMORY:
+        while len(part := list(islice(rest, IN_LIST))) >= IN_MEMORY:
             lists.append(write_list(root, self.form, part))
         return Records(self.form, part, lists, root)
 
