@@ -471,6 +471,7 @@ MADE_UP = {
         "an offset below zero": put(0, 3, -8),
         "too large a number": put(0, 1, 2**60),
         "other sums": put(0, 1, 100_000),
+        "other sums in the manifest": lambda made: made.said.__setitem__(3, made.said[3] + 1),
         "sums that overflow": lambda made: made.numbers.__setitem__((slice(None), 1), 2**53),
         "text past the file": put(0, 2, 100_000),
         "an offset past the file": put(0, 4, 100_000),

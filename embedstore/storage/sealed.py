@@ -87,9 +87,6 @@ class Records(Sequence[Record], Generic[Record]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
-        return f"<Records: {len(self):,} of {self.form.kind}, {len(self.newest):,} in memory>"
-
     @cached_property
     def totals(self) -> tuple[int, int, int]:
         """Number of texts or vectors, bytes of files, and number of truncated texts."""
@@ -115,7 +112,7 @@ class Records(Sequence[Record], Generic[Record]):
             If a list can't be read, or a segment is listed twice.
         """
         if any(name in self._sealed for name in self._newest):
-            raise self._twice()
+            raise _twice(self._root, self.form.kind)
         newest = np.array([self.form.row(one)[1][0] for one in self.newest], dtype=np.int64)
         return np.concatenate([*(self._read(one).numbers[:, 0] for one in self.lists), newest])
 
@@ -229,14 +226,14 @@ class Records(Sequence[Record], Generic[Record]):
         names = [name for one in self.lists for name in self._read(one).names]
         found = dict(zip(names, range(len(names)), strict=True))
         if len(found) < len(names):
-            raise self._twice()
+            raise _twice(self._root, self.form.kind)
         return found
 
-    def _twice(self) -> DamagedStoreError:
-        return DamagedStoreError(
-            f"the lists of {self._root} name a segment of {self.form.kind} twice: restore the newest manifest-*.json "
-            "from a backup"
-        )
+
+def _twice(root: Path, kind: str) -> DamagedStoreError:
+    return DamagedStoreError(
+        f"the lists of {root} name a segment of {kind} twice: restore the newest manifest-*.json from a backup"
+    )
 
 
 class Vectors(Mapping[str, VectorSegment]):
