@@ -356,7 +356,7 @@ MUTANTS = [
      "tests/test_lists.py -k twice"),
     ("lists: vectors for each text", "storage/records.py",
      "            check_count(found, text.count)\n        return", "        return",
-     "tests/test_lists.py -k made_up"),
+     "tests/test_lists.py -k too_few"),
     ("lists: sealed by a commit", "storage/manifest.py",
      "replace(following.sealed(root),", "replace(following,",
      "tests/test_lists.py"),
