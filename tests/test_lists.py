@@ -382,10 +382,12 @@ def test_a_damaged_list_is_named_and_found_by_verify(filled, kind, harm):
         assert sorted(filled.path.rglob("*.h5")) == there
 
 
-@pytest.mark.parametrize("kind", ["vectors", "covers"])
+@pytest.mark.parametrize("kind", ["vectors", "covers", "queries", "vectors of queries"])
 def test_repair_forgets_a_list_that_can_be_made_again(filled, kind):
     expected = filled.tag(LABELS).to_arrow()
-    path = list_of(filled, kind)
+    (space,) = filled.manifest.spaces.values()
+    of_queries = {"queries": filled.manifest.queries, "vectors of queries": space.query_vectors.records}
+    path = filled.path / of_queries[kind].files()[0].path if kind in of_queries else list_of(filled, kind)
     path.write_bytes(bytes(path.stat().st_size))
     manifest.forget_parsed()
     assert f"lists/{path.name}" in filled.repair()

@@ -126,16 +126,14 @@ def repair(home: Home) -> tuple[str, ...]:
         damaged = set(_checked(root, load(root)).damaged)
 
         def change(base: Manifest) -> Manifest:
-            gone = {text.file.sha256 for text in base.queries.readable(damaged) if text.file.path in damaged}
-
-            def sound(text: str, segment: VectorSegment) -> bool:
-                return segment.file.path not in damaged and text not in gone
-
+            queries = {text.file.sha256 for text in base.queries.readable(damaged) if text.file.path not in damaged}
             spaces = {
                 key: replace(
                     space,
-                    segments=space.vectors.kept(sound, damaged),
-                    queries=space.query_vectors.kept(sound, damaged),
+                    segments=space.vectors.kept(lambda _, one: one.file.path not in damaged, damaged),
+                    queries=space.query_vectors.kept(
+                        lambda text, one: text in queries and one.file.path not in damaged, damaged
+                    ),
                 )
                 for key, space in base.spaces.items()
             }
