@@ -11,6 +11,7 @@ from conftest import LABELS, HashEncoder
 import embedstore
 from embedstore.desk import Desk
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
+from embedstore.storage import sealed
 from embedstore.storage.gate import FOLDERS, Folder, staged
 
 
@@ -20,7 +21,9 @@ def filled(small, tmp_path_factory):
     path = tmp_path_factory.mktemp("filled") / "store"
     shutil.copytree(small.path, path)
     store = embedstore.open(path, encoder=HashEncoder())
-    store.index("flat")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealed, "IN_MEMORY", 1)  # all records are in lists
+        store.index("flat")
     store.train("stars")
     store.annotations.add(0, LABELS[0], LABELS)
     desk = Desk(store)

@@ -212,14 +212,14 @@ class ThreadOf:
 
 def fail_late(monkeypatch, meanwhile):
     """Make the first `add` fail when its files are written, after a call of `meanwhile`."""
-    check = ingest._tell_of_texts
+    commit = ingest.commit
 
     def failing(*words):
-        monkeypatch.setattr(ingest, "_tell_of_texts", check)
+        monkeypatch.setattr(ingest, "commit", commit)
         meanwhile()
         raise RuntimeError("failed late")
 
-    monkeypatch.setattr(ingest, "_tell_of_texts", failing)
+    monkeypatch.setattr(ingest, "commit", failing)
 
 
 ROWS = [{"t": f"text {n}"} for n in range(2000)]

@@ -89,6 +89,29 @@ def test_every_value_has_its_own_type_and_no_other(body):
                 assert as_read(found) == made, (path, other)
 
 
+@pytest.mark.parametrize("where", ["text_lists", "query_lists", "segment_lists"])
+def test_a_list_in_the_manifest_has_values_of_exact_types(body, where):
+    kind = "vectors" if where == "segment_lists" else "texts"
+    valid = [[f"lists/{SHA}.{kind}", 900], 3, 20, 800, 1]
+
+    def with_list(value: Any) -> dict[str, Any]:
+        made = copy.deepcopy(body)
+        (made["spaces"][0] if kind == "vectors" else made)[where] = [value]
+        if kind == "vectors":  # as many texts
+            made["text_lists"] = [[[f"lists/{SHA}.texts", 900], 3, 20, 800, 1]]
+        return made
+
+    assert as_read(Manifest.from_json(with_list(valid))) == with_list(valid)
+    wrong = [[valid[0], *((other if place == at else one) for place, one in enumerate(valid[1:], 1))]
+             for at in range(1, 5) for other in ("3", 3.0, True, None, [3], -2, 10**400)]  # fmt: skip
+    wrong += [[[path, 900], *valid[1:]] for path in (f"lists/{SHA}.covers", f"texts/{SHA}.h5", "lists/x.texts", 3)]
+    wrong += [valid[:4], [*valid, 1], {}, None, [valid[0], 0, 20, 800, 1], [valid[0], 3, 20, 800, 21]]
+    for value in wrong:
+        with pytest.raises(DamagedStoreError) as caught:
+            Manifest.from_json(with_list(value))
+        assert len(str(caught.value).splitlines()) == 1
+
+
 SPACE = ("spaces", 0)
 
 

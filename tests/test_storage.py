@@ -13,7 +13,7 @@ from embedstore.errors import DamagedStoreError, NotFoundError, StoreBusyError, 
 from embedstore.storage import locks, manifest
 from embedstore.storage.derived import IndexRecord
 from embedstore.storage.gate import Folder, Staged
-from embedstore.storage.listed import map_dataset
+from embedstore.storage.listed import forget_maps, map_dataset
 from embedstore.storage.records import DatasetRecord, FileRecord
 from embedstore.storage.segments import read_texts, segment_keys, text_key, write_texts, write_vectors
 from embedstore.storage.state import Manifest
@@ -70,6 +70,19 @@ def test_maps_are_kept_and_follow_the_file(tmp_path):
     path.unlink()
     with pytest.raises(DamagedStoreError, match="is missing"):
         map_dataset(tmp_path, file, dataset)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="it asks Linux what is open and mapped")
+def test_maps_take_no_descriptors_and_go_with_their_arrays(tmp_path):
+    segments = [write_texts(tmp_path, [f"text {number}"]) for number in range(40)]
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    keys = [segment_keys(tmp_path, segment) for segment in segments]
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
+    forget_maps()
+    assert Path("/proc/self/maps").read_text().count(f"{tmp_path}/texts") == 40
+    assert [key.tobytes() for key in keys] == [text_key(f"text {number}") for number in range(40)]
+    del keys
+    assert f"{tmp_path}/texts" not in Path("/proc/self/maps").read_text()
 
 
 def test_a_file_is_named_by_its_content_and_no_temp_file_stays(tmp_path):

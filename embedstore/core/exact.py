@@ -3,16 +3,19 @@
 ``int(value)`` would take "3", 3.7 and True too: what is read from a disk is refused, not converted.
 """
 
+import re
 from typing import Any, TypeVar
 
 from embedstore.core.checks import shown
 from embedstore.core.counts import counted
 from embedstore.errors import DamagedStoreError
 
-__all__ = ["MOST", "exactly", "list_or_value", "parts_of", "text_of", "whole"]
+__all__ = ["MOST", "exactly", "hash_of", "list_or_value", "parts_of", "text_of", "whole"]
 
 MOST = 2**53
 """Upper limit for the numbers of a manifest: bytes, rows, dimensions."""
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 Value = TypeVar("Value")
 
@@ -57,6 +60,14 @@ def text_of(value: object, what: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise DamagedStoreError(f"the manifest is damaged: {what} {shown(text)} is no valid text") from error
+    return text
+
+
+def hash_of(value: object, what: str) -> str:
+    """Return the 64 hexadecimal digits of a hash; see `exactly`."""
+    text = exactly(str, value, what)
+    if not _HASH.fullmatch(text):
+        raise DamagedStoreError(f"the manifest is damaged: expected 64 hex digits as {what}, found {shown(text)}")
     return text
 
 

@@ -5,7 +5,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["distinct", "mask_of"]
+__all__ = ["contains", "distinct", "mask_of"]
+
+_MANY = 10_000_000  # positions from which a mask of all takes more memory than the positions are worth
+
+
+def contains(positions: npt.NDArray[np.integer[Any]], asked: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+    """Return which of the positions in `asked` are in `positions`, which ascend.
+
+    Examples
+    --------
+    >>> contains(np.array([1, 3]), np.array([3, 0, 4])).tolist()
+    [True, False, False]
+    """
+    if not len(positions):
+        return np.zeros(len(asked), dtype=bool)
+    largest = max(int(positions[-1]), int(asked.max(initial=-1)))
+    if largest < _MANY:
+        return np.asarray(mask_of(positions, largest + 1)[asked])
+    place = np.minimum(np.searchsorted(positions, asked), len(positions) - 1)
+    return np.asarray(positions[place] == asked)
 
 
 def distinct(positions: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:

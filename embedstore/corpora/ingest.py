@@ -156,7 +156,7 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
     def change(manifest: Manifest) -> Manifest:
         if manifest.texts != base.texts or manifest.corpora != base.corpora:
             raise StoreBusyError(f"another process added rows to {root} at the same time: run the command again")
-        return replace(manifest, texts=(*manifest.texts, *written), corpora={**manifest.corpora, corpus: record})
+        return replace(manifest, texts=manifest.texts.plus(written), corpora={**manifest.corpora, corpus: record})
 
     commit(root, change)
     if existing and existing.template != record.template:

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.blank import Blank, check_blank
-from embedstore.core.masks import distinct, mask_of
+from embedstore.core.masks import contains, distinct
 from embedstore.storage.listed import open_file
 from embedstore.storage.records import TextSegment
+from embedstore.storage.sealed import Records
 from embedstore.storage.segments import blank_rows, read_texts, segment_keys
 
 __all__ = ["Texts"]
@@ -25,22 +26,23 @@ class Texts:
     ----------
     root : Path
         The store.
-    segments : tuple of TextSegment
-        Its text segments, in position order.
+    segments : Records of TextSegment
+        Its text segments, in position order; those in lists are read when they are needed.
     """
 
-    def __init__(self, root: Path, segments: tuple[TextSegment, ...]) -> None:
+    def __init__(self, root: Path, segments: Records[TextSegment]) -> None:
         self.root = root
         self.segments = segments
 
     def __len__(self) -> int:
-        return int(self.starts[-1])
+        # A manifest made up must not decide how much memory is taken: with many texts, their files are looked up first.
+        return self.segments.rows if self.segments.rows <= _MANY else int(self.starts[-1])
 
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
         """The position at which each segment starts, then the number of all texts: shape (segments + 1,)."""
-        starts = np.concatenate([[0], np.cumsum([text.count for text in self.segments], dtype=np.int64)])
-        if starts[-1] > _MANY:  # a manifest made up must not decide how much memory is taken
+        starts = np.concatenate([[0], np.cumsum(self.segments.counts)])
+        if starts[-1] > _MANY:
             for text in self.segments:
                 open_file(self.root, text.file).close()
         return starts
@@ -85,12 +87,7 @@ class Texts:
     @cached_property
     def blank(self) -> npt.NDArray[np.int64]:
         """The positions of the blank texts, ascending; see `embedstore.core.values.is_blank`."""
-        found = [
-            int(start) + row
-            for start, segment in zip(self.starts, self.segments, strict=False)
-            if segment.blank != ()
-            for row in blank_rows(self.root, segment)
-        ]
+        found = [start + row for start, segment in self.segments.marked() for row in blank_rows(self.root, segment)]
         return np.array(found, dtype=np.int64)
 
     def answerable(self, positions: npt.NDArray[np.int64], blank: Blank = "skip") -> npt.NDArray[np.bool_]:
@@ -111,7 +108,7 @@ class Texts:
         check_blank(blank)
         if blank == "answer" or not len(self.blank):
             return np.ones(len(positions), dtype=bool)
-        return ~mask_of(self.blank, max(len(self), 1 + positions.max(initial=-1)))[positions]
+        return ~contains(self.blank, positions)
 
     def _owners(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.asarray(np.searchsorted(self.starts, positions, side="right") - 1)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from embedstore.core.settings import Home
 from embedstore.errors import InputError
 from embedstore.storage.records import TextSegment
+from embedstore.storage.sealed import Records
 from embedstore.storage.segments import KEY_DTYPE, segment_keys, text_key, write_texts
 
 __all__ = ["TextWriter", "keys_of"]
@@ -42,17 +43,21 @@ class TextWriter:
     ----------
     home : Home
         The store, and the sizes of the segments to write.
-    segments : sequence of TextSegment
+    segments : Records of TextSegment
         The existing text segments, in position order.
     """
 
-    def __init__(self, home: Home, segments: Sequence[TextSegment]) -> None:
+    def __init__(self, home: Home, segments: Records[TextSegment]) -> None:
         root = self._root = home.root
         self._settings = home.settings
-        self._total = sum(segment.count for segment in segments)
+        self._total = segments.rows
         self._runs: list[tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]]] = []
         if segments:
-            keys = np.concatenate([segment_keys(root, segment) for segment in segments])
+            keys = np.empty(self._total, dtype=KEY_DTYPE)
+            start = 0
+            for segment in segments:  # copied one by one: each mapped file takes a descriptor of the process
+                keys[start : start + segment.count] = segment_keys(root, segment)
+                start += segment.count
             self._add_run(keys, np.arange(len(keys)))
         self._pending: list[str] = []
         self._pending_bytes = 0

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embedstore.core.masks import mask_of
+from embedstore.core.masks import distinct, mask_of
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
@@ -14,7 +14,7 @@ __all__ = ["describe"]
 
 def describe(now: Snapshot) -> dict[str, Any]:
     """Return the store's contents as a JSON object: corpora, spaces, indexes, maps, probes and sizes (bytes)."""
-    manifest, texts = now.manifest, len(now.texts)
+    manifest, texts = now.manifest, now.manifest.texts.rows  # no list is read
     spaces = []
     for key, record in manifest.spaces.items():
         space = Space(now.texts, record)
@@ -25,10 +25,10 @@ def describe(now: Snapshot) -> dict[str, Any]:
                 "revision": space.record.revision,
                 "dimension": space.dimension,
                 "texts": space.count,
-                "queries": sum(q.count for q in manifest.queries if q.file.sha256 in space.record.segments),
+                "queries": record.query_vectors.records.rows,
                 "coverage": space.count / texts if texts else 1.0,
                 "truncated": space.truncated,
-                "bytes": sum(s.file.size for s in space.record.segments.values()),
+                "bytes": record.vectors.records.totals[1] + record.query_vectors.records.totals[1],
                 "spec": space.spec.to_json(),
                 "query_prompt": space.record.query_prompt,
                 "head": space.record.head.to_json() if space.record.head else None,
@@ -39,7 +39,7 @@ def describe(now: Snapshot) -> dict[str, Any]:
         {
             "name": table.name,
             "rows": len(table),
-            "distinct_texts": _distinct(table.positions(), texts),
+            "distinct_texts": _distinct(table.positions()),
             "empty": int(np.count_nonzero(~now.texts.answerable(table.positions()))),
             "text": table.record.template,
             "id": table.record.id_column or None,
@@ -52,7 +52,7 @@ def describe(now: Snapshot) -> dict[str, Any]:
         "sequence": manifest.sequence,
         "texts": texts,
         "segments": len(manifest.texts),
-        "bytes": sum(file.size for file in manifest.files()),
+        "bytes": manifest.size,
         "corpora": corpora,
         "spaces": spaces,
         "indexes": [
@@ -68,5 +68,8 @@ def describe(now: Snapshot) -> dict[str, Any]:
     }
 
 
-def _distinct(positions: npt.NDArray[np.int64], texts: int) -> int:
-    return int(np.count_nonzero(mask_of(positions, max(texts, 1 + positions.max(initial=-1)))))
+def _distinct(positions: npt.NDArray[np.int64]) -> int:
+    end = 1 + int(positions.max(initial=-1))
+    if end > 1_000 + 16 * len(positions):  # a mask would take more memory than the positions
+        return len(distinct(positions))
+    return int(np.count_nonzero(mask_of(positions, end)))

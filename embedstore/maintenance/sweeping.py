@@ -134,7 +134,7 @@ def _merge_queries(root: Path, manifest: Manifest) -> int:
     covered_by: dict[tuple[str, ...], list[TextSegment]] = {}
     for text in manifest.queries:
         if text.count < _MERGED_BELOW:
-            keys = tuple(key for key, space in manifest.spaces.items() if text.file.sha256 in space.segments)
+            keys = tuple(key for key, space in manifest.spaces.items() if text.file.sha256 in space.queries)
             covered_by.setdefault(keys, []).append(text)
     merged = 0
     for keys, group in covered_by.items():
@@ -156,13 +156,13 @@ def _merge_group(root: Path, manifest: Manifest, keys: tuple[str, ...], group: l
     spaces = dict(manifest.spaces)
     for key in keys:
         space = spaces[key]
-        parts = [space.segments[text.file.sha256] for text in group]
+        parts = [found for text in group if (found := space.of(text, query=True))]
         vectors = np.concatenate(
             [map_dataset(root, parts[n].file, parts[n].vectors)[row : row + 1] for n, row in place.values()]
         )
         file, dataset = write_vectors(root, vectors, encoder_key=key, texts=whole.file.sha256)
-        segments = {text: segment for text, segment in space.segments.items() if text not in gone}
-        segments[whole.file.sha256] = VectorSegment(file, dataset, 0, parts[0].provenance)
-        spaces[key] = replace(space, segments=segments)
-    queries = tuple(text for text in manifest.queries if text.file.sha256 not in gone)
-    return replace(manifest, queries=(*queries, whole), spaces=spaces)
+        left = space.query_vectors.kept(lambda text, _: text not in gone)
+        merged = {whole.file.sha256: VectorSegment(file, dataset, 0, parts[0].provenance)}
+        spaces[key] = replace(space, queries=left.plus(merged))
+    queries = manifest.queries.kept(lambda text: text.file.sha256 not in gone)
+    return replace(manifest, queries=queries.plus([whole]), spaces=spaces)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +12,15 @@ from embedstore.annotations.log import read_part
 from embedstore.core.counts import counted
 from embedstore.core.settings import Home
 from embedstore.corpora.rows import Corpus
-from embedstore.corpora.texts import Texts
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import locks
-from embedstore.storage.derived import MapRecord
+from embedstore.storage.derived import IndexRecord, MapRecord
 from embedstore.storage.gate import FOLDERS, Folder
 from embedstore.storage.listed import map_dataset, open_file, same_hash
 from embedstore.storage.manifest import commit, load, manifest_files
 from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import read_texts, segment_keys, text_key
-from embedstore.storage.state import Manifest
+from embedstore.storage.state import Manifest, covers_fit
 from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["VerifyReport", "repair", "verify"]
@@ -59,7 +59,9 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
     size = 0
     sound: set[str] = set()
     damaged: list[str] = []
-    for file in manifest.files():
+    lost = _lost_lists(manifest)
+    files = manifest.files(lost.keys())
+    for file in files:
         if on_file:
             on_file(file)
         size += file.size
@@ -67,15 +69,29 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
             with open_file(root, file) as stream:
                 if not same_hash(stream, file):
                     raise DamagedStoreError(f"{root / file.path} was altered: its hash does not fit")
+            if file.path in lost:
+                raise lost[file.path]
             sound.add(file.path)
         except (DamagedStoreError, OSError) as error:
             faults.append(str(error))
             damaged.append(file.path)
-    for check, file in _content_checks(root, manifest):
+    for check, file in _content_checks(root, manifest, lost.keys()):
         if file.path in sound and (fault := check()):
             faults.append(f"{root / file.path}: {fault}")
             damaged.append(file.path)
-    return VerifyReport(len(manifest.files()), size, tuple(faults), tuple(dict.fromkeys(damaged)))
+    return VerifyReport(len(files), size, tuple(faults), tuple(dict.fromkeys(damaged)))
+
+
+def _lost_lists(manifest: Manifest) -> dict[str, DamagedStoreError]:
+    """Return the paths of the lists that can't be read, each with its error: what they list is not known."""
+    lost = {}
+    for records in manifest.listings():
+        for file in records.files():
+            try:
+                records.check(file.path)
+            except DamagedStoreError as error:
+                lost[file.path] = error
+    return lost
 
 
 def _folder_faults(root: Path) -> list[str]:
@@ -110,28 +126,27 @@ def repair(home: Home) -> tuple[str, ...]:
         damaged = set(_checked(root, load(root)).damaged)
 
         def change(base: Manifest) -> Manifest:
-            gone = {text.file.sha256 for text in base.queries if text.file.path in damaged}
+            queries = {text.file.sha256 for text in base.queries.readable(damaged) if text.file.path not in damaged}
             spaces = {
                 key: replace(
                     space,
-                    segments={
-                        text: segment
-                        for text, segment in space.segments.items()
-                        if segment.file.path not in damaged and text not in gone
-                    },
+                    segments=space.vectors.kept(lambda _, one: one.file.path not in damaged, damaged),
+                    queries=space.query_vectors.kept(
+                        lambda text, one: text in queries and one.file.path not in damaged, damaged
+                    ),
                 )
                 for key, space in base.spaces.items()
             }
-            held = {text for space in spaces.values() for text in space.segments}
+            held = {text for space in spaces.values() for text in space.queries}
             return replace(
                 base,
                 spaces=spaces,
-                queries=tuple(text for text in base.queries if text.file.sha256 in held),
+                queries=base.queries.kept(lambda text: text.file.sha256 in held, damaged),
                 indexes={
                     key: record
                     for key, record in base.indexes.items()
-                    if record.file.path not in damaged
-                    and set(record.covers) <= {segment.file.sha256 for segment in spaces[key].segments.values()}
+                    if damaged.isdisjoint((record.file.path, *(file.path for file in record.listed.files())))
+                    and covers_fit(record, spaces[key])
                 },
                 maps={key: record for key, record in base.maps.items() if record.file.path not in damaged},
                 probes={
@@ -141,23 +156,33 @@ def repair(home: Home) -> tuple[str, ...]:
                 },
             )
 
-        before = {file.path for file in load(root).files()}
-        after = {file.path for file in commit(root, change).files()}
+        before = {file.path for file in load(root).files(damaged)}
+        after = {file.path for file in commit(root, change).files(damaged)}
         return tuple(sorted((before - after) & damaged))
 
 
-def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[], str], FileRecord]]:
-    for text in (*manifest.texts, *manifest.queries):
+def _content_checks(
+    root: Path, manifest: Manifest, lost: AbstractSet[str]
+) -> Iterator[tuple[Callable[[], str], FileRecord]]:
+    """Yield checks with the files that they are about; what stands in lost lists is left out."""
+    counts: dict[str, int] = {}
+    for text in (*manifest.texts.readable(lost), *manifest.queries.readable(lost)):
         yield lambda text=text: _text_fault(root, text), text.file  # type: ignore[misc]
-    counts = {text.file.sha256: text.count for text in (*manifest.texts, *manifest.queries)}
+        counts[text.file.sha256] = text.count
+    unknown = {file.path for file in (*manifest.texts.files(), *manifest.queries.files())} & lost
     for space in manifest.spaces.values():
-        for sha256, segment in space.segments.items():
-            expected = (counts.get(sha256, -1), space.dimension)
+        both = (*space.vectors.records.readable(lost), *space.query_vectors.records.readable(lost))
+        for sha256, segment in both:
+            known = counts.get(sha256, segment.vectors.shape[0] if unknown else -1)
+            expected = (known, space.dimension)
             yield (
                 lambda segment=segment, space=space, expected=expected: _vector_fault(root, segment, space, expected),  # type: ignore[misc]
                 segment.file,
             )
-    texts = len(Texts(root, manifest.texts))
+    for key, index in manifest.indexes.items():
+        if not lost:
+            yield lambda index=index, key=key: _cover_fault(index, manifest.spaces[key]), index.file  # type: ignore[misc]
+    texts = manifest.texts.rows
     for name, record in manifest.corpora.items():
         for part in record.parts:
             corpus = Corpus(root, name, replace(record, parts=(part,)))
@@ -166,6 +191,10 @@ def _content_checks(root: Path, manifest: Manifest) -> Iterator[tuple[Callable[[
         yield lambda one=one: _map_fault(root, one, texts), one.file  # type: ignore[misc]
     for answers in manifest.annotations:
         yield lambda answers=answers: _answers_fault(root, answers), answers.file  # type: ignore[misc]
+
+
+def _cover_fault(index: IndexRecord, space: SpaceRecord) -> str:
+    return "" if covers_fit(index, space) else "covers other vectors than the store has"
 
 
 def _answers_fault(root: Path, part: AnnotationPart) -> str:
@@ -185,6 +214,7 @@ def _text_fault(root: Path, text: TextSegment) -> str:
 
 
 def _vector_fault(root: Path, segment: VectorSegment, space: SpaceRecord, expected: tuple[int, int]) -> str:
+    space.check(segment)
     if segment.vectors.shape != expected:
         return f"has vectors of shape {segment.vectors.shape}, expected {expected}"
     vectors = np.asarray(map_dataset(root, segment.file, segment.vectors), dtype=np.float32)

@@ -10,7 +10,7 @@ from pathlib import Path
 from embedstore.errors import StorageError
 from embedstore.storage import locks
 from embedstore.storage.gate import FOLDERS, Folder, make_root
-from embedstore.storage.manifest import exists
+from embedstore.storage.manifest import SEALED, exists
 from embedstore.storage.records import CorpusPart, TextSegment
 
 __all__ = ["Made", "adding_rows"]
@@ -72,6 +72,9 @@ def _remove(root: Path, made: Made, *, fresh: bool) -> None:
     for file in [*(text.file for text in made.texts), *(part.file for part in made.parts)]:
         folder, _, name = file.path.partition("/")
         with suppress(FileNotFoundError), Folder(root, folder) as opened:
+            opened.remove(name)
+    with suppress(FileNotFoundError), Folder(root, "lists") as opened:
+        for name in filter(SEALED.match, opened.names()):  # of a commit that failed: only an add writes lists here
             opened.remove(name)
     with Folder(root) as outer:
         for name in FOLDERS:

@@ -1,12 +1,16 @@
 """The records of what is derived from vectors and can be made again: indexes, maps and probes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from embedstore.core.checks import shown
-from embedstore.core.exact import exactly, parts_of, text_of, whole
+from embedstore.core.exact import exactly, hash_of, parts_of, text_of, whole
 from embedstore.errors import DamagedStoreError
+from embedstore.storage.lists import CoverForm
 from embedstore.storage.places import DatasetRecord, FileRecord
+from embedstore.storage.sealed import Records
 
 __all__ = ["IndexRecord", "MapRecord", "ProbeRecord"]
 
@@ -20,20 +24,33 @@ class IndexRecord:
 
     file: FileRecord
     kind: str
-    covers: tuple[str, ...]
+    covers: Sequence[str]
     count: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "covers", Records.of(CoverForm(), self.covers))
+
+    @property
+    def listed(self) -> Records[str]:
+        """What the index covers, with the lists in which it stands."""
+        return Records.of(CoverForm(), self.covers)
+
     def to_json(self) -> list[Any]:
-        """Return `[file, kind, covers, count]`."""
-        return [self.file.to_json(), self.kind, list(self.covers), self.count]
+        """Return `[file, kind, covers, count, lists]`; lists come before `covers`."""
+        covers = self.listed
+        return [self.file.to_json(), self.kind, list(covers.newest), self.count, covers.to_json()]
 
     @classmethod
-    def from_json(cls, value: list[Any]) -> "IndexRecord":
-        """Build the record from its JSON form."""
-        file, kind, covers, count = parts_of(value, "an index", 4)
+    def from_json(cls, value: list[Any], root: Path = Path()) -> "IndexRecord":
+        """Build the record from its JSON form; earlier releases had no lists."""
+        file, kind, covers, count, *lists = parts_of(value, "an index", 4, 5)
         if type(kind) is not str or kind not in _KINDS:
             raise DamagedStoreError(f"the manifest lists an index of the kind {shown(kind)}")
-        covered = tuple(text_of(one, "a hash") for one in exactly(list, covers, "what an index covers"))
+        named = [
+            hash_of(one, "a hash of what an index covers") for one in exactly(list, covers, "what an index covers")
+        ]
+        listed = [one for some in lists for one in exactly(list, some, "the lists of an index")]
+        covered = Records.from_json(CoverForm(), named, listed, root)
         return cls(FileRecord.from_json(file, "index.faiss"), kind, covered, whole(count, "the size of an index"))
 
 

@@ -20,11 +20,11 @@ from typing import Self
 
 from embedstore.core.system import explained, kind_of
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
-from embedstore.storage.records import FileRecord
+from embedstore.storage.places import FileRecord
 
 __all__ = ["FOLDERS", "TEMP_PREFIX", "Folder", "Staged", "denied", "make_root", "refused", "staged"]
 
-FOLDERS = ("texts", "vectors", "corpora", "index", "maps", "probes", "annotations")
+FOLDERS = ("texts", "vectors", "lists", "corpora", "index", "maps", "probes", "annotations")
 """The folders of a store."""
 TEMP_PREFIX = ".tmp-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -26,11 +26,13 @@ from embedstore.core.guards import CountedGuard, Lock
 from embedstore.core.spec import canonical_json
 from embedstore.errors import DamagedStoreError, EmbedstoreError, NotFoundError, StoreBusyError, StoreFormatError
 from embedstore.storage.gate import FOLDERS, TEMP_PREFIX, Folder, staged
+from embedstore.storage.lists import read_list
 from embedstore.storage.locks import LOCKS, being_read, take_unread
 from embedstore.storage.state import Manifest
 
 __all__ = [
     "FORMAT_VERSION",
+    "SEALED",
     "commit",
     "exists",
     "forget_parsed",
@@ -43,12 +45,13 @@ __all__ = [
     "unknown_names",
 ]
 
-FORMAT_VERSION = 2  # 2: text segments have the rows of their blank texts
+FORMAT_VERSION = 3  # 2: text segments have the rows of their blank texts; 3: lists of segments
 _NAME = re.compile(r"manifest-(\d{8,})\.json")
 _VERSION = re.compile(rb'"format_version":\s*(\d{1,9})\b')
 _HEAD, _MIDDLE, _TAIL = b'{"body":', b',"sha256":"', b'"}\n'
 _OURS = {*FOLDERS, *LOCKS}
-_SEALED = re.compile(r"[0-9a-f]{64}\.")
+SEALED = re.compile(r"[0-9a-f]{64}\.")
+"""How the name of a file of a store begins."""
 _AFTER_COMMITS = ("vectors", "index", "maps", "probes", "annotations")
 _KEPT = 4  # each commit removes older manifests: 10,000 commits would otherwise keep 10,000 copies
 _REMEMBERED = 64  # commits in the lineage of a manifest
@@ -56,8 +59,9 @@ _ATTEMPTS = 1000
 _RESTORE = "restore that file from a backup; `embedstore verify` checks the rest"
 _LARGEST = 1 << 30  # bytes; a million segments take less
 _TRIES, _PAUSE = 50, 0.02  # tries to mark a manifest as being read, and seconds between them
-# The newest manifest is read for each query, and parsing takes most of the time. Maps a content's hash to its manifest.
-_PARSED: dict[bytes, Manifest] = {}
+# The newest manifest is read for each query, and parsing takes most of the time. By store and hash of the content: the
+# lists of a copy are its own.
+_PARSED: dict[tuple[Path, bytes], Manifest] = {}
 _PARSED_LOCK = Lock()
 
 
@@ -89,7 +93,7 @@ def exists(root: Path) -> bool:
         return True
     for name in _AFTER_COMMITS:
         with suppress(FileNotFoundError, NotADirectoryError), Folder(root, name) as folder:
-            if any(_SEALED.match(one) for one in folder.names()):
+            if any(SEALED.match(one) for one in folder.names()):
                 raise DamagedStoreError(
                     f"expected manifest-*.json in {root}, found none beside the files of a store in {name}/: restore "
                     "the newest one from a backup, or choose another folder"
@@ -167,7 +171,7 @@ def _content(descriptor: int, path: Path) -> bytes:
 
 
 def _parse(content: bytes, number: int, path: Path) -> Manifest:
-    if (known := _PARSED.get(hashlib.sha256(content).digest())) and known.sequence == number:
+    if (known := _PARSED.get(_known_as(path.parent, content))) and known.sequence == number:
         return known
     body = content[len(_HEAD) : -(64 + len(_MIDDLE) + len(_TAIL))]
     whole = _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
@@ -176,19 +180,24 @@ def _parse(content: bytes, number: int, path: Path) -> Manifest:
         raise DamagedStoreError(f"{path} was altered or cut short: its hash does not fit; {_RESTORE}")
     _refuse_newer(content, path)
     with _no_collections:
-        return _remembered(content, _read(body, number, path))
+        return _remembered(path.parent, content, _read(body, number, path))
 
 
 def forget_parsed() -> None:
     """Forget the manifests parsed so far: the next `load` parses, as in a new process."""
     _PARSED.clear()
+    read_list.cache_clear()
 
 
-def _remembered(content: bytes, manifest: Manifest) -> Manifest:
+def _known_as(root: Path, content: bytes) -> tuple[Path, bytes]:
+    return root, hashlib.sha256(content).digest()
+
+
+def _remembered(root: Path, content: bytes, manifest: Manifest) -> Manifest:
     with _PARSED_LOCK.held():
         while len(_PARSED) > 1:
             _PARSED.pop(next(iter(_PARSED)))
-        _PARSED[hashlib.sha256(content).digest()] = manifest
+        _PARSED[_known_as(root, content)] = manifest
     return manifest
 
 
@@ -198,7 +207,7 @@ def _read(body: bytes, number: int, path: Path) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise DamagedStoreError(f"{path} holds no manifest ({type(error).__name__}); {_RESTORE}") from error
     try:
-        manifest = Manifest.from_json(value)
+        manifest = Manifest.from_json(value, path.parent)
     except DamagedStoreError as error:
         raise DamagedStoreError(f"{path}: {error}; {_RESTORE}") from error
     if manifest.sequence != number:
@@ -255,14 +264,15 @@ def commit(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
             return base
         mark = os.urandom(8).hex()
         lineage = (*base.lineage, mark)[-_REMEMBERED:]
-        following = replace(following, sequence=base.sequence + 1, lineage=lineage)
+        # Lists are on the disk before the manifest that names them; a commit that is lost leaves them to `gc`.
+        following = replace(following.sealed(root), sequence=base.sequence + 1, lineage=lineage)
         name = f"manifest-{following.sequence:08d}.json"
         content = _render(following)
         with staged(root, "") as temp:
             temp.stream.write(content)
             if not temp.link(name):
                 continue
-        _remembered(content, following)
+        _remembered(root, content, following)
         if _overtaken(root, following, mark):
             _withdraw(root, name)
             continue

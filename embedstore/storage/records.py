@@ -4,16 +4,20 @@ Values read from a manifest are checked here, once: each has exactly its type, p
 inside their files, and what one record says fits the rest of it. `Manifest.from_json` compares the records.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
-from embedstore.core.checks import shown
 from embedstore.core.counts import counted
-from embedstore.core.exact import exactly, list_or_value, parts_of, text_of, whole
+from embedstore.core.exact import exactly, hash_of, parts_of, text_of, whole
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.errors import DamagedStoreError
+from embedstore.storage.entries import TextSegment, VectorSegment
+from embedstore.storage.lists import VectorForm
 from embedstore.storage.places import DatasetRecord, FileRecord
+from embedstore.storage.sealed import Records, Vectors
 
 __all__ = [
     "AnnotationPart",
@@ -24,96 +28,20 @@ __all__ = [
     "SpaceRecord",
     "TextSegment",
     "VectorSegment",
+    "check_count",
 ]
 
 _STORED = {"float32": "<f4", "float16": "<f2"}
 _MOST_DIMENSIONS = 2**24
 
 
-@dataclass(frozen=True, slots=True)
-class TextSegment:
-    """A group of distinct texts: their bytes, offsets and keys.
-
-    `blank` has the rows of the blank texts, ascending. It is None in segments that earlier releases wrote.
-    """
-
-    file: FileRecord
-    text: DatasetRecord
-    offset: DatasetRecord
-    key: DatasetRecord
-    blank: tuple[int, ...] | None = None
-
-    @property
-    def count(self) -> int:
-        """The number of texts."""
-        return self.key.shape[0]
-
-    def to_json(self) -> list[Any]:
-        """Return `[file, text, offset, key, blank]`, without `blank` if it is None."""
-        found: list[Any] = [r.to_json() for r in (self.file, self.text, self.offset, self.key)]
-        return found if self.blank is None else [*found, list(self.blank)]
-
-    @classmethod
-    def from_json(cls, value: list[Any]) -> "TextSegment":
-        """Build the record from its JSON form."""
-        if type(value) is not list or len(value) not in (4, 5):
-            raise DamagedStoreError(f"the manifest is damaged: expected a text segment, found {list_or_value(value)}")
-        file = FileRecord.from_json(value[0])
-        text = DatasetRecord.from_json(value[1], file)
-        offset = DatasetRecord.from_json(value[2], file)
-        key = DatasetRecord.from_json(value[3], file)
-        count = key.shape[0] if key.shape else 0
-        fits = offset.dtype == "<u8" and text.dtype == key.dtype == "|u1" and len(text.shape) == 1
-        if not fits or offset.shape != (count + 1,) or key.shape != (count, 16):
-            raise DamagedStoreError(f"the manifest gives {file.path} datasets that do not fit each other")
-        return cls(file, text, offset, key, _rows_in(value[4], count, file) if len(value) == 5 else None)
-
-
-def _rows_in(value: list[Any], count: int, file: FileRecord) -> tuple[int, ...]:
-    """Return row numbers as a tuple; refuse any that are not ascending, or not below `count`."""
-    before = -1
-    for row in exactly(list, value, f"the blank texts of {file.path}"):
-        if type(row) is not int or not before < row < count:
-            raise DamagedStoreError(f"the manifest lists the blank text {shown(row)} of {count} in {file.path}")
-        before = row
-    return tuple(value)
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSegment:
-    """The vectors of one text segment in one space; `provenance` is an index into the space's list."""
-
-    file: FileRecord
-    vectors: DatasetRecord
-    truncated: int
-    provenance: int
-
-    def to_json(self) -> list[Any]:
-        """Return `[file, vectors, truncated, provenance]`."""
-        return [self.file.to_json(), self.vectors.to_json(), self.truncated, self.provenance]
-
-    @classmethod
-    def from_json(cls, value: list[Any]) -> "VectorSegment":
-        """Build the record from its JSON form."""
-        if type(value) is not list or len(value) != 4:
-            raise DamagedStoreError(f"the manifest is damaged: expected a vector segment, found {list_or_value(value)}")
-        file = FileRecord.from_json(value[0], "vectors.h5")
-        vectors, truncated, provenance = DatasetRecord.from_json(value[1], file), value[2], value[3]
-        count = vectors.shape[0] if len(vectors.shape) == 2 else -1
-        if type(truncated) is not int or not 0 <= truncated <= count or type(provenance) is not int:
-            raise DamagedStoreError(
-                f"the manifest gives {file.path} the shape {vectors.shape}, the number {shown(truncated)} of truncated "
-                f"texts and the provenance {shown(provenance)}"
-            )
-        return cls(file, vectors, truncated, provenance)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceRecord:
     """All vectors of one encoder: its spec, their provenance, one vector segment per text segment.
 
-    `segments` maps the hash of a text segment to its vectors. A search in this space puts `query_prompt` before
-    its query. `model` is the name that loads the encoder again. `head` is the meaning of logits.
+    `segments` maps the hash of a text segment of the corpora to its vectors, `queries` that of a query segment. A
+    search in this space puts `query_prompt` before its query. `model` is the name that loads the encoder again. `head`
+    is the meaning of logits.
     """
 
     spec: EncoderSpec
@@ -123,7 +51,50 @@ class SpaceRecord:
     query_prompt: str = ""
     head: Head | None = None
     provenance: tuple[Provenance, ...] = ()
-    segments: dict[str, VectorSegment] = field(default_factory=dict)
+    segments: Mapping[str, VectorSegment] = field(default_factory=dict)
+    queries: Mapping[str, VectorSegment] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Mappings in memory are taken too; what comes from a manifest or another record has its lists.
+        form = VectorForm(self.spec.key, self.dimension, _STORED[self.spec.dtype])
+        object.__setattr__(self, "segments", Vectors.of(form, self.segments))
+        object.__setattr__(self, "queries", Vectors.of(form, self.queries))
+
+    @property
+    def vectors(self) -> Vectors:
+        """`segments`, with their lists."""
+        return cast(Vectors, self.segments)
+
+    @property
+    def query_vectors(self) -> Vectors:
+        """`queries`, with their lists."""
+        return cast(Vectors, self.queries)
+
+    def of(self, text: TextSegment, *, query: bool = False) -> VectorSegment | None:
+        """Return the vectors of a text segment of the corpora, or of a query segment; None if it has none here.
+
+        Raises
+        ------
+        DamagedStoreError
+            If there are not as many as texts, or their provenance is unknown.
+        """
+        found = (self.queries if query else self.segments).get(text.file.sha256)
+        if found is not None:
+            self.check(found)
+            check_count(found, text.count)
+        return found
+
+    def check(self, segment: VectorSegment) -> None:
+        """Raise a `DamagedStoreError` if vectors are of another form than those of the space."""
+        if (segment.vectors.dtype, segment.vectors.shape[1]) != (_STORED[self.spec.dtype], self.dimension):
+            raise DamagedStoreError(
+                f"the manifest gives {segment.file.path} the shape {segment.vectors.shape} and the type "
+                f"{segment.vectors.dtype} in a space of {counted(self.dimension, 'dimension')} of {self.spec.dtype}"
+            )
+        if not 0 <= segment.provenance < len(self.provenance):
+            raise DamagedStoreError(
+                f"the manifest gives {segment.file.path} the provenance {segment.provenance} of {len(self.provenance)}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
@@ -135,35 +106,38 @@ class SpaceRecord:
             "query_prompt": self.query_prompt,
             "head": self.head.to_json() if self.head else None,
             "provenance": [p.to_json() for p in self.provenance],
-            "segments": {text: segment.to_json() for text, segment in self.segments.items()},
+            "segments": {text: segment.to_json() for text, segment in self.vectors.records.newest},
+            "segment_lists": self.vectors.records.to_json(),
+            "queries": {text: segment.to_json() for text, segment in self.query_vectors.records.newest},
+            "query_lists": self.query_vectors.records.to_json(),
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "SpaceRecord":
-        """Build the record from its JSON form."""
+    def from_json(cls, value: dict[str, Any], root: Path = Path()) -> "SpaceRecord":
+        """Build the record from its JSON form; earlier releases had `queries` among `segments`, and no lists."""
         spec = EncoderSpec.from_json(exactly(dict, value, "a space")["spec"])
         dimension = whole(value["dimension"], "the dimension of a space", least=1, most=_MOST_DIMENSIONS)
-        listed = exactly(list, value["provenance"], "the provenance of a space")
-        segments = {}
-        form = (_STORED[spec.dtype], dimension)
-        for text, one in exactly(dict, value["segments"], "the segments of a space").items():
-            segment = segments[text] = VectorSegment.from_json(one)
-            if (segment.vectors.dtype, segment.vectors.shape[1]) != form:
-                raise DamagedStoreError(
-                    f"the manifest gives {segment.file.path} the shape {segment.vectors.shape} and the type "
-                    f"{segment.vectors.dtype} in a space of {counted(dimension, 'dimension')} of {spec.dtype}"
-                )
-            if not 0 <= segment.provenance < len(listed):
-                raise DamagedStoreError(
-                    f"the manifest gives {segment.file.path} the provenance {segment.provenance} of {len(listed)}"
-                )
+        form = VectorForm(spec.key, dimension, _STORED[spec.dtype])
+
+        def vectors(name: str, lists: str, default: dict[str, Any] | None = None) -> Vectors:
+            found = exactly(
+                dict, value[name] if default is None else value.get(name, default), "the segments of a space"
+            )
+            listed = exactly(list, value.get(lists, []), "the lists of a space")
+            newest = [
+                (hash_of(text, "the hash of a text segment"), VectorSegment.from_json(one))
+                for text, one in found.items()
+            ]
+            return Vectors(Records.from_json(form, newest, listed, root))
+
         head = Head.from_json(value["head"]) if value.get("head") is not None else None
         if head and (spec.output != "logits" or len(head.labels) != dimension):
             raise DamagedStoreError(
                 f"the manifest gives a space of {counted(dimension, 'dimension')} of {spec.output} a head of "
                 f"{counted(len(head.labels), 'label')}"
             )
-        return cls(
+        listed = exactly(list, value["provenance"], "the provenance of a space")
+        made = cls(
             spec=spec,
             dimension=dimension,
             model=text_of(value["model"], "the model of a space"),
@@ -171,7 +145,20 @@ class SpaceRecord:
             query_prompt=text_of(value["query_prompt"], "the query prompt of a space"),
             head=head,
             provenance=tuple(Provenance.from_json(p) for p in listed),
-            segments=segments,
+            segments=vectors("segments", "segment_lists"),
+            queries=vectors("queries", "query_lists", {}),
+        )
+        for _, segment in (*made.vectors.records.newest, *made.query_vectors.records.newest):
+            made.check(segment)
+        return made
+
+
+def check_count(segment: VectorSegment, texts: int | None) -> None:
+    """Raise a `DamagedStoreError` if a vector segment has not as many vectors as its text segment has texts."""
+    if segment.vectors.shape[0] != texts:
+        raise DamagedStoreError(
+            f"the manifest lists {segment.file.path} with {counted(segment.vectors.shape[0], 'vector')} for a "
+            f"text segment of {'another store' if texts is None else texts}"
         )
 
 

@@ -1,7 +1,9 @@
 """The manifest: the record of one state of a store, with all its files."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from embedstore.core.counts import counted
@@ -9,27 +11,31 @@ from embedstore.core.exact import exactly, parts_of, text_of, whole
 from embedstore.core.names import check_name
 from embedstore.errors import DamagedStoreError, EmbedstoreError
 from embedstore.storage.derived import IndexRecord, MapRecord, ProbeRecord
+from embedstore.storage.lists import TextForm
 from embedstore.storage.records import (
     AnnotationPart,
     CorpusRecord,
     FileRecord,
     SpaceRecord,
     TextSegment,
+    check_count,
 )
+from embedstore.storage.sealed import Records
 
-__all__ = ["Manifest"]
+__all__ = ["Manifest", "covers_fit"]
 
 Key = TypeVar("Key")
 Record = TypeVar("Record")
 
-_LATER = ("annotations", "lineage", "maps")  # what the first releases did not have
+_LATER = ("annotations", "lineage", "maps", "query_lists", "text_lists")  # what the first releases did not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """All files of a store; a file that is not listed is not part of the store.
 
-    `texts` are the segments of role corpus, in position order. `queries` are the segments of role query.
+    `texts` are the segments of role corpus, in position order. `queries` are the segments of role query. Most of them
+    stand in lists, which are read when they are needed; see `embedstore.storage.sealed`.
     Spaces and indexes are keyed by encoder key, probes by name, maps by the encoder key and the name of the corpus.
     Spaces keep their order of creation.
     `annotations` are the answers of people, in the order in which they were given.
@@ -38,8 +44,8 @@ class Manifest:
     """
 
     sequence: int = 0
-    texts: tuple[TextSegment, ...] = ()
-    queries: tuple[TextSegment, ...] = ()
+    texts: Records[TextSegment] = field(default_factory=lambda: Records(TextForm()))
+    queries: Records[TextSegment] = field(default_factory=lambda: Records(TextForm()))
     spaces: dict[str, SpaceRecord] = field(default_factory=dict)
     corpora: dict[str, CorpusRecord] = field(default_factory=dict)
     indexes: dict[str, IndexRecord] = field(default_factory=dict)
@@ -48,11 +54,43 @@ class Manifest:
     annotations: tuple[AnnotationPart, ...] = ()
     lineage: tuple[str, ...] = ()
 
-    def files(self) -> list[FileRecord]:
-        """Return the record of every file of the store."""
-        records = [segment.file for segment in (*self.texts, *self.queries)]
-        records += [segment.file for space in self.spaces.values() for segment in space.segments.values()]
-        records += [part.file for corpus in self.corpora.values() for part in corpus.parts]
+    def listings(self) -> list[Records[Any]]:
+        """Return everything that can stand in lists."""
+        spaces = [one for space in self.spaces.values() for one in (space.vectors.records, space.query_vectors.records)]
+        return [self.texts, self.queries, *spaces, *(index.listed for index in self.indexes.values())]
+
+    def lists(self) -> list[FileRecord]:
+        """Return the record of every list file; nothing is read."""
+        return [file for one in self.listings() for file in one.files()]
+
+    def files(self, without: AbstractSet[str] = frozenset()) -> list[FileRecord]:
+        """Return the record of every file of the store: lists first.
+
+        Parameters
+        ----------
+        without : set of str
+            Paths of lists that are not read, because they are damaged.
+
+        Raises
+        ------
+        DamagedStoreError
+            If another list can't be read.
+        """
+        records = self.lists()
+        records += [segment.file for texts in (self.texts, self.queries) for segment in texts.readable(without)]
+        for space in self.spaces.values():
+            for vectors in (space.vectors.records, space.query_vectors.records):
+                records += [segment.file for _, segment in vectors.readable(without)]
+        return records + self._others()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files; no list is read."""
+        segments = sum(one.totals[1] for one in self.listings())
+        return segments + sum(file.size for file in (*self.lists(), *self._others()))
+
+    def _others(self) -> list[FileRecord]:
+        records = [part.file for corpus in self.corpora.values() for part in corpus.parts]
         records += [index.file for index in self.indexes.values()]
         records += [one.file for one in self.maps.values()]
         for probe in self.probes.values():
@@ -60,12 +98,26 @@ class Manifest:
         records += [part.file for part in self.annotations]
         return records
 
+    def sealed(self, root: Path) -> "Manifest":
+        """Return the same state with few records in memory, after writing the others to list files."""
+        spaces, indexes = dict(self.spaces), dict(self.indexes)
+        for key, space in spaces.items():
+            segments, queries = space.vectors.sealed(root), space.query_vectors.sealed(root)
+            spaces[key] = replace(space, segments=segments, queries=queries)
+        for key, index in indexes.items():
+            indexes[key] = replace(index, covers=index.listed.sealed(root))
+        return replace(
+            self, texts=self.texts.sealed(root), queries=self.queries.sealed(root), spaces=spaces, indexes=indexes
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as a JSON object; ordered maps become lists."""
         return {
             "sequence": self.sequence,
-            "texts": [segment.to_json() for segment in self.texts],
-            "queries": [segment.to_json() for segment in self.queries],
+            "texts": [segment.to_json() for segment in self.texts.newest],
+            "text_lists": self.texts.to_json(),
+            "queries": [segment.to_json() for segment in self.queries.newest],
+            "query_lists": self.queries.to_json(),
             "spaces": [space.to_json() for space in self.spaces.values()],
             "corpora": [[name, corpus.to_json()] for name, corpus in self.corpora.items()],
             "indexes": [[key, index.to_json()] for key, index in self.indexes.items()],
@@ -76,8 +128,8 @@ class Manifest:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Manifest":
-        """Build the manifest from its JSON object.
+    def from_json(cls, value: dict[str, Any], root: Path = Path()) -> "Manifest":
+        """Build the manifest from its JSON object, in the store that has its lists.
 
         Raises
         ------
@@ -85,12 +137,14 @@ class Manifest:
             If a field is missing, has another type or is out of bounds.
         """
         try:
-            texts = tuple(map(TextSegment.from_json, _list(value, "texts")))
-            queries = tuple(map(TextSegment.from_json, _list(value, "queries")))
-            spaces = _named([(one.spec.key, one) for one in map(SpaceRecord.from_json, _list(value, "spaces"))])
-            count = sum(segment.count for segment in texts)
+            texts, queries = (
+                Records.from_json(TextForm(), map(TextSegment.from_json, _list(value, name)), _list(value, lists), root)
+                for name, lists in (("texts", "text_lists"), ("queries", "query_lists"))
+            )
+            spaces = _named([(one.spec.key, one) for one in _spaces(value, texts, root)])
+            count = whole(texts.rows, "the number of texts")
             corpora = _named([(name, CorpusRecord.from_json(one, count)) for name, one in _pairs(value, "corpora")])
-            indexes = _named([(key, IndexRecord.from_json(one)) for key, one in _pairs(value, "indexes")])
+            indexes = _named([(key, IndexRecord.from_json(one, root)) for key, one in _pairs(value, "indexes")])
             maps = _named([(key, MapRecord.from_json(one)) for key, one in _triples(value, "maps")])
             probes = _named([(name, ProbeRecord.from_json(one)) for name, one in _pairs(value, "probes")])
             made = cls(
@@ -113,8 +167,20 @@ class Manifest:
             raise DamagedStoreError(f"the manifest holds a record of another form: {error!r}") from error
 
 
+def _spaces(value: dict[str, Any], texts: Records[TextSegment], root: Path) -> Iterator[SpaceRecord]:
+    """Yield the spaces; earlier releases did not tell the vectors of queries from those of corpora."""
+    for one in _list(value, "spaces"):
+        space = SpaceRecord.from_json(one, root)
+        if "queries" in one:
+            yield space
+            continue
+        of_texts = {text: found for text, found in space.segments.items() if texts.place(text) is not None}
+        of_queries = {text: found for text, found in space.segments.items() if text not in of_texts}
+        yield replace(space, segments=of_texts, queries=of_queries)
+
+
 def _list(value: dict[str, Any], name: str) -> list[Any]:
-    """Return a list of the manifest; earlier releases had no annotations, no lineage and no maps."""
+    """Return a list of the manifest; earlier releases had no annotations, no lineage, no maps and no lists."""
     present = exactly(dict, value, "the manifest")
     return exactly(list, present.get(name, []) if name in _LATER else present[name], f"{name} of the manifest")
 
@@ -144,24 +210,31 @@ def _named(pairs: Sequence[tuple[Key, Record]]) -> dict[Key, Record]:
 
 
 def _check_together(manifest: Manifest) -> None:
-    """Raise a `DamagedStoreError` if what the records say does not fit together."""
-    counts = {segment.file.sha256: segment.count for segment in (*manifest.queries, *manifest.texts)}
-    if len({segment.file.sha256 for segment in manifest.texts}) < len(manifest.texts):
+    """Raise a `DamagedStoreError` if what the records say does not fit together.
+
+    What stands in lists is not read here: it is compared when it is used (`SpaceRecord.of`, `Records.counts`).
+    """
+    if len({segment.file.sha256 for segment in manifest.texts.newest}) < len(manifest.texts.newest):
         raise DamagedStoreError("the manifest is damaged: it lists a text segment twice")
     for name in (*manifest.corpora, *manifest.probes):
         check_name("corpus or probe", name)
     for space in manifest.spaces.values():
-        for text, segment in space.segments.items():
-            if counts.get(text) != segment.vectors.shape[0]:
+        for vectors, texts in (
+            (space.vectors.records, manifest.texts),
+            (space.query_vectors.records, manifest.queries),
+        ):
+            counts = {text.file.sha256: text.count for text in texts.newest}
+            for text, segment in vectors.newest:
+                if text in counts or not texts.lists:
+                    check_count(segment, counts.get(text))
+            if vectors.rows > texts.rows or len(vectors) > len(texts):
                 raise DamagedStoreError(
-                    f"the manifest lists {segment.file.path} with {counted(segment.vectors.shape[0], 'vector')} for a "
-                    f"text segment of {counts.get(text, 'another store')}"
+                    f"the manifest lists {counted(vectors.rows, 'vector')} for {counted(texts.rows, 'text')}"
                 )
     for key, index in manifest.indexes.items():
-        held = manifest.spaces[key].segments.values() if key in manifest.spaces else ()
-        rows = {segment.file.sha256: segment.vectors.shape[0] for segment in held}
-        covered = [rows[one] for one in set(index.covers) if one in rows]
-        if len(covered) < len(index.covers) or sum(covered) != index.count:
+        owner = manifest.spaces.get(key)
+        lists = owner.vectors.records.lists if owner else ()
+        if (index.count > owner.vectors.records.rows) if owner and lists else not covers_fit(index, owner):
             raise DamagedStoreError(f"the manifest lists an index {index.file.path} of other vectors than it has")
     for key, corpus in manifest.maps:
         if key not in manifest.spaces or corpus not in manifest.corpora:
@@ -171,3 +244,11 @@ def _check_together(manifest: Manifest) -> None:
     for name, probe in manifest.probes.items():
         if probe.space not in manifest.spaces:
             raise DamagedStoreError(f"the manifest lists a probe {name!r} of a space that it does not have")
+
+
+def covers_fit(index: IndexRecord, space: SpaceRecord | None) -> bool:
+    """Return whether a space has what an index covers; all lists are read."""
+    held = space.segments.values() if space else ()
+    rows = {segment.file.sha256: segment.vectors.shape[0] for segment in held}
+    covered = [rows[one] for one in set(index.covers) if one in rows]
+    return len(covered) == len(index.covers) and sum(covered) == index.count

@@ -71,12 +71,16 @@ def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
     ]
     if space is None or encoder.provenance.computation in {p.computation for one in kin for p in one.provenance}:
         return
-    held = [text for text in (*manifest.texts, *manifest.queries) if text.file.sha256 in space.segments]
+    held = [
+        (text, segment)
+        for texts, query in ((manifest.texts, False), (manifest.queries, True))
+        for text in texts
+        if (segment := space.of(text, query=query))
+    ]
     if not held:
         return
-    text = max(held, key=lambda segment: segment.count)
+    text, segment = max(held, key=lambda pair: pair[0].count)
     rows = spread_rows(text)
-    segment = space.segments[text.file.sha256]
     stored = np.asarray(map_dataset(root, segment.file, segment.vectors)[rows], dtype=np.float32)
     lowest = lowest_cosine(stored, encoder.encode(read_texts(root, text, rows)))
     if not lowest >= _LOWEST_COSINE:

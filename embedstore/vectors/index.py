@@ -60,6 +60,7 @@ class OpenIndex:
             not self.covers <= set(blocks)
             or self._index.ntotal != self.record.count
             or self._index.d != space.dimension
+            or sum(len(blocks[sha256].vectors) for sha256 in self.covers) != self.record.count
         ):
             raise DamagedStoreError(f"{path} is not over the vectors of this store: {_REBUILD}")
         covered = [blocks[sha256] for sha256 in self.record.covers]

@@ -63,12 +63,7 @@ class Models:
                 raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")
             return _described(self._own)
         options, fetch = options or encoders.EncoderOptions(), True
-        held = {text.file.sha256 for text in manifest.texts}
-        filled = [
-            space
-            for space in manifest.spaces.values()
-            if space.spec.output == "embedding" and not held.isdisjoint(space.segments)
-        ]
+        filled = [space for space in manifest.spaces.values() if space.spec.output == "embedding" and space.segments]
         if model is None and filled and revision is None:
             if options == encoders.EncoderOptions():
                 return _redescribe(filled[0])

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,16 +117,18 @@ def _from_cache(
     root: Path, manifest: Manifest, key: str, keys: npt.NDArray[np.bytes_], out: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.bool_]:
     missing = np.ones(len(keys), dtype=bool)
-    held = manifest.spaces[key].segments if key in manifest.spaces else {}
+    if key not in manifest.spaces:
+        return missing
     # Queries first: the larger corpus segments are searched only for keys that are still missing.
-    for text in (*manifest.queries, *manifest.texts):
+    both = chain(((text, True) for text in manifest.queries), ((text, False) for text in manifest.texts))
+    for text, query in both:
         if not missing.any():
             break
-        if text.file.sha256 not in held:
+        segment = manifest.spaces[key].of(text, query=query)
+        if segment is None:
             continue
         rows, places = _find(keys, missing, segment_keys(root, text))
         if len(rows):
-            segment = held[text.file.sha256]
             out[rows] = map_dataset(root, segment.file, segment.vectors)[places]
             missing[rows] = False
     return missing

@@ -39,13 +39,16 @@ def with_receipts(
         head=described.head,
     )
     provenance = list(space.provenance)
-    segments = dict(space.segments)
+    held = space.query_vectors if queries else space.vectors
+    new: dict[str, VectorSegment] = {}
     for receipt in receipts:
         if receipt.provenance not in provenance:
             provenance.append(receipt.provenance)
         number = provenance.index(receipt.provenance)
-        segments.setdefault(receipt.text, replace(receipt.segment, provenance=number))
-    space = replace(space, provenance=tuple(provenance), segments=segments)
-    known = {segment.file.sha256 for segment in manifest.queries}
-    added = tuple(segment for segment in queries if segment.file.sha256 not in known)
-    return replace(manifest, spaces={**manifest.spaces, key: space}, queries=(*manifest.queries, *added))
+        if receipt.text not in held:
+            new.setdefault(receipt.text, replace(receipt.segment, provenance=number))
+    grown = held.plus(new)
+    space = replace(space, provenance=tuple(provenance))
+    space = replace(space, queries=grown) if queries else replace(space, segments=grown)
+    added = [segment for segment in queries if manifest.queries.place(segment.file.sha256) is None]
+    return replace(manifest, spaces={**manifest.spaces, key: space}, queries=manifest.queries.plus(added))

@@ -14,7 +14,7 @@ from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import ModelRequiredError, UsageError
 from embedstore.storage.listed import map_dataset
-from embedstore.storage.records import SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.records import SpaceRecord
 
 __all__ = ["Block", "Space", "missing_vectors"]
 
@@ -67,12 +67,12 @@ class Space:
     @property
     def count(self) -> int:
         """Number of corpus texts that have a vector."""
-        return sum(segment.vectors.shape[0] for _, segment in self._covered())
+        return self.record.vectors.records.rows
 
     @property
     def truncated(self) -> int:
         """Number of corpus texts longer than `max_seq_length`."""
-        return sum(segment.truncated for _, segment in self._covered())
+        return self.record.vectors.records.totals[2]
 
     def blocks(
         self, wanted: npt.NDArray[np.bool_] | None = None, skip: frozenset[str] = frozenset()
@@ -88,7 +88,7 @@ class Space:
         """
         starts = self.texts.starts
         for start, text in zip(starts, self.texts.segments, strict=False):
-            segment = self.record.segments.get(text.file.sha256)
+            segment = self.record.of(text)
             if segment is None or segment.file.sha256 in skip:
                 continue
             if wanted is not None and not wanted[start : start + text.count].any():
@@ -130,7 +130,7 @@ class Space:
         in_order = bool((np.diff(positions) >= 0).all())
         copies = []
         for number in np.flatnonzero(np.diff(bounds)):  # maps only segments with requested positions
-            segment = self.record.segments.get(self.texts.segments[number].file.sha256)
+            segment = self.record.of(self.texts.segments[int(number)])
             if segment is not None:
                 low, high = bounds[number : number + 2]
                 vectors = map_dataset(self.texts.root, segment.file, segment.vectors)
@@ -167,18 +167,13 @@ class Space:
 
     def holds(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which texts have a vector, shape (n,)."""
-        held = np.array([text.file.sha256 in self.record.segments for text in self.texts.segments], dtype=bool)
+        held = np.array([text in self.record.segments for text in self.texts.segments.names], dtype=bool)
         if held.all():
             return np.ones(len(positions), dtype=bool)
         return np.asarray(np.repeat(held, np.diff(self.texts.starts))[positions])
 
     def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
         return int(np.count_nonzero(~self.holds(positions)))
-
-    def _covered(self) -> Iterator[tuple[TextSegment, VectorSegment]]:
-        for text in self.texts.segments:
-            if segment := self.record.segments.get(text.file.sha256):
-                yield text, segment
 
 
 def missing_vectors(lacking: int, rows: int, corpus: str) -> ModelRequiredError:

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pyarrow as pa
-from scenarios import LABELS, SMALL, HashEncoder, copy, opened, rows
+from scenarios import LABELS, SMALL, HashEncoder, copy, opened, rows, with_lists
 
 import embedstore
 from embedstore.annotations import AnnotationSession
@@ -121,6 +121,7 @@ class Disk:
 
 def main(place: str, shim: str, most: str) -> None:
     """Run all calls."""
+    with_lists()
     disk = Disk(Path(place), shim)
     for name in CALLS:
         disk.run(name, int(most))

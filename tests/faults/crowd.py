@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pandas  # noqa: F401  before the fork, so that no child has to import it
 import pyarrow as pa
-from scenarios import HashEncoder, copy, facts, in_child, opened
+from scenarios import HashEncoder, copy, facts, in_child, opened, with_lists
 
 import embedstore
 from embedstore.storage import locks
@@ -110,6 +110,7 @@ def one_round(root: Path, processes: int, seed: int) -> str:
 
 def main(place: str, rounds: str, processes: str) -> None:
     """Run the rounds."""
+    with_lists()
     signal.alarm(_LONGEST * int(rounds))
     base = Path(place) / "base"
     in_child(lambda: embedstore.create(base, encoder=HashEncoder(8)) and None)

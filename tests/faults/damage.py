@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pandas  # noqa: F401  before the fork, so that no child has to import it
 import pyarrow as pa
 import sklearn.linear_model  # noqa: F401
-from scenarios import LABELS, copy, in_child, opened, prepare
+from scenarios import LABELS, copy, in_child, opened, prepare, with_lists
 
 import embedstore
 from embedstore.storage import manifest
@@ -67,6 +67,7 @@ def spots(root: Path, mode: str, most: int) -> list[tuple[Path, int]]:
 
 def main(place: str, mode: str, most: str) -> None:
     """Damage a copy of the store at each place and judge it."""
+    with_lists()
     base, root = Path(place) / "before", Path(place) / "hit"
     in_child(lambda: prepare(base))
     in_child(lambda: opened(base).encode() and None)

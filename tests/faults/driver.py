@@ -42,6 +42,7 @@ from scenarios import (
     in_child,
     prepare,
     rows,
+    with_lists,
 )
 
 import embedstore
@@ -244,6 +245,7 @@ class Driver:
 
 def main(place: str, shim: str, mode: str, scenarios: str, most: str = "0") -> None:
     """Run one mode over scenarios."""
+    with_lists()
     status, said = in_child(lambda: prepare(Path(place) / "prepared"))
     assert status == 0, said
     injected, operations, faults = 0, 0, []

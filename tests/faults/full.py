@@ -34,6 +34,7 @@ from scenarios import (
     home,
     in_child,
     prepare,
+    with_lists,
 )
 from small_disk import fill, fill_names
 
@@ -173,6 +174,7 @@ def told(work) -> tuple[int, list[str]]:
 
 def main(place: str, scenarios: str, most: str) -> None:
     """Run the scenarios."""
+    with_lists()
     status, said = in_child(lambda: prepare(Path(place) / "prepared"))
     assert status == 0, said
     injected, faults = 0, []

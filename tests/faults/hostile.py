@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from scenarios import LABELS, copy, in_child, opened, prepare
 import embedstore
 from embedstore.core.spec import canonical_json
 from embedstore.storage import manifest
+from embedstore.storage import sealed as sealed_
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
@@ -177,6 +179,38 @@ def put(path: list[Any], value: Any) -> Callable[[Path], None]:
     return lambda root: sealed(root, change)
 
 
+def in_lists(change: Callable[[Path, Body], None]) -> Callable[[Path], None]:
+    """Return a trap in a store whose records stand in lists."""
+
+    def trap(root: Path) -> None:
+        sealed_.IN_MEMORY, sealed_.IN_LIST = 1, 4
+        manifest.commit(root, lambda base: replace(base, lineage=()))
+        manifest.commit(root, lambda base: replace(base, probes=dict(base.probes), indexes={}))
+        sealed(root, lambda body: change(root, body))
+
+    return trap
+
+
+def claimed(root: Path, body: Body) -> None:
+    """Claim as many texts as a billion segments have, with sums that are right."""
+    said = body["text_lists"][0]
+    head, rest = (root / said[0][0]).read_bytes().split(b"\n", 1)
+    numbers = np.frombuffer(rest[32 * said[1] : 88 * said[1]], "<i8").reshape(-1, 7).copy()
+    numbers[:, 0], numbers[:, 1] = 2**40, 2**46
+    content = head + b"\n" + rest[: 32 * said[1]] + numbers.tobytes() + rest[88 * said[1] :]
+    name = f"lists/{hashlib.sha256(content).hexdigest()}.texts"
+    (root / name).write_bytes(content)
+    said[:4] = [[name, len(content)], said[1], said[1] * 2**40, said[1] * 2**46]
+
+
+def linked_list(root: Path, body: Body) -> None:
+    path = root / body["text_lists"][0][0][0]
+    target = outside(root)
+    target.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(target)
+
+
 SHA = "0" * 64
 TRAPS: dict[str, Callable[[Path], None]] = {
     "manifest: path with ..": put(["texts", 0, 0, 0], f"texts/../../outside/{SHA}.h5"),
@@ -198,6 +232,10 @@ TRAPS: dict[str, Callable[[Path], None]] = {
     "manifest: a spec of other fields": put(["spaces", 0, "spec"], {"digest": 1}),
     "manifest: dimension does not fit": put(["spaces", 0, "dimension"], 10**9),
     "manifest: empty object": lambda root: sealed(root, lambda body: b"{}"),
+    "list: 2^40 texts a segment": in_lists(claimed),
+    "list: a link": in_lists(linked_list),
+    "list: 2^20 records": in_lists(lambda _, body: body["text_lists"][0].__setitem__(1, 2**20)),
+    "list: a path with ..": in_lists(lambda _, body: body["text_lists"][0].__setitem__(0, [f"../{SHA}.texts", 9])),
     "a file is a link": linked_file,
     "a file is a link of the same size": linked_file_of_the_same_size,
     "a folder is a link": linked_folder,

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pandas  # noqa: F401  before the fork, so that no child has to import it
 import pyarrow as pa
-from scenarios import SMALL, HashEncoder, opened
+from scenarios import SMALL, HashEncoder, opened, with_lists
 
 import embedstore
 from embedstore.maintenance import verify
@@ -152,6 +152,7 @@ class Round:
 
 def main(place: str, rounds: str, readers: str) -> None:
     """Run the rounds."""
+    with_lists()
     faults, snapshots = [], 0
     for seed in range(int(rounds)):
         root = Path(place) / str(seed) / "store"

@@ -37,6 +37,7 @@ import embedstore.vectors.neighbours
 from embedstore.annotations.log import MERGED_AFTER, current_answers
 from embedstore.labels import LabelSet
 from embedstore.maps.plane import Plane, keep_plane
+from embedstore.storage import sealed
 from embedstore.storage.segments import read_texts
 from embedstore.vectors import Space
 
@@ -46,6 +47,11 @@ LABELS = ["Negative", "Positive", "Neutral"]
 LabelSet.of(LABELS).described()  # reads the shipped sets, before the fork too
 WRONG, RIGHT = LABELS[:2]
 WHO = "Ann"
+
+
+def with_lists() -> None:
+    """Seal records in this process when there are two, so that small stores have lists."""
+    sealed.IN_MEMORY, sealed.IN_LIST = 2, 4
 
 
 def rows(first: int, last: int) -> list[dict[str, Any]]:
@@ -234,7 +240,8 @@ def damage(store: embedstore.EmbeddingStore) -> None:
     (space,), (index_,) = manifest.spaces.values(), manifest.indexes.values()
     vectors = next(iter(space.segments.values()))
     map_file = next(iter(manifest.maps.values())).file
-    for file in (vectors.file, index_.file, map_file, manifest.probes["stars"].arrays):
+    lists = [one.file for one in space.vectors.records.lists[-1:]]
+    for file in (vectors.file, index_.file, map_file, manifest.probes["stars"].arrays, *lists):
         path = store.path / file.path
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
@@ -281,7 +288,7 @@ def facts(root: Path) -> dict[str, Any]:
                     assert np.array_equal(vector, encoder.vector(text)), f"a wrong vector for {text!r}"
                     covered.add(text)
             for segment in manifest.queries:
-                assert segment.file.sha256 in record.segments
+                assert segment.file.sha256 in record.queries
         corpora = {}
         for corpus in now.corpora:
             keys = corpus.column("key").to_pylist()
@@ -296,7 +303,7 @@ def facts(root: Path) -> dict[str, Any]:
         "corpora": corpora,
         "covered": covered,
         "queries": queries,
-        "indexes": {key: record.covers for key, record in manifest.indexes.items()},
+        "indexes": {key: tuple(record.covers) for key, record in manifest.indexes.items()},
         "maps": {key: record.position.shape for key, record in manifest.maps.items()},
         "probes": set(manifest.probes),
         "answers": answers,

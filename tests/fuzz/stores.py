@@ -24,7 +24,7 @@ from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance, canonical_json
 from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.errors import EmbedstoreError
-from embedstore.storage import derived, manifest, records
+from embedstore.storage import derived, lists, manifest, records
 from embedstore.storage.state import Manifest
 
 pa.set_cpu_count(1)
@@ -288,6 +288,37 @@ def _annotation_part(content: bytes) -> object:
             path.unlink()
 
 
+@cache
+def _list() -> tuple[bytes, list[Any]]:
+    """Return the content of a list of the store's text segments, and what a manifest says of it."""
+    held = manifest.load(base()).texts
+    listed = lists.write_list(base(), lists.TextForm(), list(held))
+    return (base() / listed.file.path).read_bytes(), listed.to_json()
+
+
+def _list_file(content: bytes) -> object:
+    """Read a list of text segments: bytes that begin with ``{`` are its content, others are changed numbers of it."""
+    valid, said = _list()
+    made = bytearray(content if content[:1] == b"{" else valid)
+    dice = _Dice(b"" if content[:1] == b"{" else content)
+    while dice.left():
+        at = dice.pick(range(0, len(made) - 8))
+        made[at : at + 8] = dice.pick([2**53, 2**62, -1, 0, 1, 2**40]).to_bytes(8, "little", signed=True)
+    name = f"lists/{hashlib.sha256(made).hexdigest()}.texts"
+    (base() / name).write_bytes(made)
+    try:
+        seal({**body(), "texts": [], "text_lists": [[[name, len(made)], *said[1:]]]})
+        return _asked(
+            lambda store: json.dumps(store.info()).encode(),
+            lambda store: store.verify().faults,
+            lambda store: store.tag(LABELS[:2]).to_pandas(),
+            lambda store: store.search(row="k1", k=3).to_pandas(),
+        )
+    finally:
+        if name != said[0][0]:
+            (base() / name).unlink()
+
+
 def _changes() -> list[bytes]:
     """Return seeds for readers of changes: none, and some."""
     return [b"", *(bytes([n]) * 9 for n in range(0, 256, 16)), bytes(range(64))]
@@ -305,5 +336,6 @@ TARGETS = {
     "manifest": Target(_bodies, _manifest),
     "records": Target(lambda: [bytes([n]) + one for n in range(14) for one in _changes()[:3]], _record),
     "corpus_part": Target(lambda: [bytes(20), bytes(range(40)), *_changes()[1:]], _corpus_part),
+    "list_file": Target(lambda: [_list()[0], *_changes()], _list_file),
     "annotation_part": Target(_answers, _annotation_part, words=[b"takes_back", b"undo", b"skip", b"label_set"]),
 }

@@ -27,7 +27,7 @@ QUICK = {
 # the others.
 LONG = [
     *("answers:import_csv", "answers:import_jsonl"),
-    *(f"stores:{name}" for name in ("annotation_part", "corpus_part", "manifest", "records")),
+    *(f"stores:{name}" for name in ("annotation_part", "corpus_part", "list_file", "manifest", "records")),
 ]
 GROUPS = [[f"{module}:{name}" for name in names] for module, names in QUICK.items()]
 GROUPS += [[target] for target in LONG] if TORTURE else []
