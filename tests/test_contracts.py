@@ -26,6 +26,8 @@ from embedstore.tables.formats import find_format
 from embedstore.tagging.methods import METHODS, find_method
 from embedstore.tagging.scored import Scored
 from embedstore.vectors.executors import EXECUTORS, Job, find_executor
+from embedstore.vectors.loader import Loader
+from embedstore.vectors.models import Models
 from embedstore.vectors.receipts import Receipt
 
 TEXTS = ["good tea", "", "a much longer text that tells of the tea, of the pot and of the cup", "good tea", "héllo 😀"]
@@ -201,9 +203,8 @@ class ExecutorContract:
     def test_it_gives_a_receipt_for_every_task_and_commits_nothing(self, store, encoder):
         described = encoders.Described(model="hash", folder=Path(), revision="", spec=encoder.spec, query_prompt="")
         before = store.manifest
-        job = Job(
-            root=store.path, manifest=before, described=described, tasks=before.texts, load=lambda sample: encoder
-        )
+        load = Loader(models=Models(encoder), described=described)
+        job = Job(root=store.path, manifest=before, described=described, tasks=before.texts, load=load)
         counted = []
         receipts = list(find_executor(self.name).run(job, lambda done, cut: counted.append(done)))
         assert all(isinstance(receipt, Receipt) for receipt in receipts)

@@ -6,12 +6,13 @@ from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embedstore.vectors.duplicates import Duplicate, Duplicates, find_duplicates
-    from embedstore.vectors.encoding import EncodeProgress, EncodeReport, check_encoding, encode
+    from embedstore.vectors.encoding import EncodeProgress, check_encoding, encode
     from embedstore.vectors.executors import EXECUTORS, Executor
     from embedstore.vectors.export import export_vectors
     from embedstore.vectors.indexing import IndexKind, build_index
     from embedstore.vectors.neighbours import Matches, search
     from embedstore.vectors.pairs import PairSearch
+    from embedstore.vectors.plan import EncodeReport
     from embedstore.vectors.snapshot import Cache, Snapshot
     from embedstore.vectors.space import Space
 
@@ -42,7 +43,7 @@ _HOMES = {
     "Duplicates": "duplicates",
     "EXECUTORS": "executors",
     "EncodeProgress": "encoding",
-    "EncodeReport": "encoding",
+    "EncodeReport": "plan",
     "Executor": "executors",
     "IndexKind": "indexing",
     "Matches": "neighbours",

@@ -1,9 +1,10 @@
-"""Encode texts that have no vector yet: plan the missing segments, run an executor, commit each receipt."""
+"""Encode texts that have no vector yet: plan the missing segments, run an executor, commit its receipts."""
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -12,10 +13,7 @@ import numpy as np
 from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
 from embedstore.core.language import other_language
-from embedstore.core.masks import mask_of
-from embedstore.corpora.rows import Corpus
-from embedstore.corpora.texts import Texts
-from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, Encoder, EncoderOptions, Precision
+from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, EncoderOptions, Precision
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import TextSegment
@@ -23,11 +21,14 @@ from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
 from embedstore.vectors.canaries import spread_rows
 from embedstore.vectors.executors import Executor, Job, find_executor
+from embedstore.vectors.loader import Loader
+from embedstore.vectors.plan import EncodeReport, Plan
 from embedstore.vectors.receipts import Receipt, with_receipts
 from embedstore.vectors.snapshot import Snapshot
 
-__all__ = ["EncodeProgress", "EncodeReport", "check_encoding", "encode"]
+__all__ = ["EncodeProgress", "check_encoding", "encode"]
 
+_BATCH_SECONDS, _MOST_RECEIPTS = 1.0, 256  # of one commit; a longer task has a commit of its own
 _MANY = 256  # fewest texts for which measuring the precision pays off
 _SAMPLED_TEXTS, _SAMPLED_SEGMENTS, _SAMPLED_LETTERS = 500, 10, 2_000  # at most, to see the language; letters a text
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
@@ -42,34 +43,6 @@ class EncodeProgress:
     done: int
     total: int
     cached: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeReport:
-    """The result of an encode run.
-
-    `rows` and `empty` count rows (`empty` those with a blank text); `distinct_texts`, `cached`, `encoded` and
-    `truncated` count texts. `space` is the key of the filled space. If `truncated_exact` is False, `truncated` is an
-    upper bound, because the segments also hold texts of other corpora.
-    """
-
-    rows: int
-    distinct_texts: int
-    cached: int
-    encoded: int
-    truncated: int
-    empty: int
-    seconds: float
-    space: str
-    truncated_exact: bool = True
-
-    def __str__(self) -> str:
-        truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
-        return (
-            f"{counted(self.rows, 'row')}, {counted(self.distinct_texts, 'distinct text')}: "
-            f"{self.cached:,} already cached, "
-            f"{self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
-        )
 
 
 def encode(
@@ -87,7 +60,7 @@ def encode(
     no_encode: bool = False,
     on_progress: Callable[[EncodeProgress], None] | None = None,
 ) -> EncodeReport:
-    """Encode every text that has no vector yet; each segment is committed when it is done.
+    """Encode every text that has no vector yet; what is done is committed about every second.
 
     Parameters
     ----------
@@ -135,7 +108,7 @@ def encode(
             f"{now.root} has no rows to encode yet: add some with `embedstore encode STORE FILE --text COLUMN`"
         )
     described = now.models.describe(now.manifest, None if model is None else str(model), options, revision)
-    plan = _Plan.of(now.texts, now.manifest, corpora, described.spec.key)
+    plan = Plan.of(now.texts, now.manifest, corpora, described.spec.key)
     if no_encode and plan.left:
         raise ModelRequiredError(
             f"{counted(plan.left, 'text')} {form(plan.left, 'has', 'have')} no vector in this space, "
@@ -143,18 +116,19 @@ def encode(
             "load the model: run again without it"
         )
 
-    def load_encoder(sample: Sequence[str]) -> Encoder:
-        computation = {"backend": backend, "device": device, "batch_size": batch_size, "precision": precision}
-        return now.models.load(described, sample, few=None if sample else read_missing, **computation)
-
-    def read_missing() -> list[str]:
-        return [text for segment in plan.missing for text in read_texts(now.root, segment)]
-
     if model is None and described.model == DEFAULT_MODEL and plan.key not in now.manifest.spaces:
         _warn_of_other_language(now.root, plan.missing)
     if plan.missing:
         chosen = find_executor(executor) if isinstance(executor, str) else executor
-        _run(now, plan, described, load_encoder, chosen, on_progress)
+        loader = Loader(
+            models=now.models,
+            described=described,
+            backend=backend,
+            device=device,
+            batch_size=batch_size,
+            precision=precision,
+        )
+        _run(now, plan, loader, chosen, on_progress)
     _update_head(now, described)
     return plan.report(load(now.root), now.texts, corpora, time.monotonic() - start)
 
@@ -204,66 +178,14 @@ def _check_computation(backend: str, batch_size: int | None, precision: str) -> 
         raise UsageError(f"expected a precision of {', '.join(get_args(Precision))}, found {precision!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The texts that some corpora need in a space.
-
-    `distinct` is the number of these texts, `left` the number without a vector, and `missing` the segments that hold
-    the latter. `used` maps the hash of each segment to the number of its texts that are needed, and of all its texts.
-    """
-
-    key: str
-    distinct: int
-    left: int
-    missing: tuple[TextSegment, ...]
-    used: dict[str, tuple[int, int]]
-
-    @classmethod
-    def of(cls, texts: Texts, manifest: Manifest, corpora: Sequence[Corpus], key: str) -> "_Plan":
-        of_rows = [corpus.positions() for corpus in corpora]
-        wanted = mask_of(np.concatenate([np.empty(0, dtype=np.int64), *of_rows]), len(texts))
-        held = manifest.spaces[key].segments if key in manifest.spaces else {}
-        left, missing, used = 0, [], {}
-        for start, segment in zip(texts.starts, texts.segments, strict=False):
-            if mine := int(np.count_nonzero(wanted[start : start + segment.count])):
-                used[segment.file.sha256] = mine, segment.count
-                if segment.file.sha256 not in held:
-                    missing.append(segment)
-                    left += mine
-        return cls(key, int(np.count_nonzero(wanted)), left, tuple(missing), used)
-
-    @property
-    def total(self) -> int:
-        """Number of texts to encode; segments are encoded whole."""
-        return sum(segment.count for segment in self.missing)
-
-    def report(self, manifest: Manifest, texts: Texts, corpora: Sequence[Corpus], seconds: float) -> EncodeReport:
-        """Return the report of the run, from the manifest after it."""
-        segments = manifest.spaces[self.key].segments
-        cut = {text: segments[text].truncated for text in self.used if text in segments}
-        told = sum(int(np.count_nonzero(texts.answerable(corpus.positions()))) for corpus in corpora)
-        return EncodeReport(
-            rows=sum(map(len, corpora)),
-            distinct_texts=self.distinct,
-            cached=self.distinct - self.left,
-            encoded=self.total,
-            truncated=sum(min(count, self.used[text][0]) for text, count in cut.items()),
-            truncated_exact=not any(count and self.used[text][0] < self.used[text][1] for text, count in cut.items()),
-            empty=sum(map(len, corpora)) - told,
-            seconds=seconds,
-            space=self.key,
-        )
-
-
 def _run(
     now: Snapshot,
-    plan: _Plan,
-    described: Described,
-    load_encoder: Callable[[Sequence[str]], Encoder],
+    plan: Plan,
+    loader: Loader,
     executor: Executor,
     on_progress: Callable[[EncodeProgress], None] | None,
 ) -> None:
-    """Encode the missing segments; commit each when it is done."""
+    """Encode the missing segments; commit those of about a second together."""
     done = 0
 
     def on_texts(count: int, _cut: int) -> None:
@@ -272,27 +194,37 @@ def _run(
         if on_progress:
             on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total)))
 
-    def commit_one(receipt: Receipt) -> None:
-        commit(now.root, lambda base: with_receipts(base, described, [receipt]))
-
     on_texts(0, 0)  # shows a progress bar at 0 while the model loads
     largest = max(plan.missing, key=lambda segment: segment.count)
     sample = read_texts(now.root, largest, spread_rows(largest)) if plan.total >= _MANY else ()
     job = Job(
         root=now.root,
         manifest=now.manifest,
-        described=described,
+        described=loader.described,
         tasks=plan.missing,
-        load=load_encoder,
+        load=loader,
         sample=tuple(sample),
     )
     receipts = iter(executor.run(job, on_texts))
-    while True:
-        with now.writing():  # anew for each receipt: `gc` gets its turn in between
-            receipt = next(receipts, None)
-            if receipt is None:
-                break
-            commit_one(receipt)
+    more = True
+    while more:
+        batch: list[Receipt] = []
+        with now.writing():  # anew for each batch: `gc` gets its turn in between
+            try:
+                more = _fill(batch, receipts)
+            finally:  # what is done is kept, whatever came after it
+                if batch:
+                    commit(now.root, partial(with_receipts, described=loader.described, receipts=batch))
+
+
+def _fill(batch: list[Receipt], receipts: Iterator[Receipt]) -> bool:
+    """Move the receipts of about a second to a batch; return False if there are no more."""
+    start = time.monotonic()
+    for receipt in receipts:
+        batch.append(receipt)
+        if len(batch) >= _MOST_RECEIPTS or time.monotonic() - start >= _BATCH_SECONDS:
+            return True
+    return False
 
 
 def _warn_of_other_language(root: Path, segments: Sequence[TextSegment]) -> None:

@@ -6,7 +6,7 @@ receipt, never the vectors. Only the caller commits receipts, so running a task 
 To add an executor, write a module with a class that has `run`, and add a line to `EXECUTORS`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from embedstore.storage.records import TextSegment, VectorSegment
 from embedstore.storage.segments import read_texts, write_vectors
 from embedstore.storage.state import Manifest
 from embedstore.vectors.canaries import check_canaries, check_vectors
+from embedstore.vectors.loader import Loader
 from embedstore.vectors.receipts import Receipt
 
 __all__ = ["EXECUTORS", "Executor", "Job", "LocalExecutor", "find_executor", "store_vectors"]
@@ -43,18 +44,25 @@ class Job:
         The checkpoint; its spec is the space to fill.
     tasks : tuple of TextSegment
         Text segments without vectors in that space.
-    load : callable
-        Takes sample texts and returns the loaded model for this process.
+    load : Loader
+        Loads the model, here or in another process.
     sample : tuple of str
-        Texts to pass to `load`; empty if there are few texts to encode.
+        Texts to measure the precision with; empty if there are few texts to encode.
     """
 
     root: Path
     manifest: Manifest
     described: Described
     tasks: tuple[TextSegment, ...]
-    load: Callable[[Sequence[str]], Encoder]
+    load: Loader
     sample: tuple[str, ...] = ()
+
+    def loaded(self) -> Encoder:
+        """Return the model, loaded in this process."""
+        return self.load(self.sample, few=None if self.sample else self._texts)
+
+    def _texts(self) -> list[str]:
+        return [text for segment in self.tasks for text in read_texts(self.root, segment)]
 
 
 class Executor(Protocol):
@@ -95,7 +103,7 @@ class LocalExecutor:
 
     def run(self, job: Job, on_texts: OnTexts) -> Iterator[Receipt]:
         """Yield a receipt for every task, in order; see `Executor.run`."""
-        encoder = job.load(job.sample)
+        encoder = job.loaded()
         check_canaries(job.root, job.manifest, encoder)
         for text in job.tasks:
             truncated = 0

@@ -34,6 +34,9 @@ class Models:
         self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
         self._checked: tuple[Any, Described] | None = None
 
+    def __reduce__(self) -> "tuple[type[Models], tuple[Encoder | None]]":
+        return Models, (self._own,)  # nothing that is loaded goes into a pickle
+
     def check(
         self,
         manifest: Manifest,
