@@ -6,6 +6,7 @@ methods (`TaggingMethod`).
 
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,9 +181,12 @@ class TestExcel(FormatContract):
 
 
 class ExecutorContract:
-    """Tests of every executor; a subclass has `name`."""
+    """Tests of every executor; a subclass has `name`, and `encode` where it is more than one call."""
 
     name: str
+
+    def encode(self, store, **options):
+        return store.encode(executor=self.name, **options)
 
     @pytest.fixture
     def store(self, tmp_path, encoder):
@@ -192,12 +196,12 @@ class ExecutorContract:
 
     def test_it_encodes_everything(self, store, encoder):
         seen = []
-        report = store.encode(executor=self.name, on_progress=seen.append)
+        report = self.encode(store, on_progress=seen.append)
         assert (report.encoded, report.cached) == (45, 0)
-        assert (seen[-1].done, seen[-1].total) == (45, 45)
+        assert sum(last.total for last in seen if last.done == last.total) == 45
         expected = np.stack([encoder.vector(f"text {i}") for i in range(45)])
         assert np.array_equal(store.space().vectors(), expected)
-        assert store.encode(executor=self.name).encoded == 0
+        assert self.encode(store).encoded == 0
         assert not store.verify().faults
 
     def test_it_gives_a_receipt_for_every_task_and_commits_nothing(self, store, encoder):
@@ -214,20 +218,31 @@ class ExecutorContract:
 
     def test_no_model_no_vectors(self, store, encoder):
         with pytest.raises(ModelRequiredError):
-            store.encode(executor=self.name, no_encode=True)
+            self.encode(store, no_encode=True)
         assert encoder.encoded == []
 
     def test_a_model_that_computes_otherwise_is_stopped(self, store):
-        store.encode(executor=self.name)
+        self.encode(store)
         store.add([{"t": "new"}], text="t", corpus="more")
         other = HashEncoder(backend="other")
         other.vector = lambda text, prompt="": HashEncoder.vector(other, text + "!")
         with pytest.raises(embedstore.SpaceMismatchError):
-            embedstore.open(store.path, encoder=other).encode(executor=self.name)
+            self.encode(embedstore.open(store.path, encoder=other))
 
 
 class TestLocalExecutor(ExecutorContract):
     name = "local"
+
+
+class TestShards(ExecutorContract):
+    """Two processes without anything between them but the store's folder; then a third collects."""
+
+    name = "local"
+
+    def encode(self, store, **options):
+        reports = [store.encode(shard=f"{number}/2", **options) for number in (1, 2)]
+        store.collect()
+        return replace(reports[0], encoded=sum(one.encoded for one in reports), shard="")
 
 
 class MethodContract:

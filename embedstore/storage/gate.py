@@ -24,7 +24,7 @@ from embedstore.storage.records import FileRecord
 
 __all__ = ["FOLDERS", "TEMP_PREFIX", "Folder", "Staged", "denied", "make_root", "refused", "staged"]
 
-FOLDERS = ("texts", "vectors", "corpora", "index", "maps", "probes", "annotations")
+FOLDERS = ("texts", "vectors", "corpora", "index", "maps", "probes", "annotations", "receipts")
 """The folders of a store."""
 TEMP_PREFIX = ".tmp-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -24,7 +23,9 @@ from embedstore.vectors.executors import Executor, Job, find_executor
 from embedstore.vectors.loader import Loader
 from embedstore.vectors.plan import EncodeReport, Plan
 from embedstore.vectors.receipts import Receipt, with_receipts
+from embedstore.vectors.shares import Share, as_collected
 from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.waiting import commit_receipts, keep_receipt, take_over
 
 __all__ = ["EncodeProgress", "check_encoding", "encode"]
 
@@ -57,6 +58,7 @@ def encode(
     batch_size: int | None = None,
     precision: Precision = "auto",
     executor: str | Executor = "local",
+    shard: str | None = None,
     no_encode: bool = False,
     on_progress: Callable[[EncodeProgress], None] | None = None,
 ) -> EncodeReport:
@@ -86,6 +88,9 @@ def encode(
         to their float32 vectors at 0.9995 or more; `info` shows the choice.
     executor : {"local"} or Executor
         Where tasks run.
+    shard : str, optional
+        Such as "2/8": encode only this share of the text segments and commit nothing; `collect` does that. The other
+        shares are for other processes, on any machine that sees the folder of the store.
     no_encode : bool
         Raise an error instead of loading a model.
     on_progress : callable, optional
@@ -102,21 +107,25 @@ def encode(
     """
     start = time.monotonic()
     _check_computation(backend, batch_size, precision)
+    share = None if shard is None else Share.parse(shard)
     corpora = [now.corpus(corpus)] if corpus else now.corpora
     if not corpora:
         raise NotFoundError(
             f"{now.root} has no rows to encode yet: add some with `embedstore encode STORE FILE --text COLUMN`"
         )
     described = now.models.describe(now.manifest, None if model is None else str(model), options, revision)
-    plan = Plan.of(now.texts, now.manifest, corpora, described.spec.key)
+    key = described.spec.key
+    if share:
+        seen = as_collected(now.root, now.manifest, key, share)
+    else:
+        seen = load(now.root) if take_over(now.root, now.writing, key=key) else now.manifest
+    plan = Plan.of(now.texts, seen, corpora, key, share)
     if no_encode and plan.left:
         raise ModelRequiredError(
             f"{counted(plan.left, 'text')} {form(plan.left, 'has', 'have')} no vector in this space, "
-            "and --no-encode forbids to "
-            "load the model: run again without it"
+            "and --no-encode forbids to load the model: run again without it"
         )
-
-    if model is None and described.model == DEFAULT_MODEL and plan.key not in now.manifest.spaces:
+    if model is None and described.model == DEFAULT_MODEL and key not in seen.spaces:
         _warn_of_other_language(now.root, plan.missing)
     if plan.missing:
         chosen = find_executor(executor) if isinstance(executor, str) else executor
@@ -128,9 +137,13 @@ def encode(
             batch_size=batch_size,
             precision=precision,
         )
-        _run(now, plan, loader, chosen, on_progress)
-    _update_head(now, described)
-    return plan.report(load(now.root), now.texts, corpora, time.monotonic() - start)
+        run = _Run(now, seen, plan, loader, committed=share is None)
+        receipts = run.receipts_of(chosen, on_progress)
+        seen = with_receipts(seen, described, receipts) if receipts else seen
+    if not share:
+        _update_head(now, described)
+        seen = load(now.root)
+    return replace(plan.report(seen, now.texts, corpora, time.monotonic() - start), shard=shard or "")
 
 
 def check_encoding(
@@ -178,43 +191,62 @@ def _check_computation(backend: str, batch_size: int | None, precision: str) -> 
         raise UsageError(f"expected a precision of {', '.join(get_args(Precision))}, found {precision!r}")
 
 
-def _run(
-    now: Snapshot,
-    plan: Plan,
-    loader: Loader,
-    executor: Executor,
-    on_progress: Callable[[EncodeProgress], None] | None,
-) -> None:
-    """Encode the missing segments; commit those of about a second together."""
-    done = 0
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The tasks of a plan, for an executor; `seen` is the manifest that they are planned for.
 
-    def on_texts(count: int, _cut: int) -> None:
-        nonlocal done
-        done += count
-        if on_progress:
-            on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total)))
+    Receipts are committed, or else kept in the store's folder.
+    """
 
-    on_texts(0, 0)  # shows a progress bar at 0 while the model loads
-    largest = max(plan.missing, key=lambda segment: segment.count)
-    sample = read_texts(now.root, largest, spread_rows(largest)) if plan.total >= _MANY else ()
-    job = Job(
-        root=now.root,
-        manifest=now.manifest,
-        described=loader.described,
-        tasks=plan.missing,
-        load=loader,
-        sample=tuple(sample),
-    )
-    receipts = iter(executor.run(job, on_texts))
-    more = True
-    while more:
-        batch: list[Receipt] = []
-        with now.writing():  # anew for each batch: `gc` gets its turn in between
-            try:
-                more = _fill(batch, receipts)
-            finally:  # what is done is kept, whatever came after it
-                if batch:
-                    commit(now.root, partial(with_receipts, described=loader.described, receipts=batch))
+    now: Snapshot
+    seen: Manifest
+    plan: Plan
+    loader: Loader
+    committed: bool
+
+    def receipts_of(self, executor: Executor, on_progress: Callable[[EncodeProgress], None] | None) -> list[Receipt]:
+        """Encode the missing segments; settle those of about a second together, and return their receipts."""
+        plan, done = self.plan, 0
+
+        def on_texts(count: int, _cut: int) -> None:
+            nonlocal done
+            done += count
+            if on_progress:
+                on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total)))
+
+        on_texts(0, 0)  # shows a progress bar at 0 while the model loads
+        found: list[Receipt] = []
+        receipts = iter(executor.run(self._job(), on_texts))
+        more = True
+        while more:
+            batch: list[Receipt] = []
+            with self.now.writing():  # anew for each batch: `gc` gets its turn in between
+                try:
+                    more = _fill(batch, receipts)
+                finally:  # what is done is kept, whatever came after it
+                    self._settle(batch)
+            found += batch
+        return found
+
+    def _job(self) -> Job:
+        largest = max(self.plan.missing, key=lambda segment: segment.count)
+        many = self.plan.total >= _MANY
+        return Job(
+            root=self.now.root,
+            manifest=self.seen,
+            described=self.loader.described,
+            tasks=self.plan.missing,
+            load=self.loader,
+            sample=tuple(read_texts(self.now.root, largest, spread_rows(largest))) if many else (),
+        )
+
+    def _settle(self, batch: Sequence[Receipt]) -> None:
+        root, described = self.now.root, self.loader.described
+        if batch and self.committed:
+            commit_receipts(root, described, batch)
+        else:
+            for receipt in batch:
+                keep_receipt(root, described, receipt)
 
 
 def _fill(batch: list[Receipt], receipts: Iterator[Receipt]) -> bool:

@@ -13,17 +13,21 @@ __all__ = ["Receipt", "with_receipts"]
 
 
 class Receipt(NamedTuple):
-    """The result of a task: the text segment's hash, its vector segment, provenance and dimension."""
+    """The result of a task: the text segment's hash, its vector segment, provenance and dimension.
+
+    `kept` is the name of its file in the store's folder, "" if it has none; see `embedstore.vectors.waiting`.
+    """
 
     text: str
     segment: VectorSegment
     provenance: Provenance
     dimension: int
+    kept: str = ""
 
 
 def with_receipts(
     manifest: Manifest,
-    described: Described,
+    described: Described | SpaceRecord,
     receipts: Sequence[Receipt],
     *,
     queries: Sequence[TextSegment] = (),
