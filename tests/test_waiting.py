@@ -166,6 +166,12 @@ def test_what_is_no_receipt_is_left_out_and_removed(store, content, caplog):
     assert not path.exists()
 
 
+def test_a_receipt_that_is_being_written_is_no_damage(store, caplog):
+    (store.path / "receipts" / ".tmp-1-ab.json").write_text("{")
+    assert store.collect().collected == 1
+    assert caplog.text == ""
+
+
 def test_a_receipt_under_another_name_is_left_out(store):
     (path,) = (store.path / "receipts").iterdir()
     path.rename(path.with_name("0" * 64 + ".json"))

@@ -23,7 +23,7 @@ from embedstore.core.exact import exactly, whole
 from embedstore.core.spec import canonical_json
 from embedstore.encoders import Described
 from embedstore.errors import CheckpointError, DamagedStoreError, EmbedstoreError, StoreFormatError
-from embedstore.storage.gate import Folder, staged
+from embedstore.storage.gate import TEMP_PREFIX, Folder, staged
 from embedstore.storage.listed import map_dataset, open_file, same_hash
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import SpaceRecord
@@ -110,7 +110,7 @@ def waiting(root: Path) -> list[Waiting]:
     """
     found, refused = [], []
     with suppress(FileNotFoundError), Folder(root, _FOLDER) as folder:
-        for name in sorted(one for one in folder.names() if one.endswith(_SUFFIX)):
+        for name in sorted(one for one in folder.names() if not one.startswith(TEMP_PREFIX)):
             with suppress(FileNotFoundError):  # its commit has just removed it
                 try:
                     found.append(_read(folder, name))
