@@ -19,9 +19,9 @@ from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
 from embedstore.vectors.canaries import spread_rows
-from embedstore.vectors.executors import Executor, Job, find_executor
+from embedstore.vectors.executors import Executor, Idle, Job, find_executor
 from embedstore.vectors.loader import Loader
-from embedstore.vectors.plan import EncodeReport, Plan
+from embedstore.vectors.plan import EncodeReport, Plan, WorkerFigures
 from embedstore.vectors.receipts import Receipt, with_receipts
 from embedstore.vectors.shares import Share, as_collected
 from embedstore.vectors.snapshot import Snapshot
@@ -39,11 +39,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EncodeProgress:
-    """Progress of an encode run, in texts; `cached` texts had vectors before the run."""
+    """Progress of an encode run, in texts; `cached` texts had vectors before the run.
+
+    `workers` counts those of a cluster that are at work; it is 0 where this process encodes.
+    """
 
     done: int
     total: int
     cached: int
+    workers: int = 0
 
 
 def encode(
@@ -86,8 +90,9 @@ def encode(
     precision : {"auto", "float32", "bfloat16"}
         Precision of the model's computation. "auto" takes the fastest one that keeps the cosine similarity of 16 texts
         to their float32 vectors at 0.9995 or more; `info` shows the choice.
-    executor : {"local"} or Executor
-        Where tasks run.
+    executor : {"local", "ray"} or Executor
+        Where tasks run: in this process, on a Ray cluster (`embedstore.cluster.RayExecutor` has its options), or
+        wherever an object of your own takes them.
     shard : str, optional
         Such as "2/8": encode only this share of the text segments and commit nothing; `collect` does that. The other
         shares are for other processes, on any machine that sees the folder of the store.
@@ -127,6 +132,7 @@ def encode(
         )
     if model is None and described.model == DEFAULT_MODEL and key not in seen.spaces:
         _warn_of_other_language(now.root, plan.missing)
+    receipts: list[Receipt] = []
     if plan.missing:
         chosen = find_executor(executor) if isinstance(executor, str) else executor
         loader = Loader(
@@ -143,7 +149,8 @@ def encode(
     if not share:
         _update_head(now, described)
         seen = load(now.root)
-    return replace(plan.report(seen, now.texts, corpora, time.monotonic() - start), shard=shard or "")
+    report = plan.report(seen, now.texts, corpora, time.monotonic() - start)
+    return replace(report, shard=shard or "", workers=WorkerFigures.of(receipts))
 
 
 def check_encoding(
@@ -206,13 +213,19 @@ class _Run:
 
     def receipts_of(self, executor: Executor, on_progress: Callable[[EncodeProgress], None] | None) -> list[Receipt]:
         """Encode the missing segments; settle those of about a second together, and return their receipts."""
-        plan, done = self.plan, 0
+        plan, done, workers = self.plan, 0, 0
 
         def on_texts(count: int, _cut: int) -> None:
             nonlocal done
             done += count
             if on_progress:
-                on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total)))
+                on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total), workers))
+
+        def on_idle(idle: Idle) -> None:
+            nonlocal workers
+            if idle.workers != workers:
+                workers = idle.workers
+                on_texts(0, 0)
 
         on_texts(0, 0)  # shows a progress bar at 0 while the model loads
         found: list[Receipt] = []
@@ -222,7 +235,7 @@ class _Run:
             batch: list[Receipt] = []
             with self.now.writing():  # anew for each batch: `gc` gets its turn in between
                 try:
-                    more = _fill(batch, receipts)
+                    more = _fill(batch, receipts, on_idle)
                 finally:  # what is done is kept, whatever came after it
                     self._settle(batch)
             found += batch
@@ -237,6 +250,7 @@ class _Run:
             described=self.loader.described,
             tasks=self.plan.missing,
             load=self.loader,
+            wait=self.now.wait,
             sample=tuple(read_texts(self.now.root, largest, spread_rows(largest))) if many else (),
         )
 
@@ -249,12 +263,15 @@ class _Run:
                 keep_receipt(root, described, receipt)
 
 
-def _fill(batch: list[Receipt], receipts: Iterator[Receipt]) -> bool:
+def _fill(batch: list[Receipt], receipts: Iterator[Receipt | Idle], on_idle: Callable[[Idle], None]) -> bool:
     """Move the receipts of about a second to a batch; return False if there are no more."""
     start = time.monotonic()
     for receipt in receipts:
-        batch.append(receipt)
-        if len(batch) >= _MOST_RECEIPTS or time.monotonic() - start >= _BATCH_SECONDS:
+        if isinstance(receipt, Idle):
+            on_idle(receipt)
+        else:
+            batch.append(receipt)
+        if not batch or len(batch) >= _MOST_RECEIPTS or time.monotonic() - start >= _BATCH_SECONDS:
             return True
     return False
 

@@ -5,15 +5,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedstore.core.counts import counted
+from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.storage.records import TextSegment
 from embedstore.storage.state import Manifest
+from embedstore.vectors.receipts import Receipt
 from embedstore.vectors.shares import Share
 
-__all__ = ["EncodeReport", "Plan"]
+__all__ = ["EncodeReport", "Plan", "WorkerFigures"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """What one worker of a cluster did: its host and process, texts and segments, and the seconds that these took."""
+
+    name: str
+    texts: int
+    segments: int
+    seconds: float
+
+    @classmethod
+    def of(cls, receipts: Sequence[Receipt]) -> "tuple[WorkerFigures, ...]":
+        """Return the figures of all workers that receipts name, in the order of their names."""
+        found = []
+        for name in sorted({one.worker for one in receipts if one.worker}):
+            mine = [one for one in receipts if one.worker == name]
+            texts = sum(one.segment.vectors.shape[0] for one in mine)
+            found.append(cls(name, texts, len(mine), sum(one.seconds for one in mine)))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +44,8 @@ class EncodeReport:
     `rows` and `empty` count rows (`empty` those with a blank text); `distinct_texts`, `cached`, `encoded` and
     `truncated` count texts; for a `shard`, those of its share. `space` is the key of the filled space. If
     `truncated_exact` is False, `truncated` is an upper bound, because the segments also hold texts of other corpora.
+    `set_aside` has the numbers, from 1, of text segments that were not encoded because they ended worker after worker.
+    `workers` are those of a cluster.
     """
 
     rows: int
@@ -35,14 +58,18 @@ class EncodeReport:
     space: str
     truncated_exact: bool = True
     shard: str = ""
+    set_aside: tuple[int, ...] = ()
+    workers: tuple[WorkerFigures, ...] = ()
 
     def __str__(self) -> str:
         truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
         share = f"shard {self.shard} of " if self.shard else ""
+        aside = f"; not encoded: {form(len(self.set_aside), 'segment', 'segments')} " if self.set_aside else ""
+        aside += ", ".join(map(str, self.set_aside))
         return (
             f"{share}{counted(self.rows, 'row')}, {counted(self.distinct_texts, 'distinct text')}: "
-            f"{self.cached:,} already cached, "
-            f"{self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
+            f"{self.cached:,} already cached, {self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} "
+            f"empty; {self.seconds:.1f} s{aside}"
         )
 
 
@@ -88,12 +115,15 @@ class Plan:
         """Return the report of the run, from the manifest after it."""
         segments = manifest.spaces[self.key].segments if self.key in manifest.spaces else {}
         cut = {text: segments[text].truncated for text in self.used if text in segments}
+        left = [one for one in self.missing if one.file.sha256 not in segments]
+        places = {text.file.sha256: number for number, text in enumerate(manifest.texts, 1)}
         told = sum(int(np.count_nonzero(texts.answerable(corpus.positions()))) for corpus in corpora)
         return EncodeReport(
             rows=sum(map(len, corpora)),
             distinct_texts=self.distinct,
             cached=self.distinct - self.left,
-            encoded=self.total,
+            encoded=self.total - sum(one.count for one in left),
+            set_aside=tuple(places[one.file.sha256] for one in left),
             truncated=sum(min(count, self.used[text][0]) for text, count in cut.items()),
             truncated_exact=not any(count and self.used[text][0] < self.used[text][1] for text, count in cut.items()),
             empty=sum(map(len, corpora)) - told,
