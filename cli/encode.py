@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from embedstore.cli.cluster import cluster_options, executor_of
 from embedstore.cli.files import add_files, row_options
 from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
 from embedstore.cli.options import (
@@ -20,11 +21,14 @@ from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo, encode_progress, note
 
 from embedstore.core.counts import counted, form
+from embedstore.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from embedstore.corpora import AddReport
 
 __all__ = ["encode"]
+
+_SHOWN = 10  # numbers of segments in a message
 
 
 @click.command()
@@ -49,6 +53,13 @@ __all__ = ["encode"]
 )
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored.")
 @computation_options
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Encode share I of N and commit nothing; other machines take the other shares (docs/scale.md).",
+)
+@click.option("--collect", is_flag=True, help="Commit what shards have finished, without a model.")
+@cluster_options
 @no_encode_option
 @json_option
 def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, **options: Any) -> None:
@@ -59,6 +70,15 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
     """
     from embedstore.store import EmbeddingStore
 
+    _check_together(files, options)
+    executor = executor_of(options)
+    if options["collect"]:
+        collected = open_named(store).collect()
+        if as_json:
+            print_json(asdict(collected))
+        else:
+            echo(str(collected), *map(str, collected.spaces))
+        return
     chosen: dict[str, Any] = {
         "options": _encoder_options(options),
         **{name: options[name] for name in ("revision", "backend", "device", "batch_size", "precision")},
@@ -78,11 +98,44 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
     named = click.get_current_context().get_parameter_source("corpus") is not ParameterSource.DEFAULT
     corpus = options["corpus"] if files or named else None
     with _rows_kept(added), encode_progress() as on_progress:
-        report = opened.encode(options["model"], corpus=corpus, **chosen, no_encode=no_encode, on_progress=on_progress)
+        report = opened.encode(
+            options["model"],
+            corpus=corpus,
+            **chosen,
+            executor=executor,
+            shard=options["shard"],
+            no_encode=no_encode,
+            on_progress=on_progress,
+        )
     if as_json:
         print_json(asdict(report))
     else:
         echo(str(report))
+    if report.set_aside:
+        raise ClusterError(
+            f"{counted(len(report.set_aside), 'segment')} could not be encoded ({_numbers(report.set_aside)}), because "
+            "worker after worker ended at the same text; all others are done: run without --ray to see why"
+        )
+    if report.shard and not as_json:
+        note(f"nothing is committed yet: `embedstore encode {store} --collect` does that, when you like")
+
+
+def _check_together(files: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Raise a `UsageError` for options that exclude each other."""
+    given = [name for name in ("shard", "collect") if options[name]]
+    if given and files:
+        raise UsageError(
+            f"expected no FILE with --{given[0]}, found {files[0]!r}: add its rows before, with `embedstore add`"
+        )
+    if len(given) > 1:
+        raise UsageError("expected --shard or --collect, found both: collect when shards are done")
+    if given and options["address"] is not None:
+        raise UsageError(f"expected --{given[0]} or --ray, found both: a cluster shares the work by itself")
+
+
+def _numbers(segments: tuple[int, ...]) -> str:
+    more = ", …" if len(segments) > _SHOWN else ""
+    return ", ".join(map(str, segments[:_SHOWN])) + more
 
 
 @contextmanager

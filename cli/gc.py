@@ -34,3 +34,6 @@ def gc(store: str, dry_run: bool, as_json: bool) -> None:
     if report.spared:
         these = form(report.spared, "it", "them")
         note(f"note: {counted(report.spared, 'unlisted file')} left, because another process reads {these}")
+    if report.waiting:
+        kept = f"{counted(report.waiting, 'finished segment')} {form(report.waiting, 'waits', 'wait')}"
+        note(f"note: {kept} for `embedstore encode {store} --collect`")

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from embedstore.core.counts import counted
 from embedstore.core.values import clean
 from embedstore.errors import UsageError
 
@@ -154,6 +155,8 @@ def encode_progress() -> "Iterator[Callable[[EncodeProgress], None] | None]":
         bar.total = progress.total
         share = progress.cached / max(1, progress.cached + progress.total)
         bar.set_description(f"encode ({share:.0%} cached)", refresh=False)
+        if progress.workers:
+            bar.set_postfix_str(counted(progress.workers, "worker"), refresh=False)
         bar.update(progress.done - bar.n)
         bar.refresh()
 

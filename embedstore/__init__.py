@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from embedstore.encoders import EncoderOptions
     from embedstore.errors import (
         CheckpointError,
+        ClusterError,
         DamagedStoreError,
         EmbedstoreError,
         InputError,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CachedEncoder",
     "CheckpointError",
+    "ClusterError",
     "CosineLabelClassifier",
     "DamagedStoreError",
     "EmbeddingStore",

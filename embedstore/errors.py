@@ -9,6 +9,7 @@
     ├── CheckpointError         (ValueError)   a model can't be found, read or trusted exit code 1
     ├── MissingExtraError       (ImportError)  an optional package is not installed    exit code 1
     ├── SpaceMismatchError      (ValueError)   vectors of two encoders would mix       exit code 1
+    ├── ClusterError            (RuntimeError) workers can't be started or reached     exit code 1
     ├── StoreBusyError          (RuntimeError) another process holds the store         exit code 1
     ├── StoreFormatError        (ValueError)   written by a newer release              exit code 1
     ├── OutputError             (OSError)      a result can't be written               exit code 1
@@ -23,6 +24,7 @@ from typing import ClassVar
 
 __all__ = [
     "CheckpointError",
+    "ClusterError",
     "DamagedStoreError",
     "EmbedstoreError",
     "InputError",
@@ -76,6 +78,10 @@ class MissingExtraError(EmbedstoreError, ImportError):
 
 class SpaceMismatchError(EmbedstoreError, ValueError):
     """The call would mix vectors of different encoders."""
+
+
+class ClusterError(EmbedstoreError, RuntimeError):
+    """The workers of a cluster can't be started or reached."""
 
 
 class StoreBusyError(EmbedstoreError, RuntimeError):

@@ -307,6 +307,7 @@ class EmbeddingStore:
     add = _action(lambda: corpora.add)
     check_encoding = _precaution(lambda: vectors.check_encoding)
     encode = _question(lambda: vectors.encode, of_rows=False)
+    collect = _question(lambda: vectors.collect, of_rows=False)
     index = _question(lambda: vectors.build_index, of_rows=False)
 
     # Read the contents

@@ -6,12 +6,14 @@ methods (`TaggingMethod`).
 
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from clusters import for_workers, ray_here  # noqa: F401  fixtures
 from conftest import HashEncoder, texts_of
 from sheets import write_sheet
 
@@ -25,7 +27,9 @@ from embedstore.tables import FORMATS, ReadOptions, file_source
 from embedstore.tables.formats import find_format
 from embedstore.tagging.methods import METHODS, find_method
 from embedstore.tagging.scored import Scored
-from embedstore.vectors.executors import EXECUTORS, Job, find_executor
+from embedstore.vectors.executors import EXECUTORS, Idle, Job, find_executor
+from embedstore.vectors.loader import Loader
+from embedstore.vectors.models import Models
 from embedstore.vectors.receipts import Receipt
 
 TEXTS = ["good tea", "", "a much longer text that tells of the tea, of the pot and of the cup", "good tea", "héllo 😀"]
@@ -178,9 +182,12 @@ class TestExcel(FormatContract):
 
 
 class ExecutorContract:
-    """Tests of every executor; a subclass has `name`."""
+    """Tests of every executor; a subclass has `name`, and `encode` where it is more than one call."""
 
     name: str
+
+    def encode(self, store, **options):
+        return store.encode(executor=self.name, **options)
 
     @pytest.fixture
     def store(self, tmp_path, encoder):
@@ -190,22 +197,22 @@ class ExecutorContract:
 
     def test_it_encodes_everything(self, store, encoder):
         seen = []
-        report = store.encode(executor=self.name, on_progress=seen.append)
+        report = self.encode(store, on_progress=seen.append)
         assert (report.encoded, report.cached) == (45, 0)
-        assert (seen[-1].done, seen[-1].total) == (45, 45)
+        assert sum(last.total for last in seen if last.done == last.total) == 45
         expected = np.stack([encoder.vector(f"text {i}") for i in range(45)])
         assert np.array_equal(store.space().vectors(), expected)
-        assert store.encode(executor=self.name).encoded == 0
+        assert self.encode(store).encoded == 0
         assert not store.verify().faults
 
     def test_it_gives_a_receipt_for_every_task_and_commits_nothing(self, store, encoder):
         described = encoders.Described(model="hash", folder=Path(), revision="", spec=encoder.spec, query_prompt="")
         before = store.manifest
-        job = Job(
-            root=store.path, manifest=before, described=described, tasks=before.texts, load=lambda sample: encoder
-        )
+        load = Loader(models=Models(encoder), described=described)
+        job = Job(root=store.path, manifest=before, described=described, tasks=before.texts, load=load)
         counted = []
-        receipts = list(find_executor(self.name).run(job, lambda done, cut: counted.append(done)))
+        yielded = list(find_executor(self.name).run(job, lambda done, cut: counted.append(done)))
+        receipts = [one for one in yielded if not isinstance(one, Idle)]
         assert all(isinstance(receipt, Receipt) for receipt in receipts)
         assert sorted(one.text for one in receipts) == sorted(text.file.sha256 for text in before.texts)
         assert sum(counted) == 45
@@ -213,20 +220,36 @@ class ExecutorContract:
 
     def test_no_model_no_vectors(self, store, encoder):
         with pytest.raises(ModelRequiredError):
-            store.encode(executor=self.name, no_encode=True)
+            self.encode(store, no_encode=True)
         assert encoder.encoded == []
 
     def test_a_model_that_computes_otherwise_is_stopped(self, store):
-        store.encode(executor=self.name)
+        self.encode(store)
         store.add([{"t": "new"}], text="t", corpus="more")
         other = HashEncoder(backend="other")
         other.vector = lambda text, prompt="": HashEncoder.vector(other, text + "!")
         with pytest.raises(embedstore.SpaceMismatchError):
-            embedstore.open(store.path, encoder=other).encode(executor=self.name)
+            self.encode(embedstore.open(store.path, encoder=other))
 
 
 class TestLocalExecutor(ExecutorContract):
     name = "local"
+
+
+@pytest.mark.usefixtures("ray_here")
+class TestRayExecutor(ExecutorContract):
+    name = "ray"
+
+
+class TestShards(ExecutorContract):
+    """Two processes without anything between them but the store's folder; then a third collects."""
+
+    name = "local"
+
+    def encode(self, store, **options):
+        reports = [store.encode(shard=f"{number}/2", **options) for number in (1, 2)]
+        store.collect()
+        return replace(reports[0], encoded=sum(one.encoded for one in reports), shard="")
 
 
 class MethodContract:

@@ -29,6 +29,7 @@ def filled(small, tmp_path_factory):
     desk = Desk(store)
     desk.maps.begin()
     desk.maps.wait()
+    embedstore.open(path, encoder=HashEncoder(prompt="it waits: ")).encode(shard="1/1")
     assert all(any((path / folder).iterdir()) for folder in FOLDERS)
     return store
 

@@ -61,6 +61,7 @@ ORDER = [
     "topics",
     "maps",
     "maintenance",
+    "cluster",
     "store",
     "estimators",
     "demo",
@@ -225,6 +226,7 @@ def test_every_module_has_a_place_in_the_order():
         ("sentence_transformers", "encoders"),
         ("faiss", "vectors"),
         ("h5py", "storage vectors"),
+        ("ray", "cluster"),
         ("click", ""),
     ],
 )

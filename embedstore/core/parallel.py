@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from embedstore.core.guards import CountedGuard
 
-__all__ = ["cores", "map_in_threads", "one_thread"]
+__all__ = ["cores", "limit_cores", "map_in_threads", "one_thread"]
 
 _OPENMP_USERS = {"faiss", "sklearn", "torch"}
 _LEAST = 1 << 25  # bytes: with fewer, one thread is done before the others have started
@@ -18,9 +18,18 @@ Result = TypeVar("Result")
 Argument = TypeVar("Argument")
 
 
+_limits: list[int] = []
+
+
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([found, *_limits])
+
+
+def limit_cores(most: int) -> None:
+    """Let this process use at most so many cores from now on, as a worker beside others."""
+    _limits[:] = [most]
 
 
 def map_in_threads(

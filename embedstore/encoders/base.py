@@ -143,7 +143,8 @@ class Described:
             device=device,
             precision=precision,
             batch_size=batch_size,
-            versions=tuple(sorted(versions.items())),
+            # Plain texts: torch's version is of a class of torch, and whoever receives that imports torch.
+            versions=tuple(sorted((library, str(version)) for library, version in versions.items())),
         )
 
 

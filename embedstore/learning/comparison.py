@@ -21,7 +21,8 @@ from embedstore.learning.splits import Split, split_rows
 from embedstore.learning.targets import Target, as_number
 from embedstore.reports.gold import GoldMap, as_pairs
 from embedstore.tables.result import TableResult
-from embedstore.vectors.encoding import EncodeProgress, EncodeReport, encode
+from embedstore.vectors.encoding import EncodeProgress, encode
+from embedstore.vectors.plan import EncodeReport
 from embedstore.vectors.snapshot import Snapshot
 
 __all__ = ["Comparison", "compare"]

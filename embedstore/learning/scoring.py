@@ -24,7 +24,7 @@ from embedstore.learning.targets import Target
 from embedstore.reports.gold import map_gold, parse_map
 from embedstore.reports.metrics import Report, intervals, paired_interval, report
 from embedstore.vectors.clustering import spherical_centres
-from embedstore.vectors.encoding import EncodeReport
+from embedstore.vectors.plan import EncodeReport
 from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space

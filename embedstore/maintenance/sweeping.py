@@ -18,6 +18,7 @@ from embedstore.storage.manifest import commit, load, manifest_files, parsed, re
 from embedstore.storage.records import TextSegment, VectorSegment
 from embedstore.storage.segments import read_texts, write_texts, write_vectors
 from embedstore.storage.state import Manifest
+from embedstore.vectors.waiting import waiting_files
 
 __all__ = ["GcReport", "gc"]
 
@@ -40,12 +41,15 @@ class GcReport:
         Number of query segments that were merged.
     spared : int
         Number of unlisted files that stay, because they are being read.
+    waiting : int
+        Number of finished segments that stay, because `encode` will commit them.
     """
 
     removed: tuple[str, ...]
     size: int
     merged: int
     spared: int = 0
+    waiting: int = 0
 
 
 def gc(home: Home, *, dry_run: bool = False) -> GcReport:
@@ -79,13 +83,14 @@ def gc(home: Home, *, dry_run: bool = False) -> GcReport:
         if not merged:
             return first
         then = _swept(root, dry_run=False)
-    return GcReport((*first.removed, *then.removed), first.size + then.size, merged, then.spared)
+    return GcReport((*first.removed, *then.removed), first.size + then.size, merged, then.spared, then.waiting)
 
 
 def _swept(root: Path, *, dry_run: bool) -> GcReport:
-    """Remove what no manifest lists that is the newest or is being read."""
+    """Remove what is listed neither by the newest manifest, nor by one that is being read, nor by a receipt."""
     manifest = load(root)
-    listed = {file.path for file in manifest.files()}
+    kept = waiting_files(root, manifest)
+    listed = kept.union(file.path for file in manifest.files())
     read: set[str] = set()
     removed, size, spared = [], 0, 0
     with ExitStack() as stack:
@@ -115,7 +120,7 @@ def _swept(root: Path, *, dry_run: bool) -> GcReport:
                 if not dry_run:
                     folder.remove(name)
     forget_maps()
-    return GcReport(tuple(sorted(removed)), size, 0, spared)
+    return GcReport(tuple(sorted(removed)), size, 0, spared, len(kept) // 2)
 
 
 def _unlisted(folder: Folder, prefix: str, listed: set[str]) -> Iterable[tuple[str, int]]:

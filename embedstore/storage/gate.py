@@ -22,9 +22,9 @@ from embedstore.core.system import explained, kind_of
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
 from embedstore.storage.places import FileRecord
 
-__all__ = ["FOLDERS", "TEMP_PREFIX", "Folder", "Staged", "denied", "make_root", "refused", "staged"]
+__all__ = ["FOLDERS", "TEMP_PREFIX", "Folder", "Staged", "denied", "make_root", "probing", "refused", "staged"]
 
-FOLDERS = ("texts", "vectors", "lists", "corpora", "index", "maps", "probes", "annotations")
+FOLDERS = ("texts", "vectors", "lists", "corpora", "index", "maps", "probes", "annotations", "receipts")
 """The folders of a store."""
 TEMP_PREFIX = ".tmp-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -178,12 +178,14 @@ class Staged:
     ----------
     stream : binary file
         Where the content is written to.
+    name : str
+        Its temporary name.
     """
 
     def __init__(self, folder: Folder, suffix: str) -> None:
         self._folder = folder
-        self._name = f"{TEMP_PREFIX}{os.getpid()}-{os.urandom(6).hex()}{suffix}"
-        self.stream = os.fdopen(folder.create(self._name), "w+b")
+        self.name = f"{TEMP_PREFIX}{os.getpid()}-{os.urandom(6).hex()}{suffix}"
+        self.stream = os.fdopen(folder.create(self.name), "w+b")
 
     def publish(self, suffix: str) -> FileRecord:
         """Sync the file, rename it to its content's hash, and return its record.
@@ -197,16 +199,16 @@ class Staged:
         self.stream.seek(0)
         sha256 = hashlib.file_digest(self.stream, "sha256").hexdigest()
         size = os.fstat(self.stream.fileno()).st_size
-        self._sync()
-        self._folder.rename(self._name, sha256 + suffix)
+        self.sync()
+        self._folder.rename(self.name, sha256 + suffix)
         self._folder.sync()
         return FileRecord(f"{self._folder.path.name}/{sha256}{suffix}", size, sha256)
 
     def link(self, name: str) -> bool:
         """Sync the file and give it a name, unless the name is taken; return whether it got it."""
-        self._sync()
+        self.sync()
         try:
-            self._folder.link(self._name, name)
+            self._folder.link(self.name, name)
         except FileExistsError:
             return False
         try:
@@ -223,9 +225,10 @@ class Staged:
         with suppress(OSError):  # it was written whole or not, and has its name or not: closing changes nothing
             self.stream.close()
         with suppress(OSError):  # it was renamed, or can't be removed now: the result is valid, and gc removes it later
-            self._folder.remove(self._name)
+            self._folder.remove(self.name)
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Make sure that what was written is on the disk."""
         self.stream.flush()
         os.fsync(self.stream.fileno())
 
@@ -250,6 +253,15 @@ def staged(root: Path, name: str, suffix: str = "") -> Iterator[Staged]:
         raise
     except OSError as error:
         raise refused(error, root / name) from error
+
+
+@contextmanager
+def probing(root: Path) -> Iterator[str]:
+    """Yield the name of a new file in a store that holds its own name: who finds it there sees the same folder."""
+    with staged(root, "") as temp:
+        temp.stream.write(temp.name.encode())
+        temp.sync()
+        yield temp.name
 
 
 def make_root(root: Path) -> bool:

@@ -1,5 +1,6 @@
 """Where the bytes of a store are: the records of a file, and of an array in a file."""
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -57,6 +58,11 @@ class DatasetRecord(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     dtype: str
+
+    @property
+    def end(self) -> int:
+        """The byte after the array."""
+        return self.offset + math.prod(self.shape) * _DTYPES[self.dtype]
 
     def to_json(self) -> list[Any]:
         """Return `[offset, shape, dtype]`."""

@@ -23,9 +23,11 @@ from embedstore.storage.records import DatasetRecord, FileRecord, TextSegment
 __all__ = [
     "KEY_DTYPE",
     "blank_rows",
+    "publish_vectors",
     "read_texts",
     "segment_keys",
     "text_key",
+    "vector_image",
     "write_map",
     "write_texts",
     "write_vectors",
@@ -84,10 +86,21 @@ def write_vectors(
     encoder_key, texts : str
         The key of the space, and the hash of the text segment; both are written into the file.
     """
+    image, dataset = vector_image(vectors, encoder_key=encoder_key, texts=texts)
+    return publish_vectors(root, image), dataset
+
+
+def vector_image(vectors: npt.NDArray[Any], *, encoder_key: str, texts: str) -> tuple[bytes, DatasetRecord]:
+    """Return what `write_vectors` writes, as bytes that can be sent, and the place of the vectors in them."""
     little_endian = vectors.astype(vectors.dtype.newbyteorder("<"), copy=False)
     attributes = {"content": "vectors", "encoder_key": encoder_key, "texts": texts}
-    file, datasets = _write(root, "vectors", {"vectors": little_endian}, attributes)
-    return file, datasets["vectors"]
+    image, datasets = _image({"vectors": little_endian}, attributes)
+    return image, datasets["vectors"]
+
+
+def publish_vectors(root: Path, image: bytes) -> FileRecord:
+    """Write an image of `vector_image` into the store, and return its record."""
+    return _publish(root, "vectors", image)
 
 
 def write_map(
@@ -114,6 +127,19 @@ def write_map(
 def _write(
     root: Path, folder: str, arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, str]
 ) -> tuple[FileRecord, dict[str, DatasetRecord]]:
+    image, datasets = _image(arrays, attributes)
+    return _publish(root, folder, image), datasets
+
+
+def _publish(root: Path, folder: str, image: bytes) -> FileRecord:
+    with staged(root, folder, ".h5") as temp:
+        temp.stream.write(image)
+        return temp.publish(".h5")
+
+
+def _image(
+    arrays: Mapping[str, npt.NDArray[Any]], attributes: Mapping[str, str]
+) -> tuple[bytes, dict[str, DatasetRecord]]:
     import h5py
 
     places: dict[str, tuple[int, tuple[int, ...], str]] = {}
@@ -128,10 +154,7 @@ def _write(
             places[name] = (offset, array.shape, array.dtype.str)
         container.flush()
         image = container.id.get_file_image()
-    with staged(root, folder, ".h5") as temp:
-        temp.stream.write(image)
-        file = temp.publish(".h5")
-    return file, {name: DatasetRecord(*place) for name, place in places.items()}
+    return image, {name: DatasetRecord(*place) for name, place in places.items()}
 
 
 def segment_keys(root: Path, segment: TextSegment) -> npt.NDArray[np.bytes_]:

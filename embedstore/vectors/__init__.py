@@ -5,24 +5,28 @@ from typing import TYPE_CHECKING
 from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from embedstore.vectors.collecting import CollectReport, Filled, collect
     from embedstore.vectors.duplicates import Duplicate, Duplicates, find_duplicates
-    from embedstore.vectors.encoding import EncodeProgress, EncodeReport, check_encoding, encode
+    from embedstore.vectors.encoding import EncodeProgress, check_encoding, encode
     from embedstore.vectors.executors import EXECUTORS, Executor
     from embedstore.vectors.export import export_vectors
     from embedstore.vectors.indexing import IndexKind, build_index
     from embedstore.vectors.neighbours import Matches, search
     from embedstore.vectors.pairs import PairSearch
+    from embedstore.vectors.plan import EncodeReport
     from embedstore.vectors.snapshot import Cache, Snapshot
     from embedstore.vectors.space import Space
 
 __all__ = [
     "EXECUTORS",
     "Cache",
+    "CollectReport",
     "Duplicate",
     "Duplicates",
     "EncodeProgress",
     "EncodeReport",
     "Executor",
+    "Filled",
     "IndexKind",
     "Matches",
     "PairSearch",
@@ -30,6 +34,7 @@ __all__ = [
     "Space",
     "build_index",
     "check_encoding",
+    "collect",
     "encode",
     "export_vectors",
     "find_duplicates",
@@ -38,12 +43,14 @@ __all__ = [
 
 _HOMES = {
     "Cache": "snapshot",
+    "CollectReport": "collecting",
     "Duplicate": "duplicates",
     "Duplicates": "duplicates",
     "EXECUTORS": "executors",
     "EncodeProgress": "encoding",
-    "EncodeReport": "encoding",
+    "EncodeReport": "plan",
     "Executor": "executors",
+    "Filled": "collecting",
     "IndexKind": "indexing",
     "Matches": "neighbours",
     "PairSearch": "pairs",
@@ -51,6 +58,7 @@ _HOMES = {
     "Space": "space",
     "build_index": "indexing",
     "check_encoding": "encoding",
+    "collect": "collecting",
     "encode": "encoding",
     "export_vectors": "export",
     "find_duplicates": "duplicates",

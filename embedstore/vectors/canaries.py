@@ -1,9 +1,10 @@
 """Check new vectors before they are stored: they are valid, and the encoder reproduces the space's vectors."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
 
-__all__ = ["check_canaries", "check_vectors", "spread_rows"]
+__all__ = ["Canaries", "canaries_of", "check_canaries", "check_vectors", "spread_rows"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,56 @@ def spread_rows(segment: TextSegment) -> npt.NDArray[np.intp]:
     return distinct(np.linspace(0, segment.count - 1, _CANARIES).astype(np.intp))
 
 
+class Canaries(NamedTuple):
+    """Texts of a space, their vectors, shape (n, dim), and how these were made."""
+
+    texts: tuple[str, ...]
+    vectors: npt.NDArray[np.float32]
+    made: str
+
+    @classmethod
+    def of(cls, encoder: Encoder, texts: Sequence[str]) -> "Canaries":
+        """Encode texts, to hold other encoders to them."""
+        return cls(tuple(texts), encoder.encode(texts), _shown(encoder.provenance))
+
+    def check(self, encoder: Encoder) -> None:
+        """Check that an encoder reproduces the vectors.
+
+        Raises
+        ------
+        SpaceMismatchError
+            If a vector's cosine similarity to its canary is below 0.999, or it has another length.
+        """
+        vectors = encoder.encode(self.texts)
+        lowest = lowest_cosine(self.vectors, vectors) if vectors.shape == self.vectors.shape else float("nan")
+        if not lowest >= _LOWEST_COSINE:
+            raise SpaceMismatchError(
+                f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected "
+                f"{_LOWEST_COSINE}): the space was made with {self.made}, this is {_shown(encoder.provenance)}; no "
+                "vector was written: take the --backend, --precision and versions that made it, or a store of its own"
+            )
+        logger.info("canaries agree: lowest cosine %.6f", lowest)
+
+
+def canaries_of(root: Path, manifest: Manifest, spec: EncoderSpec) -> Canaries | None:
+    """Return 16 stored texts of a space with their vectors; None if it has none."""
+    space = manifest.spaces.get(spec.key)
+    if space is None:
+        return None
+    held = [
+        (text, segment)
+        for texts, query in ((manifest.texts, False), (manifest.queries, True))
+        for text in texts
+        if (segment := space.of(text, query=query))
+    ]
+    if not held:
+        return None
+    text, segment = max(held, key=lambda pair: pair[0].count)
+    rows = spread_rows(text)
+    stored = np.asarray(map_dataset(root, segment.file, segment.vectors)[rows], dtype=np.float32)
+    return Canaries(tuple(read_texts(root, text, rows)), stored, _shown(space.provenance[segment.provenance]))
+
+
 def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
     """Check that an encoder reproduces the stored vectors of 16 texts of its space.
 
@@ -64,33 +115,14 @@ def check_canaries(root: Path, manifest: Manifest, encoder: Encoder) -> None:
     SpaceMismatchError
         If a vector's cosine similarity to the stored one is below 0.999.
     """
-    space = manifest.spaces.get(encoder.spec.key)
     # A space that differs only in its prompt is computed in the same way.
     kin = [
         other for other in manifest.spaces.values() if replace(other.spec, prompt=encoder.spec.prompt) == encoder.spec
     ]
-    if space is None or encoder.provenance.computation in {p.computation for one in kin for p in one.provenance}:
+    if encoder.provenance.computation in {p.computation for one in kin for p in one.provenance}:
         return
-    held = [
-        (text, segment)
-        for texts, query in ((manifest.texts, False), (manifest.queries, True))
-        for text in texts
-        if (segment := space.of(text, query=query))
-    ]
-    if not held:
-        return
-    text, segment = max(held, key=lambda pair: pair[0].count)
-    rows = spread_rows(text)
-    stored = np.asarray(map_dataset(root, segment.file, segment.vectors)[rows], dtype=np.float32)
-    lowest = lowest_cosine(stored, encoder.encode(read_texts(root, text, rows)))
-    if not lowest >= _LOWEST_COSINE:
-        before = space.provenance[segment.provenance]
-        raise SpaceMismatchError(
-            f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected {_LOWEST_COSINE}): "
-            f"the space was made with {_shown(before)}, this is {_shown(encoder.provenance)}; no vector was written: "
-            "take the --backend, --precision and versions that made it, or a store of its own"
-        )
-    logger.info("canaries agree: lowest cosine %.6f", lowest)
+    if canaries := canaries_of(root, manifest, encoder.spec):
+        canaries.check(encoder)
 
 
 def _shown(provenance: Provenance) -> str:

@@ -1,8 +1,8 @@
-"""Encode texts that have no vector yet: plan the missing segments, run an executor, commit each receipt."""
+"""Encode texts that have no vector yet: plan the missing segments, run an executor, commit its receipts."""
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -12,24 +12,25 @@ import numpy as np
 from embedstore.core.checks import at_least
 from embedstore.core.counts import counted, form
 from embedstore.core.language import other_language
-from embedstore.core.masks import mask_of
-from embedstore.corpora.rows import Corpus
-from embedstore.corpora.texts import Texts
-from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, Encoder, EncoderOptions, Precision
+from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, EncoderOptions, Precision
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
 from embedstore.vectors.canaries import spread_rows
-from embedstore.vectors.executors import Executor, Job, find_executor
+from embedstore.vectors.executors import BEGINNING, Executor, Idle, Job, find_executor
+from embedstore.vectors.loader import Loader
+from embedstore.vectors.plan import EncodeReport, Plan, WorkerFigures
 from embedstore.vectors.receipts import Receipt, with_receipts
+from embedstore.vectors.shares import Share, as_collected
 from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.waiting import commit_receipts, keep_receipt, take_over
 
-__all__ = ["EncodeProgress", "EncodeReport", "check_encoding", "encode"]
+__all__ = ["EncodeProgress", "check_encoding", "encode"]
 
-_BEGINNING = 1 << 16  # characters of a text that tell whether it is short, and how precise its vector is
-_MANY = 256  # fewest texts for which measuring the precision pays off
+_BATCH_SECONDS, _MOST_RECEIPTS = 1.0, 256  # of one commit; a longer task has a commit of its own
+_MANY = 32  # fewest texts for which measuring the precision pays off
 _SAMPLED_TEXTS, _SAMPLED_SEGMENTS, _SAMPLED_LETTERS = 500, 10, 2_000  # at most, to see the language; letters a text
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 
@@ -38,39 +39,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EncodeProgress:
-    """Progress of an encode run, in texts; `cached` texts had vectors before the run."""
+    """Progress of an encode run, in texts; `cached` texts had vectors before the run.
+
+    `workers` counts those of a cluster that are at work; it is 0 where this process encodes.
+    """
 
     done: int
     total: int
     cached: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeReport:
-    """The result of an encode run.
-
-    `rows` and `empty` count rows (`empty` those with a blank text); `distinct_texts`, `cached`, `encoded` and
-    `truncated` count texts. `space` is the key of the filled space. If `truncated_exact` is False, `truncated` is an
-    upper bound, because the segments also hold texts of other corpora.
-    """
-
-    rows: int
-    distinct_texts: int
-    cached: int
-    encoded: int
-    truncated: int
-    empty: int
-    seconds: float
-    space: str
-    truncated_exact: bool = True
-
-    def __str__(self) -> str:
-        truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
-        return (
-            f"{counted(self.rows, 'row')}, {counted(self.distinct_texts, 'distinct text')}: "
-            f"{self.cached:,} already cached, "
-            f"{self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} empty; {self.seconds:.1f} s"
-        )
+    workers: int = 0
 
 
 def encode(
@@ -85,10 +62,11 @@ def encode(
     batch_size: int | None = None,
     precision: Precision = "auto",
     executor: str | Executor = "local",
+    shard: str | None = None,
     no_encode: bool = False,
     on_progress: Callable[[EncodeProgress], None] | None = None,
 ) -> EncodeReport:
-    """Encode every text that has no vector yet; each segment is committed when it is done.
+    """Encode every text that has no vector yet; what is done is committed about every second.
 
     Parameters
     ----------
@@ -112,8 +90,12 @@ def encode(
     precision : {"auto", "float32", "bfloat16"}
         Precision of the model's computation. "auto" takes the fastest one that keeps the cosine similarity of 16 texts
         to their float32 vectors at 0.9995 or more; `info` shows the choice.
-    executor : {"local"} or Executor
-        Where tasks run.
+    executor : {"local", "ray"} or Executor
+        Where tasks run: in this process, on a Ray cluster (`embedstore.cluster.RayExecutor` has its options), or
+        wherever an object of your own takes them.
+    shard : str, optional
+        Such as "2/8": encode only this share of the text segments and commit nothing; `collect` does that. The other
+        shares are for other processes, on any machine that sees the folder of the store.
     no_encode : bool
         Raise an error instead of loading a model.
     on_progress : callable, optional
@@ -130,34 +112,45 @@ def encode(
     """
     start = time.monotonic()
     _check_computation(backend, batch_size, precision)
+    share = None if shard is None else Share.parse(shard)
     corpora = [now.corpus(corpus)] if corpus else now.corpora
     if not corpora:
         raise NotFoundError(
             f"{now.root} has no rows to encode yet: add some with `embedstore encode STORE FILE --text COLUMN`"
         )
     described = now.models.describe(now.manifest, None if model is None else str(model), options, revision)
-    plan = _Plan.of(now.texts, now.manifest, corpora, described.spec.key)
+    key = described.spec.key
+    if share:
+        seen = as_collected(now.root, now.manifest, key, share)
+    else:
+        seen = load(now.root) if take_over(now.root, now.writing, key=key) else now.manifest
+    plan = Plan.of(now.texts, seen, corpora, key, share)
     if no_encode and plan.left:
         raise ModelRequiredError(
             f"{counted(plan.left, 'text')} {form(plan.left, 'has', 'have')} no vector in this space, "
-            "and --no-encode forbids to "
-            "load the model: run again without it"
+            "and --no-encode forbids to load the model: run again without it"
         )
-
-    def load_encoder(sample: Sequence[str]) -> Encoder:
-        computation = {"backend": backend, "device": device, "batch_size": batch_size, "precision": precision}
-        return now.models.load(described, sample, few=None if sample else read_missing, **computation)
-
-    def read_missing() -> list[str]:
-        return [text for segment in plan.missing for text in read_texts(now.root, segment, most=_BEGINNING)]
-
-    if model is None and described.model == DEFAULT_MODEL and plan.key not in now.manifest.spaces:
+    if model is None and described.model == DEFAULT_MODEL and key not in seen.spaces:
         _warn_of_other_language(now.root, plan.missing)
+    receipts: list[Receipt] = []
     if plan.missing:
         chosen = find_executor(executor) if isinstance(executor, str) else executor
-        _run(now, plan, described, load_encoder, chosen, on_progress)
-    _update_head(now, described)
-    return plan.report(load(now.root), now.texts, corpora, time.monotonic() - start)
+        loader = Loader(
+            models=now.models,
+            described=described,
+            backend=backend,
+            device=device,
+            batch_size=batch_size,
+            precision=precision,
+        )
+        run = _Run(now, seen, plan, loader, committed=share is None)
+        receipts = run.receipts_of(chosen, on_progress)
+        seen = with_receipts(seen, described, receipts) if receipts else seen
+    if not share:
+        _update_head(now, described)
+        seen = load(now.root)
+    report = plan.report(seen, now.texts, corpora, time.monotonic() - start)
+    return replace(report, shard=shard or "", workers=WorkerFigures.of(receipts))
 
 
 def check_encoding(
@@ -206,94 +199,81 @@ def _check_computation(backend: str, batch_size: int | None, precision: str) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """The texts that some corpora need in a space.
+class _Run:
+    """The tasks of a plan, for an executor; `seen` is the manifest that they are planned for.
 
-    `distinct` is the number of these texts, `left` the number without a vector, and `missing` the segments that hold
-    the latter. `used` maps the hash of each segment to the number of its texts that are needed, and of all its texts.
+    Receipts are committed, or else kept in the store's folder.
     """
 
-    key: str
-    distinct: int
-    left: int
-    missing: tuple[TextSegment, ...]
-    used: dict[str, tuple[int, int]]
+    now: Snapshot
+    seen: Manifest
+    plan: Plan
+    loader: Loader
+    committed: bool
 
-    @classmethod
-    def of(cls, texts: Texts, manifest: Manifest, corpora: Sequence[Corpus], key: str) -> "_Plan":
-        of_rows = [corpus.positions() for corpus in corpora]
-        wanted = mask_of(np.concatenate([np.empty(0, dtype=np.int64), *of_rows]), len(texts))
-        held = manifest.spaces[key].segments if key in manifest.spaces else {}
-        left, missing, used = 0, [], {}
-        for start, segment in zip(texts.starts, texts.segments, strict=False):
-            if mine := int(np.count_nonzero(wanted[start : start + segment.count])):
-                used[segment.file.sha256] = mine, segment.count
-                if segment.file.sha256 not in held:
-                    missing.append(segment)
-                    left += mine
-        return cls(key, int(np.count_nonzero(wanted)), left, tuple(missing), used)
+    def receipts_of(self, executor: Executor, on_progress: Callable[[EncodeProgress], None] | None) -> list[Receipt]:
+        """Encode the missing segments; settle those of about a second together, and return their receipts."""
+        plan, done, workers = self.plan, 0, 0
 
-    @property
-    def total(self) -> int:
-        """Number of texts to encode; segments are encoded whole."""
-        return sum(segment.count for segment in self.missing)
+        def on_texts(count: int, _cut: int) -> None:
+            nonlocal done
+            done += count
+            if on_progress:
+                on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total), workers))
 
-    def report(self, manifest: Manifest, texts: Texts, corpora: Sequence[Corpus], seconds: float) -> EncodeReport:
-        """Return the report of the run, from the manifest after it."""
-        segments = manifest.spaces[self.key].segments
-        cut = {text: segments[text].truncated for text in self.used if text in segments}
-        told = sum(int(np.count_nonzero(texts.answerable(corpus.positions()))) for corpus in corpora)
-        return EncodeReport(
-            rows=sum(map(len, corpora)),
-            distinct_texts=self.distinct,
-            cached=self.distinct - self.left,
-            encoded=self.total,
-            truncated=sum(min(count, self.used[text][0]) for text, count in cut.items()),
-            truncated_exact=not any(count and self.used[text][0] < self.used[text][1] for text, count in cut.items()),
-            empty=sum(map(len, corpora)) - told,
-            seconds=seconds,
-            space=self.key,
+        def on_idle(idle: Idle) -> None:
+            nonlocal workers
+            if idle.workers != workers:
+                workers = idle.workers
+                on_texts(0, 0)
+
+        on_texts(0, 0)  # shows a progress bar at 0 while the model loads
+        found: list[Receipt] = []
+        receipts = iter(executor.run(self._job(), on_texts))
+        more = True
+        while more:
+            batch: list[Receipt] = []
+            with self.now.writing():  # anew for each batch: `gc` gets its turn in between
+                try:
+                    more = _fill(batch, receipts, on_idle)
+                finally:  # what is done is kept, whatever came after it
+                    self._settle(batch)
+            found += batch
+        return found
+
+    def _job(self) -> Job:
+        largest = max(self.plan.missing, key=lambda segment: segment.count)
+        many = self.plan.total >= _MANY
+        return Job(
+            root=self.now.root,
+            manifest=self.seen,
+            described=self.loader.described,
+            tasks=self.plan.missing,
+            load=self.loader,
+            wait=self.now.wait,
+            sample=tuple(read_texts(self.now.root, largest, spread_rows(largest), most=BEGINNING)) if many else (),
         )
 
+    def _settle(self, batch: Sequence[Receipt]) -> None:
+        root, described = self.now.root, self.loader.described
+        if batch and self.committed:
+            commit_receipts(root, described, batch)
+        else:
+            for receipt in batch:
+                keep_receipt(root, described, receipt)
 
-def _run(
-    now: Snapshot,
-    plan: _Plan,
-    described: Described,
-    load_encoder: Callable[[Sequence[str]], Encoder],
-    executor: Executor,
-    on_progress: Callable[[EncodeProgress], None] | None,
-) -> None:
-    """Encode the missing segments; commit each when it is done."""
-    done = 0
 
-    def on_texts(count: int, _cut: int) -> None:
-        nonlocal done
-        done += count
-        if on_progress:
-            on_progress(EncodeProgress(done, plan.total, max(0, plan.distinct - plan.total)))
-
-    def commit_one(receipt: Receipt) -> None:
-        commit(now.root, lambda base: with_receipts(base, described, [receipt]))
-
-    on_texts(0, 0)  # shows a progress bar at 0 while the model loads
-    largest = max(plan.missing, key=lambda segment: segment.count)
-    sample = read_texts(now.root, largest, spread_rows(largest), most=_BEGINNING) if plan.total >= _MANY else ()
-    job = Job(
-        root=now.root,
-        manifest=now.manifest,
-        described=described,
-        tasks=plan.missing,
-        load=load_encoder,
-        sample=tuple(sample),
-    )
-    receipts = iter(executor.run(job, on_texts))
-    while True:
-        with now.writing():  # anew for each receipt: `gc` gets its turn in between
-            receipt = next(receipts, None)
-            if receipt is None:
-                break
-            commit_one(receipt)
+def _fill(batch: list[Receipt], receipts: Iterator[Receipt | Idle], on_idle: Callable[[Idle], None]) -> bool:
+    """Move the receipts of about a second to a batch; return False if there are no more."""
+    start = time.monotonic()
+    for receipt in receipts:
+        if isinstance(receipt, Idle):
+            on_idle(receipt)
+        else:
+            batch.append(receipt)
+        if not batch or len(batch) >= _MOST_RECEIPTS or time.monotonic() - start >= _BATCH_SECONDS:
+            return True
+    return False
 
 
 def _warn_of_other_language(root: Path, segments: Sequence[TextSegment]) -> None:

@@ -6,10 +6,10 @@ receipt, never the vectors. Only the caller commits receipts, so running a task 
 To add an executor, write a module with a class that has `run`, and add a line to `EXECUTORS`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,34 @@ import numpy.typing as npt
 from embedstore.core.registry import look_up
 from embedstore.core.spec import EncoderSpec
 from embedstore.encoders import Described, Encoder, OnTexts
-from embedstore.storage.records import TextSegment, VectorSegment
-from embedstore.storage.segments import read_texts, write_vectors
+from embedstore.storage.records import DatasetRecord, TextSegment, VectorSegment
+from embedstore.storage.segments import publish_vectors, read_texts, vector_image
 from embedstore.storage.state import Manifest
 from embedstore.vectors.canaries import check_canaries, check_vectors
+from embedstore.vectors.loader import Loader
 from embedstore.vectors.receipts import Receipt
 
-__all__ = ["EXECUTORS", "Executor", "Job", "LocalExecutor", "find_executor", "store_vectors"]
+__all__ = [
+    "BEGINNING",
+    "EXECUTORS",
+    "Executor",
+    "Idle",
+    "Job",
+    "LocalExecutor",
+    "find_executor",
+    "seal_vectors",
+    "store_vectors",
+]
 
-EXECUTORS = {"local": "embedstore.vectors.executors:LocalExecutor"}
+BEGINNING = 1 << 16
+"""Characters of a text that tell how precise its vector is, or that it is long."""
+
+_FEW = 400  # texts, which can be the work of the light encoder
+
+EXECUTORS = {
+    "local": "embedstore.vectors.executors:LocalExecutor",
+    "ray": "embedstore.cluster.executor:RayExecutor",
+}
 """Name of each executor, and its ``module:class``."""
 
 
@@ -43,25 +62,44 @@ class Job:
         The checkpoint; its spec is the space to fill.
     tasks : tuple of TextSegment
         Text segments without vectors in that space.
-    load : callable
-        Takes sample texts and returns the loaded model for this process.
+    load : Loader
+        Loads the model, here or in another process.
     sample : tuple of str
-        Texts to pass to `load`; empty if there are few texts to encode.
+        Texts to measure the precision with; empty if there are few texts to encode.
+    wait : float
+        Seconds to wait for the lock of the store.
     """
 
     root: Path
     manifest: Manifest
     described: Described
     tasks: tuple[TextSegment, ...]
-    load: Callable[[Sequence[str]], Encoder]
+    load: Loader
     sample: tuple[str, ...] = ()
+    wait: float = 600.0
+
+    def loaded(self) -> Encoder:
+        """Return the model, loaded in this process."""
+        few = sum(segment.count for segment in self.tasks) <= _FEW
+        return self.load(self.sample, few=self._texts if few else None)
+
+    def _texts(self) -> list[str]:
+        return [text for segment in self.tasks for text in read_texts(self.root, segment, most=BEGINNING)]
+
+
+class Idle(NamedTuple):
+    """What an executor yields now and then while it waits, so that what is done is committed: the workers alive."""
+
+    workers: int
 
 
 class Executor(Protocol):
     """Protocol of a class that runs the tasks of a job."""
 
-    def run(self, job: Job, on_texts: OnTexts) -> Iterable[Receipt]:
-        """Yield a receipt for every task when it is done, in any order.
+    def run(self, job: Job, on_texts: OnTexts) -> Iterable[Receipt | Idle]:
+        """Yield a receipt for every task when it is done, in any order; tasks without one are set aside.
+
+        The caller holds the lock of a writer while it asks for the next receipt, and until it has committed it.
 
         Parameters
         ----------
@@ -95,7 +133,7 @@ class LocalExecutor:
 
     def run(self, job: Job, on_texts: OnTexts) -> Iterator[Receipt]:
         """Yield a receipt for every task, in order; see `Executor.run`."""
-        encoder = job.load(job.sample)
+        encoder = job.loaded()
         check_canaries(job.root, job.manifest, encoder)
         for text in job.tasks:
             truncated = 0
@@ -117,7 +155,12 @@ def store_vectors(
 
     The commit fills in the provenance.
     """
+    image, dataset = seal_vectors(text, vectors, spec)
+    return VectorSegment(publish_vectors(root, image), dataset, truncated, 0)
+
+
+def seal_vectors(text: TextSegment, vectors: npt.NDArray[np.float32], spec: EncoderSpec) -> tuple[bytes, DatasetRecord]:
+    """Check the vectors of a text segment, and return the file that `store_vectors` writes, and their place in it."""
     check_vectors(vectors, spec)
     stored = vectors.astype(spec.dtype, copy=False)
-    file, dataset = write_vectors(root, stored, encoder_key=spec.key, texts=text.file.sha256)
-    return VectorSegment(file, dataset, truncated, 0)
+    return vector_image(stored, encoder_key=spec.key, texts=text.file.sha256)

@@ -15,7 +15,7 @@ from embedstore.storage.state import Manifest
 if TYPE_CHECKING:
     from embedstore.encoders import Described, Encoder, EncoderOptions
 
-__all__ = ["Models"]
+__all__ = ["Models", "redescribe"]
 
 
 class Models:
@@ -25,14 +25,22 @@ class Models:
     ----------
     own : Encoder or None
         Encoder to use instead of any checkpoint.
+
+    Attributes
+    ----------
+    own : Encoder or None
+        As given.
     """
 
     def __init__(self, own: "Encoder | None") -> None:
-        self._own = own
+        self.own = own
         self._lock = Lock()  # one thread loads a model; the others wait for it
         self._light: dict[str, tuple[Described, Encoder]] = {}
         self._loaded: dict[tuple[str, tuple[Any, ...]], tuple[Described, Encoder]] = {}
         self._checked: tuple[Any, Described] | None = None
+
+    def __reduce__(self) -> "tuple[type[Models], tuple[Encoder | None]]":
+        return Models, (self.own,)  # nothing that is loaded goes into a pickle
 
     def check(
         self,
@@ -47,7 +55,7 @@ class Models:
         The description is kept for the next `describe`, as it takes as long as its files are large.
         """
         described = self.describe(manifest, model, options, revision)
-        if self._own is None:
+        if self.own is None:
             encoders.check(described, **computation)
         self._checked = (model, options, revision), described
 
@@ -58,15 +66,15 @@ class Models:
         checked, self._checked = self._checked, None
         if checked and checked[0] == (model, options, revision):
             return checked[1]
-        if self._own is not None:
-            if options and options.output != self._own.spec.output:
+        if self.own is not None:
+            if options and options.output != self.own.spec.output:
                 raise UsageError(f"this store has an encoder of its own, which gives no {options.output}")
-            return _described(self._own)
+            return _described(self.own)
         options, fetch = options or encoders.EncoderOptions(), True
         filled = [space for space in manifest.spaces.values() if space.spec.output == "embedding" and space.segments]
         if model is None and filled and revision is None:
             if options == encoders.EncoderOptions():
-                return _redescribe(filled[0])
+                return redescribe(filled[0])
             model, revision, fetch = filled[0].model, filled[0].revision or None, False
         described = encoders.describe(model, options, revision=revision, fetch=fetch)
         most = described.full_dimension
@@ -99,8 +107,8 @@ class Models:
         **options
             As in `encoders.load`.
         """
-        if self._own is not None:
-            return self._own
+        if self.own is not None:
+            return self.own
         key = (described.spec.key, (bool(sample), *sorted(options.items())))
         with self._lock.held():
             if key in self._loaded:
@@ -127,14 +135,14 @@ class Models:
         A model that is already loaded is used, whatever its backend and precision. Otherwise a few short texts get the
         light NumPy encoder.
         """
-        if self._own is not None:
-            return _described(self._own), self._own
+        if self.own is not None:
+            return _described(self.own), self.own
         with self._lock.held():
             for (key, _), loaded in self._loaded.items():
                 if key == record.spec.key:
                     return loaded
             known = self._light.get(record.spec.key)
-            described = known[0] if known else _redescribe(record)
+            described = known[0] if known else redescribe(record)
             if not encoders.is_light_work(texts) or not encoders.is_known(described):
                 return described, self.load(described)
             return self._lightly(described)
@@ -145,7 +153,7 @@ def _is_free(*, backend: str, device: str | None, batch_size: int | None, precis
     return backend == "auto" and device in (None, "cpu") and batch_size is None and precision != "bfloat16"
 
 
-def _redescribe(record: SpaceRecord) -> "Described":
+def redescribe(record: SpaceRecord) -> "Described":
     """Find the checkpoint that made a space on this machine, by the model name recorded with the space.
 
     Somebody else may have made the store, so nothing is fetched because of that name.

@@ -13,17 +13,24 @@ __all__ = ["Receipt", "with_receipts"]
 
 
 class Receipt(NamedTuple):
-    """The result of a task: the text segment's hash, its vector segment, provenance and dimension."""
+    """The result of a task: the text segment's hash, its vector segment, provenance and dimension.
+
+    `kept` is the name of its file in the store's folder, "" if it has none; see `embedstore.vectors.waiting`. `worker`
+    and `seconds` say who did it, and how long that took; "" is this process.
+    """
 
     text: str
     segment: VectorSegment
     provenance: Provenance
     dimension: int
+    kept: str = ""
+    worker: str = ""
+    seconds: float = 0.0
 
 
 def with_receipts(
     manifest: Manifest,
-    described: Described,
+    described: Described | SpaceRecord,
     receipts: Sequence[Receipt],
     *,
     queries: Sequence[TextSegment] = (),

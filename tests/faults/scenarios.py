@@ -30,6 +30,7 @@ import embedstore.maintenance.verification
 import embedstore.maps.picture
 import embedstore.tagging.cosine
 import embedstore.tagging.pipeline
+import embedstore.vectors.collecting
 import embedstore.vectors.encoding
 import embedstore.vectors.export
 import embedstore.vectors.indexing
@@ -113,6 +114,13 @@ def encode(place: Path) -> None:
     home(place).encode()
 
 
+def share(place: Path) -> None:
+    store = home(place)
+    for number in (1, 2):
+        store.encode(shard=f"{number}/2")
+    store.collect()
+
+
 def index(place: Path) -> None:
     home(place).index("hnsw")
 
@@ -191,6 +199,7 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "append": append,
     "replace": replace,
     "encode": encode,
+    "share": share,
     "index": index,
     "lay out": lay_out,
     "train": train,

@@ -16,11 +16,11 @@ HERE = Path(__file__).parent
 TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 MUTANT = bool(os.environ.get("EMBEDSTORE_MUTANT"))
 SCENARIOS = [
-    *("create", "add", "append", "replace", "encode", "index", "lay out", "train"),
+    *("create", "add", "append", "replace", "encode", "share", "index", "lay out", "train"),
     *("tag", "gc", "annotate", "import", "repair", "export", "map"),
 ]
 # The short version runs several in one process, because to start one takes as long as the faults.
-GROUPS = SCENARIOS if TORTURE else [",".join(SCENARIOS[:8]), ",".join(SCENARIOS[8:])]
+GROUPS = SCENARIOS if TORTURE else [",".join(SCENARIOS[:9]), ",".join(SCENARIOS[9:])]
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the shim that injects faults is built with gcc")
 

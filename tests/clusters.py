@@ -1,0 +1,137 @@
+"""Real Ray on this machine, and encoders that end or stop the processes that they run in."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HashEncoder
+
+TESTS = str(Path(__file__).parent)
+STORE_OF_OBJECTS = 100_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def for_workers() -> Iterator[None]:
+    """Workers import the encoders of the tests, and Ray sends nothing home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", TESTS)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+
+
+@pytest.fixture(scope="module")
+def ray_here(for_workers: None) -> Iterator[None]:
+    """Ray on this machine alone, to which this process is connected."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=STORE_OF_OBJECTS)
+    yield
+    ray.shutdown()
+
+
+def node_here() -> str:
+    """Return the id of the node that this process runs on."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+class Ending(HashEncoder):
+    """Ends its process at certain texts, and counts in a folder how often; it stops after a number of times.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it counts.
+    text : str
+        The text.
+    most : int
+        How often it does so.
+    how : {"exit", "kill", "hang", "raise"}
+        How.
+    """
+
+    def __init__(self, folder: Path, text: str, *, most: int = 10**6, how: str = "exit") -> None:
+        super().__init__()
+        self.folder, self.text, self.most, self.how = folder, text, most, how
+
+    def encode(
+        self, texts: Sequence[str], *, prompt: str | None = None, on_texts: Callable[[int, int], None] | None = None
+    ) -> np.ndarray:
+        self._log("process", os.getpid(), len(texts))
+        if self.text in texts and len(list(self.folder.glob("ended-*"))) < self.most:
+            self._log("ended", os.getpid(), 1)
+            if self.how == "exit":
+                os._exit(9)
+            if self.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.how == "hang":
+                threading.Event().wait()
+            raise ZeroDivisionError("the text can't be divided")
+        return super().encode(texts, prompt=prompt, on_texts=on_texts)
+
+    def _log(self, what: str, process: int, count: int) -> None:
+        with (self.folder / f"{what}-{process}").open("a") as stream:
+            stream.write(f"{count}\n")
+
+
+class Together(HashEncoder):
+    """Begins with its tasks when so many processes have loaded it; `folder` has a mark of each."""
+
+    def __init__(self, folder: Path, processes: int) -> None:
+        super().__init__()
+        self.folder, self.processes = folder, processes
+
+    def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
+        if self.encoded:  # the canaries came first
+            wait_for(lambda: len(list(self.folder.glob("here-*"))) >= self.processes)
+        (self.folder / f"here-{os.getpid()}").touch()
+        return super().encode(texts, **options)
+
+
+class Drifting(HashEncoder):
+    """Gives other vectors in each process but the first, which begins with its tasks when there is another one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
+        first, mine = self.folder / "first", self.folder / f"here-{os.getpid()}"
+        if not self.encoded:
+            mine.touch()
+            with suppress(FileExistsError):
+                os.link(mine, first)
+        elif mine.samefile(first):
+            wait_for(lambda: len(list(self.folder.glob("here-*"))) > 1)
+        vectors = super().encode(texts, **options)
+        return vectors if mine.samefile(first) else -vectors
+
+
+class Stuck(HashEncoder):
+    """Never returns from a task on one node, and leaves a mark there; elsewhere it waits for the mark."""
+
+    def __init__(self, node: str, mark: Path) -> None:
+        super().__init__()
+        self.node, self.mark = node, mark
+
+    def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
+        if self.encoded:
+            if node_here() == self.node:
+                self.mark.touch()
+                threading.Event().wait()
+            wait_for(self.mark.exists)
+        return super().encode(texts, **options)
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Wait for another process."""
+    pause = threading.Event()
+    while not true():
+        pause.wait(0.02)
