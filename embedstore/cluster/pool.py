@@ -222,11 +222,11 @@ class Pool:
             if self._storage == "shared":
                 self._lose(worker, f"its files in {self._job.root} are not seen here")
             else:
-                self._settled[worker] = settled._replace(shares=False)
+                self._settled[worker] = replace(settled, shares=False)
             return None
         self._schedule.finish(worker, task, now)
         self._on_texts(text.count, done.truncated)
-        return receipt._replace(worker=settled.name, seconds=done.seconds)
+        return replace(receipt, worker=settled.name, seconds=done.seconds)
 
     def _lose(self, worker: int, why: str) -> None:
         """Give the tasks of a worker to the others, and end it, if it is not dead."""

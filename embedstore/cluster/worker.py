@@ -63,7 +63,8 @@ class Setup:
     wait: float = 600.0
 
 
-class Settled(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Settled:
     """What a worker says when its model is loaded and checked; `shares` says whether it sees the store's folder."""
 
     name: str

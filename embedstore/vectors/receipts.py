@@ -1,8 +1,7 @@
 """The receipt that an executor returns for a task, and its addition to the manifest."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from embedstore.core.spec import Provenance
 from embedstore.encoders import Described
@@ -12,7 +11,8 @@ from embedstore.storage.state import Manifest
 __all__ = ["Receipt", "with_receipts"]
 
 
-class Receipt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Receipt:
     """The result of a task: the text segment's hash, its vector segment, provenance and dimension.
 
     `kept` is the name of its file in the store's folder, "" if it has none; see `embedstore.vectors.waiting`. `worker`

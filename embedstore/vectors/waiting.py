@@ -97,7 +97,7 @@ def keep_receipt(root: Path, described: Described, receipt: Receipt) -> Receipt:
     with staged(root, _FOLDER, _SUFFIX) as temp:
         temp.stream.write(canonical_json({"format_version": _FORMAT, "space": space.to_json()}))
         file = temp.publish(_SUFFIX)
-    return receipt._replace(kept=file.sha256 + _SUFFIX)
+    return replace(receipt, kept=file.sha256 + _SUFFIX)
 
 
 def waiting(root: Path) -> list[Waiting]:

@@ -1,0 +1,204 @@
+"""The pool of workers, with real workers in this process: what it does with what comes from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HashEncoder
+
+import embedstore
+from embedstore.cluster import pool
+from embedstore.cluster.pool import Event, Pool
+from embedstore.cluster.worker import Setup, Worker
+from embedstore.core.parallel import limit_cores
+from embedstore.errors import ClusterError, SpaceMismatchError
+from embedstore.storage.gate import probing
+
+SMALL = embedstore.Settings(smallest_segment=10)
+
+
+class Here:
+    """A crew in this process; `after` is called with each task that is done, before the pool hears of it."""
+
+    def __init__(self, after=lambda worker, done: None):
+        self.after, self.setups, self.stopped, self.workers, self.heard = after, [], [], {}, []
+        self.sent = []
+
+    def start(self, worker, setup):
+        self.setups.append(setup)
+        self.workers[worker] = Worker(setup)
+
+    def settle(self, worker, *, packed):
+        self._hear(worker, None, self.workers[worker].settle)
+
+    def encode(self, worker, task, segment, texts):
+        self.sent.append((worker, task, texts is not None))
+        self._hear(worker, task, lambda: self.workers[worker].encode(segment, texts))
+
+    def _hear(self, worker, task, call):
+        try:
+            value = call()
+        except Exception as error:
+            self.heard.append(Event(worker, task, error=error))
+            return
+        if task is not None:
+            self.after(worker, value)
+        self.heard.append(Event(worker, task, value))
+
+    def stop(self, worker):
+        self.stopped.append(worker)
+
+    def events(self, seconds):
+        found, self.heard = self.heard, []
+        return found
+
+
+class Executor:
+    """Runs a pool with a crew of this process."""
+
+    def __init__(self, crew, *, workers=2, storage="auto"):
+        self.crew, self.workers, self.storage = crew, workers, storage
+
+    def run(self, job, on_texts):
+        with probing(job.root) as probe:
+            setup = Setup(root=job.root, load=job.load, sample=job.sample, probe=probe)
+            made = Pool(
+                job, self.crew, setup, workers=self.workers, storage=self.storage, timeout=None, on_texts=on_texts
+            )
+            yield from made.receipts()
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    """Workers change their process, which is this one; a file that is not seen is not waited for."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(pool, "_SEEN_WITHIN", 0)
+    monkeypatch.setattr(pool, "_LOOK", 0)
+    yield
+    limit_cores(10**6)
+
+
+@pytest.fixture
+def five(tmp_path, encoder):
+    """A store with five text segments and no vectors."""
+    made = embedstore.create(tmp_path / "five", encoder=encoder, settings=SMALL)
+    made.add([{"t": f"text {i}"} for i in range(45)], text="t")
+    return made
+
+
+def check_all_there(store):
+    expected = np.stack([HashEncoder().vector(f"text {i}") for i in range(45)])
+    assert np.array_equal(store.space().vectors(), expected)
+    assert not store.verify().faults
+
+
+def test_a_worker_whose_files_are_not_seen_gets_the_texts(five):
+    lost = []
+
+    def lose(worker, done):
+        if done.receipt and not lost:
+            path = five.path / done.receipt.segment.file.path
+            lost.append(path)
+            path.unlink()
+
+    crew = Here(lose)
+    assert five.encode(executor=Executor(crew, workers=1)).encoded == 45
+    assert [task for _, task, _ in crew.sent].count(0) == 2
+    assert [sent for _, task, sent in crew.sent if task == 0] == [False, True]
+    check_all_there(five)
+
+
+@pytest.mark.parametrize("change", [lambda image: image[:-1], lambda image: image[:-1] + bytes([image[-1] ^ 1])])
+def test_a_file_of_another_size_or_hash_is_not_committed(five, change):
+    changed = []
+
+    def damage(worker, done):
+        if done.receipt and not changed:
+            path = five.path / done.receipt.segment.file.path
+            changed.append(path)
+            path.write_bytes(change(path.read_bytes()))
+
+    five.encode(executor=Executor(Here(damage)))
+    check_all_there(five)
+
+
+def test_where_the_folder_must_be_shared_such_a_worker_is_lost(five, caplog):
+    def lose(worker, done):
+        if worker == 0:
+            (five.path / done.receipt.segment.file.path).unlink(missing_ok=True)
+
+    crew = Here(lose)
+    assert five.encode(executor=Executor(crew, storage="shared")).encoded == 45
+    assert 0 in crew.stopped
+    assert "are not seen here" in caplog.text
+    assert not any(sent for _, _, sent in crew.sent)
+    check_all_there(five)
+
+
+def test_what_is_heard_of_a_lost_worker_does_not_count(five):
+    """It had two tasks, and both end with it."""
+    dying = []
+
+    def die(worker, done):
+        if worker == 0:
+            dying.append(done)
+            raise OSError("gone")
+
+    crew = Here(die)
+    crew._hear_all = crew._hear
+
+    def hear(worker, task, call):
+        try:
+            crew._hear_all(worker, task, call)
+        except OSError as error:
+            crew.heard.append(Event(worker, task, error=error))
+
+    crew._hear = hear
+    report = five.encode(executor=Executor(crew))
+    assert len(dying) == 2
+    assert crew.stopped == [0]
+    assert (report.encoded, report.set_aside) == (45, ())
+    check_all_there(five)
+
+
+def test_the_first_worker_settles_the_precision_and_the_canaries(five):
+    first = HashEncoder()
+    object.__setattr__(first.provenance, "precision", "bfloat16")
+    crew = Here()
+    embedstore.open(five.path, encoder=first, settings=SMALL).encode(executor=Executor(crew))
+    assert [setup.load.precision for setup in crew.setups] == ["auto", "bfloat16"]
+    assert crew.setups[0].canaries is None
+    assert np.array_equal(crew.setups[1].canaries.vectors[0], first.vector("text 0"))
+
+
+def test_vectors_of_another_length_are_refused(five):
+    five.encode(shard="1/2")
+    five.collect()
+    other = HashEncoder(8)
+    other.spec = five.space().spec
+    with pytest.raises(SpaceMismatchError):
+        embedstore.open(five.path, encoder=other, settings=SMALL).encode(executor=Executor(Here()))
+
+
+def test_workers_that_can_not_start_are_given_up_after_three(five, monkeypatch):
+    monkeypatch.setattr(Worker, "settle", lambda self, packed=b"": 1 / 0)
+    crew = Here()
+    with pytest.raises(ClusterError, match="no worker is left, the last one because of ZeroDivisionError: division by"):
+        five.encode(executor=Executor(crew))
+    assert len(crew.setups) == 3
+
+
+def test_a_cluster_without_room_is_not_waited_for_for_ever(five, monkeypatch):
+    monkeypatch.setattr(pool, "_STARTED_WITHIN", -1.0)
+    crew = Here()
+    crew.settle = lambda worker, packed: None
+    with pytest.raises(ClusterError, match="found none that could start: ask for cores and GPUs"):
+        five.encode(executor=Executor(crew))
+
+
+def test_the_workers_are_told_where_the_store_is_and_its_probe(five):
+    seen = []
+    crew = Here(lambda worker, done: seen.append((five.path / crew.setups[0].probe).read_text()))
+    five.encode(executor=Executor(crew))
+    assert set(seen) == {crew.setups[0].probe}
+    assert not list(Path(five.path).glob(".tmp-*"))
