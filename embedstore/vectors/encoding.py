@@ -17,7 +17,7 @@ from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, Encoder, EncoderOptions, Precision
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
-from embedstore.storage.manifest import commit, load
+from embedstore.storage.manifest import commit, load, load_whole
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
@@ -156,7 +156,7 @@ def encode(
         chosen = find_executor(executor) if isinstance(executor, str) else executor
         _run(now, plan, described, load_encoder, chosen, on_progress)
     _update_head(now, described)
-    return plan.report(load(now.root), now.texts, corpora, time.monotonic() - start)
+    return plan.report(load_whole(now.root), now.texts, corpora, time.monotonic() - start)
 
 
 def check_encoding(
