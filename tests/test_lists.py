@@ -268,6 +268,8 @@ def test_a_copy_of_a_store_reads_its_own_lists(filled):
 
 
 def test_gc_keeps_lists_and_removes_those_that_were_given_up(filled):
+    for number in range(9):
+        filled.add([{"t": f"more {number}", "key": f"m{number}", "stars": 1}], text="t", id="key", corpus="more")
     listed = {file.path for file in filled.manifest.lists()}
     there = {f"lists/{path.name}" for path in (filled.path / "lists").iterdir()}
     assert there > listed
@@ -285,6 +287,22 @@ def test_gc_keeps_the_lists_of_a_state_that_is_read(filled):
         filled.gc()
         manifest.forget_parsed()
         assert len(list(now.manifest.texts)) == 15
+
+
+def test_a_state_that_is_loaded_again_outlives_its_lists(filled):
+    link = filled.path.parent / "link"  # as another process: what it has read is its own
+    link.symlink_to(filled.path)
+    other = embedstore.open(link, encoder=HashEncoder(), settings=SMALL)
+    with filled.snapshot() as now:
+        filled.annotations.add(0, LABELS[0], LABELS)
+        manifest.forget_parsed()
+        newest_ = now.reload()
+    for number in range(9):
+        other.add([{"t": f"more {number}", "key": f"m{number}", "stars": 1}], text="t", id="key", corpus="more")
+    other.encode()
+    lists = {file.path for file in newest_.space().record.vectors.records.files()}
+    assert lists & set(other.gc().removed)
+    assert len(newest_.space().vectors()) == 29
 
 
 def test_a_first_add_that_fails_leaves_no_list(tmp_path, monkeypatch, encoder):

@@ -38,6 +38,7 @@ __all__ = [
     "forget_parsed",
     "load",
     "load_or_empty",
+    "load_whole",
     "manifest_files",
     "parsed",
     "reading",
@@ -118,6 +119,14 @@ def load(root: Path) -> Manifest:
         return _parse(_content(descriptor, path), number, path)
     finally:
         os.close(descriptor)
+
+
+def load_whole(root: Path) -> Manifest:
+    """Read the newest manifest and all its lists, which `gc` can remove afterwards. See `load` for the errors."""
+    with reading(root) as manifest:
+        for records in manifest.listings():
+            records.place("")
+        return manifest
 
 
 def load_or_empty(root: Path) -> Manifest:

@@ -111,7 +111,7 @@ class Records(Sequence[Record], Generic[Record]):
         DamagedStoreError
             If a list can't be read, or a segment is listed twice.
         """
-        if any(name in self._sealed for name in self._newest):
+        if not self._sealed.keys().isdisjoint(self._newest):
             raise _twice(self._root, self.form.kind)
         newest = np.array([self.form.row(one)[1][0] for one in self.newest], dtype=np.int64)
         return np.concatenate([*(self._read(one).numbers[:, 0] for one in self.lists), newest])

@@ -14,7 +14,7 @@ from embedstore.core.counts import counted, form
 from embedstore.core.language import other_language
 from embedstore.encoders import BACKENDS, DEFAULT_MODEL, Described, EncoderOptions, Precision
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
-from embedstore.storage.manifest import commit, load
+from embedstore.storage.manifest import commit, load, load_whole
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
@@ -123,7 +123,7 @@ def encode(
     if share:
         seen = as_collected(now.root, now.manifest, key, share)
     else:
-        seen = load(now.root) if take_over(now.root, now.writing, key=key) else now.manifest
+        seen = load_whole(now.root) if take_over(now.root, now.writing, key=key) else now.manifest
     plan = Plan.of(now.texts, seen, corpora, key, share)
     if no_encode and plan.left:
         raise ModelRequiredError(
@@ -148,7 +148,7 @@ def encode(
         seen = with_receipts(seen, described, receipts) if receipts else seen
     if not share:
         _update_head(now, described)
-        seen = load(now.root)
+        seen = load_whole(now.root)
     report = plan.report(seen, now.texts, corpora, time.monotonic() - start)
     return replace(report, shard=shard or "", workers=WorkerFigures.of(receipts))
 

@@ -17,7 +17,7 @@ from embedstore.corpora.texts import Texts
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage import locks
 from embedstore.storage.listed import check_files
-from embedstore.storage.manifest import load, reading
+from embedstore.storage.manifest import load_whole, reading
 from embedstore.storage.owner import tell_owner
 from embedstore.storage.records import CorpusRecord
 from embedstore.storage.state import Manifest
@@ -139,7 +139,7 @@ class Snapshot:
 
     def reload(self) -> "Snapshot":
         """Return the store's newest state, with the commits made since this one."""
-        newest = Snapshot(self.root, load(self.root), self._cache)
+        newest = Snapshot(self.root, load_whole(self.root), self._cache)
         return newest.choosing(self._choose) if self._choose else newest
 
     def choosing(self, choose: "Chooser") -> "Snapshot":

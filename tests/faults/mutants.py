@@ -384,6 +384,11 @@ MUTANTS = [
     ("lists: files of many texts", "corpora/texts.py",
      "        if starts[-1] > _MANY:", "        if False:",
      "tests/faults/test_faults.py -k harm"),
+    ("lists: of a state that is loaded again", "vectors/snapshot.py", "load_whole(self.root)", "__import__('embedstore.storage.manifest', fromlist=['x']).load(self.root)",
+     "tests/test_lists.py -k outlives"),
+    ("maps without descriptors", "storage/listed.py", "    finally:\n        os.close(descriptor)\n\n\nclass _Map", "    finally:\n        pass\n\n\nclass _Map",
+     "tests/test_storage.py -k descriptors"),
+    ("maps that go with their arrays", "storage/listed.py", "            self._unmap()", "            pass", "tests/test_storage.py -k descriptors"),
 ]  # fmt: skip
 
 
