@@ -299,7 +299,7 @@ def test_a_state_that_is_loaded_again_outlives_its_lists(filled):
         newest_ = now.reload()
     for number in range(9):
         other.add([{"t": f"more {number}", "key": f"m{number}", "stars": 1}], text="t", id="key", corpus="more")
-    other.encode()
+        other.encode()
     lists = {file.path for file in newest_.space().record.vectors.records.files()}
     assert lists & set(other.gc().removed)
     assert len(newest_.space().vectors()) == 29
