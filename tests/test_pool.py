@@ -53,6 +53,16 @@ class Here:
         return found
 
 
+class Mortal(Here):
+    """A crew of which an OSError in `after` is the death of the worker."""
+
+    def _hear(self, worker, task, call):
+        try:
+            super()._hear(worker, task, call)
+        except OSError as error:
+            self.heard.append(Event(worker, task, error=error))
+
+
 class Executor:
     """Runs a pool with a crew of this process."""
 
@@ -144,16 +154,7 @@ def test_what_is_heard_of_a_lost_worker_does_not_count(five):
             dying.append(done)
             raise OSError("gone")
 
-    crew = Here(die)
-    crew._hear_all = crew._hear
-
-    def hear(worker, task, call):
-        try:
-            crew._hear_all(worker, task, call)
-        except OSError as error:
-            crew.heard.append(Event(worker, task, error=error))
-
-    crew._hear = hear
+    crew = Mortal(die)
     report = five.encode(executor=Executor(crew))
     assert len(dying) == 2
     assert crew.stopped == [0]
@@ -178,6 +179,20 @@ def test_vectors_of_another_length_are_refused(five):
     other.spec = five.space().spec
     with pytest.raises(SpaceMismatchError):
         embedstore.open(five.path, encoder=other, settings=SMALL).encode(executor=Executor(Here()))
+
+
+def test_where_every_worker_is_lost_the_run_ends(tmp_path, encoder):
+    """Three workers for each of ten thousand segments would take days."""
+    store = embedstore.create(tmp_path / "many", encoder=encoder, settings=embedstore.Settings(smallest_segment=1))
+    store.add([{"t": f"text {i}"} for i in range(10)], text="t")
+
+    def die(worker, done):
+        raise OSError("gone")
+
+    crew = Mortal(die)
+    with pytest.raises(ClusterError, match="21 workers were lost in a row, the last one because of OSError: gone"):
+        store.encode(executor=Executor(crew))
+    assert len(crew.setups) <= 23
 
 
 def test_workers_that_can_not_start_are_given_up_after_three(five, monkeypatch):

@@ -172,18 +172,21 @@ from embedstore.cluster import RayExecutor
 
 def stop(progress):
     if progress.done >= 40:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(number))
 
-store, counts, address = sys.argv[1:]
+store, counts, address, number = sys.argv[1:]
 encoder = Ending(Path(counts), "no such text")
 embedstore.open(store, encoder=encoder).encode(executor=RayExecutor(address, workers=2), on_progress=stop)
 """
 
 
-def test_a_killed_driver_loses_nothing_that_workers_have_finished(cluster, ten, tmp_path):
-    words = [sys.executable, "-c", DRIVER, ten.path, tmp_path / "counts", cluster.address]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_driver_that_ends_loses_nothing_that_workers_have_finished(cluster, ten, tmp_path, number):
+    words = [sys.executable, "-c", DRIVER, ten.path, tmp_path / "counts", cluster.address, number.value]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == -number, done.stderr
+    if number == signal.SIGINT:
+        assert ten.space().count >= 30  # committed as it ended, but for the one that was being told
     encoder = HashEncoder()
     report = reopened(ten, encoder).encode()
     assert report.cached >= 40

@@ -31,6 +31,7 @@ _POLL = 0.5  # seconds
 _SEEN_WITHIN, _LOOK = 5.0, 0.2  # seconds for a file that another machine has written to be seen here, and between looks
 _FAILED_STARTS = 3  # in a row: then nobody is started any more
 _LONGEST_LINE = 300  # characters of an error
+_MOST_LOST = 20  # workers in a row, without a task that is done between them
 _STARTED_WITHIN = 600.0  # seconds, if nobody works
 
 
@@ -116,7 +117,7 @@ class Pool:
         self._starting: dict[int, float] = {}
         self._packed: set[int] = set()
         self._gone: set[int] = set()  # those that were ended: what is still heard of them does not count
-        self._next = self._failed = 0
+        self._next = self._failed = self._lost = 0
         self._last_error: Exception | None = None
 
     def receipts(self) -> Iterator[Receipt | Idle]:
@@ -223,7 +224,9 @@ class Pool:
                 self._lose(worker, f"its files in {self._job.root} are not seen here")
             else:
                 self._settled[worker] = replace(settled, shares=False)
+                logger.warning("what %s writes is not seen here: texts are sent there, and vectors back", settled.name)
             return None
+        self._lost = 0
         self._schedule.finish(worker, task, now)
         self._on_texts(text.count, done.truncated)
         return replace(receipt, worker=settled.name, seconds=done.seconds)
@@ -232,6 +235,11 @@ class Pool:
         """Give the tasks of a worker to the others, and end it, if it is not dead."""
         self._stop(worker)
         logger.warning("worker %s is lost: %s", self._settled[worker].name, why)
+        self._lost += 1
+        if self._lost > max(_MOST_LOST, 3 * self._most):
+            raise ClusterError(
+                f"{self._lost} workers were lost in a row, the last one because of {why}; see their logs"
+            )
         aside = self._schedule.lose(worker)
         if aside is not None:
             logger.warning(
