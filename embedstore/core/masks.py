@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["distinct", "mask_of"]
+__all__ = ["distinct", "mask_of", "numbered"]
 
 
 def distinct(positions: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
@@ -37,3 +37,17 @@ def mask_of(positions: npt.NDArray[np.integer[Any]], count: int) -> npt.NDArray[
     mask = np.zeros(count, dtype=bool)
     mask[positions] = True
     return mask
+
+
+def numbered(
+    positions: npt.NDArray[np.integer[Any]], count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return each position once, ascending, and the number of each given one among these; positions are below `count`.
+
+    Examples
+    --------
+    >>> [found.tolist() for found in numbered(np.array([5, 2, 5]), 6)]
+    [[2, 5], [1, 0, 1]]
+    """
+    mask = mask_of(positions, count)  # takes less memory than to sort them
+    return np.flatnonzero(mask), (np.cumsum(mask, dtype=np.int64) - 1)[positions]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.arrays import array_from
+from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
 from embedstore.core.values import same_value, value_text
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from embedstore.reports.calibration import Reliability
     from embedstore.reports.metrics import Report
     from embedstore.tagging.methods import TaggingMethod
-    from embedstore.tagging.scored import Scored
+    from embedstore.tagging.scored import AllTexts, Found, Scored
 
-__all__ = ["Tags", "answers_given", "confident_rows", "refined", "report_on", "score", "with_confidence"]
+__all__ = ["Tags", "all_refined", "answers_given", "confident_rows", "refined", "report_on", "score", "with_confidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,17 @@ class Tags(Best):
     confidence: npt.NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.floating]) -> "Tags":
-        """Return the tags for scores of shape (rows, labels): the label with the highest score wins."""
-        scores = scores.astype(np.float32)
-        label = scores.argmax(axis=1).astype(np.int32)
-        ordered = np.sort(scores, axis=1)
-        return cls(label, ordered[:, -1], ordered[:, -1] - ordered[:, -2], scores)
+    def of(cls, scores: npt.NDArray[np.floating], text_of_row: npt.NDArray[np.int64]) -> "Tags":
+        """Return the tags of rows for scores of shape (texts, labels): the label with the highest score wins."""
+        rows, labels = len(text_of_row), scores.shape[1]
+        label, top, lead = np.empty(rows, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float32)
+        every = np.empty((rows, labels), np.float32)
+        for here in row_blocks(rows, labels):
+            every[here] = scores[text_of_row[here]]
+            label[here] = every[here].argmax(axis=1)
+            ordered = np.sort(every[here], axis=1)
+            top[here], lead[here] = ordered[:, -1], ordered[:, -1] - ordered[:, -2]
+        return cls(label, top, lead, every)
 
     def columns(
         self, names: tuple[str, ...], tagged: npt.NDArray[np.bool_] | None, *, scores: bool
@@ -115,10 +122,16 @@ def refined(method: "TaggingMethod", scored: "Scored") -> "Refined":
         return found
     from embedstore.labels.fewshot import blend
 
-    count = len(scored.answers.rows)
+    answers, count = scored.answers, len(scored.answers.rows)
     note = f"{counted(count, 'annotated text')} {form(count, 'is', 'are')} blended in"
-    scores = blend(found.scores, scored.vectors, scored.answers.rows, scored.answers.labels)
+    scores = blend(found.scores, scored.vectors, answers.rows, answers.labels, learnt=scored.learnt)
     return replace(found, scores=scores, notes=(*found.notes, note))
+
+
+def all_refined(method: "TaggingMethod", texts: "AllTexts") -> "Found":
+    """Return the scores of `refined` for all texts of a corpus."""
+    known = np.empty(0, dtype=np.int64) if texts.answers is None else texts.answers.rows
+    return texts.figures(partial(refined, method), known=known)
 
 
 def with_confidence(
@@ -151,11 +164,10 @@ def with_confidence(
     if given is None or not len(given):
         confidence, fitted = calibrate(tags.scores, sharpness)
     else:
-        allowed_of = {
-            value: np.isin(names, labels_of(value, names, gold_map or {}) or [])
-            for value in set(map(value_text, given))
-        }
-        allowed = np.stack([allowed_of[value_text(value)] for value in given])
+        number_of: dict[str, int] = {}
+        numbers = np.fromiter((number_of.setdefault(value_text(v), len(number_of)) for v in given), np.int64, len(given))
+        allowed = np.stack([np.isin(names, labels_of(value, names, gold_map or {}) or []) for value in number_of])
+        allowed = allowed[numbers]
         known = np.asarray(allowed.any(axis=1), dtype=bool)
         confidence, fitted = calibrate(tags.scores, sharpness, allowed, known)
         right = allowed[np.arange(len(allowed)), tags.label]
