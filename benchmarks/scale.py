@@ -1,9 +1,9 @@
 """Measure the memory and the time of commands on a large store: ``python benchmarks/scale.py FOLDER ROWS [NAME ...]``.
 
 The store is made in FOLDER unless it is there. Its texts have random vectors around the centres of five classes, and a
-column of classes of which a tenth is wrong; one row in a hundred has the text of another. Each command runs in a process
-of its own. The memory is the most that RssAnon of /proc/PID/status was, looked at a hundred times a second: pages of the
-store's files, which the system can drop, do not count.
+column of classes of which a tenth is wrong; one row in a hundred has the text of another. Each command runs in a
+process of its own. The memory is the most that RssAnon of /proc/PID/status was, looked at a hundred times a second:
+pages of the store's files, which the system can drop, do not count.
 """
 
 import os
@@ -47,7 +47,9 @@ def made(folder: Path, rows: int) -> None:
         count = min(_ROWS, rows - start)
         right = rng.integers(0, len(LABELS), count)
         drawn = words[(len(words) * rng.random((count, _WORDS)) ** 3).astype(int)]
-        texts = [f"{' '.join(line)} {start + n} {LABELS[of]}" for n, (line, of) in enumerate(zip(drawn, right))]
+        texts = [
+            f"{' '.join(line)} {start + n} {LABELS[of]}" for n, (line, of) in enumerate(zip(drawn, right, strict=True))
+        ]
         texts[1::100] = texts[::100][: len(texts[1::100])]
         given = np.where(rng.random(count) < 0.1, rng.integers(0, len(LABELS), count), right)
         store.add(pa.table({"text": texts, "class": np.array(LABELS)[given]}), text="text")

@@ -15,8 +15,8 @@ class Learnt:
     """The figures that a function learns from the texts that it gets, in the order in which it asks for them.
 
     A function that scores texts passes whatever depends on all texts together (means, deviations, classifiers) through
-    `of`. In the first call of the function each figure is computed and kept. After `again`, the next call takes the kept
-    figures, so its texts are scored as if they had been among the first ones.
+    `of`. In the first call of the function each figure is computed and kept. After `again`, the next call takes the
+    kept figures, so its texts are scored as if they had been among the first ones.
 
     Examples
     --------

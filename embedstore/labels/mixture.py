@@ -331,9 +331,7 @@ def _out_of_fold(
     return found
 
 
-def _refined(
-    found: Scores, shares: Sequence[float | None] | None, notes: tuple[str, ...], learnt: Learnt
-) -> Refined:
+def _refined(found: Scores, shares: Sequence[float | None] | None, notes: tuple[str, ...], learnt: Learnt) -> Refined:
     scores = spread(found, learnt)
     found = learnt.of(lambda: shares_of_tags(scores))
     if shares is None:

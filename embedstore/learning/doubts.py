@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank
+from embedstore.core.counts import counted
+from embedstore.core.memory import require_memory
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import id_array
 from embedstore.errors import InputError, UsageError
@@ -19,6 +21,9 @@ from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
 __all__ = ["Doubts", "find_doubts", "out_of_fold"]
+
+
+_A_ROW = 100  # bytes that are held of a row, besides its probabilities
 
 
 class Doubts(TableResult):
@@ -147,6 +152,9 @@ def find_doubts(
     given = read_target(labelled)
     classes, y = given.classes(target)
     names = [value_text(value) for value in classes]
+    size = _A_ROW * len(y) + 4 * len(y) * len(names)
+    what = f"the probabilities of {counted(len(names), 'class')} for {counted(len(y), 'row')}"
+    require_memory(size, what, "check fewer rows at a time (--where)")
     # Each fold trains on a copy of its rows, so this takes twice the memory of training on all rows.
     chosen, notes = rows_that_fit(y, 2 * vectors.dimension, options)
     rows = given.rows

@@ -251,7 +251,8 @@ def _curve(
     shuffled = np.random.default_rng(options.random_state).permutation(len(y))
     numbers = {value_text(value): number for number, value in enumerate(split.classes)}
     given = np.array([numbers.get(value, -1) for value in split.given])
-    positions, notes = split.test_positions, ()
+    positions = split.test_positions
+    notes: tuple[str, ...] = ()
     if len(given) > MOST_TESTED:
         notes = (f"the curve is tested on a random sample of {MOST_TESTED:,} of {counted(len(given), 'test row')}",)
         some = np.random.default_rng(options.random_state).choice(len(given), MOST_TESTED, replace=False)

@@ -27,6 +27,7 @@ from embedstore.reports.multilabel import GivenLabels, above, check_threshold, g
 from embedstore.reports.predictions import Predictions, member_columns, member_shares
 from embedstore.tagging.methods import METHODS
 from embedstore.tagging.scored import AllTexts, Found, Scored, places_within
+from embedstore.tagging.steps import require_for_scores
 from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
@@ -77,6 +78,7 @@ def tag_several(
     check_threshold(threshold)
     asked = _check_request(now, LabelSet.of(labels, several=True), rows)
     names = asked.labels.names
+    require_for_scores(len(asked.positions), len(names) * (2 if scores else 1))
     given = _given(now, asked, gold) if gold else None
     answers = _answers(now, asked, examples=examples)
     known = answers if examples or given is None else given
@@ -94,7 +96,7 @@ def tag_several(
     )
     notes += alike_notes(asked.labels, prototypes)
     notes += language_notes(asked.labels, asked.positions, now.texts.at)
-    shows = (("cosines" if method == "cosine" else "scores") if scores else "")
+    shows = ("cosines" if method == "cosine" else "scores") if scores else ""
     found = _figures(texts, scored_by, known_texts(text_of_row, known), shows, examples=examples)
     probability = found.scores[:, : len(names)][text_of_row]
     notes += (*found.notes, _calibrated(known, examples=examples))

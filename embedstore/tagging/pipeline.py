@@ -29,6 +29,7 @@ from embedstore.tagging.steps import (
     answers_given,
     confident_rows,
     report_on,
+    require_for_scores,
     score,
     with_confidence,
 )
@@ -155,6 +156,8 @@ def _tagged(
 ) -> Predictions:
     """Return the rows with the best label of each; see `tag`. `doubtful` says whether to add the confidence."""
     names = asked.labels.names
+    if scores or doubtful or examples:
+        require_for_scores(len(asked.positions), len(names))
     answers = _annotated(now, asked) if doubtful or examples else None
 
     prototypes = asked.labels.prototypes(asked.queries)

@@ -99,7 +99,7 @@ class AllTexts:
         figures_of : callable
             Scores some texts; what it learns goes through `Scored.learnt`.
         known : ndarray of int64
-            Numbers of texts that something is known of. They are in the sample, or half of it is of them.
+            Numbers of texts that something is known of. They are in the sample, or half of it is some of them.
         """
         count, most = len(self.positions), learnt.MOST_LEARNT
         kept = Learnt()
@@ -151,7 +151,7 @@ def places_within(
 
 
 def _sample(count: int, known: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """Return `most` numbers below `count`, ascending: the known ones, or half as many of these, and others by chance."""
+    """Return `most` numbers below `count`, ascending: the known ones, at most half, and others by chance."""
     rng = np.random.default_rng(42)
     if len(known) > most // 2:
         known = rng.choice(known, most // 2, replace=False)

@@ -13,6 +13,7 @@ from embedstore.core.arrays import array_from
 from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
+from embedstore.core.memory import require_memory
 from embedstore.core.values import same_value, value_text
 from embedstore.labels.label_set import LabelSet
 from embedstore.reports.gold import labels_of, map_gold, ordinal_report
@@ -28,7 +29,19 @@ if TYPE_CHECKING:
     from embedstore.tagging.methods import TaggingMethod
     from embedstore.tagging.scored import AllTexts, Found, Scored
 
-__all__ = ["Tags", "all_refined", "answers_given", "confident_rows", "refined", "report_on", "score", "with_confidence"]
+__all__ = [
+    "Tags",
+    "all_refined",
+    "answers_given",
+    "confident_rows",
+    "refined",
+    "report_on",
+    "require_for_scores",
+    "score",
+    "with_confidence",
+]
+
+_A_SCORE = 16  # bytes: it is held of texts and of rows, before and after it is refined
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,12 @@ def score(
         return Tags(best.label, best.score, best.margin, best.scores)
     scores = None if best.scores is None else best.scores[positions]
     return Tags(best.label[positions], best.score[positions], best.margin[positions], scores)
+
+
+def require_for_scores(rows: int, labels: int) -> None:
+    """Raise an `InputError` if the scores of all labels for so many rows do not fit in the free memory."""
+    what = f"the scores of {counted(labels, 'label')} for {counted(rows, 'row')}"
+    require_memory(_A_SCORE * rows * labels, what, "tag with fewer labels, or fewer rows at a time (--where)")
 
 
 def answers_given(
@@ -160,20 +179,24 @@ def with_confidence(
 
     if tags.scores is None:
         raise ValueError("expected tags with the scores of all labels")
-    curve = None
+    curve, rows = None, ""
     if given is None or not len(given):
         confidence, fitted = calibrate(tags.scores, sharpness)
     else:
         number_of: dict[str, int] = {}
-        numbers = np.fromiter((number_of.setdefault(value_text(v), len(number_of)) for v in given), np.int64, len(given))
+        numbers = np.fromiter(
+            (number_of.setdefault(value_text(v), len(number_of)) for v in given), np.int64, len(given)
+        )
         allowed = np.stack([np.isin(names, labels_of(value, names, gold_map or {}) or []) for value in number_of])
         allowed = allowed[numbers]
         known = np.asarray(allowed.any(axis=1), dtype=bool)
         confidence, fitted = calibrate(tags.scores, sharpness, allowed, known)
+        count = int(np.count_nonzero(known))
+        rows = counted(count, "row") if fitted == count else f"a random sample of {fitted:,} of {counted(count, 'row')}"
         right = allowed[np.arange(len(allowed)), tags.label]
         curve = reliability(confidence[known], right[known]) if known.any() else None
     note = (
-        f"confidence is calibrated on {counted(fitted, 'row')} whose label is known"
+        f"confidence is calibrated on {rows} whose label is known"
         if fitted
         else "confidence is uncalibrated: give labels to fit it on (--gold COL, or annotations)"
     )
@@ -230,8 +253,8 @@ def report_on(
     )
     if not len(given) or (tagged is not None and not tagged.any()):
         return None, notes
-    rows = range(len(given)) if tagged is None else np.flatnonzero(tagged).tolist()
-    values, predicted = [given[row] for row in rows], [labels.names[label[row]] for row in rows]
+    values = given if tagged is None else [given[row] for row in np.flatnonzero(tagged).tolist()]
+    predicted = [labels.names[number] for number in (label if tagged is None else label[tagged])]
     report = map_gold(values, predicted, labels.names, gold_map, column=column)
     if labels.ordinal and len(labels.names) > 2:
         report = replace(report, ordinal=ordinal_report(values, predicted, labels.names, gold_map))

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.counts import counted
 from embedstore.core.masks import numbered
+from embedstore.core.memory import require_memory
 from embedstore.corpora.rows import Corpus, id_array
 from embedstore.errors import UsageError
 from embedstore.tables.result import TableResult
@@ -18,6 +20,9 @@ from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
 __all__ = ["Duplicate", "Duplicates", "find_duplicates"]
+
+
+_A_ROW = 150  # bytes that are held of a row
 
 
 class Duplicate(NamedTuple):
@@ -117,6 +122,8 @@ def find_duplicates(
         raise UsageError(f"expected at least two corpora to look for leaks between, found {len(tables)}")
     for table in tables:
         vectors_of.require(table.positions(), table.name)
+    count = sum(map(len, tables))
+    require_memory(_A_ROW * count, f"the comparison of {counted(count, 'row')}", "compare fewer corpora at a time")
     rows, notes = _rows(vectors_of, tables, blank)
     distinct, which = numbered(rows.position, len(now.texts))
 

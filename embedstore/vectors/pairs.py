@@ -14,7 +14,7 @@ from embedstore.vectors.clustering import spherical_centres
 
 __all__ = ["PairSearch", "joined_groups", "pair_cosines"]
 
-_PROBED = 4  # lists searched per text; very near vectors are in the same list or the next
+_PROBED = 8  # lists searched per text; very near vectors are in the same list or the next
 _LEARNT = 16  # vectors for each list that the centres are learnt from
 _HELD = 8192  # vectors that are held at once
 
@@ -116,9 +116,10 @@ def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pai
     """
     lists = _lists(count)
     nearest = _nearest_lists(count, rows_of, lists)
-    ordered = [np.argsort(of, kind="stable").astype(np.int32) for of in nearest]
     starts = [np.concatenate([[0], np.cumsum(np.bincount(of, minlength=lists))]) for of in nearest]
-    del nearest
+    for of in nearest:
+        of[:] = np.argsort(of, kind="stable")
+    ordered = nearest  # from here on, the vectors that ask for each list, list by list
 
     def compared(first: int, last: int, low: int, high: int) -> Iterator[Pairs]:
         """Compare the members from `low` to `high`, of the lists from `first` to `last`, with all that ask for them."""
@@ -145,7 +146,7 @@ def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pai
 
 
 def _nearest_lists(count: int, rows_of: RowsOf, lists: int) -> npt.NDArray[np.int32]:
-    """Return the lists with the nearest centres of each vector, the nearest first: shape (at most 4, count)."""
+    """Return the lists with the nearest centres of each vector, the nearest first: shape (at most 8, count)."""
     import faiss
 
     sample = np.sort(np.random.default_rng(0).choice(count, min(count, _LEARNT * lists), replace=False))
@@ -159,7 +160,10 @@ def _nearest_lists(count: int, rows_of: RowsOf, lists: int) -> npt.NDArray[np.in
 
 
 def _pieces(starts: npt.NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
-    """Return consecutive lists, or parts of a long one, with few members: first and last list, first and last member."""
+    """Return consecutive lists, or parts of a long one, with few members.
+
+    A piece is the first list, the one after the last, the first member, and the one after the last.
+    """
     found, first = [], 0
     for last in range(1, len(starts)):
         if last == len(starts) - 1 or starts[last + 1] - starts[first] > _HELD:
@@ -204,7 +208,9 @@ def _components(pairs: Pairs, count: int) -> npt.NDArray[np.int64]:
     return np.asarray(component, dtype=np.int64)
 
 
-def pair_cosines(rows_of: RowsOf, these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def pair_cosines(
+    rows_of: RowsOf, these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
     """Return the cosine similarity of each pair of unit vectors, at most 1; exactly 1 for a vector and itself."""
     out = np.empty(len(these), dtype=np.float32)
     for start in range(0, len(these), _HELD):
