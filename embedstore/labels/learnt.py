@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 __all__ = ["MOST_LEARNT", "Learnt"]
 
-MOST_LEARNT = 200_000
+MOST_LEARNT = 100_000
 """Most distinct texts of a corpus whose vectors are held at once; of more, this many are learnt from."""
 
 Figure = TypeVar("Figure")

@@ -18,6 +18,7 @@ SLOPE = 2.0
 """Log odds for one unit of a score, where no labels are known."""
 
 _HOLD_SLOPE, _HOLD_BIAS, _HOLD_WEIGHT = 5.0, 1.0, 0.4  # inverse variances of the priors
+_LOOKED_AT = 5_000_000  # most probabilities that a threshold is found from
 _FURTHEST = 30.0  # largest log odds
 
 Scores = npt.NDArray[np.float64]
@@ -85,7 +86,8 @@ def probabilities(
 def expected_best(probability: npt.NDArray[np.floating]) -> float:
     """Return the threshold at which micro-F1 is expected to be highest, if the probabilities are right.
 
-    It is at most 0.5: half of the best F1 (Lipton, Elkan and Naryanaswamy 2014).
+    It is at most 0.5: half of the best F1 (Lipton, Elkan and Naryanaswamy 2014). Of more than 5,000,000 probabilities,
+    every n-th text counts.
 
     Parameters
     ----------
@@ -97,6 +99,7 @@ def expected_best(probability: npt.NDArray[np.floating]) -> float:
     >>> expected_best(np.array([[1.0, 0.0], [0.0, 1.0]])), round(expected_best(np.array([[0.2, 0.1]])), 3)
     (0.5, 0.154)
     """
+    probability = probability[:: probability.size // _LOOKED_AT + 1]
     ordered = np.sort(probability, axis=None)[::-1].astype(np.float64)
     if not len(ordered) or not ordered[0] > 0:
         return 0.5

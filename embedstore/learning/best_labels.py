@@ -61,7 +61,7 @@ class BestLabels:
     ) -> "BestLabels":
         """Refine the similarities of the answerable texts of `targets` to the labels; missing label texts are encoded.
 
-        Of more than 200,000 texts, these are a random sample, and those at the positions `asked`.
+        Of more than 100,000 texts, these are a random sample, and those at the positions `asked`.
 
         Raises
         ------

@@ -191,7 +191,7 @@ def rows_that_fit(
         chosen = np.concatenate([chosen, rng.choice(np.flatnonzero(~kept), most - len(chosen), replace=False)])
     elif len(chosen) > most:
         chosen = rng.choice(chosen, most, replace=False)
-    limit = f"more need over {_most_bytes(options) / 1e9:.3g} GB of memory (max_memory)"
+    limit = f"more need over {_most_bytes(options) / 1e9:.3g} GB of memory"
     note = f"trained on a random sample of {most:,} of {counted(len(y), 'row')}: {limit}"
     return np.sort(chosen), (note,)
 

@@ -97,7 +97,7 @@ def tag_several(
     notes += alike_notes(asked.labels, prototypes)
     notes += language_notes(asked.labels, asked.positions, now.texts.at)
     shows = ("cosines" if method == "cosine" else "scores") if scores else ""
-    found = _figures(texts, scored_by, known_texts(text_of_row, known), shows, examples=examples)
+    found = _scores(texts, scored_by, known_texts(text_of_row, known), shows, examples=examples)
     probability = found.scores[:, : len(names)][text_of_row]
     notes += (*found.notes, _calibrated(known, examples=examples))
     if threshold is None:
@@ -121,8 +121,8 @@ def known_texts(text_of_row: npt.NDArray[np.int64], given: GivenLabels | None) -
     """Return the known labels of distinct texts: those that at least half of a text's rows have."""
     if given is None:
         return None
-    texts, which = np.unique(text_of_row[given.known], return_inverse=True)
-    counts = np.zeros((len(texts), given.members.shape[1]))
+    texts, which = numbered(text_of_row[given.known], 1 + text_of_row.max(initial=0))
+    counts = np.zeros((len(texts), given.members.shape[1]), dtype=np.int32)
     np.add.at(counts, which, given.members[given.known])
     return KnownLabels(texts, 2 * counts >= np.bincount(which, minlength=len(texts))[:, None])
 
@@ -182,7 +182,7 @@ def _answers(now: Snapshot, asked: _Request, *, examples: bool) -> GivenLabels |
     return None
 
 
-def _figures(
+def _scores(
     texts: AllTexts,
     scored_by: Callable[[Scored], tuple[Scores, tuple[str, ...]]],
     known: KnownLabels | None,
@@ -192,7 +192,7 @@ def _figures(
 ) -> Found:
     """Return the probability of each label for each text, and `more`: each label's "cosines" or "scores", or ""."""
 
-    def figures_of(scored: Scored) -> Found:
+    def scores_of(scored: Scored) -> Found:
         found, notes = scored_by(scored)
         here = known
         if known is not None:
@@ -203,7 +203,7 @@ def _figures(
         shown = scored.cosines if more == "cosines" else found
         return Found(np.hstack([probability, shown]) if more else probability, notes)
 
-    return texts.figures(figures_of, known=np.empty(0, dtype=np.int64) if known is None else known.rows)
+    return texts.scores(scores_of, known=np.empty(0, dtype=np.int64) if known is None else known.rows)
 
 
 def _calibrated(known: GivenLabels | None, *, examples: bool) -> str:

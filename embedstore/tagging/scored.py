@@ -88,15 +88,15 @@ class AllTexts:
     shares: Sequence[float | None] | None = None
     answers: Answers | None = None
 
-    def figures(self, figures_of: Callable[[Scored], Found | Refined], *, known: npt.NDArray[np.int64]) -> Found:
-        """Return the figures of all texts.
+    def scores(self, scores_of: Callable[[Scored], Found | Refined], *, known: npt.NDArray[np.int64]) -> Found:
+        """Return the scores of all texts.
 
-        Up to 200,000 texts are scored at once. Of more texts, a sample of 200,000 is scored so, and then all others by
+        Up to 100,000 texts are scored at once. Of more texts, a sample of 100,000 is scored so, and then all others by
         what was learnt from these, in float32; a note says so.
 
         Parameters
         ----------
-        figures_of : callable
+        scores_of : callable
             Scores some texts; what it learns goes through `Scored.learnt`.
         known : ndarray of int64
             Numbers of texts that something is known of. They are in the sample, or half of it is some of them.
@@ -104,17 +104,17 @@ class AllTexts:
         count, most = len(self.positions), learnt.MOST_LEARNT
         kept = Learnt()
         if count <= most:
-            found = figures_of(self._part(np.arange(count), kept))
+            found = scores_of(self._part(np.arange(count), kept))
             return Found(found.scores, found.notes)
         some = _sample(count, known, most)
-        first = figures_of(self._part(some, kept))
-        figures = np.empty((count, first.scores.shape[1]), dtype=np.float32)
-        figures[some] = first.scores
+        first = scores_of(self._part(some, kept))
+        scores = np.empty((count, first.scores.shape[1]), dtype=np.float32)
+        scores[some] = first.scores
         for numbers in _others(count, some):
             kept.again()
-            figures[numbers] = figures_of(self._part(numbers, kept)).scores
+            scores[numbers] = scores_of(self._part(numbers, kept)).scores
         note = f"learnt from a random sample of {len(some):,} of {counted(count, 'distinct text')}"
-        return Found(figures, (*first.notes, note))
+        return Found(scores, (*first.notes, note))
 
     def _part(self, numbers: npt.NDArray[np.int64], kept: Learnt) -> Scored:
         positions, answers = self.positions[numbers], self.answers

@@ -150,7 +150,7 @@ def refined(method: "TaggingMethod", scored: "Scored") -> "Refined":
 def all_refined(method: "TaggingMethod", texts: "AllTexts") -> "Found":
     """Return the scores of `refined` for all texts of a corpus."""
     known = np.empty(0, dtype=np.int64) if texts.answers is None else texts.answers.rows
-    return texts.figures(partial(refined, method), known=known)
+    return texts.scores(partial(refined, method), known=known)
 
 
 def with_confidence(
