@@ -110,7 +110,7 @@ def test_many_texts_are_searched_with_faiss_and_a_note_says_so(tmp_path, encoder
     store = library(tmp_path / "s", encoder())
     found = store.duplicates(0.95, how=PairSearch(exact_up_to=100))
     agrees(found, expected(store, 0.95))  # of so few texts all lists are looked through
-    assert "253 distinct texts: the 50 nearest of each were searched approximately" in found.notes[1]
+    assert "253 distinct texts: each was compared with those in the 8 nearest of 31 lists" in found.notes[1]
 
 
 def test_a_chain_is_one_group_though_its_ends_are_far_apart(tmp_path):

@@ -91,7 +91,7 @@ def test_the_mixture_is_the_one_computed_label_by_label(answered):
     first = spread(balanced_cosines(vectors, labels))
     start, prior = softmax(5 * first), 0.3 * np.log(softmax(5 * first))
     answers = Answers(np.arange(0, 5 * answered, 5), y[0 : 5 * answered : 5]) if answered else None
-    found = Mixture(vectors, labels, TopicSettings(), random_state=0).fit(start, prior, answers)
+    found = Mixture(vectors, labels, TopicSettings(), random_state=0).fit(vectors, start, prior, answers)
     wanted = mixture_by_hand(vectors, labels, start, prior, answers)
     assert np.allclose(
         found - found.mean(axis=1, keepdims=True), wanted - wanted.mean(axis=1, keepdims=True), atol=1e-5

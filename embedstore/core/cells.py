@@ -31,8 +31,9 @@ import pyarrow as pa
 from embedstore.core.arrays import decoded
 from embedstore.core.floats import single_text
 
-__all__ = ["array_of", "json_text", "json_values", "plain_values", "shortest", "spelled"]
+__all__ = ["array_of", "json_text", "json_values", "plain_values", "shared_values", "shortest", "spelled"]
 
+_CELLS = 1 << 16  # that become Python values at once
 _SECONDS_OF = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MOST_OF_STRINGS = 2**31  # bytes of one array of strings
 _PLAIN_YEARS = 4_000_000_000  # seconds from 1970 to 2096 and back to 1843: Arrow's time zones are right there
@@ -92,6 +93,14 @@ def plain_values(column: Any) -> list[Any]:
     if pa.types.is_floating(type_) and not pa.types.is_float16(type_):
         return list(shortest(column).to_pylist())
     return list(spelled(column).to_pylist())
+
+
+def shared_values(column: Any) -> list[Any]:
+    """Return the cells as `plain_values` does, equal texts as one object: for long columns that repeat a few texts."""
+    one: dict[str, str] = {}
+    starts = range(0, len(column), _CELLS)
+    cells = (value for start in starts for value in plain_values(column.slice(start, _CELLS)))
+    return [one.setdefault(value, value) if isinstance(value, str) else value for value in cells]
 
 
 def array_of(values: Sequence[Any]) -> pa.Array:

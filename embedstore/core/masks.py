@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["contains", "distinct", "mask_of"]
+__all__ = ["contains", "distinct", "mask_of", "numbered"]
 
 _MANY = 10_000_000  # positions from which a mask of all takes more memory than the positions are worth
 
@@ -56,3 +56,17 @@ def mask_of(positions: npt.NDArray[np.integer[Any]], count: int) -> npt.NDArray[
     mask = np.zeros(count, dtype=bool)
     mask[positions] = True
     return mask
+
+
+def numbered(
+    positions: npt.NDArray[np.integer[Any]], count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return each position once, ascending, and the number of each given one among these; positions are below `count`.
+
+    Examples
+    --------
+    >>> [found.tolist() for found in numbered(np.array([5, 2, 5]), 6)]
+    [[2, 5], [1, 0, 1]]
+    """
+    mask = mask_of(positions, count)  # takes less memory than to sort them
+    return np.flatnonzero(mask), (np.cumsum(mask, dtype=np.int64) - 1)[positions]

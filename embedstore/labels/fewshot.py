@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.parallel import one_thread
+from embedstore.labels.learnt import Learnt
 
 __all__ = ["Answers", "BlendModel", "blend", "fit_blend", "folds_of"]
 
@@ -44,6 +45,7 @@ def blend(
     labels: npt.NDArray[np.int64],
     *,
     random_state: int = 42,
+    learnt: Learnt | None = None,
 ) -> npt.NDArray[np.float64]:
     """Return the scores of all texts, updated by the labelled texts.
 
@@ -61,23 +63,27 @@ def blend(
         Rows of the labelled texts, and the number of each one's label.
     random_state : int
         Seed of the folds.
+    learnt : Learnt, optional
+        What was learnt from other texts of the corpus, or is to be learnt from these.
 
     Returns
     -------
     ndarray of shape (texts, labels), float64
         Standardised. The scores of a labelled text are out-of-fold (five folds).
     """
-    if not len(rows):
+    learnt = learnt or Learnt()
+    if not learnt.of(lambda: len(rows)):
         return scores
-    centred = vectors - vectors.mean(axis=0)
+    centred = vectors - learnt.of(lambda: vectors.mean(axis=0))
 
-    def learnt(some: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-        found = fit_blend(scores[rows[some]], centred[rows[some]], labels[some]).scores(scores, centred)
-        return np.asarray(found / max(float(np.std(found)), 1e-12))
+    def blended(some: npt.NDArray[np.bool_], learnt: Learnt) -> npt.NDArray[np.float64]:
+        model = learnt.of(lambda: fit_blend(scores[rows[some]], centred[rows[some]], labels[some]))
+        found = model.scores(scores, centred)
+        return np.asarray(found / learnt.of(lambda: max(float(np.std(found)), 1e-12)))
 
-    out = learnt(np.ones(len(rows), dtype=bool))
+    out = blended(np.ones(len(rows), dtype=bool), learnt)
     for others in folds_of(len(rows), random_state):
-        out[rows[~others]] = learnt(others)[rows[~others]]
+        out[rows[~others]] = blended(others, Learnt())[rows[~others]]
     return out
 
 

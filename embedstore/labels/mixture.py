@@ -15,6 +15,7 @@ from embedstore.core.counts import counted, form
 from embedstore.core.parallel import one_thread
 from embedstore.core.unit import unit_rows
 from embedstore.labels.fewshot import Answers, folds_of
+from embedstore.labels.learnt import Learnt
 from embedstore.labels.shares import completed_shares
 from embedstore.labels.words import MOST, Words
 from embedstore.labels.zeroshot import NO_WORDS, PENALTY, Refined, balance_to_shares, shares_of_tags
@@ -78,6 +79,7 @@ def topic_scores(
     shares: Sequence[float | None] | None = None,
     settings: TopicSettings | None = None,
     random_state: int = 42,
+    learnt: Learnt | None = None,
 ) -> Refined:
     """Score texts for labels that are topics.
 
@@ -104,38 +106,40 @@ def topic_scores(
         Other settings than the usual ones.
     random_state : int
         Seed of folds and samples.
+    learnt : Learnt, optional
+        What was learnt from other texts of the corpus, or is to be learnt from these.
     """
-    settings = settings or TopicSettings()
+    settings, learnt = settings or TopicSettings(), learnt or Learnt()
     count = len(prototypes)
     least = max(_LEAST, _LEAST_EACH * count)
-    cosines = balanced_cosines(vectors, prototypes, answers, own=settings.own)
-    if len(vectors) < least:
+    cosines = balanced_cosines(vectors, prototypes, answers, own=settings.own, learnt=learnt)
+    if (seen_texts := learnt.of(lambda: len(vectors))) < least:
         note = (
-            f"{counted(len(vectors), 'text')} {form(len(vectors), 'is', 'are')} too few to find {count} topics in "
+            f"{counted(seen_texts, 'text')} {form(seen_texts, 'is', 'are')} too few to find {count} topics in "
             f"({least} would do): scores are centred"
         )
-        return _refined(_SHARP * spread(cosines), shares, (note,))
-    mixture = Mixture(vectors, prototypes, settings, random_state=random_state)
-    words = Words.of(texts, random_state=random_state)
-    first = spread(cosines)
+        return _refined(_SHARP * spread(cosines, learnt), shares, (note,), learnt)
+    mixture = learnt.of(lambda: Mixture(vectors, prototypes, settings, random_state=random_state))
+    words = Words.of(texts, random_state=random_state, learnt=learnt)
+    first = spread(cosines, learnt)
     start, prior = softmax(_SHARP * first, axis=1), settings.prior * log_softmax(_SHARP * first, axis=1)
-    found = mixture.fit(start, prior, answers)
+    found = mixture.fit(vectors, start, prior, answers, learnt)
     if words is not None:
         for _ in range(settings.passes):
-            seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR)), answers)
+            seen = _with_answers(spread(np.log(softmax(found, axis=1) + _FLOOR), learnt), answers)
             told = _said_by_words(words, seen, random_state=random_state)
             start = softmax(_BELIEF * (seen + told), axis=1)
-            prior = settings.prior * log_softmax(_SHARP * spread(first + told), axis=1)
-            found = mixture.fit(start, prior, answers)
+            prior = settings.prior * log_softmax(_SHARP * spread(first + told, learnt), axis=1)
+            found = mixture.fit(vectors, start, prior, answers, learnt)
     if answers is not None:
-        found = _out_of_fold(found, mixture, start, prior, answers, random_state=random_state)
-    return _refined(found, shares, () if words else (NO_WORDS,))
+        found = _out_of_fold(found, mixture, vectors, start, prior, answers, random_state=random_state)
+    return _refined(found, shares, () if words else (NO_WORDS,), learnt)
 
 
-def spread(scores: Scores) -> Scores:
-    """Return scores with mean 0 in each row and root mean square 1 over all."""
+def spread(scores: Scores, learnt: Learnt | None = None) -> Scores:
+    """Return scores with mean 0 in each row and root mean square 1 over all that are learnt from."""
     scores = scores - scores.mean(axis=1, keepdims=True)
-    return np.asarray(scores / max(float(np.sqrt(np.mean(scores**2))), 1e-9))
+    return np.asarray(scores / (learnt or Learnt()).of(lambda: max(float(np.sqrt(np.mean(scores**2))), 1e-9)))
 
 
 def balanced_cosines(
@@ -144,6 +148,7 @@ def balanced_cosines(
     answers: Answers | None = None,
     *,
     own: float = _OWN,
+    learnt: Learnt | None = None,
 ) -> Scores:
     """Return the cosine similarity of texts to labels, shape (texts, labels), without what they have in common.
 
@@ -151,6 +156,17 @@ def balanced_cosines(
     all texts would be near to the texts of a frequent label, and hide them.) The mean of the labels' own vectors is
     taken off the labels. Labels that are nearest to no text count in neither mean.
     """
+    common, labels = (learnt or Learnt()).of(lambda: _centres(vectors, prototypes, answers, own))
+    out = np.empty((len(vectors), len(prototypes)))
+    for block in row_blocks(*vectors.shape):
+        out[block] = unit_rows(vectors[block] - common) @ labels.T
+    return out
+
+
+def _centres(
+    vectors: npt.NDArray[np.float32], prototypes: npt.NDArray[np.float32], answers: Answers | None, own: float
+) -> tuple[Scores, Scores]:
+    """Return what texts have in common, shape (dim,), and the labels' unit vectors without it, shape (labels, dim)."""
     nearest = (vectors @ prototypes.T).argmax(axis=1)
     counts = np.bincount(nearest, minlength=len(prototypes))
     sums = np.zeros((len(prototypes), vectors.shape[1]))
@@ -162,10 +178,7 @@ def balanced_cosines(
         labels *= own
         np.add.at(labels, answers.labels, unit_rows(vectors[answers.rows] - common))
         labels = unit_rows(labels)
-    out = np.empty((len(vectors), len(prototypes)))
-    for block in row_blocks(*vectors.shape):
-        out[block] = unit_rows(vectors[block] - common) @ labels.T
-    return out
+    return common, labels
 
 
 class Mixture:
@@ -197,7 +210,6 @@ class Mixture:
     ) -> None:
         self._settings = settings
         rng = np.random.default_rng(random_state)
-        self._vectors = vectors
         self._sample = np.sort(rng.choice(len(vectors), min(MOST, len(vectors)), replace=False))
         self._mean = vectors[self._sample].mean(axis=0, dtype=np.float64)
         centred = vectors[self._sample] - self._mean
@@ -207,18 +219,38 @@ class Mixture:
             self._texts = centred @ self._axes
             self._labels = (prototypes - self._mean) @ self._axes
 
-    def fit(self, start: Scores, prior: Scores, answers: Answers | None = None) -> Scores:
+    def fit(
+        self,
+        vectors: npt.NDArray[np.float32],
+        start: Scores,
+        prior: Scores,
+        answers: Answers | None = None,
+        learnt: Learnt | None = None,
+    ) -> Scores:
         """Return the log odds of all texts, shape (texts, labels), up to a constant for each text.
 
         Parameters
         ----------
+        vectors : ndarray of shape (texts, dim), float32
+            The texts that the mixture was made with; others if it was fitted to those (`learnt`).
         start : ndarray of shape (texts, labels), float64
             Probabilities to start from.
         prior : ndarray of shape (texts, labels), float64
             Each text's own log odds, from another source; they are added to the mixture's.
         answers : Answers, optional
             Labels that are known.
+        learnt : Learnt, optional
+            Slopes and biases.
         """
+        slopes, bias = (learnt or Learnt()).of(lambda: self._fitted(start, prior, answers))
+        found: Scores = prior + bias
+        with one_thread:
+            for block in row_blocks(*vectors.shape):
+                found[block] += vectors[block] @ slopes
+        return found
+
+    def _fitted(self, start: Scores, prior: Scores, answers: Answers | None) -> tuple[Scores, Scores]:
+        """Return the slopes of the log odds, shape (dim, labels), and their biases, shape (labels,)."""
         belonging, own = start[self._sample], prior[self._sample]
         weights = np.ones(len(self._sample))
         known, label = self._known(answers)
@@ -230,11 +262,7 @@ class Mixture:
                 slopes, bias = self._maximised(belonging, weights)
                 belonging = softmax(self._texts @ slopes + bias + own, axis=1)
             slopes = self._axes @ slopes
-            bias = bias - self._mean @ slopes
-            found: Scores = prior + bias
-            for block in row_blocks(*self._vectors.shape):
-                found[block] += self._vectors[block] @ slopes
-            return found
+            return slopes, bias - self._mean @ slopes
 
     def _known(self, answers: Answers | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the places of answered texts in the sample, and their labels."""
@@ -285,21 +313,28 @@ def _said_by_words(words: Words, seen: Scores, *, random_state: int) -> Scores:
 
 
 def _out_of_fold(
-    found: Scores, mixture: Mixture, start: Scores, prior: Scores, answers: Answers, *, random_state: int
+    found: Scores,
+    mixture: Mixture,
+    vectors: npt.NDArray[np.float32],
+    start: Scores,
+    prior: Scores,
+    answers: Answers,
+    *,
+    random_state: int,
 ) -> Scores:
     """Return `found`, with the log odds of each answered text from a mixture that does not know its answer."""
     for others in folds_of(len(answers.rows), random_state):
         here = answers.rows[~others]
         unknown = start.copy()
         unknown[here] = softmax(prior[here], axis=1)
-        found[here] = mixture.fit(unknown, prior, Answers(answers.rows[others], answers.labels[others]))[here]
+        found[here] = mixture.fit(vectors, unknown, prior, Answers(answers.rows[others], answers.labels[others]))[here]
     return found
 
 
-def _refined(found: Scores, shares: Sequence[float | None] | None, notes: tuple[str, ...]) -> Refined:
-    scores = spread(found)
-    found = shares_of_tags(scores)
+def _refined(found: Scores, shares: Sequence[float | None] | None, notes: tuple[str, ...], learnt: Learnt) -> Refined:
+    scores = spread(found, learnt)
+    found = learnt.of(lambda: shares_of_tags(scores))
     if shares is None:
         return Refined(scores, found, notes)
     wanted = completed_shares(shares, found)
-    return Refined(balance_to_shares(scores, wanted), wanted, notes)
+    return Refined(balance_to_shares(scores, wanted, learnt), wanted, notes)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.unit import unit_rows
+from embedstore.labels.learnt import Learnt
 from embedstore.labels.odds import SLOPE
 from embedstore.labels.words import MOST
 
@@ -26,7 +27,9 @@ _FEWEST_TOPICS = 3  # fewest labels and groups that are told apart
 Scores = npt.NDArray[np.float64]
 
 
-def membership(scores: npt.NDArray[np.floating[Any]], *, random_state: int = 42) -> Scores:
+def membership(
+    scores: npt.NDArray[np.floating[Any]], *, random_state: int = 42, learnt: Learnt | None = None
+) -> Scores:
     """Return scores of each label alone, from the distribution of its scores over all texts.
 
     They are a mixture of two normal distributions with one standard deviation: the upper one has the texts that the
@@ -38,6 +41,8 @@ def membership(scores: npt.NDArray[np.floating[Any]], *, random_state: int = 42)
         How near each text is to each label.
     random_state : int
         Seed of the sample of texts that the distributions are fitted on.
+    learnt : Learnt, optional
+        What was learnt from other texts of the corpus, or is to be learnt from these.
 
     Returns
     -------
@@ -46,11 +51,16 @@ def membership(scores: npt.NDArray[np.floating[Any]], *, random_state: int = 42)
     """
     if not len(scores):
         return np.zeros(scores.shape)
+    middle, width, slope, bias = (learnt or Learnt()).of(lambda: _distributions(scores, random_state))
+    return np.asarray((slope * ((scores - middle) / width) + bias) / SLOPE, dtype=np.float64)
+
+
+def _distributions(scores: npt.NDArray[np.floating[Any]], random_state: int) -> tuple[npt.NDArray[Any], ...]:
+    """Return mean, deviation, and slope and bias of the log odds of each label, each of shape (labels,)."""
     rng = np.random.default_rng(random_state)
     drawn = np.sort(rng.choice(len(scores), min(MOST, len(scores)), replace=False))
     middle, width = scores[drawn].mean(axis=0), np.maximum(scores[drawn].std(axis=0), 1e-6)
-    slope, bias = _two_normals(((scores[drawn] - middle) / width).astype(np.float64))
-    return np.asarray((slope * ((scores - middle) / width) + bias) / SLOPE, dtype=np.float64)
+    return middle, width, *_two_normals(((scores[drawn] - middle) / width).astype(np.float64))
 
 
 def _two_normals(values: Scores) -> tuple[Scores, Scores]:
@@ -94,6 +104,7 @@ def topic_membership(
     texts: Sequence[str],
     *,
     random_state: int = 42,
+    learnt: Learnt | None = None,
 ) -> tuple[Scores, tuple[str, ...]]:
     """Return scores of each label by the method "topics", against what the texts are about otherwise, and notes.
 
@@ -110,14 +121,17 @@ def topic_membership(
         The texts.
     random_state : int
         Seed of groups, folds and samples.
+    learnt : Learnt, optional
+        What was learnt from other texts of the corpus, or is to be learnt from these.
     """
     from embedstore.labels.mixture import topic_scores
 
     if not len(vectors):
         return np.zeros((0, len(prototypes))), ()
-    others = unlabelled_topics(vectors, prototypes, random_state=random_state)
-    found = topic_scores(vectors, np.vstack([prototypes, others]), texts, random_state=random_state)
-    return membership(found.scores[:, : len(prototypes)], random_state=random_state), found.notes
+    learnt = learnt or Learnt()
+    others = learnt.of(lambda: unlabelled_topics(vectors, prototypes, random_state=random_state))
+    found = topic_scores(vectors, np.vstack([prototypes, others]), texts, random_state=random_state, learnt=learnt)
+    return membership(found.scores[:, : len(prototypes)], random_state=random_state, learnt=learnt), found.notes
 
 
 def unlabelled_topics(

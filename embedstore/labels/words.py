@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from embedstore.labels.learnt import Learnt
 
 __all__ = ["MOST", "Words", "out_of_fold"]
 
@@ -30,20 +33,24 @@ class Words:
         Rows of the texts that may be learnt from, sorted.
     folds : ndarray of shape (texts,), int64
         The fold of each text.
+    learnt : Learnt
+        Terms and classifiers.
     """
 
     features: Any
     sample: npt.NDArray[np.int64]
     folds: npt.NDArray[np.int64]
+    learnt: Learnt
 
     @classmethod
-    def of(cls, texts: Sequence[str], *, random_state: int) -> "Words | None":
-        """Return the words of the texts; None if hardly a term stands in three of them."""
+    def of(cls, texts: Sequence[str], *, random_state: int, learnt: Learnt | None = None) -> "Words | None":
+        """Return the words of the texts; None if hardly a term stands in three of those that are learnt from."""
+        learnt = learnt or Learnt()
         rng = np.random.default_rng(random_state)
         folds = rng.integers(0, _FOLDS, len(texts))
         sample = np.sort(rng.choice(len(texts), min(MOST, len(texts)), replace=False))
-        features = _tfidf(texts, sample)
-        return None if features is None else cls(features, sample, folds)
+        terms = learnt.of(lambda: _terms([texts[row] for row in sample]))
+        return None if terms is None else cls(terms.transform(texts), sample, folds, learnt)
 
     def learn(self, model: Any, scores: Scores, *, kappa: bool = False) -> tuple[Scores, float]:
         """Let a classifier learn the more confident half of the tags that `scores` give.
@@ -66,10 +73,10 @@ class Words:
         float
             Squared agreement of these scores with the tags, from 0 (chance) to 1 (all agree).
         """
-        chosen = self.sample[_confident(scores[self.sample])]
+        chosen = self.learnt.of(lambda: self.sample[_confident(scores[self.sample])])
         tags = scores.argmax(axis=1)
-        found = out_of_fold(model, self.features, tags, chosen, self.folds, scores.shape[1])
-        return found, _agreement(found, tags, chosen, kappa=kappa)
+        found = out_of_fold(model, self.features, tags, chosen, self.folds, scores.shape[1], self.learnt)
+        return found, self.learnt.of(lambda: _agreement(found, tags, chosen, kappa=kappa))
 
 
 def out_of_fold(
@@ -79,15 +86,16 @@ def out_of_fold(
     chosen: npt.NDArray[np.intp],
     folds: npt.NDArray[np.int64],
     count: int,
+    learnt: Learnt | None = None,
 ) -> Scores:
     """Return out-of-fold scores of shape (texts, labels): no model has learnt from a text that it scores."""
+    learnt = learnt or Learnt()
     out = np.zeros((len(labels), count))
     for fold in range(_FOLDS):
-        rows = chosen[folds[chosen] != fold]
+        fitted = learnt.of(partial(_without_fold, fold, model, features, labels, chosen, folds))
         here = np.flatnonzero(folds == fold)
-        if len(np.unique(labels[rows])) < 2:
+        if fitted is None or not len(here):
             continue
-        fitted = model.fit(features[rows], labels[rows])
         score = getattr(fitted, "decision_function", None) or fitted.predict_joint_log_proba
         decision = score(features[here])
         if decision.ndim == 1:
@@ -97,6 +105,21 @@ def out_of_fold(
         part[:, fitted.classes_] = decision
         out[here] = part
     return out
+
+
+def _without_fold(
+    fold: int,
+    model: Any,
+    features: Any,
+    labels: npt.NDArray[np.intp],
+    chosen: npt.NDArray[np.intp],
+    folds: npt.NDArray[np.int64],
+) -> Any:
+    """Return a model of the chosen texts of the other folds; None if these have one label."""
+    from sklearn.base import clone
+
+    rows = chosen[folds[chosen] != fold]
+    return clone(model).fit(features[rows], labels[rows]) if len(np.unique(labels[rows])) > 1 else None
 
 
 def _confident(scores: Scores) -> npt.NDArray[np.intp]:
@@ -110,16 +133,15 @@ def _confident(scores: Scores) -> npt.NDArray[np.intp]:
     return np.sort(np.concatenate(kept))
 
 
-def _tfidf(texts: Sequence[str], sample: npt.NDArray[np.int64]) -> Any:
-    """Return a sparse TF-IDF matrix of shape (texts, terms); None if no term is frequent enough."""
+def _terms(texts: Sequence[str]) -> Any:
+    """Return a TF-IDF vectorizer that has learnt the terms of the texts; None if no term is frequent enough."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=50_000)
     try:
-        words.fit([texts[row] for row in sample])
+        return words.fit(texts)
     except ValueError:  # scikit-learn raises this if no term is left
         return None
-    return words.transform(texts)
 
 
 def _agreement(scores: Scores, labels: npt.NDArray[np.intp], chosen: npt.NDArray[np.intp], *, kappa: bool) -> float:

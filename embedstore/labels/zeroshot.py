@@ -12,6 +12,7 @@ import numpy.typing as npt
 from embedstore.core.counts import counted, form
 from embedstore.core.unit import unit_rows
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.learnt import Learnt
 from embedstore.labels.shares import completed_shares
 from embedstore.labels.words import MOST, Words
 
@@ -99,6 +100,7 @@ def topic_bias(
     vectors_of: VectorsOf,
     *,
     block: int = _BLOCK,
+    learnt: Learnt | None = None,
 ) -> Scores | None:
     """Estimate each label's topic bias; None if the set has no order.
 
@@ -123,6 +125,8 @@ def topic_bias(
         Returns the unit vectors of label texts, shape (n, dim).
     block : int
         Texts per block.
+    learnt : Learnt, optional
+        What was learnt from other texts of the corpus, or is to be learnt from these.
 
     Returns
     -------
@@ -131,6 +135,29 @@ def topic_bias(
     """
     if labels.bare or not labels.ordinal:
         return None
+    found = (learnt or Learnt()).of(lambda: _statement_scores(labels, prototypes, texts, vectors, vectors_of))
+    if found is None:
+        return None
+    scores, directions, mean, spread = found
+    out = np.empty((len(vectors), len(labels.names)))
+    for start in range(0, len(vectors), block):
+        near = (vectors[start : start + block] @ directions - mean) / spread
+        weights = np.exp(near - near.max(axis=1, keepdims=True))
+        out[start : start + block] = weights @ scores / weights.sum(axis=1, keepdims=True)
+    return out
+
+
+def _statement_scores(
+    labels: LabelSet,
+    prototypes: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    vectors: npt.NDArray[np.float32],
+    vectors_of: VectorsOf,
+) -> tuple[Scores, npt.NDArray[np.float32], float, float] | None:
+    """Return the labels' scores on statements, the statements' directions, and mean and deviation of similarities.
+
+    The shapes are (statements, labels) and (dim, statements); None if there are too few words.
+    """
     prompts = labels.prompts()
     here = common_words(texts)
     there = common_words([text for described in prompts for text in described], least=1)
@@ -142,13 +169,7 @@ def topic_bias(
     scores = (statements @ prototypes.T).astype(np.float64) - elsewhere + middle
     directions = unit_rows(statements).T
     looked = vectors[:: len(vectors) // _LOOKED_AT + 1] @ directions
-    mean, spread = float(looked.mean()), max(float(looked.std()), 1e-9)
-    out = np.empty((len(vectors), len(labels.names)))
-    for start in range(0, len(vectors), block):
-        near = (vectors[start : start + block] @ directions - mean) / spread
-        weights = np.exp(near - near.max(axis=1, keepdims=True))
-        out[start : start + block] = weights @ scores / weights.sum(axis=1, keepdims=True)
-    return out
+    return scores, directions, float(looked.mean()), max(float(looked.std()), 1e-9)
 
 
 def _statements(words: Sequence[str], vectors_of: VectorsOf) -> npt.NDArray[np.float32]:
@@ -165,6 +186,7 @@ def refine(
     shares: Sequence[float | None] | None = None,
     steps: Sequence[str] = STEPS,
     random_state: int = 42,
+    learnt: Learnt | None = None,
 ) -> Refined:
     """Refine the labels' cosine similarities, using those of the whole corpus.
 
@@ -190,47 +212,57 @@ def refine(
         The steps of `STEPS` to apply; fewer than all are for ablations.
     random_state : int
         Seed of the folds and of sampling.
+    learnt : Learnt, optional
+        What was learnt from other texts of the corpus, or is to be learnt from these.
     """
+    learnt = learnt or Learnt()
     raw = cosines.astype(np.float64)
-    centred = raw - (_CENTRED * raw.mean(axis=0) if bias is None else bias) if "centre" in steps else raw
-    wanted = shares_of_tags(centred)
+    if bias is None:
+        bias = learnt.of(lambda: _CENTRED * raw.mean(axis=0))
+    centred = raw - bias if "centre" in steps else raw
+    wanted = learnt.of(lambda: shares_of_tags(centred))
     if shares is not None:
         wanted = completed_shares(shares, wanted)
-    first = balance_to_shares(standardised(centred), wanted)
+    first = balance_to_shares(standardised(centred, learnt), wanted, learnt)
     if "words" not in steps:
         return Refined(first, wanted, ())
-    if len(texts) < _LEAST:
+    if (seen := learnt.of(lambda: len(texts))) < _LEAST:
         note = (
-            f"{counted(len(texts), 'text')} {form(len(texts), 'is', 'are')} too few to learn from "
+            f"{counted(seen, 'text')} {form(seen, 'is', 'are')} too few to learn from "
             f"the tags ({_LEAST} would do): scores are centred"
         )
         return Refined(first, wanted, (note,))
     if wanted.max() > _ONE_LABEL:
         note = f"one label takes {wanted.max():.0%} of the texts: nothing is learnt from such tags"
         return Refined(first, wanted, (note,))
-    words = Words.of(texts, random_state=random_state)
+    words = Words.of(texts, random_state=random_state, learnt=learnt)
     if words is None:
         return Refined(first, wanted, (NO_WORDS,))
     from sklearn.svm import LinearSVC
 
     found, agreement = words.learn(LinearSVC(C=PENALTY, random_state=random_state), first)
-    total = first + agreement * standardised(found)
-    return Refined(balance_to_shares(standardised(total), wanted), wanted, ())
+    total = first + agreement * standardised(found, learnt)
+    return Refined(balance_to_shares(standardised(total, learnt), wanted, learnt), wanted, ())
 
 
-def standardised(scores: Scores) -> Scores:
-    """Return scores with mean 0 in each row and column, and root mean square 1 over all."""
-    scores = scores - scores.mean(axis=1, keepdims=True)
-    scores = scores - scores.mean(axis=0)
-    return np.asarray(scores / max(float(np.sqrt(np.mean(scores**2))), 1e-12))
+def standardised(scores: Scores, learnt: Learnt | None = None) -> Scores:
+    """Return scores with mean 0 in each row and column, and root mean square 1 over all that are learnt from."""
+    learnt = learnt or Learnt()
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    centred = centred - learnt.of(lambda: centred.mean(axis=0))
+    return np.asarray(centred / learnt.of(lambda: max(float(np.sqrt(np.mean(centred**2))), 1e-12)))
 
 
-def balance_to_shares(scores: Scores, shares: Scores) -> Scores:
+def balance_to_shares(scores: Scores, shares: Scores, learnt: Learnt | None = None) -> Scores:
     """Return `scores` plus a bias per label, so that the best labels have about the given shares.
 
     The biases are the duals of an assignment problem with fixed sums. They are found by iterative proportional steps
     (Sinkhorn 1967) on a softmax of increasing sharpness.
     """
+    return np.asarray(scores + (learnt or Learnt()).of(lambda: _biases(scores, shares)))
+
+
+def _biases(scores: Scores, shares: Scores) -> Scores:
     rows = scores if len(scores) <= MOST else scores[:: len(scores) // MOST + 1]
     bias = np.zeros(scores.shape[1])
     target = np.maximum(shares / shares.sum(), 1e-6)
@@ -240,7 +272,7 @@ def balance_to_shares(scores: Scores, shares: Scores) -> Scores:
             soft = np.exp(soft - soft.max(axis=1, keepdims=True))
             mean = (soft / soft.sum(axis=1, keepdims=True)).mean(axis=0)
             bias += np.log(target / np.maximum(mean, 1e-9)) / sharpness
-    return np.asarray(scores + (bias - bias.mean()))
+    return np.asarray(bias - bias.mean())
 
 
 def shares_of_tags(scores: Scores) -> Scores:

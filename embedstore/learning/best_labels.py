@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from embedstore.annotations.column import answered_rows
+from embedstore.core.masks import numbered
 from embedstore.labels.label_set import LabelSet
-from embedstore.labels.zeroshot import Refined
+from embedstore.labels.learnt import MOST_LEARNT
 from embedstore.learning.targets import Target
 from embedstore.tagging.methods import find_method
-from embedstore.tagging.scored import Scored
-from embedstore.tagging.steps import answers_given, refined, score
+from embedstore.tagging.scored import AllTexts, Found
+from embedstore.tagging.steps import all_refined, answers_given, score
 from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
@@ -28,22 +30,19 @@ class BestLabels:
     ----------
     names : tuple of str
         The labels.
-    positions : ndarray of shape (texts,), int64
-        Positions of the texts, sorted.
-    scored : Scored
+    texts : AllTexts
         The texts with their similarities to the labels.
-    found : Refined
+    found : Found
         Standardised scores, with notes on how they were made.
     """
 
-    positions: npt.NDArray[np.int64]
-    scored: Scored
-    found: Refined
+    texts: AllTexts
+    found: Found
 
     @property
     def names(self) -> tuple[str, ...]:
         """The labels."""
-        return self.scored.labels.names
+        return self.texts.labels.names
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -52,9 +51,17 @@ class BestLabels:
 
     @classmethod
     def of(
-        cls, now: Snapshot, space: Space, targets: Sequence[Target], labels: LabelSet, queries: QueryEncoder
+        cls,
+        now: Snapshot,
+        space: Space,
+        targets: Sequence[Target],
+        labels: LabelSet,
+        queries: QueryEncoder,
+        asked: npt.NDArray[np.int64],
     ) -> "BestLabels":
         """Refine the similarities of the answerable texts of `targets` to the labels; missing label texts are encoded.
+
+        Of more than 100,000 texts, these are a random sample, and those at the positions `asked`.
 
         Raises
         ------
@@ -64,31 +71,31 @@ class BestLabels:
         method = find_method("best")
         described = method.describe(labels)
         prototypes = described.prototypes(queries)
-        positions = np.unique(np.concatenate([one.table.positions()[one.answerable] for one in targets]))
-        cosines = score(space, prototypes, positions, all_scores=True).scores
-        if cosines is None:
-            raise ValueError("expected the scores of all labels")
-        vectors = space.unit_at(positions)
-        scored = Scored(
+        every = np.concatenate([one.table.positions()[one.answerable] for one in targets])
+        positions, _ = numbered(every, len(now.texts))
+        if len(positions) > MOST_LEARNT:
+            drawn = np.random.default_rng(42).choice(positions, MOST_LEARNT, replace=False)
+            positions, _ = numbered(np.concatenate([drawn, asked]), len(now.texts))
+        texts = AllTexts(
             labels=described,
             prototypes=prototypes,
-            cosines=cosines,
-            vectors=vectors,
-            texts=lambda: now.texts.at(positions),
+            positions=positions,
+            space=space,
             vectors_of=queries,
+            cosines=score(space, prototypes, positions, all_scores=True).scores,
             shares=described.shares or None,
         )
-        return cls(positions, scored, refined(method, scored))
+        return cls(texts, all_refined(method, texts))
 
     def with_answers(self, answers: Mapping[int, str]) -> "BestLabels":
         """Return the labels that `answers` lead to: the label of each answered text by its position."""
-        given = [answers.get(position) for position in self.positions.tolist()]
-        scored = replace(self.scored, answers=answers_given(np.arange(len(given)), given, self.names))
-        return replace(self, scored=scored, found=refined(find_method("best"), scored))
+        given = [answers.get(position) for position in self.texts.positions.tolist()]
+        texts = replace(self.texts, answers=answers_given(np.arange(len(given)), given, self.names))
+        return BestLabels(texts, all_refined(find_method("best"), texts))
 
     def at(self, positions: npt.NDArray[np.int64]) -> list[str]:
         """Return the label of each text at `positions`, shape (n,)."""
-        best = self.found.scores[np.searchsorted(self.positions, positions)].argmax(axis=1)
+        best = self.found.scores[np.searchsorted(self.texts.positions, positions)].argmax(axis=1)
         return [self.names[number] for number in best.tolist()]
 
 
@@ -98,6 +105,7 @@ def answers_of(now: Snapshot, targets: Sequence[Target], labels: LabelSet) -> di
     for one in targets:
         column = answered_rows(now, one.table, labels)
         if column is not None:
-            rows = zip(one.table.positions().tolist(), column.to_pylist(), one.answerable.tolist(), strict=True)
-            found |= {position: label for position, label, there in rows if there and label in labels.names}
+            said = np.flatnonzero(one.answerable & column.is_valid().to_numpy())
+            rows = zip(one.table.positions()[said].tolist(), column.take(pa.array(said)).to_pylist(), strict=True)
+            found |= {position: label for position, label in rows if label in labels.names}
     return found

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.blocks import row_blocks
-from embedstore.core.cells import plain_values
+from embedstore.core.cells import shared_values
 from embedstore.core.heads import Head
 from embedstore.corpora.rows import Corpus
 from embedstore.encoders import EncoderOptions, Precision
@@ -146,7 +146,7 @@ def _one(
 ) -> Predictions:
     """Return the rows with the most probable label of each, or a number; see `classify`."""
     answered = now.texts.answerable(table.positions(), blank)
-    gold_values = plain_values(table.column(gold).filter(pa.array(answered))) if gold else None
+    gold_values = shared_values(table.column(gold).filter(pa.array(answered))) if gold else None
     gold_map = parse_map(mapping, head.names)
     if gold and (head.is_multilabel or head.activation == "identity"):
         kind = "any number of labels" if head.is_multilabel else "a number"
@@ -239,6 +239,7 @@ def _columns(
     probability = np.empty(len(unique), dtype=np.float32)
     of_text = np.empty(0 if head.is_multilabel else len(unique), dtype=np.int64)
     chosen: list[str] = []
+    known: dict[str, str] = {}  # equal texts are one object
     hits = np.zeros(len(head.names), dtype=np.int64)
     of_labels = np.empty((len(head.names) if scores else 0, len(unique)), dtype=np.float32)
     rows_of = np.bincount(text_of_row, minlength=len(unique))
@@ -247,7 +248,8 @@ def _columns(
         of_labels[:, here] = probabilities.T[: len(of_labels)]
         if head.is_multilabel:
             above = probabilities >= threshold
-            chosen += ("|".join(compress(head.names, row)) for row in above)
+            texts = ("|".join(compress(head.names, row)) for row in above)
+            chosen += (known.setdefault(text, text) for text in texts)
             hits += rows_of[here] @ above
             probability[here] = probabilities.max(axis=1)
             continue

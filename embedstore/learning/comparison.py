@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from embedstore.core.blank import Blank
+from embedstore.core.counts import counted
 from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.encoders import EncoderOptions, Precision
 from embedstore.errors import InputError, ModelRequiredError
 from embedstore.labels.label_set import Labels, LabelSet
-from embedstore.learning.fitting import TrainOptions, rows_that_fit
+from embedstore.learning.fitting import MOST_TESTED, TrainOptions, rows_that_fit
 from embedstore.learning.scoring import Score, Scoring
 from embedstore.learning.splits import Split, split_rows
 from embedstore.learning.targets import Target, as_number
@@ -24,6 +25,7 @@ from embedstore.tables.result import TableResult
 from embedstore.vectors.encoding import EncodeProgress, encode
 from embedstore.vectors.plan import EncodeReport
 from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
 
 __all__ = ["Comparison", "compare"]
 
@@ -182,7 +184,8 @@ def _compared(
     classifiers = [space for space in now.spaces if space.record.head]
     heads = [space.record.head.names for space in classifiers if space.record.head]
     _check_mapping(mapping, [*([label_set.names] if label_set else []), *heads])
-    run = Scoring(split, options, mapping, split.notes + note)
+    split, more = _sampled(split, now.spaces, options)
+    run = Scoring(split, options, mapping, split.notes + note + more)
     run.score("majority class", None, run.majority)
     run.score("TF-IDF + LogReg", None, partial(run.tfidf, now.texts))
     for space in now.spaces:
@@ -190,9 +193,7 @@ def _compared(
             continue
         try:
             test = space.at(split.test_positions)
-            chosen, notes = rows_that_fit(len(split.y), space.dimension, options)
-            run.notes += notes
-            train, y = space.at(split.train_positions[chosen]), split.y[chosen]
+            train, y = space.at(split.train_positions), split.y
         except ModelRequiredError as error:
             run.notes += (f"{space.record.model} ({space.key[:12]}) is left out: {error}",)
             continue
@@ -206,6 +207,18 @@ def _compared(
     for space in classifiers:
         run.score_checkpoint(space, asked.get(space.key), asked=space.key in asked)
     return Comparison(target, split.tested_on, tuple(run.scores), run.verdict(), tuple(dict.fromkeys(run.notes)))
+
+
+def _sampled(split: Split, spaces: Sequence[Space], options: TrainOptions) -> tuple[Split, tuple[str, ...]]:
+    """Return the rows that fit in memory, the same for every method, and notes on the others."""
+    dimension = max([1, *(space.dimension for space in spaces if space.spec.output == "embedding")])
+    learnt, notes = rows_that_fit(split.y, dimension, options)
+    count = len(split.given)
+    tested = np.arange(count)
+    if count > MOST_TESTED:
+        tested = np.sort(np.random.default_rng(options.random_state).choice(count, MOST_TESTED, replace=False))
+        notes += (f"tested on a random sample of {MOST_TESTED:,} of {counted(count, 'test row')}",)
+    return (split.some(learnt, tested) if notes else split), notes
 
 
 def _named_classes(split: Split) -> tuple[LabelSet | None, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Find rows of a corpus whose given label is likely wrong; models that were trained on other rows judge each row."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank
+from embedstore.core.counts import counted
+from embedstore.core.memory import require_memory
 from embedstore.core.values import value_text
 from embedstore.corpora.rows import id_array
 from embedstore.errors import InputError, UsageError
-from embedstore.learning.fitting import TrainOptions, fit, map_fits, rows_that_fit
+from embedstore.learning.fitting import Fitted, TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.label_errors import FILTERS, Filter, LabelErrors, find_label_errors
 from embedstore.learning.targets import Target, read_target
 from embedstore.tables.result import TableResult
 from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
 
 __all__ = ["Doubts", "find_doubts", "out_of_fold"]
+
+
+_A_ROW = 100  # bytes that are held of a row, besides its probabilities
 
 
 class Doubts(TableResult):
@@ -145,12 +152,23 @@ def find_doubts(
     given = read_target(labelled)
     classes, y = given.classes(target)
     names = [value_text(value) for value in classes]
+    size = _A_ROW * len(y) + 4 * len(y) * len(names)
+    what = f"the probabilities of {counted(len(names), 'class')} for {counted(len(y), 'row')}"
+    require_memory(size, what, "check fewer rows at a time (--where)")
     # Each fold trains on a copy of its rows, so this takes twice the memory of training on all rows.
-    chosen, notes = rows_that_fit(len(given.rows), 2 * vectors.dimension, options)
-    rows, y = given.rows[chosen], y[chosen]
+    chosen, notes = rows_that_fit(y, 2 * vectors.dimension, options)
+    rows = given.rows
     positions = table.positions()[rows]
     _require_texts(y, positions, names, folds)
-    probabilities, early = out_of_fold(vectors.at(positions, table.name), y, positions, folds=folds, options=options)
+    vectors.require(positions, table.name)
+    some, groups = vectors.at(positions[chosen]), positions[chosen]
+    if len(chosen) == len(rows):
+        probabilities, early = out_of_fold(some, y, groups, folds=folds, options=options)
+    else:
+        _require_texts(y[chosen], groups, names, folds)
+        judges = _judges(some, y[chosen], groups, folds=folds, options=options)
+        del some
+        probabilities, early = _judged(vectors, positions, groups, judges, len(names), random_state)
     found = find_label_errors(probabilities, y, filter=filter)
     doubtful = rows[found.rows]
     return Doubts(
@@ -166,8 +184,8 @@ def find_doubts(
 
 
 def _require_texts(y: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], names: list[str], folds: int) -> None:
-    different = np.unique(np.stack([y, groups]), axis=1)[0]
-    counts = np.bincount(different, minlength=len(names))
+    texts = 1 + groups.max(initial=0)
+    counts = np.bincount(np.unique(y * texts + groups) // texts, minlength=len(names))
     fewest = int(counts.argmin())
     if counts[fewest] < folds:
         raise InputError(
@@ -205,16 +223,61 @@ def out_of_fold(
     notes : tuple of str
         A note if a solver stopped early.
     """
+    probabilities = np.zeros((len(y), int(y.max()) + 1), dtype=np.float32)
+    judges = _judges(vectors, y, groups, folds=folds, options=options)
+    for judged, fitted in judges:
+        probabilities[judged[:, None], fitted.model.classes_] = fitted.model.predict_proba(vectors[judged])
+    return probabilities, _early(judges)
+
+
+_Judge = tuple[npt.NDArray[np.int64], Fitted]
+
+
+def _judges(
+    vectors: npt.NDArray[np.float32],
+    y: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    *,
+    folds: int,
+    options: TrainOptions,
+) -> list[_Judge]:
+    """Return the rows of each fold, and a model of the others; see `out_of_fold`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=options.random_state)
-    probabilities = np.zeros((len(y), int(y.max()) + 1), dtype=np.float32)
 
-    def judge(fold: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> tuple[str, ...]:
+    def learn(fold: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> _Judge:
         learnt, judged = fold
-        fitted = fit(vectors[learnt], y[learnt], options, overwrite=True)
-        probabilities[judged[:, None], fitted.model.classes_] = fitted.model.predict_proba(vectors[judged])
-        return fitted.notes
+        return judged, fit(vectors[learnt], y[learnt], options, overwrite=True)
 
-    notes = map_fits(judge, list(parts.split(y, y, groups)), vectors.nbytes, options)
-    return probabilities, next((note for note in notes if note), ())
+    return map_fits(learn, list(parts.split(y, y, groups)), vectors.nbytes, options)
+
+
+def _early(judges: Sequence[_Judge]) -> tuple[str, ...]:
+    return next((fitted.notes for _, fitted in judges if fitted.notes), ())
+
+
+def _judged(
+    space: Space,
+    positions: npt.NDArray[np.int64],
+    learnt: npt.NDArray[np.int64],
+    judges: Sequence[_Judge],
+    classes: int,
+    random_state: int,
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return the class probabilities of all rows, from models of some; see `out_of_fold`.
+
+    The texts at the positions `learnt` are those of the judges' rows. Any judge may judge another text.
+    """
+    drawn = np.random.default_rng(random_state)
+    fold_of = drawn.integers(0, len(judges), len(space.texts), dtype=np.int16)
+    for number, (judged, _) in enumerate(judges):
+        fold_of[learnt[judged]] = number
+    probabilities = np.zeros((len(positions), classes), dtype=np.float32)
+    for part, vectors in space.parts(positions):
+        of_part, fold = probabilities[part], fold_of[positions[part]]
+        for number, (_, fitted) in enumerate(judges):
+            here = np.flatnonzero(fold == number)
+            if len(here):
+                of_part[here[:, None], fitted.model.classes_] = fitted.model.predict_proba(vectors[here])
+    return probabilities, _early(judges)

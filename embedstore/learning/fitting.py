@@ -17,9 +17,14 @@ from embedstore.core.parallel import cores, one_thread
 from embedstore.errors import UsageError
 from embedstore.learning.centred import Centred
 
-__all__ = ["Fitted", "TrainOptions", "fit", "map_fits", "rows_that_fit"]
+__all__ = ["MOST_TESTED", "Fitted", "TrainOptions", "fit", "map_fits", "rows_that_fit"]
+
+MOST_TESTED = 100_000
+"""Most test rows where several models are tested."""
 
 _SHARE_OF_MEMORY = 0.4
+_MOST_BYTES = 1_000_000_000  # of vectors and their working copy: more rows hardly change a linear classifier
+_EACH = 50  # rows of a class that a sample keeps, if there are so many and half of the sample has room for them
 _TOL = 3e-5  # for moved vectors: on all corpora tried, nearer to the optimum than scikit-learn's 1e-4 is for given ones
 _LARGE = 1 << 26  # bytes of vectors: with fewer, the threads of a product wait longer for each other than they save
 
@@ -48,8 +53,8 @@ class TrainOptions:
     curve : bool
         Also train on 10, 25, 50, … rows, for a curve of accuracy against the number of labels.
     max_memory : int or None
-        Memory limit of training in bytes; if the rows need more, a random sample is used. None means 40% of the free
-        memory.
+        Memory limit of training in bytes; if the rows need more, a random sample is used. None means 1 GB, or 40% of
+        the free memory if that is less.
     """
 
     C: float = 1.0
@@ -157,25 +162,41 @@ def map_fits(fit_one: Callable[[Job], Result], jobs: Sequence[Job], size: int, o
             return list(pool.map(fit_one, jobs))
 
 
-def rows_that_fit(rows: int, dimension: int, options: TrainOptions) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def rows_that_fit(
+    y: npt.NDArray[np.int64], dimension: int, options: TrainOptions
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Return the sorted numbers of the rows to train on: all rows, or a random sample that fits in memory, and a note.
 
     Parameters
     ----------
-    rows, dimension : int
-        Shape of the float32 matrix of vectors.
+    y : ndarray of shape (n,), int64
+        The class number of each row. A sample has the classes' shares, but more rows of rare ones.
+    dimension : int
+        Length of a vector.
     options : TrainOptions
         Seed and memory limit.
     """
     # Fitting needs the float32 matrix and about one working copy of it.
     most = _most_bytes(options) // (dimension * 4 * 2)
-    if rows <= most:
-        return np.arange(rows), ()
-    chosen = np.sort(np.random.default_rng(options.random_state).choice(rows, most, replace=False))
-    return chosen, (f"trained on a random sample of {most:,} of {counted(rows, 'row')}: more do not fit in memory",)
+    if len(y) <= most:
+        return np.arange(len(y)), ()
+    rng = np.random.default_rng(options.random_state)
+    counts = np.bincount(y)
+    each = np.minimum(counts, np.maximum(counts * most // len(y), min(_EACH, most // (2 * len(counts)))))
+    kept = np.zeros(len(y), dtype=bool)
+    for number in np.flatnonzero(each):
+        kept[rng.choice(np.flatnonzero(y == number), each[number], replace=False)] = True
+    chosen = np.flatnonzero(kept)
+    if len(chosen) < most:
+        chosen = np.concatenate([chosen, rng.choice(np.flatnonzero(~kept), most - len(chosen), replace=False)])
+    elif len(chosen) > most:
+        chosen = rng.choice(chosen, most, replace=False)
+    limit = f"more need over {_most_bytes(options) / 1e9:.3g} GB of memory"
+    note = f"trained on a random sample of {most:,} of {counted(len(y), 'row')}: {limit}"
+    return np.sort(chosen), (note,)
 
 
 def _most_bytes(options: TrainOptions) -> int:
     if options.max_memory is not None:
         return options.max_memory
-    return int(available_memory() * _SHARE_OF_MEMORY)
+    return min(_MOST_BYTES, int(available_memory() * _SHARE_OF_MEMORY))

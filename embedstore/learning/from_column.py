@@ -8,6 +8,7 @@ from embedstore.core.unit import unit_rows
 from embedstore.core.values import is_blank, value_text
 from embedstore.labels.label_set import LabelSet
 from embedstore.labels.typical import first_apart
+from embedstore.learning.fitting import TrainOptions, rows_that_fit
 from embedstore.learning.targets import Target, read_target
 from embedstore.vectors.snapshot import Snapshot
 
@@ -26,7 +27,7 @@ def label_set_from_column(
     """Make a label set from a column: each value is a label, described by its most typical texts.
 
     Typical texts lie far in the direction from the mean of all rows to the mean of the value's rows. Near-duplicates
-    are skipped.
+    are skipped. Of rows whose vectors take more than 0.25 GB, a random sample counts.
 
     Parameters
     ----------
@@ -47,8 +48,10 @@ def label_set_from_column(
     space_used = now.embeddings(space, [table])
     given = read_target(labelled)
     classes, y = given.classes(target)
-    positions = table.positions()[given.rows]
-    vectors = unit_rows(space_used.at(positions, table.name))
+    space_used.require(table.positions()[given.rows], table.name)
+    some, _ = rows_that_fit(y, 2 * space_used.dimension, TrainOptions())
+    positions, y = table.positions()[given.rows[some]], y[some]
+    vectors = unit_rows(space_used.at(positions))
     middle = vectors.mean(axis=0)
     texts = []
     for number, value in enumerate(classes):

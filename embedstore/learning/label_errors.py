@@ -16,6 +16,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.blocks import row_blocks
+
 __all__ = ["FILTERS", "Filter", "LabelErrors", "Noise", "estimate_noise", "find_label_errors"]
 
 Filter = Literal["expected", "confident", "by-pair", "by-label", "both", "any"]
@@ -104,29 +106,40 @@ def find_label_errors(
         given class, as many rows as confident learning estimates, those with the lowest confidence. "both": rows that
         "by-pair" and "by-label" choose. "any": all rows whose most probable class is another.
     """
-    sure = probabilities.astype(np.float64)
-    every = np.arange(len(y))
-    own = sure[every, y]
-    noise = estimate_noise(sure, y)
-    right = _probability_right(sure, y, noise)
-    others = sure.copy()
-    others[every, y] -= np.inf
-    suggested = others.argmax(axis=1)
-    disagree = others[every, suggested] > own + _TOLERANCE
+    own = _probability_of(probabilities, y)
+    noise = estimate_noise(probabilities, y)
+    right = np.empty(len(y))
+    suggested = np.empty(len(y), dtype=np.int64)
+    for here in row_blocks(*probabilities.shape):
+        sure, given = probabilities[here].astype(np.float64), y[here]
+        right[here] = _probability_right(sure, given, noise)
+        sure[np.arange(len(given)), given] -= np.inf
+        suggested[here] = sure.argmax(axis=1)
+    other = _probability_of(probabilities, suggested)
+    chosen = other > own + _TOLERANCE
     if filter == "expected":
-        chosen = disagree & _lowest(right, round(noise.share * len(y)))
+        chosen &= _lowest(right, round(noise.share * len(y)))
     else:
-        chosen = disagree & _CHOOSERS[filter](sure, y)
+        chosen &= _CHOOSERS[filter](probabilities.astype(np.float64), y)
     doubtful = np.flatnonzero(chosen)
     rows = doubtful[np.lexsort((own[doubtful], right[doubtful]))]
-    margin = own[rows] - sure[rows, suggested[rows]]
-    accuracy = float(np.mean(sure.argmax(axis=1) == y))
+    accuracy = float(np.mean(probabilities.argmax(axis=1) == y))
     return LabelErrors(
-        rows, suggested[rows], own[rows].astype(np.float32), margin.astype(np.float32), accuracy, noise.share
+        rows,
+        suggested[rows],
+        own[rows].astype(np.float32),
+        (own[rows] - other[rows]).astype(np.float32),
+        accuracy,
+        noise.share,
     )
 
 
-def estimate_noise(probabilities: Probabilities, y: Numbers) -> Noise:
+def _probability_of(probabilities: npt.NDArray[np.floating], classes: Numbers) -> npt.NDArray[np.float64]:
+    """Return the probability of one class for each row, shape (n,)."""
+    return probabilities[np.arange(len(classes)), classes].astype(np.float64)
+
+
+def estimate_noise(probabilities: npt.NDArray[np.floating], y: Numbers) -> Noise:
     """Estimate the share of wrong labels, and which classes are given instead of which.
 
     The rows that are most probably of a class are taken to be of this class, so the other labels among them are wrong.
@@ -144,7 +157,7 @@ def estimate_noise(probabilities: Probabilities, y: Numbers) -> Noise:
 
     Parameters
     ----------
-    probabilities : ndarray of shape (n, classes), float64
+    probabilities : ndarray of shape (n, classes), float32 or float64
         Class probabilities from models that were not trained on the row.
     y : ndarray of shape (n,), int64
         Given classes, numbered from 0.

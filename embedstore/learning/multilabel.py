@@ -154,7 +154,7 @@ def fit_labels(split: LabelledSplit, space: Space, corpus: str, options: TrainOp
     Its description has the number of training rows and the threshold of the probabilities: the one at which micro-F1
     is expected to be highest on the training rows.
     """
-    chosen, notes = rows_that_fit(len(split.given), space.dimension, options)
+    chosen, notes = rows_that_fit(_rarest_label(split.given), space.dimension, options)
     vectors, given = space.at(split.train_positions[chosen], corpus), split.given[chosen]
     coef = np.zeros((split.learnt, space.dimension))
     intercept = np.full(split.learnt, -700.0)  # of a label that no row of a sample has
@@ -174,9 +174,15 @@ def fit_labels(split: LabelledSplit, space: Space, corpus: str, options: TrainOp
     return probe, (*notes, f"{note} (predict --threshold: another)")
 
 
-def tested_labels(probe: Probe, split: LabelledSplit, vectors: npt.NDArray[np.float32]) -> MultilabelReport:
+def _rarest_label(given: Membership) -> npt.NDArray[np.int64]:
+    """Return the number of the rarest label of each row, shape (rows,), for a sample that keeps rows of rare labels."""
+    order = np.argsort(given.sum(axis=0), kind="stable")
+    return np.where(given.any(axis=1), order[given[:, order].argmax(axis=1)], len(order))
+
+
+def tested_labels(probe: Probe, split: LabelledSplit, space: Space) -> MultilabelReport:
     """Score a probe on the test rows; labels that it has not learnt are never predicted."""
-    found, _ = above(probe.probabilities(vectors), probe.description["threshold"])
     predicted = np.zeros(split.test_given.shape, dtype=bool)
-    predicted[:, : split.learnt] = found
+    for here, vectors in space.parts(split.test_positions):
+        predicted[here, : split.learnt], _ = above(probe.probabilities(vectors), probe.description["threshold"])
     return multilabel_report(split.test_given, predicted, split.labels)

@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.blocks import row_blocks
+from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
+from embedstore.core.memory import require_memory
 from embedstore.core.names import nearest_hint
 from embedstore.errors import NotFoundError, UsageError
 from embedstore.learning.probe import Probe, load_probe
@@ -104,6 +106,9 @@ class _Predicted:
 
 def _predicted(probe: Probe, space: Space, positions: npt.NDArray[np.int64], *, scores: bool) -> _Predicted:
     """Predict the text at each position; each distinct text is scored once, a block at a time."""
+    if scores:
+        what = f"the probabilities of {counted(len(probe.classes), 'class')} for {len(positions):,} rows"
+        require_memory(4 * len(positions) * len(probe.classes), what, "predict fewer rows at a time (--where)")
     order = np.argsort(positions, kind="stable")
     ordered, row = positions[order], 0
     found = _Predicted(

@@ -222,7 +222,7 @@ class Scoring:
         """
         start, before = time.monotonic(), queries.encoded
         try:
-            found = BestLabels.of(now, space, targets, labels, queries)
+            found = BestLabels.of(now, space, targets, labels, queries, self._split.test_positions)
         except (ModelRequiredError, CheckpointError) as error:
             self.notes += (f"best labels of {space.record.model} are left out: {error}",)
             return

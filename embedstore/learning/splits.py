@@ -48,6 +48,16 @@ class Split:
     tested_on: str
     notes: tuple[str, ...]
 
+    def some(self, learnt: npt.NDArray[np.int64], tested: npt.NDArray[np.int64]) -> "Split":
+        """Return the split with some of its training rows, and some of its test rows."""
+        return replace(
+            self,
+            train_positions=self.train_positions[learnt],
+            y=self.y[learnt],
+            test_positions=self.test_positions[tested],
+            given=[self.given[row] for row in tested.tolist()],
+        )
+
     def without(self, values: Collection[str]) -> "Split":
         """Return the split without the rows of some classes, with a note on their number.
 

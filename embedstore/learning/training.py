@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.blank import Blank
+from embedstore.core.counts import counted
 from embedstore.core.names import check_name
 from embedstore.core.values import value_text
 from embedstore.errors import InputError, UsageError
-from embedstore.learning.fitting import TrainOptions, fit, map_fits, rows_that_fit
+from embedstore.learning.fitting import MOST_TESTED, TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.multilabel import check_options, fit_labels, split_labels, tested_labels
 from embedstore.learning.probe import Probe, save_probe
 from embedstore.learning.splits import Split, split_rows
@@ -23,6 +24,7 @@ from embedstore.reports.multilabel import MultilabelReport
 from embedstore.storage.gate import denied
 from embedstore.tables.result import TableResult
 from embedstore.vectors.snapshot import Snapshot
+from embedstore.vectors.space import Space
 
 __all__ = ["Trained", "train"]
 
@@ -161,11 +163,12 @@ def _trained_on_classes(
     tables = [learnt.table, tested.table] if tested else [learnt.table]
     vectors_of = now.space(space, covering=tables)
     split = split_rows(learnt, tested, options)
-    test_vectors = vectors_of.at(split.test_positions, tables[-1].name)
-    chosen, notes = rows_that_fit(len(split.y), vectors_of.dimension, options)
+    vectors_of.require(split.test_positions, tables[-1].name)
+    chosen, notes = rows_that_fit(split.y, vectors_of.dimension, options)
     vectors, y = vectors_of.at(split.train_positions[chosen], learnt.table.name), split.y[chosen]
     cv_scores = _cross_validated(vectors, y, options)
-    curve = _curve(vectors, y, split, test_vectors, options) if options.curve else ()
+    curve, more = _curve(vectors, y, split, vectors_of, options) if options.curve else ((), ())
+    notes += more
     fitted = fit(vectors, y, options, overwrite=True)
     description = {
         "target": learnt.name,
@@ -177,7 +180,8 @@ def _trained_on_classes(
     }
     coef, intercept = (array.astype(np.float64) for array in (fitted.model.coef_, fitted.model.intercept_))
     probe = Probe(split.classes, coef, intercept, vectors_of.key, description)
-    found = _tested(probe, split, test_vectors)
+    best = (probe.best(vectors) for _, vectors in vectors_of.parts(split.test_positions))
+    found = report(split.given, [value_text(probe.classes[i]) for numbers in best for i in numbers])
     description |= found.figures() | {"test_rows": found.rows}
     curve = (*curve, (len(y), found.accuracy)) if options.curve else ()
     return Trained(probe, found, cv_scores, split.notes + notes + fitted.notes, curve)
@@ -197,7 +201,8 @@ def _trained_on_labels(
     vectors_of = now.space(space, covering=tables)
     split = split_labels(learnt, tested, options, separator)
     probe, notes = fit_labels(split, vectors_of, learnt.table.name, options)
-    found = tested_labels(probe, split, vectors_of.at(split.test_positions, tables[-1].name))
+    vectors_of.require(split.test_positions, tables[-1].name)
+    found = tested_labels(probe, split, vectors_of)
     probe.description.update(
         {
             "target": learnt.name,
@@ -210,10 +215,6 @@ def _trained_on_labels(
         }
     )
     return Trained(probe, found, notes=split.notes + notes)
-
-
-def _tested(probe: Probe, split: Split, vectors: npt.NDArray[np.float32]) -> Report:
-    return report(split.given, [value_text(probe.classes[i]) for i in probe.best(vectors)])
 
 
 def _cross_validated(
@@ -243,13 +244,20 @@ def _curve(
     vectors: npt.NDArray[np.float32],
     y: npt.NDArray[np.int64],
     split: Split,
-    test_vectors: npt.NDArray[np.float32],
+    space: Space,
     options: TrainOptions,
-) -> tuple[tuple[int, float], ...]:
-    """Return the test accuracy after training on 10, 25, 50, … rows, but not on all."""
+) -> tuple[tuple[tuple[int, float], ...], tuple[str, ...]]:
+    """Return the test accuracy after training on 10, 25, 50, … rows, but not on all, and a note or none."""
     shuffled = np.random.default_rng(options.random_state).permutation(len(y))
     numbers = {value_text(value): number for number, value in enumerate(split.classes)}
     given = np.array([numbers.get(value, -1) for value in split.given])
+    positions = split.test_positions
+    notes: tuple[str, ...] = ()
+    if len(given) > MOST_TESTED:
+        notes = (f"the curve is tested on a random sample of {MOST_TESTED:,} of {counted(len(given), 'test row')}",)
+        some = np.random.default_rng(options.random_state).choice(len(given), MOST_TESTED, replace=False)
+        given, positions = given[some], positions[some]
+    test_vectors = space.at(positions)
 
     def point(count: int) -> tuple[int, float]:
         rows = shuffled[:count]
@@ -258,4 +266,4 @@ def _curve(
 
     counts = [count for count in _CURVE if count < len(y) and len(np.unique(y[shuffled[:count]])) > 1]
     # The largest first: the others run beside it.
-    return tuple(reversed(map_fits(point, counts[::-1], vectors.nbytes, options)))
+    return tuple(reversed(map_fits(point, counts[::-1], vectors.nbytes, options))), notes

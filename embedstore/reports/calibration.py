@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Reliability", "calibrate", "reliability"]
+from embedstore.core.blocks import row_blocks
+
+__all__ = ["MOST_FITTED", "Reliability", "calibrate", "reliability"]
+
+MOST_FITTED = 200_000
+"""Most rows that a temperature is fitted on."""
 
 _FOLDS = 5
 _FEWEST = 20  # fewest known labels to fit a temperature
@@ -52,8 +57,8 @@ def calibrate(
     allowed : ndarray of bool, shape (rows, labels), optional
         The correct labels of each row whose label is known.
     known : ndarray of bool, shape (rows,), optional
-        Rows whose label is known. The confidence of a known row is out-of-fold: its temperature is fitted on the other
-        four of five folds.
+        Rows whose label is known. At most 200,000 of them are fitted on, drawn by chance. The confidence of such a row
+        is out-of-fold: its temperature is fitted on the other four of five folds.
     random_state : int
         Seed of the folds.
 
@@ -66,8 +71,10 @@ def calibrate(
     """
     if allowed is None or known is None or known.sum() < _FEWEST:
         return _best(scores, sharpness), 0
-    rows = np.flatnonzero(known)
-    folds = np.random.default_rng(random_state).integers(0, _FOLDS, len(rows))
+    rows, rng = np.flatnonzero(known), np.random.default_rng(random_state)
+    if len(rows) > MOST_FITTED:
+        rows = np.sort(rng.choice(rows, MOST_FITTED, replace=False))
+    folds = rng.integers(0, _FOLDS, len(rows))
     confidence = _best(scores, _fitted(scores[rows], allowed[rows]))
     for fold in range(_FOLDS):
         others, here = rows[folds != fold], rows[folds == fold]
@@ -81,7 +88,10 @@ def _log_probabilities(scores: npt.NDArray[np.floating], sharpness: float) -> np
 
 
 def _best(scores: npt.NDArray[np.floating], sharpness: float) -> npt.NDArray[np.float32]:
-    return np.asarray(np.exp(_log_probabilities(scores, sharpness).max(axis=1)), dtype=np.float32)
+    best = np.empty(len(scores), dtype=np.float32)
+    for here in row_blocks(*scores.shape):
+        best[here] = np.exp(_log_probabilities(scores[here], sharpness).max(axis=1))
+    return best
 
 
 def _fitted(scores: npt.NDArray[np.floating], allowed: npt.NDArray[np.bool_]) -> float:

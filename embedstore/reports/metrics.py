@@ -149,10 +149,17 @@ def report(given: Sequence[str], predicted: Sequence[str], *, order: Sequence[st
     found = set(given) | set(predicted)
     classes = [name for name in order if name in found] + sorted(found.difference(order))
     place = {name: number for number, name in enumerate(classes)}
+    # Numbers take a fraction of the memory of texts in scikit-learn.
+    rows, columns = (np.fromiter((place[name] for name in names), np.int32, len(names)) for names in (given, predicted))
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(confusion, ([place[name] for name in given], [place[name] for name in predicted]), 1)
+    np.add.at(confusion, (rows, columns), 1)
     text = metrics.classification_report(
-        given, predicted, labels=classes, target_names=list(map(clean, classes)), digits=4, zero_division=0.0
+        rows,
+        columns,
+        labels=list(range(len(classes))),
+        target_names=list(map(clean, classes)),
+        digits=4,
+        zero_division=0.0,
     )
     return Report(
         text=text.rstrip(),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.core.cells import json_values, plain_values
+from embedstore.core.cells import json_values, shared_values
 from embedstore.core.counts import counted, form, listed
 from embedstore.core.lists import SEPARATOR, json_list
 from embedstore.core.values import clean, value_text
@@ -85,7 +85,7 @@ def values_in(
     """
     if separator is not None and not separator.strip():
         raise UsageError(f"expected a separator of labels such as ';', found {separator!r}")
-    lists = json_values(column) if pa.types.is_nested(column.type) else _json_lists(plain_values(column))
+    lists = json_values(column) if pa.types.is_nested(column.type) else _json_lists(shared_values(column))
     if lists is None:
         cut = SEPARATOR if separator is None else separator.strip()
         if torn := [label for label in labels if cut in label]:
@@ -93,8 +93,8 @@ def values_in(
                 f"the label {torn[0]!r} holds {cut!r}, which stands between two labels in column {name!r}: give "
                 "another --separator, or a column of lists"
             )
-        texts = map(value_text, plain_values(column))
-        return [_stripped(text.split(cut)) if text.strip() else None for text in texts]
+        cells = cache(lambda text: _stripped(text.split(cut)) if text.strip() else None)  # equal cells are one list
+        return [cells(value_text(value)) for value in shared_values(column)]
     if separator is not None:
         raise InputError(f"column {name!r} holds lists, which have no separator: leave --separator out")
     return [None if values is None else _stripped(values) for values in lists]

@@ -25,9 +25,9 @@ class Scale:
 
     def refine(self, scored: Scored) -> Refined:
         """Return the refined scores."""
-        texts = scored.texts()
-        bias = topic_bias(scored.labels, scored.prototypes, texts, scored.vectors, scored.vectors_of)
-        return refine(scored.cosines, texts, bias=bias, shares=scored.shares)
+        texts, learnt = scored.texts(), scored.learnt
+        bias = topic_bias(scored.labels, scored.prototypes, texts, scored.vectors, scored.vectors_of, learnt=learnt)
+        return refine(scored.cosines, texts, bias=bias, shares=scored.shares, learnt=learnt)
 
 
 class Topics(Scale):
@@ -36,7 +36,12 @@ class Topics(Scale):
     def refine(self, scored: Scored) -> Refined:
         """Return the refined scores."""
         return topic_scores(
-            scored.vectors, scored.prototypes, scored.texts(), answers=scored.answers, shares=scored.shares
+            scored.vectors,
+            scored.prototypes,
+            scored.texts(),
+            answers=scored.answers,
+            shares=scored.shares,
+            learnt=scored.learnt,
         )
 
 
@@ -45,6 +50,6 @@ class Best(Scale):
 
     def refine(self, scored: Scored) -> Refined:
         """Return the refined scores, with a note on what the labels were taken for."""
-        regime = regime_of(scored.labels, scored.prototypes, scored.vectors)
+        regime = scored.learnt.of(lambda: regime_of(scored.labels, scored.prototypes, scored.vectors))
         found = (Topics() if regime.name == "topics" else Scale()).refine(scored)
         return replace(found, notes=(regime.note, *found.notes))

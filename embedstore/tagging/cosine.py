@@ -28,5 +28,6 @@ class Cosine:
         """Return the similarities divided by their standard deviation around each text's mean."""
         from embedstore.labels.zeroshot import Refined
 
-        spread = float(np.std(scored.cosines - scored.cosines.mean(axis=1, keepdims=True)))
+        apart = scored.cosines - scored.cosines.mean(axis=1, keepdims=True)
+        spread = scored.learnt.of(lambda: float(np.std(apart)))
         return Refined(scored.cosines.astype(np.float64) / max(spread, 1e-9), np.empty(0), ())

@@ -13,9 +13,9 @@ Scores = npt.NDArray[np.float64]
 
 def by_cosine(scored: Scored) -> tuple[Scores, tuple[str, ...]]:
     """Return each label's scores from its similarities, and no notes."""
-    return membership(scored.cosines), ()
+    return membership(scored.cosines, learnt=scored.learnt), ()
 
 
 def by_topic(scored: Scored) -> tuple[Scores, tuple[str, ...]]:
     """Return each label's scores as a topic of the corpus, and notes."""
-    return topic_membership(scored.vectors, scored.prototypes, scored.texts())
+    return topic_membership(scored.vectors, scored.prototypes, scored.texts(), learnt=scored.learnt)

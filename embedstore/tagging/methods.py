@@ -29,7 +29,7 @@ class TaggingMethod(Protocol):
     Attributes
     ----------
     refines : bool
-        Whether its scores differ from the similarities; it then needs all texts of a corpus at once.
+        Whether its scores differ from the similarities; it then learns from all texts of a corpus, or a sample.
     takes_shares : bool
         Whether known shares of the labels change its scores.
     sharpness : float
@@ -45,7 +45,11 @@ class TaggingMethod(Protocol):
         ...
 
     def refine(self, scored: "Scored") -> "Refined":
-        """Return standardised scores of the texts, shape (texts, labels), and notes on how they were computed."""
+        """Return standardised scores of the texts, shape (texts, labels), and notes on how they were computed.
+
+        What is learnt from all texts goes through `Scored.learnt`: a large corpus is refined a block at a time, by what
+        was learnt from a sample.
+        """
         ...
 
 

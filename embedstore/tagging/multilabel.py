@@ -14,6 +14,7 @@ import pyarrow as pa
 from embedstore.annotations.column import ANNOTATIONS, answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.counts import counted, form
+from embedstore.core.masks import numbered
 from embedstore.core.registry import look_up
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import UsageError
@@ -25,7 +26,8 @@ from embedstore.reports.gold import GoldMap, missing_notes, parse_map
 from embedstore.reports.multilabel import GivenLabels, above, check_threshold, given_labels, members_report
 from embedstore.reports.predictions import Predictions, member_columns, member_shares
 from embedstore.tagging.methods import METHODS
-from embedstore.tagging.scored import Scored
+from embedstore.tagging.scored import AllTexts, Found, Scored, places_within
+from embedstore.tagging.steps import require_for_scores
 from embedstore.vectors.queries import QueryEncoder
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
@@ -76,25 +78,34 @@ def tag_several(
     check_threshold(threshold)
     asked = _check_request(now, LabelSet.of(labels, several=True), rows)
     names = asked.labels.names
+    require_for_scores(len(asked.positions), len(names) * (2 if scores else 1))
     given = _given(now, asked, gold) if gold else None
     answers = _answers(now, asked, examples=examples)
     known = answers if examples or given is None else given
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += missing_notes(asked.table.missing_words(gold.column), gold.column) if gold else ()
 
-    scored, text_of_row = _scored(now, asked)
-    notes += alike_notes(asked.labels, scored.prototypes)
+    prototypes = asked.labels.prototypes(asked.queries)
+    positions, text_of_row = numbered(asked.positions, len(now.texts))
+    texts = AllTexts(
+        labels=asked.labels,
+        prototypes=prototypes,
+        positions=positions,
+        space=asked.space,
+        vectors_of=asked.queries,
+    )
+    notes += alike_notes(asked.labels, prototypes)
     notes += language_notes(asked.labels, asked.positions, now.texts.at)
-    found, more = scored_by(scored)
-    vectors = scored.vectors if examples else None
-    probability = probabilities(found, known_texts(text_of_row, known), vectors)[text_of_row]
-    notes += (*more, _calibrated(known, examples=examples))
+    shows = ("cosines" if method == "cosine" else "scores") if scores else ""
+    found = _scores(texts, scored_by, known_texts(text_of_row, known), shows, examples=examples)
+    probability = found.scores[:, : len(names)][text_of_row]
+    notes += (*found.notes, _calibrated(known, examples=examples))
     if threshold is None:
         threshold = expected_best(probability)
         notes += (f"the threshold is {threshold:.2f}, where micro-F1 is expected to be highest (--threshold: another)",)
     members, more = above(probability, threshold)
     notes += more
-    shown = (scored.cosines if method == "cosine" else found)[text_of_row] if scores else None
+    shown = found.scores[:, len(names) :][text_of_row] if scores else None
     return Predictions(
         asked.table,
         member_columns(members, names, scores=shown, confidence=probability if confidence else None),
@@ -110,8 +121,8 @@ def known_texts(text_of_row: npt.NDArray[np.int64], given: GivenLabels | None) -
     """Return the known labels of distinct texts: those that at least half of a text's rows have."""
     if given is None:
         return None
-    texts, which = np.unique(text_of_row[given.known], return_inverse=True)
-    counts = np.zeros((len(texts), given.members.shape[1]))
+    texts, which = numbered(text_of_row[given.known], 1 + text_of_row.max(initial=0))
+    counts = np.zeros((len(texts), given.members.shape[1]), dtype=np.int32)
     np.add.at(counts, which, given.members[given.known])
     return KnownLabels(texts, 2 * counts >= np.bincount(which, minlength=len(texts))[:, None])
 
@@ -171,20 +182,28 @@ def _answers(now: Snapshot, asked: _Request, *, examples: bool) -> GivenLabels |
     return None
 
 
-def _scored(now: Snapshot, asked: _Request) -> tuple[Scored, npt.NDArray[np.int64]]:
-    """Return the distinct texts with their similarities, and the number of each row's text, shape (rows,)."""
-    prototypes = asked.labels.prototypes(asked.queries)
-    distinct, text_of_row = np.unique(asked.positions, return_inverse=True)
-    vectors = asked.space.unit_at(distinct)
-    scored = Scored(
-        labels=asked.labels,
-        prototypes=prototypes,
-        cosines=vectors @ prototypes.T,
-        vectors=vectors,
-        texts=lambda: now.texts.at(distinct),
-        vectors_of=asked.queries,
-    )
-    return scored, text_of_row
+def _scores(
+    texts: AllTexts,
+    scored_by: Callable[[Scored], tuple[Scores, tuple[str, ...]]],
+    known: KnownLabels | None,
+    more: str,
+    *,
+    examples: bool,
+) -> Found:
+    """Return the probability of each label for each text, and `more`: each label's "cosines" or "scores", or ""."""
+
+    def scores_of(scored: Scored) -> Found:
+        found, notes = scored_by(scored)
+        here = known
+        if known is not None:
+            there, places = places_within(known.rows, scored.numbers)
+            here = KnownLabels(places, known.members[there])
+        vectors = scored.vectors if examples else None
+        probability = probabilities(found, here, vectors, learnt=scored.learnt)
+        shown = scored.cosines if more == "cosines" else found
+        return Found(np.hstack([probability, shown]) if more else probability, notes)
+
+    return texts.scores(scores_of, known=np.empty(0, dtype=np.int64) if known is None else known.rows)
 
 
 def _calibrated(known: GivenLabels | None, *, examples: bool) -> str:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from embedstore.annotations.column import answered_rows, no_answers, with_annotations
 from embedstore.core.blank import Blank, blank_notes
-from embedstore.core.cells import plain_values
+from embedstore.core.cells import shared_values
+from embedstore.core.masks import numbered
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import UsageError
 from embedstore.labels.label_set import Labels, LabelSet
@@ -24,10 +25,11 @@ from embedstore.reports.predictions import Predictions, shares_of
 from embedstore.tagging.methods import TaggingMethod, find_method
 from embedstore.tagging.steps import (
     Tags,
+    all_refined,
     answers_given,
     confident_rows,
-    refined,
     report_on,
+    require_for_scores,
     score,
     with_confidence,
 )
@@ -154,19 +156,22 @@ def _tagged(
 ) -> Predictions:
     """Return the rows with the best label of each; see `tag`. `doubtful` says whether to add the confidence."""
     names = asked.labels.names
+    if scores or doubtful or examples:
+        require_for_scores(len(asked.positions), len(names))
     answers = _annotated(now, asked) if doubtful or examples else None
 
     prototypes = asked.labels.prototypes(asked.queries)
-    tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
     notes = blank_notes(len(asked.table) - len(asked.positions), len(asked.table), given="label")
     notes += alike_notes(asked.labels, prototypes)
     if any(asked.labels.shares) and not asked.method.takes_shares:
         notes += (f"known shares of labels are not used by the method {method}: best, scale and topics use them",)
     notes += language_notes(asked.labels, asked.positions, now.texts.at)
     curve = tagged = report = None
-    if asked.method.refines or examples:
-        tags, more = _refined(now, asked, prototypes, tags, answers, examples=examples)
+    if (asked.method.refines or examples) and len(asked.positions):
+        tags, more = _refined(now, asked, prototypes, answers, examples=examples)
         notes += more
+    else:
+        tags = score(asked.space, prototypes, asked.positions, all_scores=scores or doubtful or examples)
     if doubtful:
         given = answers if asked.gold is None else asked.gold
         tags, curve, more = with_confidence(tags, asked.method.sharpness, names, given, asked.gold_map)
@@ -266,7 +271,7 @@ def _check_request(
 
 def _values(column: pa.ChunkedArray, answered: npt.NDArray[np.bool_]) -> list[Any]:
     """Return a column's values in the rows to tag."""
-    return plain_values(column if answered.all() else column.filter(pa.array(answered)))
+    return shared_values(column if answered.all() else column.filter(pa.array(answered)))
 
 
 def _annotated(now: Snapshot, asked: _TagRequest) -> list[str | None] | None:
@@ -280,28 +285,25 @@ def _refined(
     now: Snapshot,
     asked: _TagRequest,
     prototypes: npt.NDArray[np.float32],
-    tags: Tags,
     answers: list[str | None] | None,
     *,
     examples: bool,
 ) -> tuple[Tags, tuple[str, ...]]:
     """Return tags from the method's refined scores of all distinct texts and from annotations, with notes."""
-    if not len(asked.positions) or tags.scores is None:
-        return tags, ()
     if answers is None and examples:
         raise no_answers(now, asked.table, asked.labels, otherwise="leave --examples out")
-    from embedstore.tagging.scored import Scored
+    from embedstore.tagging.scored import AllTexts
 
-    distinct, first, inverse = np.unique(asked.positions, return_index=True, return_inverse=True)
-    scored = Scored(
+    distinct, text_of_row = numbered(asked.positions, len(now.texts))
+    texts = AllTexts(
         labels=asked.labels,
         prototypes=prototypes,
-        cosines=tags.scores[first],
-        vectors=asked.space.unit_at(distinct),
-        texts=lambda: now.texts.at(distinct),
+        positions=distinct,
+        space=asked.space,
         vectors_of=asked.queries,
+        cosines=score(asked.space, prototypes, distinct, all_scores=True).scores,
         shares=asked.shares,
-        answers=answers_given(inverse, answers, asked.labels.names) if examples and answers else None,
+        answers=answers_given(text_of_row, answers, asked.labels.names) if examples and answers else None,
     )
-    found = refined(asked.method, scored)
-    return Tags.of(found.scores[inverse]), found.notes
+    found = all_refined(asked.method, texts)
+    return Tags.of(found.scores, text_of_row), found.notes

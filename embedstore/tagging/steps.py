@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.arrays import array_from
+from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, form
 from embedstore.core.masks import mask_of
+from embedstore.core.memory import require_memory
 from embedstore.core.values import same_value, value_text
 from embedstore.labels.label_set import LabelSet
 from embedstore.reports.gold import labels_of, map_gold, ordinal_report
@@ -24,9 +27,21 @@ if TYPE_CHECKING:
     from embedstore.reports.calibration import Reliability
     from embedstore.reports.metrics import Report
     from embedstore.tagging.methods import TaggingMethod
-    from embedstore.tagging.scored import Scored
+    from embedstore.tagging.scored import AllTexts, Found, Scored
 
-__all__ = ["Tags", "answers_given", "confident_rows", "refined", "report_on", "score", "with_confidence"]
+__all__ = [
+    "Tags",
+    "all_refined",
+    "answers_given",
+    "confident_rows",
+    "refined",
+    "report_on",
+    "require_for_scores",
+    "score",
+    "with_confidence",
+]
+
+_A_SCORE = 16  # bytes: it is held of texts and of rows, before and after it is refined
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +57,17 @@ class Tags(Best):
     confidence: npt.NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.floating]) -> "Tags":
-        """Return the tags for scores of shape (rows, labels): the label with the highest score wins."""
-        scores = scores.astype(np.float32)
-        label = scores.argmax(axis=1).astype(np.int32)
-        ordered = np.sort(scores, axis=1)
-        return cls(label, ordered[:, -1], ordered[:, -1] - ordered[:, -2], scores)
+    def of(cls, scores: npt.NDArray[np.floating], text_of_row: npt.NDArray[np.int64]) -> "Tags":
+        """Return the tags of rows for scores of shape (texts, labels): the label with the highest score wins."""
+        rows, labels = len(text_of_row), scores.shape[1]
+        label, top, lead = np.empty(rows, np.int32), np.empty(rows, np.float32), np.empty(rows, np.float32)
+        every = np.empty((rows, labels), np.float32)
+        for here in row_blocks(rows, labels):
+            every[here] = scores[text_of_row[here]]
+            label[here] = every[here].argmax(axis=1)
+            ordered = np.sort(every[here], axis=1)
+            top[here], lead[here] = ordered[:, -1], ordered[:, -1] - ordered[:, -2]
+        return cls(label, top, lead, every)
 
     def columns(
         self, names: tuple[str, ...], tagged: npt.NDArray[np.bool_] | None, *, scores: bool
@@ -85,6 +105,12 @@ def score(
     return Tags(best.label[positions], best.score[positions], best.margin[positions], scores)
 
 
+def require_for_scores(rows: int, labels: int) -> None:
+    """Raise an `InputError` if the scores of all labels for so many rows do not fit in the free memory."""
+    what = f"the scores of {counted(labels, 'label')} for {counted(rows, 'row')}"
+    require_memory(_A_SCORE * rows * labels, what, "tag with fewer labels, or fewer rows at a time (--where)")
+
+
 def answers_given(
     text_of_row: npt.NDArray[np.int64], answers: Sequence[str | None], names: Sequence[str]
 ) -> "Answers | None":
@@ -115,10 +141,16 @@ def refined(method: "TaggingMethod", scored: "Scored") -> "Refined":
         return found
     from embedstore.labels.fewshot import blend
 
-    count = len(scored.answers.rows)
+    answers, count = scored.answers, len(scored.answers.rows)
     note = f"{counted(count, 'annotated text')} {form(count, 'is', 'are')} blended in"
-    scores = blend(found.scores, scored.vectors, scored.answers.rows, scored.answers.labels)
+    scores = blend(found.scores, scored.vectors, answers.rows, answers.labels, learnt=scored.learnt)
     return replace(found, scores=scores, notes=(*found.notes, note))
+
+
+def all_refined(method: "TaggingMethod", texts: "AllTexts") -> "Found":
+    """Return the scores of `refined` for all texts of a corpus."""
+    known = np.empty(0, dtype=np.int64) if texts.answers is None else texts.answers.rows
+    return texts.scores(partial(refined, method), known=known)
 
 
 def with_confidence(
@@ -147,21 +179,24 @@ def with_confidence(
 
     if tags.scores is None:
         raise ValueError("expected tags with the scores of all labels")
-    curve = None
+    curve, rows = None, ""
     if given is None or not len(given):
         confidence, fitted = calibrate(tags.scores, sharpness)
     else:
-        allowed_of = {
-            value: np.isin(names, labels_of(value, names, gold_map or {}) or [])
-            for value in set(map(value_text, given))
-        }
-        allowed = np.stack([allowed_of[value_text(value)] for value in given])
+        number_of: dict[str, int] = {}
+        numbers = np.fromiter(
+            (number_of.setdefault(value_text(v), len(number_of)) for v in given), np.int64, len(given)
+        )
+        allowed = np.stack([np.isin(names, labels_of(value, names, gold_map or {}) or []) for value in number_of])
+        allowed = allowed[numbers]
         known = np.asarray(allowed.any(axis=1), dtype=bool)
         confidence, fitted = calibrate(tags.scores, sharpness, allowed, known)
+        count = int(np.count_nonzero(known))
+        rows = counted(count, "row") if fitted == count else f"a random sample of {fitted:,} of {counted(count, 'row')}"
         right = allowed[np.arange(len(allowed)), tags.label]
         curve = reliability(confidence[known], right[known]) if known.any() else None
     note = (
-        f"confidence is calibrated on {counted(fitted, 'row')} whose label is known"
+        f"confidence is calibrated on {rows} whose label is known"
         if fitted
         else "confidence is uncalibrated: give labels to fit it on (--gold COL, or annotations)"
     )
@@ -218,8 +253,8 @@ def report_on(
     )
     if not len(given) or (tagged is not None and not tagged.any()):
         return None, notes
-    rows = range(len(given)) if tagged is None else np.flatnonzero(tagged).tolist()
-    values, predicted = [given[row] for row in rows], [labels.names[label[row]] for row in rows]
+    values = given if tagged is None else [given[row] for row in np.flatnonzero(tagged).tolist()]
+    predicted = [labels.names[number] for number in (label if tagged is None else label[tagged])]
     report = map_gold(values, predicted, labels.names, gold_map, column=column)
     if labels.ordinal and len(labels.names) > 2:
         report = replace(report, ordinal=ordinal_report(values, predicted, labels.names, gold_map))

@@ -9,6 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import Blank, blank_notes
+from embedstore.core.counts import counted
+from embedstore.core.masks import numbered
+from embedstore.core.memory import require_memory
 from embedstore.corpora.rows import Corpus, id_array
 from embedstore.errors import UsageError
 from embedstore.tables.result import TableResult
@@ -17,6 +20,9 @@ from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
 __all__ = ["Duplicate", "Duplicates", "find_duplicates"]
+
+
+_A_ROW = 150  # bytes that are held of a row
 
 
 class Duplicate(NamedTuple):
@@ -96,8 +102,8 @@ def find_duplicates(
     leaks : bool
         Keep only groups with rows of more than one corpus, such as training rows that leaked into a test set.
     how : PairSearch, optional
-        Search settings. By default every pair of up to 100,000 distinct texts is compared. Above that, FAISS searches
-        approximately for the 50 nearest texts of each text, and a note says so.
+        Search settings. By default every pair of up to 100,000 distinct texts is compared. Above that, a text is
+        compared with those in the nearest lists of similar texts, and a note says so.
     blank : {"skip", "answer"}
         Whether rows with a blank text are left out, or compared like others.
 
@@ -116,12 +122,17 @@ def find_duplicates(
         raise UsageError(f"expected at least two corpora to look for leaks between, found {len(tables)}")
     for table in tables:
         vectors_of.require(table.positions(), table.name)
+    count = sum(map(len, tables))
+    require_memory(_A_ROW * count, f"the comparison of {counted(count, 'row')}", "compare fewer corpora at a time")
     rows, notes = _rows(vectors_of, tables, blank)
-    distinct, which = np.unique(rows.position, return_inverse=True)
-    vectors = vectors_of.unit_at(distinct)
-    group, more = joined_groups(vectors, threshold, how or PairSearch())
+    distinct, which = numbered(rows.position, len(now.texts))
+
+    def rows_of(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        return vectors_of.unit_at(distinct[numbers])
+
+    group, more = joined_groups(len(distinct), rows_of, threshold, how or PairSearch())
     kept = _largest_first(rows, group[which], leaks=leaks)
-    similarity = pair_cosines(vectors, which[kept.members], which[kept.leaders])
+    similarity = pair_cosines(rows_of, which[kept.members], which[kept.leaders])
     ids = _ids_of(tables, rows, kept.members)
     found = [
         Duplicate(tables[number].name, row, id_, score)
@@ -169,8 +180,10 @@ class _Groups:
 
 
 def _largest_first(rows: _Rows, group: npt.NDArray[np.int64], *, leaks: bool) -> _Groups:
-    """Return the groups from each row's group number; with `leaks`, only groups that span corpora."""
-    _, first, group, sizes = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
+    """Return the groups from each row's group number, from 0; with `leaks`, only groups that span corpora."""
+    sizes, rows_back = np.bincount(group), np.arange(len(group))[::-1]
+    first = np.empty(len(sizes), dtype=np.int64)
+    first[group[::-1]] = rows_back  # the last of equal numbers stays: that of the first row
     spans = np.zeros(len(sizes), dtype=bool)
     spans[group[rows.corpus != rows.corpus[first[group]]]] = True
     kept = np.flatnonzero(spans if leaks else sizes > 1)

@@ -1,7 +1,8 @@
 """Find pairs of nearly equal vectors, and the groups that these pairs form."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +10,16 @@ import numpy.typing as npt
 from embedstore.core.checks import at_least, check_fields
 from embedstore.core.counts import counted
 from embedstore.core.parallel import map_in_threads
+from embedstore.vectors.clustering import spherical_centres
 
 __all__ = ["PairSearch", "joined_groups", "pair_cosines"]
 
-_NEIGHBOURS = 50  # per text, in the approximate search
-_PROBED = 16  # lists searched per text; very near vectors are in the same list or the next
-_QUERIES = 8192
+_PROBED = 8  # lists searched per text; very near vectors are in the same list or the next
+_LEARNT = 16  # vectors for each list that the centres are learnt from
+_HELD = 8192  # vectors that are held at once
 
 Pairs = npt.NDArray[np.int64]
+RowsOf = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,8 @@ class PairSearch:
     Parameters
     ----------
     exact_up_to : int
-        Number of texts up to which every pair is compared (100,000 texts take 20 s on two cores). Above, FAISS searches
-        approximately for the 50 nearest texts of each.
+        Number of texts up to which every pair is compared (100,000 texts take 20 s on two cores). Above, a text is
+        compared with those in the nearest lists of similar texts.
     block : int
         Rows on each side of a matrix product; 2,048 give 16 MiB of similarities.
     pairs : int
@@ -50,7 +53,7 @@ class PairSearch:
 
 
 def joined_groups(
-    vectors: npt.NDArray[np.float32], threshold: float, how: PairSearch
+    count: int, rows_of: RowsOf, threshold: float, how: PairSearch
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Return the group number of each vector, and a note if the search was approximate.
 
@@ -58,8 +61,10 @@ def joined_groups(
 
     Parameters
     ----------
-    vectors : ndarray of shape (n, dim), float32
-        Unit vectors.
+    count : int
+        Number of vectors.
+    rows_of : callable
+        Returns the unit vectors with some numbers, shape (n, dim), float32.
     threshold : float
         Lowest cosine similarity of a pair.
     how : PairSearch
@@ -70,14 +75,13 @@ def joined_groups(
     group : ndarray of shape (n,), int64
     notes : tuple of str
     """
-    count = len(vectors)
     if count <= how.exact_up_to:
-        return _components(_all(vectors, threshold, how), count), ()
+        return _components(_all(rows_of(np.arange(count)), threshold, how), count), ()
     note = (
-        f"{counted(count, 'distinct text')}: the {_NEIGHBOURS} nearest of each were searched approximately (FAISS), "
-        "so some pairs may be missing"
+        f"{counted(count, 'distinct text')}: each was compared with those in the {_PROBED} nearest of "
+        f"{counted(_lists(count), 'list')} of similar texts, so some pairs may be missing"
     )
-    return _components(_near(vectors, threshold, how), count), (note,)
+    return _components(_near(count, rows_of, threshold, how), count), (note,)
 
 
 def _all(vectors: npt.NDArray[np.float32], threshold: float, how: PairSearch) -> Pairs:
@@ -100,39 +104,86 @@ def _all(vectors: npt.NDArray[np.float32], threshold: float, how: PairSearch) ->
     return np.concatenate(parts)
 
 
-def _near(vectors: npt.NDArray[np.float32], threshold: float, how: PairSearch) -> Pairs:
-    """Return the similar pairs among the nearest neighbours that FAISS finds: shape (pairs, 2)."""
+def _lists(count: int) -> int:
+    """Return the number of lists: to find a vector's lists takes about as long as to compare it with theirs."""
+    return max(1, int(2 * count**0.5))
+
+
+def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pairs:
+    """Return the similar pairs of vectors that share a list: shape (pairs, 2).
+
+    A vector is a member of the list with the nearest centre, and is compared with the members of the nearest few.
+    """
+    lists = _lists(count)
+    nearest = _nearest_lists(count, rows_of, lists)
+    starts = [np.concatenate([[0], np.cumsum(np.bincount(of, minlength=lists))]) for of in nearest]
+    for of in nearest:
+        of[:] = np.argsort(of, kind="stable")
+    ordered = nearest  # from here on, the vectors that ask for each list, list by list
+
+    def compared(first: int, last: int, low: int, high: int) -> Iterator[Pairs]:
+        """Compare the members from `low` to `high`, of the lists from `first` to `last`, with all that ask for them."""
+        members = ordered[0][low:high]
+        vectors = rows_of(members)
+        for asking, start in zip(ordered, starts, strict=True):
+            for held in range(start[first], start[last], _HELD):
+                askers = asking[held : min(held + _HELD, start[last])]
+                asked = rows_of(askers)
+                for number in range(first, last):
+                    here = slice(*np.clip(starts[0][number : number + 2], low, high) - low)
+                    left, right = np.clip(start[number : number + 2] - held, 0, len(askers))
+                    for row in range(left, right, how.block):
+                        rows = slice(row, min(row + how.block, right))
+                        alike = asked[rows] @ vectors[here].T >= threshold
+                        one, other = np.nonzero(alike)
+                        pairs = np.stack([askers[rows][one], members[here][other]], axis=1).astype(np.int64)
+                        yield pairs[pairs[:, 0] != pairs[:, 1]]
+
+    def work(pieces: Iterable[tuple[int, int, int, int]]) -> Pairs:
+        return _joined((pairs for piece in pieces for pairs in compared(*piece)), count, how.pairs)
+
+    return np.concatenate(map_in_threads(_pieces(starts[0]), work, count**2, least=how.threads_from))
+
+
+def _nearest_lists(count: int, rows_of: RowsOf, lists: int) -> npt.NDArray[np.int32]:
+    """Return the lists with the nearest centres of each vector, the nearest first: shape (at most 8, count)."""
     import faiss
 
-    count, dimension = vectors.shape
-    # FAISS' guidelines: 4 sqrt(n) lists, trained on 39 to 256 vectors per list.
-    lists = max(1, min(int(4 * count**0.5), count // 39))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimension), dimension, lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed = 0
-    index.train(vectors)
-    index.add(vectors)
-    index.nprobe = min(lists, _PROBED)
+    sample = np.sort(np.random.default_rng(0).choice(count, min(count, _LEARNT * lists), replace=False))
+    index = faiss.IndexFlatIP(len(rows_of(sample[:1])[0]))
+    index.add(spherical_centres(rows_of(sample), lists, random_state=0, restarts=1))
+    found = np.empty((min(lists, _PROBED), count), dtype=np.int32)
+    for start in range(0, count, _HELD):
+        rows = np.arange(start, min(start + _HELD, count))
+        found[:, rows] = index.search(rows_of(rows), len(found))[1].T
+    return found
 
-    def found() -> Iterator[Pairs]:
-        for start in range(0, count, _QUERIES):
-            scores, ids = index.search(vectors[start : start + _QUERIES], min(count, _NEIGHBOURS + 1))
-            query, place = np.nonzero((scores >= threshold) & (ids >= 0))
-            yield np.stack([query + start, ids[query, place]], axis=1)
 
-    return _joined(found(), count, how.pairs)
+def _pieces(starts: npt.NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
+    """Return consecutive lists, or parts of a long one, with few members.
+
+    A piece is the first list, the one after the last, the first member, and the one after the last.
+    """
+    found, first = [], 0
+    for last in range(1, len(starts)):
+        if last == len(starts) - 1 or starts[last + 1] - starts[first] > _HELD:
+            ends = range(int(starts[first]), int(starts[last]), _HELD)
+            found += [(first, last, low, min(low + _HELD, int(starts[last]))) for low in ends]
+            first = last
+    return found
 
 
 def _joined(parts: Iterable[Pairs], count: int, most: int) -> Pairs:
     """Concatenate pairs, and reduce them to fewer pairs of the same components when there are too many.
 
-    The limit is the larger of `most` and twice `count`.
+    The limit is the larger of `most` and `count`.
     """
     held: list[Pairs] = [np.empty((0, 2), dtype=np.int64)]
     size = 0
     for part in parts:
         held.append(part)
         size += len(part)
-        if size > max(most, 2 * count):
+        if size > max(most, count):
             held = [_fewest(np.concatenate(held), count)]
             size = len(held[0])
     return np.concatenate(held)
@@ -158,13 +209,13 @@ def _components(pairs: Pairs, count: int) -> npt.NDArray[np.int64]:
 
 
 def pair_cosines(
-    vectors: npt.NDArray[np.float32], these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]
+    rows_of: RowsOf, these: npt.NDArray[np.int64], those: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Return the cosine similarity of each pair of unit vectors, at most 1; exactly 1 for a vector and itself."""
     out = np.empty(len(these), dtype=np.float32)
-    for start in range(0, len(these), _QUERIES):
-        here = slice(start, start + _QUERIES)
-        out[here] = np.einsum("ij,ij->i", vectors[these[here]], vectors[those[here]])
+    for start in range(0, len(these), _HELD):
+        here = slice(start, start + _HELD)
+        out[here] = np.einsum("ij,ij->i", rows_of(these[here]), rows_of(those[here]))
     np.minimum(out, 1, out=out)
     out[these == those] = 1
     return out

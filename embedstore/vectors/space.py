@@ -18,6 +18,8 @@ from embedstore.storage.records import SpaceRecord
 
 __all__ = ["Block", "Space", "missing_vectors"]
 
+_PART = 1 << 26  # bytes of vectors that are held at once where all are gone through
+
 
 class Block(NamedTuple):
     """The vectors of one text segment: position of the first text, hash of the file, mapped array (n, dim)."""
@@ -154,6 +156,13 @@ class Space:
         """Return the vectors at text positions as unit vectors, shape (n, dim), float32, in the order given."""
         vectors = self.at(positions, corpus)
         return vectors if self.spec.normalized else np.asarray(unit_rows(vectors))
+
+    def parts(self, positions: npt.NDArray[np.int64]) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """Yield slices of `positions` with the vectors there, at most 64 MB at a time."""
+        step = max(64, _PART // (4 * self.dimension) // 64 * 64)
+        for start in range(0, len(positions), step):
+            here = slice(start, min(start + step, len(positions)))
+            yield here, self.at(positions[here])
 
     def require(self, positions: npt.NDArray[np.int64], corpus: str) -> None:
         """Raise a `ModelRequiredError` unless every position has a vector."""

@@ -396,6 +396,17 @@ MUTANTS = [
     ("maps without descriptors", "storage/listed.py", "    finally:\n        os.close(descriptor)\n\n\nclass _Map", "    finally:\n        pass\n\n\nclass _Map",
      "tests/test_storage.py -k descriptors"),
     ("maps that go with their arrays", "storage/listed.py", "            self._unmap()", "            pass", "tests/test_storage.py -k descriptors"),
+    ("scale: blocks are scored by what the sample taught", "labels/learnt.py", "        if self._next is not None:", "        if False:",
+     "tests/test_scale.py -k tags_of"),
+    ("scale: answered texts are in the sample", "tagging/scored.py", "np.concatenate([known, rng.choice(np.flatnonzero(free), most - len(known), replace=False)])",
+     "rng.choice(np.flatnonzero(free), most, replace=False)", "tests/test_scale.py -k answered"),
+    ("scale: rows are judged by models without them", "learning/doubts.py", "        fold_of[learnt[judged]] = number", "        pass",
+     "tests/test_scale.py -k without_them"),
+    ("scale: rows of rare classes in a sample", "learning/fitting.py", "min(_EACH, most // (2 * len(counts)))", "0",
+     "tests/test_scale.py -k rare"),
+    ("scale: members of a long list", "vectors/pairs.py", "            found += [(first, last, low, min(low + _HELD, int(starts[last]))) for low in ends]",
+     "            found += [(first, last, low, min(low + _HELD, int(starts[last]))) for low in ends][:1]", "tests/test_scale.py -k lists"),
+    ("scale: what does not fit is refused", "core/memory.py", "    if size > free:", "    if False:", "tests/test_scale.py -k memory"),
 ]  # fmt: skip
 
 
