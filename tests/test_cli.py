@@ -239,7 +239,7 @@ def test_a_damaged_store_leaves_with_4_and_names_the_file(store, cli):
 
 def test_a_newer_store_is_refused(store, cli):
     _, newest = manifest.manifest_files(store.path)[-1]
-    newest.write_text(newest.read_text().replace('"format_version":2', '"format_version":9'))
+    newest.write_text(newest.read_text().replace('"format_version":3', '"format_version":9'))
     assert "upgrade embedstore" in cli.fails(1, "info", "small")
 
 
