@@ -293,6 +293,9 @@ def test_a_state_that_is_loaded_again_outlives_its_lists(filled):
     link = filled.path.parent / "link"  # as another process: what it has read is its own
     link.symlink_to(filled.path)
     other = embedstore.open(link, encoder=HashEncoder(), settings=SMALL)
+    for number in range(3):
+        filled.add([{"t": f"early {number}", "key": f"e{number}", "stars": 1}], text="t", id="key", corpus="early")
+        filled.encode()
     with filled.snapshot() as now:
         filled.annotations.add(0, LABELS[0], LABELS)
         manifest.forget_parsed()
@@ -302,7 +305,7 @@ def test_a_state_that_is_loaded_again_outlives_its_lists(filled):
         other.encode()
     lists = {file.path for file in newest_.space().record.vectors.records.files()}
     assert lists & set(other.gc().removed)
-    assert len(newest_.space().vectors()) == 29
+    assert len(newest_.space().vectors("train")) == 29
 
 
 def test_a_first_add_that_fails_leaves_no_list(tmp_path, monkeypatch, encoder):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedstore.core.blank import no_text
+from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, listed
 from embedstore.core.parsing import first_line
 from embedstore.errors import InputError, UsageError
@@ -168,7 +169,8 @@ def fit_labels(split: LabelledSplit, space: Space, corpus: str, options: TrainOp
         coef[label], intercept[label] = found.model.coef_[0], found.model.intercept_[0]
         notes += tuple(one for one in found.notes if one not in notes)
     probe = Probe(split.labels[: split.learnt], coef, intercept, space.key, {"rows": len(chosen)}, several=True)
-    threshold = float(max(1e-6, expected_best(probe.probabilities(vectors))))
+    blocks = [probe.probabilities(vectors[here]) for here in row_blocks(*vectors.shape)]
+    threshold = float(max(1e-6, expected_best(np.concatenate(blocks))))
     probe.description["threshold"] = threshold
     note = f"the threshold is {threshold:.2f}, where micro-F1 is expected to be highest on the training rows"
     return probe, (*notes, f"{note} (predict --threshold: another)")
