@@ -132,7 +132,8 @@ def test_the_report_is_that_of_scikit_learn_on_the_vectors_of_the_store(run, tmp
     store = embedstore.open(next((tmp_path / "stores").iterdir()))
     vectors = {name: store.space().vectors(name) for name in ("train", "test")}
     given = {name: np.array(store.corpus(name).column("label").to_pylist()) for name in ("train", "test")}
-    learnt = LogisticRegression(max_iter=1000).fit(vectors["train"], given["train"])
+    exact = LogisticRegression(max_iter=1000, tol=1e-10)
+    learnt = exact.fit(vectors["train"].astype(np.float64), given["train"])
     right = (learnt.predict(vectors["test"]) == given["test"]).mean()
     assert f"| logistic regression | {right:.3f} ± " in printed
     assert len(given["test"]) == 63

@@ -5,7 +5,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from typing import Any, get_args
 
 from embedstore.cluster.pool import Event, Pool, Storage
@@ -185,7 +186,9 @@ def _connected(address: str | None) -> Iterator[Any]:
     try:
         if address and "://" not in address:
             _knock(address)
-        _connect(ray, address, quiet)
+        with redirect_stdout(StringIO()):  # news of dead workers can come before their printer is taken away
+            _connect(ray, address, quiet)
+            _print_nothing()
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         first = str(error).strip().split("\n")[0]
         where = f"at {address}" if address else "on this machine"
@@ -194,7 +197,6 @@ def _connected(address: str | None) -> Iterator[Any]:
             "check the address"
         ) from error
     try:
-        _print_nothing()
         yield ray
     finally:
         ray.shutdown()

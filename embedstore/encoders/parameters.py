@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.encoders.activations import ACTIVATIONS
 from embedstore.encoders.base import Described
 from embedstore.encoders.families import BUCKETS, FAMILIES
@@ -86,6 +87,11 @@ class Parameters:
         self._weights = _mapped(described)
         self.heads = int(self.config[self.family.heads])
         self.layers = int(self.config[self.family.layers])
+        if self.layers > len(self._weights):
+            raise CheckpointError(
+                f"{described.model} does not fit: config.json describes {counted(self.layers, 'layer')}, its weights "
+                f"are {len(self._weights):,}; {_AGAIN}"
+            )
         self.activation: str = self.config.get(self.family.activation, _ACTIVATION)
         given = self.family.epsilon
         self.epsilon = np.float32(self.config.get(given, _EPSILON) if given else _EPSILON)
