@@ -107,8 +107,7 @@ class _Predicted:
 def _predicted(probe: Probe, space: Space, positions: npt.NDArray[np.int64], *, scores: bool) -> _Predicted:
     """Predict the text at each position; each distinct text is scored once, a block at a time."""
     if scores:
-        rows, classes = counted(len(positions), "row"), counted(len(probe.classes), "class")
-        what = f"the probabilities of {classes} for {rows}"
+        what = f"the probabilities of {counted(len(probe.classes), 'class')} for {counted(len(positions), 'row')}"
         require_memory(4 * len(positions) * len(probe.classes), what, "predict fewer rows at a time (--where)")
     order = np.argsort(positions, kind="stable")
     ordered, row = positions[order], 0
