@@ -16,7 +16,7 @@ import pandas as pd
 
 import embedstore
 from embedstore.core.spec import EncoderSpec, Provenance
-from embedstore.encoders import EncoderOptions, describe
+from embedstore.encoders import Encoder, EncoderOptions, describe
 
 ROOT = Path(__file__).parent.parent
 BIN = ROOT / ".venv" / "bin"
@@ -72,6 +72,15 @@ def random_store(folder: Path, rows: int, dimension: int = 384) -> "embedstore.E
     store.tag(LABELS)
     os.sync()  # otherwise the timing includes background writes to the disk
     return store
+
+
+def through_a_store(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    """Encode into a new store (tokenize, compute, count truncated texts, write); return the vectors."""
+    with scratch() as folder:
+        store = embedstore.create(f"{folder}/store", encoder=encoder)
+        store.add([{"text": text} for text in texts], text="text")
+        store.encode()
+        return store.space().vectors(store.corpus())
 
 
 class Seconds(float):

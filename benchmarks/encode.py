@@ -8,11 +8,10 @@ import threading
 
 import numpy as np
 import torch
-from common import ROOT, result, reviews, scratch, side_by_side
+from common import ROOT, result, reviews, side_by_side, through_a_store
 from mpnet import checkpoint
 from sentence_transformers import SentenceTransformer
 
-import embedstore
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import Described, EncoderOptions, describe, load
 from embedstore.errors import CheckpointError
@@ -25,12 +24,8 @@ def measure(name: str, described: Described, texts: list[str], reach: str) -> No
     found: dict[str, np.ndarray] = {}
 
     def ours() -> None:
-        """Encode into a new store: tokenize, compute, count truncated texts, write."""
-        with scratch() as folder:
-            store = embedstore.create(f"{folder}/store", encoder=encoder)
-            store.add([{"text": text} for text in texts], text="text")
-            store.encode()
-            found["ours"] = store.space().vectors(store.corpus())
+        """Encode into a new store."""
+        found["ours"] = through_a_store(encoder, texts)
 
     def theirs() -> None:
         """Encode with sentence-transformers and its defaults."""

@@ -7,10 +7,9 @@ import os
 
 import numpy as np
 import torch
-from common import result, reviews, scratch, side_by_side
+from common import result, reviews, side_by_side, through_a_store
 from sentence_transformers import SentenceTransformer
 
-import embedstore
 from embedstore.core.unit import lowest_cosine
 from embedstore.encoders import EncoderOptions, describe, load
 
@@ -27,12 +26,8 @@ found: dict[str, np.ndarray] = {}
 
 
 def ours() -> None:
-    """Encode into a new store: tokenize, compute, count truncated texts, write."""
-    with scratch() as folder:
-        store = embedstore.create(f"{folder}/store", encoder=encoder)
-        store.add([{"text": text} for text in texts], text="text")
-        store.encode()
-        found["ours"] = store.space().vectors(store.corpus())
+    """Encode into a new store."""
+    found["ours"] = through_a_store(encoder, texts)
 
 
 def theirs() -> None:

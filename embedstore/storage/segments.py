@@ -174,8 +174,8 @@ def read_texts(
     segment : TextSegment
         One of its text segments.
     rows : iterable of int, optional
-        Which texts, 0-based, in this order; by default all. These are read without a map of the file, whose pages
-        would count as memory of this process.
+        Which texts, 0-based, in this order. By default all texts: then the file is read and not mapped, as the pages
+        of a map would count as memory of this process.
     most : int, optional
         The number of characters after which a text is cut off.
 

@@ -163,12 +163,12 @@ def with_waiting(manifest: Manifest, some: Iterable[Waiting]) -> Manifest:
 
 def _fitting(manifest: Manifest, some: Iterable[Waiting]) -> list[Waiting]:
     """Return the receipts whose text segments a manifest has, with a place for their vectors that is free."""
-    counts = {text.file.sha256: text.count for text in manifest.texts}
     found = []
     for one in some:
         held = manifest.spaces.get(one.key)
         free = held is None or (held.dimension == one.space.dimension and one.receipt.text not in held.segments)
-        if free and counts.get(one.receipt.text) == one.receipt.segment.vectors.shape[0]:
+        place = manifest.texts.place(one.receipt.text)
+        if free and place is not None and manifest.texts[place].count == one.receipt.segment.vectors.shape[0]:
             found.append(one)
     return found
 
