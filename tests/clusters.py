@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -67,6 +68,7 @@ class Ending(HashEncoder):
         self._log("process", os.getpid(), len(texts))
         if self.text in texts and len(list(self.folder.glob("ended-*"))) < self.most:
             self._log("ended", os.getpid(), 1)
+            time.sleep(1)  # what this worker has finished before has been sent by then
             if self.how == "exit":
                 os._exit(9)
             if self.how == "kill":

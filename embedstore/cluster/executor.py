@@ -5,8 +5,8 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
-from io import StringIO
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, get_args
 
 from embedstore.cluster.pool import Event, Pool, Storage
@@ -183,23 +183,22 @@ def _connected(address: str | None) -> Iterator[Any]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here sends nothing home
     quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
-    try:
-        if address and "://" not in address:
-            _knock(address)
-        with redirect_stdout(StringIO()):  # news of dead workers can come before their printer is taken away
+    with _silent():
+        try:
+            if address and "://" not in address:
+                _knock(address)
             _connect(ray, address, quiet)
-            _print_nothing()
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        first = str(error).strip().split("\n")[0]
-        where = f"at {address}" if address else "on this machine"
-        raise ClusterError(
-            f"expected a Ray cluster {where}, found none that answers ({first}): start one with `ray start --head`, or "
-            "check the address"
-        ) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            first = str(error).strip().split("\n")[0]
+            where = f"at {address}" if address else "on this machine"
+            raise ClusterError(
+                f"expected a Ray cluster {where}, found none that answers ({first}): start one with `ray start "
+                "--head`, or check the address"
+            ) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:
@@ -218,9 +217,16 @@ def _connect(ray: Any, address: str | None, quiet: dict[str, Any]) -> None:
         ray.init(address="local", include_dashboard=False, **quiet)
 
 
-def _print_nothing() -> None:
-    """Keep Ray from printing on standard output that a worker died: that is said in one line of ours."""
-    with suppress(ImportError, AttributeError):
-        from ray._private.ray_logging import global_worker_stdstream_dispatcher as dispatcher
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep Ray from printing on standard output that a worker or a machine died: that is said in one line of ours.
 
-        dispatcher.remove_handler("ray_print_logs")
+    Ray prints it from a thread, whatever `log_to_driver` says.
+    """
+    worker: Any = import_module("ray._private.worker")
+    shown = getattr(worker, "print_to_stdstream", None)
+    worker.print_to_stdstream = lambda *_data, **_how: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = shown
