@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,12 +19,9 @@ STORE_OF_OBJECTS = 100_000_000  # bytes
 
 @pytest.fixture(scope="module")
 def for_workers() -> Iterator[None]:
-    """Workers import the encoders of the tests, and Ray sends nothing home."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", TESTS)
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        yield
+    """Workers import the encoders of the tests, and Ray sends nothing home; the environment is left as it was."""
+    with patch.dict(os.environ, PYTHONPATH=TESTS, RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled"):
+        yield  # Ray sets variables of its own here
 
 
 @pytest.fixture(scope="module")

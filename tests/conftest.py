@@ -158,7 +158,9 @@ class CommandLine:
         self._forking = forking
 
     def command(self, *words: object) -> list[str]:
-        return [sys.executable, "-m", "embedstore.cli", *map(str, words)]
+        """Return the words of a process of its own; ``-c SCRIPT`` are a Python script, as for forks."""
+        words = words if words[:1] == ("-c",) else ("-m", "embedstore.cli", *words)
+        return [sys.executable, *map(str, words)]
 
     @property
     def environment(self) -> dict[str, str]:
