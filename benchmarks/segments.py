@@ -58,7 +58,8 @@ def made(folder: Path, size: int) -> "embedstore.EmbeddingStore":
     segment, receipt = receipt_of(store.path, "second")
     texts = [replace(segment, file=linked(store.path, segment.file, number)) for number in range(size - 1)]
     receipts = [
-        receipt._replace(
+        replace(
+            receipt,
             text=text.file.sha256,
             segment=replace(receipt.segment, file=linked(store.path, receipt.segment.file, number)),
         )
