@@ -135,7 +135,7 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
     record = CorpusRecord((), plan.template.text, id_column or "")
     if existing:
         record = _continued(existing, record, sources, corpus)
-    writer = TextWriter(home, base.texts)
+    writer = TextWriter(home, base)
     parts = list(record.parts)
     made.texts, made.parts = writer.written, (written_parts := [])
     rows_read, replaced = 0, []
@@ -151,12 +151,13 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
     rows = Corpus(root, corpus, record)
     if id_column:
         _check_ids(rows)
-    written = tuple(writer.finish())
+    written, keys = writer.finish()
 
     def change(manifest: Manifest) -> Manifest:
         if manifest.texts != base.texts or manifest.corpora != base.corpora:
             raise StoreBusyError(f"another process added rows to {root} at the same time: run the command again")
-        return replace(manifest, texts=manifest.texts.plus(written), corpora={**manifest.corpora, corpus: record})
+        corpora = {**manifest.corpora, corpus: record}
+        return replace(manifest, texts=manifest.texts.plus(written), keys=keys, corpora=corpora)
 
     commit(root, change)
     if existing and existing.template != record.template:

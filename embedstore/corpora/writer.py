@@ -6,63 +6,67 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.settings import Home
-from embedstore.errors import InputError
+from embedstore.corpora.keyed import KnownKeys, in_runs, keys_of
+from embedstore.storage.derived import KeyRun
+from embedstore.storage.keys import SortedKeys, merged, once, write_run
 from embedstore.storage.records import TextSegment
-from embedstore.storage.sealed import Records
-from embedstore.storage.segments import KEY_DTYPE, segment_keys, text_key, write_texts
+from embedstore.storage.segments import write_texts
+from embedstore.storage.state import Manifest
 
-__all__ = ["TextWriter", "keys_of"]
+__all__ = ["HELD", "LEAST", "SEGMENTS", "TextWriter"]
 
 _SHARE = 16  # a segment holds a sixteenth of the store's texts, between the smallest and the largest size
 _BYTES = 1 << 25  # most characters of a segment of several texts
-
-
-def keys_of(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:
-    """Return the key of each text: shape (n,), dtype S16.
-
-    Raises
-    ------
-    InputError
-        If a text is not Unicode text (it holds half of a surrogate pair).
-    """
-    try:
-        return np.frombuffer(b"".join([text_key(text) for text in texts]), dtype=KEY_DTYPE)
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"a text holds half of a surrogate pair ({error.object[error.start]!r}), which is no Unicode text: "
-            "remove it, for example with text.encode('utf-8', 'replace').decode()"
-        ) from error
+HELD = 1 << 22
+"""Number of keys in memory from which they become a run: 100 MB."""
+LEAST, SEGMENTS = 1 << 16, 256
+"""Numbers of texts and of segments without a run from which one is made."""
 
 
 class TextWriter:
     """A writer that gives every text its position, and writes new texts as segments.
 
-    It holds 24 bytes in memory for each distinct text of the store, and the texts of one segment.
+    It holds 24 bytes in memory for each text that is in no run of sorted keys, 100 MB at most, and the texts of one
+    segment.
 
     Parameters
     ----------
     home : Home
         The store, and the sizes of the segments to write.
-    segments : Records of TextSegment
-        The existing text segments, in position order.
+    base : Manifest
+        The state of the store.
+
+    Attributes
+    ----------
+    written : list of TextSegment
+        The segments written so far, in position order.
     """
 
-    def __init__(self, home: Home, segments: Records[TextSegment]) -> None:
-        root = self._root = home.root
+    def __init__(self, home: Home, base: Manifest) -> None:
+        self._root = home.root
         self._settings = home.settings
-        self._total = segments.rows
-        self._runs: list[tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]]] = []
-        if segments:
-            keys = np.empty(self._total, dtype=KEY_DTYPE)
-            start = 0
-            for segment in segments:  # copied one by one: each mapped file takes a descriptor of the process
-                keys[start : start + segment.count] = segment_keys(root, segment)
-                start += segment.count
-            self._add_run(keys, np.arange(len(keys)))
+        self._base = base
+        self._total = base.texts.rows
+        self._runs = list(base.keys)
+        self._held: list[SortedKeys] = []
+        self._without_run = 0  # segments
         self._pending: list[str] = []
         self._pending_bytes = 0
         self.written: list[TextSegment] = []
-        """Segments written so far, in position order."""
+        self._hold_newest()
+
+    def _hold_newest(self) -> None:
+        keys: list[npt.NDArray[np.bytes_]] = []
+        known = KnownKeys(self._root, self._base.texts, self._runs)
+        start = known.covered
+        for first, stored in known.newest():
+            self._without_run += 1
+            keys.append(np.array(stored))
+            if (end := first + len(stored)) - start >= HELD:
+                self._hold(SortedKeys.of(np.concatenate(keys), np.arange(start, end)))
+                keys, start = [], end
+        if keys:
+            self._hold(SortedKeys.of(np.concatenate(keys), np.arange(start, self._total)))
 
     @property
     def added(self) -> int:
@@ -71,23 +75,29 @@ class TextWriter:
 
     def positions(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the position of each text, shape (n,); new texts get the next positions in order."""
-        unique, first, inverse = np.unique(keys_of(texts), return_index=True, return_inverse=True)
-        found = self._find(unique)
+        unique, places = once(keys_of(texts))
+        found = in_runs(self._root, self._runs, unique.first, unique.rest)
+        for held in self._held:
+            np.maximum(found, held.find(unique.first, unique.rest), out=found)
         new = np.flatnonzero(found < 0)
-        new = new[np.argsort(first[new])]
+        new = new[np.argsort(unique.position[new])]
         found[new] = self._total + np.arange(len(new))
         self._total += len(new)
-        if len(new):
-            self._add_run(unique[new], found[new])
-        for row in first[new]:
+        for row in unique.position[new]:
             self._append(texts[row])
-        return found[inverse]
+        if len(new):
+            new.sort()
+            self._hold(SortedKeys(unique.first[new], unique.rest[new], found[new]))
+        return found[places]
 
-    def finish(self) -> list[TextSegment]:
-        """Write the pending texts; return all segments written."""
+    def finish(self) -> tuple[list[TextSegment], tuple[KeyRun, ...]]:
+        """Write what is pending; return all segments written, and the runs of the store with them."""
         if self._pending:
             self._flush()
-        return self.written
+        held = sum(len(keys.first) for keys in self._held)
+        if held >= LEAST or (held and self._without_run + len(self.written) >= SEGMENTS):
+            self._write_held()
+        return self.written, tuple(self._runs)
 
     def _append(self, text: str) -> None:
         if self._pending and self._pending_bytes + len(text) > _BYTES:
@@ -103,18 +113,20 @@ class TextWriter:
         self.written.append(write_texts(self._root, self._pending))
         self._pending, self._pending_bytes = [], 0
 
-    def _find(self, keys: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
-        found = np.full(len(keys), -1, dtype=np.int64)
-        for run_keys, run_positions in self._runs:
-            place = np.minimum(np.searchsorted(run_keys, keys), len(run_keys) - 1)
-            hit = run_keys[place] == keys
-            found[hit] = run_positions[place[hit]]
-        return found
+    def _hold(self, keys: SortedKeys) -> None:
+        # Merged while the last two have similar sizes: few are searched, and each key moves log(n) times.
+        while self._held and len(self._held[-1].first) <= 2 * len(keys.first):
+            keys = _joined([self._held.pop(), keys])
+        self._held.append(keys)
+        if sum(len(one.first) for one in self._held) >= HELD:
+            self._write_held()
 
-    def _add_run(self, keys: npt.NDArray[np.bytes_], positions: npt.NDArray[np.int64]) -> None:
-        # Sorted runs, merged while the last two have similar sizes: few runs, and each key moves log(n) times.
-        while self._runs and len(self._runs[-1][0]) <= 2 * len(keys):
-            run_keys, run_positions = self._runs.pop()
-            keys, positions = np.concatenate([run_keys, keys]), np.concatenate([run_positions, positions])
-        order = np.argsort(keys, kind="stable")
-        self._runs.append((keys[order], positions[order]))
+    def _write_held(self) -> None:
+        start = sum(run.count for run in self._runs)
+        self._runs.append(write_run(self._root, _joined(self._held), start))
+        self._runs = list(merged(self._root, self._runs))
+        self._held = []
+
+
+def _joined(keys: Sequence[SortedKeys]) -> SortedKeys:
+    return SortedKeys(*(np.concatenate(column) for column in zip(*keys, strict=True))).sorted()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from embedstore.core.settings import Home
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import locks
-from embedstore.storage.derived import IndexRecord, MapRecord
+from embedstore.storage.derived import IndexRecord, KeyRun, MapRecord
 from embedstore.storage.gate import FOLDERS, Folder
+from embedstore.storage.keys import find_in_run, once
 from embedstore.storage.listed import map_dataset, open_file, same_hash
 from embedstore.storage.manifest import commit, load, manifest_files
 from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
@@ -42,7 +44,8 @@ def verify(now: Snapshot, *, on_file: Callable[[FileRecord], None] | None = None
     """Read every byte of a store and check it against the manifest.
 
     The checks: each file has its hash; each text has its key; vectors are finite, and of unit length if the space is
-    normalised; rows point to existing texts; annotations can be read.
+    normalised; rows point to existing texts; each text is found by its key;
+    annotations can be read.
 
     Parameters
     ----------
@@ -113,8 +116,8 @@ def repair(home: Home) -> tuple[str, ...]:
     """Remove damaged files that can be made again from the manifest, and return their paths in the store.
 
     The next `encode` makes vectors again; labels and queries are encoded again at their next use; `index` and `train`
-    make indexes and probes again, and the desk makes maps. Texts, tables and annotations can't be made again: they stay
-    listed and damaged.
+    make indexes and probes again, the desk makes maps, and `add` makes sorted keys. Texts, tables and annotations can't
+    be made again: they stay listed and damaged.
 
     Parameters
     ----------
@@ -154,6 +157,7 @@ def repair(home: Home) -> tuple[str, ...]:
                     for name, record in base.probes.items()
                     if damaged.isdisjoint((record.arrays.path, record.description.path))
                 },
+                keys=tuple(takewhile(lambda run: run.file.path not in damaged, base.keys)),
             )
 
         before = {file.path for file in load(root).files(damaged)}
@@ -187,6 +191,9 @@ def _content_checks(
         for part in record.parts:
             corpus = Corpus(root, name, replace(record, parts=(part,)))
             yield lambda corpus=corpus, part=part: _corpus_fault(corpus, part.rows, texts), part.file  # type: ignore[misc]
+    for run in manifest.keys:
+        if not lost:
+            yield lambda run=run: _keys_fault(root, manifest, run), run.file  # type: ignore[misc]
     for one in manifest.maps.values():
         yield lambda one=one: _map_fault(root, one, texts), one.file  # type: ignore[misc]
     for answers in manifest.annotations:
@@ -234,6 +241,21 @@ def _corpus_fault(corpus: Corpus, rows: int, texts: int) -> str:
     if len(positions) != rows:
         return f"holds {counted(len(positions), 'row')}, expected {rows:,}"
     return "" if not rows or (positions.min() >= 0 and positions.max() < texts) else "a row points past the texts"
+
+
+def _keys_fault(root: Path, manifest: Manifest, run: KeyRun) -> str:
+    start = 0
+    for segment in manifest.texts:
+        first, last = max(start, run.start), min(start + segment.count, run.start + run.count)
+        if first < last:
+            try:
+                keys, places = once(segment_keys(root, segment)[first - start : last - start])
+            except DamagedStoreError:
+                return ""  # told of the segment
+            if not np.array_equal(find_in_run(root, run, keys.first, keys.rest)[places], np.arange(first, last)):
+                return "does not have the keys of the texts that it covers"
+        start += segment.count
+    return ""  # each text is found at its position, so nothing else is in the run
 
 
 def _map_fault(root: Path, record: MapRecord, texts: int) -> str:

@@ -73,9 +73,10 @@ def _remove(root: Path, made: Made, *, fresh: bool) -> None:
         folder, _, name = file.path.partition("/")
         with suppress(FileNotFoundError), Folder(root, folder) as opened:
             opened.remove(name)
-    with suppress(FileNotFoundError), Folder(root, "lists") as opened:
-        for name in filter(SEALED.match, opened.names()):  # of a commit that failed: only an add writes lists here
-            opened.remove(name)
+    for folder in ("lists", "keys"):  # of a commit that failed: only an add writes them here
+        with suppress(FileNotFoundError), Folder(root, folder) as opened:
+            for name in filter(SEALED.match, opened.names()):
+                opened.remove(name)
     with Folder(root) as outer:
         for name in FOLDERS:
             with suppress(OSError):  # missing, or not empty

@@ -1,4 +1,4 @@
-"""The records of what is derived from vectors and can be made again: indexes, maps and probes."""
+"""The records of what is derived and can be made again: indexes, maps, probes, and runs of sorted keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from embedstore.storage.lists import CoverForm
 from embedstore.storage.places import DatasetRecord, FileRecord
 from embedstore.storage.sealed import Records
 
-__all__ = ["IndexRecord", "MapRecord", "ProbeRecord"]
+__all__ = ["KEY_BYTES", "IndexRecord", "KeyRun", "MapRecord", "ProbeRecord"]
 
+KEY_BYTES = 20
+"""Bytes that a key takes in a file of sorted keys."""
 _KINDS = ("flat", "hnsw", "ivf")
 _METHODS = ("tsne", "umap")
 
@@ -105,3 +107,34 @@ class ProbeRecord(NamedTuple):
             FileRecord.from_json(description, "probes.json"),
             text_of(space, "the space of a probe"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRun:
+    """A file of sorted keys, and the texts that it covers: `count` of them from the position `start` on.
+
+    See `embedstore.storage.keys`.
+    """
+
+    file: FileRecord
+    start: int
+    count: int
+
+    def to_json(self) -> list[Any]:
+        """Return `[file, count]`: a run starts where the one before ends."""
+        return [self.file.to_json(), self.count]
+
+    @classmethod
+    def all_from_json(cls, value: list[Any], texts: int) -> "tuple[KeyRun, ...]":
+        """Build the records of consecutive runs from their JSON form, in a manifest of so many texts."""
+        found: list[KeyRun] = []
+        start = 0
+        for one in value:
+            file, count = parts_of(one, "a run of keys", 2)
+            count = whole(count, "the keys of a run", least=1, most=texts - start)
+            record = FileRecord.from_json(file, "keys.sorted")
+            if record.size != KEY_BYTES * count:
+                raise DamagedStoreError(f"the manifest gives {record.path} {count} keys of {KEY_BYTES} bytes")
+            found.append(cls(record, start, count))
+            start += count
+        return tuple(found)

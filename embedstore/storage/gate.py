@@ -24,7 +24,7 @@ from embedstore.storage.places import FileRecord
 
 __all__ = ["FOLDERS", "TEMP_PREFIX", "Folder", "Staged", "denied", "make_root", "probing", "refused", "staged"]
 
-FOLDERS = ("texts", "vectors", "lists", "corpora", "index", "maps", "probes", "annotations", "receipts")
+FOLDERS = ("texts", "vectors", "lists", "keys", "corpora", "index", "maps", "probes", "annotations", "receipts")
 """The folders of a store."""
 TEMP_PREFIX = ".tmp-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -162,4 +162,6 @@ def advice_on(file: FileRecord) -> str:
     """Return what to do about a file that is missing or altered."""
     if file.path.startswith(("texts/", "corpora/", "annotations/")) or file.path.endswith(".texts"):
         return "Restore it from a backup; `embedstore verify STORE` lists all that is damaged"
+    if file.path.startswith("keys/"):
+        return "Run `embedstore verify STORE --repair` to forget what is damaged; the next `add` makes it again"
     return "Run `embedstore verify STORE --repair` to forget what is damaged, then make it again (encode, index, train)"

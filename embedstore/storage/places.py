@@ -14,6 +14,7 @@ _KINDS = (
     "annotations.json",
     "corpora.parquet",
     "index.faiss",
+    "keys.sorted",
     "lists.covers",
     "lists.texts",
     "lists.vectors",
@@ -24,7 +25,7 @@ _KINDS = (
     "vectors.h5",
 )
 _PATHS = {kind: re.compile(r"{}/([0-9a-f]{{64}})\.{}".format(*kind.split("."))) for kind in _KINDS}
-_DTYPES = {"|u1": 1, "<u8": 8, "<f4": 4, "<f2": 2}
+_DTYPES = {"|u1": 1, "<u8": 8, "<u4": 4, "<f4": 4, "<f2": 2}
 
 
 class FileRecord(NamedTuple):

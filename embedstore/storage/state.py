@@ -10,7 +10,7 @@ from embedstore.core.counts import counted
 from embedstore.core.exact import exactly, parts_of, text_of, whole
 from embedstore.core.names import check_name
 from embedstore.errors import DamagedStoreError, EmbedstoreError
-from embedstore.storage.derived import IndexRecord, MapRecord, ProbeRecord
+from embedstore.storage.derived import IndexRecord, KeyRun, MapRecord, ProbeRecord
 from embedstore.storage.lists import TextForm
 from embedstore.storage.records import (
     AnnotationPart,
@@ -27,7 +27,7 @@ __all__ = ["Manifest", "covers_fit"]
 Key = TypeVar("Key")
 Record = TypeVar("Record")
 
-_LATER = ("annotations", "lineage", "maps", "query_lists", "text_lists")  # what the first releases did not have
+_LATER = ("annotations", "keys", "lineage", "maps", "query_lists", "text_lists")  # what the first releases did not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Manifest:
     `texts` are the segments of role corpus, in position order. `queries` are the segments of role query. Most of them
     stand in lists, which are read when they are needed; see `embedstore.storage.sealed`.
     Spaces and indexes are keyed by encoder key, probes by name, maps by the encoder key and the name of the corpus.
-    Spaces keep their order of creation.
+    Spaces keep their order of creation. `keys` are runs of sorted keys, of the first texts; the last ones are in none.
     `annotations` are the answers of people, in the order in which they were given.
     `lineage` has a random mark for each of the last commits. A writer that finds its mark in a newer manifest
     knows that this manifest includes its commit.
@@ -52,6 +52,7 @@ class Manifest:
     maps: dict[tuple[str, str], MapRecord] = field(default_factory=dict)
     probes: dict[str, ProbeRecord] = field(default_factory=dict)
     annotations: tuple[AnnotationPart, ...] = ()
+    keys: tuple[KeyRun, ...] = ()
     lineage: tuple[str, ...] = ()
 
     def listings(self) -> list[Records[Any]]:
@@ -96,6 +97,7 @@ class Manifest:
         for probe in self.probes.values():
             records += [probe.arrays, probe.description]
         records += [part.file for part in self.annotations]
+        records += [run.file for run in self.keys]
         return records
 
     def sealed(self, root: Path) -> "Manifest":
@@ -124,6 +126,7 @@ class Manifest:
             "maps": [[*key, one.to_json()] for key, one in self.maps.items()],
             "probes": [[name, probe.to_json()] for name, probe in self.probes.items()],
             "annotations": [part.to_json() for part in self.annotations],
+            "keys": [run.to_json() for run in self.keys],
             "lineage": list(self.lineage),
         }
 
@@ -157,6 +160,7 @@ class Manifest:
                 maps=maps,
                 probes=probes,
                 annotations=tuple(map(AnnotationPart.from_json, _list(value, "annotations"))),
+                keys=KeyRun.all_from_json(_list(value, "keys"), count),
                 lineage=tuple(text_of(mark, "a mark of a commit") for mark in _list(value, "lineage")),
             )
             _check_together(made)
@@ -180,7 +184,7 @@ def _spaces(value: dict[str, Any], texts: Records[TextSegment], root: Path) -> I
 
 
 def _list(value: dict[str, Any], name: str) -> list[Any]:
-    """Return a list of the manifest; earlier releases had no annotations, no lineage, no maps and no lists."""
+    """Return a list of the manifest; earlier releases had no annotations, keys, lineage, maps and lists."""
     present = exactly(dict, value, "the manifest")
     return exactly(list, present.get(name, []) if name in _LATER else present[name], f"{name} of the manifest")
 

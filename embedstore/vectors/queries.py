@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,14 @@ import numpy.typing as npt
 from embedstore.core.counts import counted, form
 from embedstore.core.system import FULL
 from embedstore.core.unit import unit_rows
-from embedstore.corpora.writer import keys_of
+from embedstore.corpora.keyed import keys_of
+from embedstore.corpora.texts import Texts
 from embedstore.errors import ModelRequiredError, StorageError
 from embedstore.storage.gate import denied
+from embedstore.storage.keys import halves, once
 from embedstore.storage.listed import map_dataset
 from embedstore.storage.manifest import commit, load
-from embedstore.storage.records import SpaceRecord
+from embedstore.storage.records import SpaceRecord, TextSegment
 from embedstore.storage.segments import segment_keys, write_texts
 from embedstore.storage.state import Manifest
 
@@ -116,42 +117,33 @@ class QueryEncoder:
 def _from_cache(
     root: Path, manifest: Manifest, key: str, keys: npt.NDArray[np.bytes_], out: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.bool_]:
-    missing = np.ones(len(keys), dtype=bool)
+    """Put the vectors of the keys that have one in a space into `out`; return which have none, as a mask."""
     if key not in manifest.spaces:
-        return missing
-    # Queries first: the larger corpus segments are searched only for keys that are still missing.
-    both = chain(((text, True) for text in manifest.queries), ((text, False) for text in manifest.texts))
-    for text, query in both:
+        return np.ones(len(keys), dtype=bool)
+    wanted, places = once(keys)
+    found = np.zeros((len(wanted.first), out.shape[1]), dtype=np.float32)
+    missing = np.ones(len(found), dtype=bool)
+    numbered = wanted._replace(position=np.arange(len(found)))
+
+    def take(text: TextSegment, query: bool, numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
+        segment = manifest.spaces[key].of(text, query=query)
+        if segment is not None and len(rows):
+            found[numbers] = map_dataset(root, segment.file, segment.vectors)[rows]
+            missing[numbers] = False
+
+    for text in manifest.queries:  # first: there are fewer of them
         if not missing.any():
             break
-        segment = manifest.spaces[key].of(text, query=query)
-        if segment is None:
-            continue
-        rows, places = _find(keys, missing, segment_keys(root, text))
-        if len(rows):
-            out[rows] = map_dataset(root, segment.file, segment.vectors)[places]
-            missing[rows] = False
-    return missing
-
-
-def _find(
-    keys: npt.NDArray[np.bytes_], missing: npt.NDArray[np.bool_], stored: npt.NDArray[np.bytes_]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the rows of missing keys that are stored, and their places in `stored`: two arrays of one shape."""
-    # Compares the first eight bytes as integers, which is fifty times as fast as comparing bytes.
-    rows = np.flatnonzero(missing)
-    short = _numbers(keys[rows])
-    order = np.argsort(short, kind="stable")
-    theirs = _numbers(stored)
-    near = np.minimum(np.searchsorted(short[order], theirs), len(order) - 1)
-    place_of = {bytes(stored[place]): place for place in np.flatnonzero(short[order][near] == theirs)}
-    found = [(row, place_of[key]) for row in rows if (key := bytes(keys[row])) in place_of]
-    pairs = np.array(found, dtype=np.intp).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _numbers(keys: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64]:
-    return np.ascontiguousarray(keys).view("<u8").reshape(-1, 2)[:, 0]
+        number = numbered.find(*halves(segment_keys(root, text)))
+        rows = np.flatnonzero(number >= 0)
+        take(text, True, number[rows], rows)
+    if missing.any():
+        texts = Texts(root, manifest.texts, manifest.keys)
+        number = np.flatnonzero(missing)
+        for text, here, rows in texts.owners(texts.find(keys[wanted.position[number]])):
+            take(text, False, number[here], rows)
+    out[:] = found[places]
+    return missing[places]
 
 
 def _encode_and_keep(

@@ -118,7 +118,7 @@ class Snapshot:
     def __init__(self, root: Path, manifest: Manifest, cache: Cache) -> None:
         self.root = root
         self.manifest = manifest
-        self.texts = Texts(root, manifest.texts)
+        self.texts = Texts(root, manifest.texts, manifest.keys)
         self.models = cache.models
         self.indexes = cache.indexes
         self.wait = cache.wait

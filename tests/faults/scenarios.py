@@ -36,6 +36,7 @@ import embedstore.vectors.export
 import embedstore.vectors.indexing
 import embedstore.vectors.neighbours
 from embedstore.annotations.log import MERGED_AFTER, current_answers
+from embedstore.corpora import writer
 from embedstore.labels import LabelSet
 from embedstore.maps.plane import Plane, keep_plane
 from embedstore.storage import sealed
@@ -51,8 +52,9 @@ WHO = "Ann"
 
 
 def with_lists() -> None:
-    """Seal records in this process when there are two, so that small stores have lists."""
+    """Seal records in this process when there are two, and keys too, so that small stores have lists and runs."""
     sealed.IN_MEMORY, sealed.IN_LIST = 2, 4
+    writer.LEAST, writer.HELD = 3, 5
 
 
 def rows(first: int, last: int) -> list[dict[str, Any]]:

@@ -1,0 +1,98 @@
+"""Find texts by their keys: in the runs of sorted keys, and among the few texts that are in none."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from embedstore.errors import InputError
+from embedstore.storage.derived import KeyRun
+from embedstore.storage.keys import find_in_run, halves, once
+from embedstore.storage.records import TextSegment
+from embedstore.storage.sealed import Records
+from embedstore.storage.segments import KEY_DTYPE, segment_keys, text_key
+
+__all__ = ["KnownKeys", "keys_of"]
+
+
+def keys_of(texts: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """Return the key of each text: shape (n,), dtype S16.
+
+    Raises
+    ------
+    InputError
+        If a text is not Unicode text (it holds half of a surrogate pair).
+    """
+    try:
+        return np.frombuffer(b"".join([text_key(text) for text in texts]), dtype=KEY_DTYPE)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a text holds half of a surrogate pair ({error.object[error.start]!r}), which is no Unicode text: "
+            "remove it, for example with text.encode('utf-8', 'replace').decode()"
+        ) from error
+
+
+class KnownKeys:
+    """The keys of the texts of one state of a store.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    segments : Records of TextSegment
+        Its text segments, in position order.
+    runs : sequence of KeyRun
+        Its runs of sorted keys, which cover the first texts.
+
+    Attributes
+    ----------
+    covered : int
+        The number of texts that are in runs.
+    """
+
+    def __init__(self, root: Path, segments: Records[TextSegment], runs: Sequence[KeyRun]) -> None:
+        self._root = root
+        self._segments = segments
+        self._runs = runs
+        self.covered = sum(run.count for run in runs)
+
+    def find(self, keys: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
+        """Return the position of each key, -1 where no text has it; shapes (n,), dtype S16.
+
+        Raises
+        ------
+        DamagedStoreError
+            If a file is missing or is not as it was written.
+        """
+        wanted, places = once(keys)  # in order: keys that are near to each other in a file come together
+        found = in_runs(self._root, self._runs, wanted.first, wanted.rest)
+        numbered = wanted._replace(position=np.arange(len(found)))
+        for start, stored in self.newest():
+            number = numbered.find(*halves(stored))
+            here = np.flatnonzero(number >= 0)
+            found[number[here]] = start + here
+        return found[places]
+
+    def newest(self) -> Iterator[tuple[int, npt.NDArray[np.bytes_]]]:
+        """Yield the keys of the texts that are in no run, segment by segment, each after the position of its first."""
+        number, start = len(self._segments), self._segments.rows
+        while start > self.covered:  # from the last one: older segments stand in lists, which are not read
+            number -= 1
+            start -= self._segments[number].count
+        for segment in self._segments[number:]:
+            keys = segment_keys(self._root, segment)
+            skipped = max(self.covered - start, 0)
+            yield start + skipped, keys[skipped:]
+            start += segment.count
+
+
+def in_runs(
+    root: Path, runs: Sequence[KeyRun], first: npt.NDArray[np.uint64], rest: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int64]:
+    """Return the position of each key, -1 where it is in no run: the halves of keys, in order of the first ones."""
+    found = np.full(len(first), -1, dtype=np.int64)
+    for run in runs:
+        here = find_in_run(root, run, first, rest)
+        np.maximum(found, here, out=found)
+    return found

@@ -1,0 +1,240 @@
+"""Texts are found by their keys, in runs of sorted keys on the disk and among those that are in none."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import LABELS, HashEncoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import embedstore
+from embedstore.core.settings import Home
+from embedstore.corpora import writer
+from embedstore.corpora.keyed import KnownKeys, keys_of
+from embedstore.corpora.writer import TextWriter
+from embedstore.errors import DamagedStoreError
+from embedstore.storage import keys
+from embedstore.storage.derived import KeyRun
+from embedstore.storage.gate import Folder
+from embedstore.storage.keys import SortedKeys, find_in_run, halves, merged, once, read_run, write_run
+from embedstore.storage.manifest import commit, load
+from embedstore.storage.state import Manifest
+
+SMALL = embedstore.Settings(smallest_segment=3, largest_segment=3, index_after=1)
+
+
+@pytest.fixture(autouse=True)
+def few_in_memory(monkeypatch):
+    for name, value in {"HELD": 20, "LEAST": 7, "SEGMENTS": 5}.items():
+        monkeypatch.setattr(writer, name, value)
+    monkeypatch.setattr(keys, "AT_ONCE", 8)
+    monkeypatch.setattr(keys, "LARGEST", 200)
+
+
+def rows(first, last):
+    return [{"key": f"k{n}", "t": f"text {n}"} for n in range(first, last)]
+
+
+@pytest.fixture
+def store(tmp_path, encoder):
+    """A store of 60 texts, added ten at a time; a few of them are in no run."""
+    made = embedstore.create(tmp_path / "store", encoder=encoder, settings=SMALL)
+    for first in range(0, 60, 10):
+        made.add(rows(first, first + 10), text="t")
+    made.add(rows(60, 62), text="t")
+    assert (sum(run.count for run in load(made.path).keys), len(load(made.path).keys) > 1) == (60, True)
+    return made
+
+
+def check_runs(manifest: Manifest, root) -> None:
+    """Runs follow each other, few of each size, and have the right texts in them."""
+    assert [run.start for run in manifest.keys] == [0, *np.cumsum([run.count for run in manifest.keys])][:-1]
+    sizes = [(run.count.bit_length() - 1) // 2 for run in manifest.keys if run.count < keys.LARGEST / 4]
+    assert all(sizes.count(size) <= 3 for size in sizes)
+    assert sizes == sorted(sizes, reverse=True) or any(run.count >= keys.LARGEST / 4 for run in manifest.keys)
+    uncovered = manifest.texts.rows - sum(run.count for run in manifest.keys)
+    assert uncovered < writer.LEAST
+    assert embedstore.open(root).verify().faults == ()
+
+
+@given(st.lists(st.lists(st.integers(0, 400), min_size=1, max_size=60), min_size=1, max_size=12))
+@settings(max_examples=40)
+def test_a_text_keeps_the_position_that_it_had_first(tmp_path_factory, several):
+    root = tmp_path_factory.mktemp("positions") / "store"
+    home = Home(root, SMALL)
+    expected: dict[str, int] = {}
+    embedstore.create(root, settings=SMALL).add(["text -1"], text="text")
+    expected["text -1"] = 0
+    for numbers in several:
+        texts = [f"text {number}" for number in numbers]
+        made = TextWriter(home, load(root))
+        for at in range(0, len(texts), 17):
+            found = made.positions(texts[at : at + 17])
+            for text, position in zip(texts[at : at + 17], found.tolist(), strict=True):
+                assert expected.setdefault(text, len(expected)) == position
+        written, runs = made.finish()
+        commit(root, lambda base, w=written, r=runs: replace(base, texts=base.texts.plus(w), keys=r))
+    now = load(root)
+    check_runs(now, root)
+    known = KnownKeys(root, now.texts, now.keys)
+    asked = [*expected, "nothing", *expected]
+    assert known.find(keys_of(asked)).tolist() == [expected.get(text, -1) for text in asked]
+
+
+def test_runs_are_written_a_few_times_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(keys, "LARGEST", 1 << 26)
+    runs, sizes = (), []
+    for number in range(400):
+        start = 5 * number
+        key = keys_of([f"text {n}" for n in range(start, start + 5)])
+        run = write_run(tmp_path, SortedKeys.of(key, np.arange(start, start + 5)), start)
+        runs = merged(tmp_path, [*runs, run])
+        sizes.append(len(runs))
+    written = sum(path.stat().st_size for path in (tmp_path / "keys").iterdir())
+    assert written <= 20 * 2_000 * 6  # 400 runs are four to the power of 4.3
+    assert max(sizes) <= 15
+    found = np.concatenate([find_in_run(tmp_path, run, *halves(keys_of(["text 3", "text 1999"]))) for run in runs])
+    assert sorted(found[found >= 0].tolist()) == [3, 1999]
+
+
+def test_equal_beginnings_of_keys_are_told_apart(tmp_path):
+    alike = np.array([b"12345678" + bytes([n]) * 8 for n in (65, 66, 67)], dtype="S16")
+    run = write_run(tmp_path, SortedKeys.of(alike, np.arange(10, 13)), 10)
+    asked = np.array([b"12345678CCCCCCCC", b"12345678DDDDDDDD", b"12345678AAAAAAAA"], dtype="S16")
+    assert find_in_run(tmp_path, run, *halves(asked)).tolist() == [12, -1, 10]
+    found, places = once(asked[[0, 1, 0]])
+    assert (found.position[places].tolist(), len(places)) == ([0, 1, 0], 3)
+
+
+def test_made_up_keys_are_refused_and_do_not_take_for_ever(tmp_path):
+    many = np.array([b"12345678%08d" % n for n in range(1_000)], dtype="S16")
+    run = write_run(tmp_path, SortedKeys.of(many, np.arange(1_000)), 0)
+    with pytest.raises(DamagedStoreError, match=r"was altered\. Run `embedstore verify STORE --repair`"):
+        find_in_run(tmp_path, run, *halves(many[-1:]))
+    few = SortedKeys.of(many[:3], np.array([0, 1, 7]))
+    run = write_run(tmp_path, few, 0)
+    with pytest.raises(DamagedStoreError, match="was altered"):
+        find_in_run(tmp_path, run, *halves(many[:3]))
+
+
+def test_a_store_of_before_gets_its_runs_with_its_next_rows(store):
+    commit(store.path, lambda base: replace(base, keys=()))
+    store.add(rows(30, 70), text="t", corpus="more")
+    now = load(store.path)
+    check_runs(now, store.path)
+    assert now.texts.rows == 70
+    assert store.corpus("more").positions().tolist() == list(range(30, 70))
+
+
+def test_a_row_more_reads_no_key_that_is_in_a_run(store, monkeypatch):
+    read = []
+    segment_keys = embedstore.corpora.keyed.segment_keys
+    monkeypatch.setattr("embedstore.corpora.keyed.segment_keys", lambda *of: read.append(of) or segment_keys(*of))
+    store.add(rows(62, 63), text="t")
+    assert len(read) == 1  # of the two texts without a run
+
+
+def test_queries_and_answers_are_found_among_the_texts(store, encoder):
+    store.encode()
+    encoder.encoded.clear()
+    for text in ("text 5", "text 61", "text 59"):
+        assert store.search(text, k=1).to_pandas()["text"].tolist() == [text]
+    assert encoder.encoded == []
+    for position in (3, 61):
+        store.annotations.add(position, LABELS[0], LABELS)
+    kept = store.annotations.export_table(LABELS).to_pandas()
+    assert kept["text"].tolist() == ["text 3", "text 61"]
+
+
+def damaged(store, number, change):
+    run = load(store.path).keys[number]
+    path = store.path / run.file.path
+    content = bytearray(path.read_bytes())
+    path.write_bytes(change(content))
+    return run
+
+
+@pytest.mark.parametrize("number", [0, -1])
+@pytest.mark.parametrize("how", ["missing", "cut", "altered"])
+def test_damaged_runs_are_told_of_and_made_again(store, how, number):
+    if how == "missing":
+        run = load(store.path).keys[number]
+        (store.path / run.file.path).unlink()
+    else:
+        run = damaged(store, number, lambda content: content[:-1] if how == "cut" else bytes(len(content)))
+    if how != "altered":  # whose size is right
+        with pytest.raises(DamagedStoreError, match=r"next `add` makes it again"):
+            store.add(rows(0, 70), text="t", corpus="more")
+    assert store.verify().damaged == (run.file.path,)
+    assert store.repair() == (run.file.path,)
+    store.add(rows(0, 70), text="t", corpus="more")
+    assert store.corpus("more").positions().tolist() == list(range(70))
+    check_runs(load(store.path), store.path)
+
+
+def test_verify_finds_a_run_of_other_texts(store, tmp_path):
+    """The file is whole, and the manifest names it: what it says is wrong."""
+    now = load(store.path)
+    *others, last = now.keys
+    stored = read_run(store.path, last)
+    wrong = write_run(store.path, SortedKeys(stored.first, stored.rest, stored.position[::-1].astype(int)), 0)
+    commit(store.path, lambda base: replace(base, keys=(*others, replace(wrong, start=last.start))))
+    assert store.verify().damaged == (wrong.file.path,)
+    assert store.repair() == (wrong.file.path,)
+    assert store.verify().faults == ()
+
+
+def test_a_damaged_text_segment_is_told_of_once(store):
+    segment = load(store.path).texts[0]
+    (store.path / segment.file.path).unlink()
+    assert store.verify().damaged == (segment.file.path,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: said.append(said[-1]),
+        lambda said: said[0].__setitem__(1, 0),
+        lambda said: said[0].__setitem__(1, said[0][1] + 1),
+        lambda said: said[0][0].__setitem__(0, said[0][0][0].replace("keys/", "../")),
+        lambda said: said[0].append(1),
+        lambda said: said.__setitem__(0, 3),
+    ],
+)
+def test_runs_that_do_not_fit_are_refused(store, change):
+    value = json.loads(json.dumps(load(store.path).to_json()))
+    change(value["keys"])
+    with pytest.raises(DamagedStoreError):
+        Manifest.from_json(value, store.path)
+
+
+def test_gc_removes_the_runs_that_were_merged(store):
+    there = {f"keys/{path.name}" for path in (store.path / "keys").iterdir()}
+    listed = {run.file.path for run in load(store.path).keys}
+    assert listed < there
+    for number in range(4):  # the last manifests still name them
+        store.annotations.add(number, LABELS[0], LABELS)
+    assert set(store.gc().removed) >= there - listed
+    assert {f"keys/{path.name}" for path in (store.path / "keys").iterdir()} == listed
+
+
+def test_a_first_add_that_fails_leaves_no_run(tmp_path, monkeypatch):
+    def refuse(*words):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Folder, "link", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        embedstore.EmbeddingStore(tmp_path / "new", settings=SMALL).add(rows(0, 50), text="t")
+    assert not (tmp_path / "new").exists()
+
+
+def test_runs_are_of_their_own_store(store, tmp_path):
+    shutil.copytree(store.path, tmp_path / "copy")
+    other = embedstore.open(tmp_path / "copy", encoder=HashEncoder(), settings=SMALL)
+    other.add(rows(55, 80), text="t", corpus="more")
+    assert other.corpus("more").positions()[:7].tolist() == list(range(55, 62))
+    assert load(store.path).texts.rows == 62
+    assert isinstance(load(other.path).keys[0], KeyRun)
