@@ -145,7 +145,7 @@ def test_queries_and_answers_are_found_among_the_texts(store, encoder):
     assert encoder.encoded == []
     for position in (3, 61):
         store.annotations.add(position, LABELS[0], LABELS)
-    kept = store.annotations.export_table(LABELS).to_pandas()
+    kept = store.annotations.export_table().to_pandas()
     assert kept["text"].tolist() == ["text 3", "text 61"]
 
 

@@ -67,7 +67,7 @@ class KnownKeys:
         """
         wanted, places = once(keys)  # in order: keys that are near to each other in a file come together
         found = in_runs(self._root, self._runs, wanted.first, wanted.rest)
-        numbered = wanted._replace(position=np.arange(len(found)))
+        numbered = wanted.numbered()
         for start, stored in self.newest():
             number = numbered.find(*halves(stored))
             here = np.flatnonzero(number >= 0)

@@ -57,6 +57,10 @@ class SortedKeys(NamedTuple):
         order = np.argsort(self.first, kind="stable")
         return SortedKeys(self.first[order], self.rest[order], self.position[order])
 
+    def numbered(self) -> "SortedKeys":
+        """Return the same keys, each with its number among them in place of a position."""
+        return SortedKeys(self.first, self.rest, np.arange(len(self.first)))
+
     def find(self, first: npt.NDArray[np.uint64], rest: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Return the position of each key, -1 where it is not here: shape (m,).
 
@@ -105,7 +109,7 @@ def once(keys: npt.NDArray[np.bytes_]) -> tuple[SortedKeys, npt.NDArray[np.intp]
 
 def write_run(root: Path, keys: SortedKeys, start: int) -> KeyRun:
     """Write the keys of the texts from position `start` on, without a gap, as a run."""
-    return _write(root, start, len(keys.first), [keys._replace(position=keys.position - start)])
+    return _write(root, start, len(keys.first), [SortedKeys(keys.first, keys.rest, keys.position - start)])
 
 
 def read_run(root: Path, run: KeyRun) -> SortedKeys:

@@ -123,7 +123,7 @@ def _from_cache(
     wanted, places = once(keys)
     found = np.zeros((len(wanted.first), out.shape[1]), dtype=np.float32)
     missing = np.ones(len(found), dtype=bool)
-    numbered = wanted._replace(position=np.arange(len(found)))
+    numbered = wanted.numbered()
 
     def take(text: TextSegment, query: bool, numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
         segment = manifest.spaces[key].of(text, query=query)
