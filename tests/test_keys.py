@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import embedstore
 from embedstore.core.settings import Home
-from embedstore.corpora import writer
+from embedstore.corpora import ids, writer
 from embedstore.corpora.keyed import KnownKeys, keys_of
 from embedstore.corpora.writer import TextWriter
-from embedstore.errors import DamagedStoreError
+from embedstore.errors import DamagedStoreError, InputError
 from embedstore.storage import keys
 from embedstore.storage.derived import KeyRun
 from embedstore.storage.gate import Folder
@@ -30,6 +30,8 @@ SMALL = embedstore.Settings(smallest_segment=3, largest_segment=3, index_after=1
 def few_in_memory(monkeypatch):
     for name, value in {"HELD": 20, "LEAST": 7, "SEGMENTS": 5}.items():
         monkeypatch.setattr(writer, name, value)
+    for name, value in {"HELD": 9, "LEAST": 4}.items():
+        monkeypatch.setattr(ids, name, value)
     monkeypatch.setattr(keys, "AT_ONCE", 8)
     monkeypatch.setattr(keys, "LARGEST", 200)
 
@@ -238,3 +240,121 @@ def test_runs_are_of_their_own_store(store, tmp_path):
     assert other.corpus("more").positions()[:7].tolist() == list(range(55, 62))
     assert load(store.path).texts.rows == 62
     assert isinstance(load(other.path).keys[0], KeyRun)
+
+
+# Ids.
+
+KINDS = {
+    "text": str,
+    "mixed text": lambda n: f"ä{n}" if n % 2 else f"{n:03}",
+    "number": int,
+    "float": float,
+    "NA": lambda n: "NA" if n == 7 else str(n),
+}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(KINDS)), st.sets(st.integers(0, 150), min_size=1, max_size=20)),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_ids_are_refused_exactly_when_the_whole_column_has_one_twice(tmp_path_factory, parts):
+    """Compared with the ids of all rows, as they are given back where nothing is checked."""
+    folder = tmp_path_factory.mktemp("ids")
+    store = embedstore.create(folder / "store", settings=SMALL)
+    for number, (kind, numbers) in enumerate(parts):
+        given_ids = [KINDS[kind](one) for one in sorted(numbers)]
+        table = {"id": given_ids, "t": [f"{number} {one}" for one in given_ids]}
+        shutil.copytree(store.path, folder / f"unchecked-{number}")
+        unchecked = embedstore.open(folder / f"unchecked-{number}", settings=SMALL)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("embedstore.corpora.ingest.with_checked_ids", lambda corpus, _: corpus.record)
+            unchecked.add(table, text="t", id="id")
+        found = unchecked.corpus().ids()
+        if found.null_count or len(found.unique()) < len(found):
+            with pytest.raises(InputError, match=r"expected an id in every row|expected ids to be unique"):
+                store.add(table, text="t", id="id")
+        else:
+            store.add(table, text="t", id="id")
+            assert store.corpus().ids().equals(found)
+    assert store.verify().faults == ()
+
+
+@pytest.mark.parametrize("where", [0, 25, 39])
+def test_an_id_that_is_there_is_refused(tmp_path, where):
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    store.add(rows(0, 40), text="t", id="key")
+    store.add(rows(50, 53), text="t", id="key")  # a small part, without a run
+    assert [part.ids is not None for part in load(store.path).corpora["train"].parts] == [True, False]
+    for some in (rows(100, 140), rows(100, 102)):
+        with pytest.raises(InputError, match=f"found 'k{where}' twice in column 'key'"):
+            store.add([*some, {"key": f"k{where}", "t": "new"}], text="t", id="key")
+    with pytest.raises(InputError, match="found 'k51' twice"):
+        store.add([*rows(100, 140), {"key": "k51", "t": "new"}], text="t", id="key")
+    with pytest.raises(InputError, match="found 'k107' twice"):
+        store.add([*rows(100, 140), {"key": "k107", "t": "new"}], text="t", id="key")
+    store.add(rows(100, 140), text="t", id="key")
+    assert store.verify().faults == ()
+    check_ids_of(store)
+
+
+def check_ids_of(store):
+    """Each large part has a run, and it is right."""
+    parts = load(store.path).corpora["train"].parts
+    assert all((part.ids is not None) == (part.rows >= ids.LEAST) for part in parts)
+
+
+def test_parts_of_before_get_their_runs(tmp_path):
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    store.add(rows(0, 40), text="t", id="key")
+
+    def before(base: Manifest) -> Manifest:
+        corpus = base.corpora["train"]
+        return replace(
+            base, corpora={"train": replace(corpus, parts=tuple(replace(part, ids=None) for part in corpus.parts))}
+        )
+
+    commit(store.path, before)
+    with pytest.raises(InputError, match="found 'k3' twice"):
+        store.add(rows(3, 4), text="t", id="key")
+    store.add(rows(60, 70), text="t", id="key")
+    check_ids_of(store)
+
+
+def test_a_file_read_again_takes_the_place_of_its_ids(tmp_path):
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    file = tmp_path / "rows.csv"
+    for count in (30, 45):
+        file.write_text("key,t\n" + "".join(f"k{n},text {n}\n" for n in range(count)))
+        store.add(file, text="t", id="key")
+        assert store.corpus().ids().to_pylist() == [f"k{n}" for n in range(count)]
+    with pytest.raises(InputError, match="found 'k44' twice"):
+        store.add(rows(44, 45), text="t", id="key")
+
+
+@pytest.mark.parametrize("how", ["missing", "altered", "wrong"])
+def test_damaged_runs_of_ids_are_told_of_and_made_again(tmp_path, how):
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    store.add(rows(0, 40), text="t", id="key")
+    corpus = load(store.path).corpora["train"]
+    (part,) = corpus.parts
+    if how == "wrong":
+        run = write_run(store.path, SortedKeys.of(keys_of([f"other {n}" for n in range(40)]), np.arange(40)), 0)
+        part = replace(part, ids=run.file)
+        commit(store.path, lambda base: replace(base, corpora={"train": replace(corpus, parts=(part,))}))
+    elif how == "missing":
+        (store.path / part.ids.path).unlink()
+        with pytest.raises(DamagedStoreError, match=r"next `add` makes it again"):
+            store.add(rows(50, 51), text="t", id="key")
+    else:
+        (store.path / part.ids.path).write_bytes(bytes(part.ids.size))
+    assert store.verify().damaged == (part.ids.path,)
+    assert store.repair() == (part.ids.path,)
+    with pytest.raises(InputError, match="twice"):
+        store.add(rows(39, 51), text="t", id="key")
+    store.add(rows(40, 51), text="t", id="key")
+    check_ids_of(store)
+    assert store.verify().faults == ()

@@ -13,7 +13,7 @@ from embedstore.core.counts import counted, form, listed
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
-from embedstore.core.values import value_text
+from embedstore.corpora.ids import with_checked_ids
 from embedstore.corpora.part import Chosen, write_part
 from embedstore.corpora.rows import POSITION, Corpus
 from embedstore.corpora.templates import Template
@@ -150,7 +150,7 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
     before = [Corpus(root, corpus, existing).schema] if existing else []
     rows = Corpus(root, corpus, record)
     if id_column:
-        _check_ids(rows)
+        record = with_checked_ids(rows, existing.parts if existing else ())
     written, keys = writer.finish()
 
     def change(manifest: Manifest) -> Manifest:
@@ -283,25 +283,4 @@ def _tell_of_texts(schema: pa.Schema, read: Sequence[pa.Schema]) -> None:
         logger.warning(
             "columns that are of several types in the parts of the corpus become text: %s",
             listed(names),
-        )
-
-
-def _check_ids(corpus: Corpus) -> None:
-    import pyarrow.compute as pc
-
-    ids = corpus.ids()
-    column = corpus.record.id_column
-    if ids.null_count:
-        row = pc.index(pc.is_null(ids), True).as_py()
-        raise InputError(
-            f"expected an id in every row, found none in {counted(ids.null_count, 'row')} of column {column!r}, first "
-            f"in data row {row + 1}; if words such as NA are ids, give --keep-missing-words"
-        )
-    if len(pc.unique(ids)) < len(ids):
-        counts = pc.value_counts(ids)
-        value = counts.field("values")[pc.index(pc.greater(counts.field("counts"), 1), True).as_py()]
-        raise InputError(
-            f"expected ids to be unique, found {value_text(value.as_py())!r} twice in column {column!r} of corpus "
-            f"{corpus.name!r} (rows that were added before count too): choose another column, leave --id out to number "
-            "the rows, or give --replace to start the corpus anew"
         )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from embedstore.core.settings import Home
 from embedstore.corpora.keyed import KnownKeys, in_runs, keys_of
 from embedstore.storage.derived import KeyRun
-from embedstore.storage.keys import SortedKeys, merged, once, write_run
+from embedstore.storage.keys import SortedKeys, joined, merged, once, write_run
 from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import write_texts
 from embedstore.storage.state import Manifest
@@ -116,17 +116,13 @@ class TextWriter:
     def _hold(self, keys: SortedKeys) -> None:
         # Merged while the last two have similar sizes: few are searched, and each key moves log(n) times.
         while self._held and len(self._held[-1].first) <= 2 * len(keys.first):
-            keys = _joined([self._held.pop(), keys])
+            keys = joined([self._held.pop(), keys])
         self._held.append(keys)
         if sum(len(one.first) for one in self._held) >= HELD:
             self._write_held()
 
     def _write_held(self) -> None:
         start = sum(run.count for run in self._runs)
-        self._runs.append(write_run(self._root, _joined(self._held), start))
+        self._runs.append(write_run(self._root, joined(self._held), start))
         self._runs = list(merged(self._root, self._runs))
         self._held = []
-
-
-def _joined(keys: Sequence[SortedKeys]) -> SortedKeys:
-    return SortedKeys(*(np.concatenate(column) for column in zip(*keys, strict=True))).sorted()

@@ -12,6 +12,7 @@ import numpy as np
 from embedstore.annotations.log import read_part
 from embedstore.core.counts import counted
 from embedstore.core.settings import Home
+from embedstore.corpora.ids import id_keys
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import DamagedStoreError
 from embedstore.storage import locks
@@ -20,7 +21,7 @@ from embedstore.storage.gate import FOLDERS, Folder
 from embedstore.storage.keys import find_in_run, once
 from embedstore.storage.listed import map_dataset, open_file, same_hash
 from embedstore.storage.manifest import commit, load, manifest_files
-from embedstore.storage.records import AnnotationPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
+from embedstore.storage.records import AnnotationPart, CorpusPart, FileRecord, SpaceRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import read_texts, segment_keys, text_key
 from embedstore.storage.state import Manifest, covers_fit
 from embedstore.vectors.snapshot import Snapshot
@@ -157,12 +158,20 @@ def repair(home: Home) -> tuple[str, ...]:
                     for name, record in base.probes.items()
                     if damaged.isdisjoint((record.arrays.path, record.description.path))
                 },
+                corpora={
+                    name: replace(corpus, parts=tuple(_without(damaged, part) for part in corpus.parts))
+                    for name, corpus in base.corpora.items()
+                },
                 keys=tuple(takewhile(lambda run: run.file.path not in damaged, base.keys)),
             )
 
         before = {file.path for file in load(root).files(damaged)}
         after = {file.path for file in commit(root, change).files(damaged)}
         return tuple(sorted((before - after) & damaged))
+
+
+def _without(damaged: AbstractSet[str], part: CorpusPart) -> CorpusPart:
+    return replace(part, ids=None) if part.ids and part.ids.path in damaged else part
 
 
 def _content_checks(
@@ -191,6 +200,8 @@ def _content_checks(
         for part in record.parts:
             corpus = Corpus(root, name, replace(record, parts=(part,)))
             yield lambda corpus=corpus, part=part: _corpus_fault(corpus, part.rows, texts), part.file  # type: ignore[misc]
+            if part.ids:
+                yield lambda corpus=corpus, part=part: _ids_fault(corpus, part, part.ids), part.ids  # type: ignore[misc]
     for run in manifest.keys:
         if not lost:
             yield lambda run=run: _keys_fault(root, manifest, run), run.file  # type: ignore[misc]
@@ -256,6 +267,16 @@ def _keys_fault(root: Path, manifest: Manifest, run: KeyRun) -> str:
                 return "does not have the keys of the texts that it covers"
         start += segment.count
     return ""  # each text is found at its position, so nothing else is in the run
+
+
+def _ids_fault(corpus: Corpus, part: CorpusPart, file: FileRecord) -> str:
+    run = KeyRun(file, 0, part.rows)
+    try:
+        batches = list(id_keys(corpus, part))
+    except DamagedStoreError:
+        return ""  # told of the part
+    found = [np.array_equal(find_in_run(corpus.root, run, one.first, one.rest), one.position) for one in batches]
+    return "" if all(found) else "does not have the keys of the ids of its rows"
 
 
 def _map_fault(root: Path, record: MapRecord, texts: int) -> str:

@@ -132,9 +132,14 @@ class KeyRun:
         for one in value:
             file, count = parts_of(one, "a run of keys", 2)
             count = whole(count, "the keys of a run", least=1, most=texts - start)
-            record = FileRecord.from_json(file, "keys.sorted")
-            if record.size != KEY_BYTES * count:
-                raise DamagedStoreError(f"the manifest gives {record.path} {count} keys of {KEY_BYTES} bytes")
-            found.append(cls(record, start, count))
+            found.append(cls(cls.file_from_json(file, count), start, count))
             start += count
         return tuple(found)
+
+    @staticmethod
+    def file_from_json(value: list[Any], count: int) -> FileRecord:
+        """Build the record of a file of so many keys from its JSON form."""
+        file = FileRecord.from_json(value, "keys.sorted")
+        if file.size != KEY_BYTES * count:
+            raise DamagedStoreError(f"the manifest gives {file.path} {count} keys of {KEY_BYTES} bytes")
+        return file

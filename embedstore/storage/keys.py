@@ -21,7 +21,19 @@ from embedstore.storage.gate import staged
 from embedstore.storage.listed import advice_on, map_dataset
 from embedstore.storage.places import DatasetRecord
 
-__all__ = ["AT_ONCE", "LARGEST", "SortedKeys", "find_in_run", "halves", "merged", "once", "read_run", "write_run"]
+__all__ = [
+    "AT_ONCE",
+    "LARGEST",
+    "SortedKeys",
+    "find_in_run",
+    "halves",
+    "joined",
+    "joined_run",
+    "merged",
+    "once",
+    "read_run",
+    "write_run",
+]
 
 _MERGED = 4  # runs of one size that become one
 LARGEST = 1 << 26
@@ -145,6 +157,18 @@ def _altered(root: Path, run: KeyRun) -> DamagedStoreError:
     return DamagedStoreError(f"{root / run.file.path} was altered. {advice_on(run.file)}")
 
 
+def joined(keys: Sequence[SortedKeys]) -> SortedKeys:
+    """Return several as one, in order."""
+    if not keys:
+        return SortedKeys(*np.empty((2, 0), dtype=np.uint64), np.empty(0, dtype=np.int64))
+    return SortedKeys(*(np.concatenate(column) for column in zip(*keys, strict=True))).sorted()
+
+
+def joined_run(root: Path, runs: Sequence[KeyRun]) -> KeyRun:
+    """Write runs that follow each other as one."""
+    return _write(root, runs[0].start, sum(run.count for run in runs), _in_order(root, runs))
+
+
 def merged(root: Path, runs: Sequence[KeyRun]) -> tuple[KeyRun, ...]:
     """Return runs that cover the same texts, few of each size: new ones are written, and none is removed.
 
@@ -160,7 +184,7 @@ def merged(root: Path, runs: Sequence[KeyRun]) -> tuple[KeyRun, ...]:
             count += found[first].count
         if len(found) - first < _MERGED and min(sizes[first:]) == sizes[-1]:
             break
-        found[first:] = [_write(root, found[first].start, count, _in_order(root, found[first:]))]
+        found[first:] = [joined_run(root, found[first:])]
     return tuple(found)
 
 
@@ -181,9 +205,9 @@ def _in_order(root: Path, runs: Sequence[KeyRun]) -> Iterator[SortedKeys]:
             last = len(keys.first) if end is None else max(before[number], int(np.searchsorted(keys.first, end)))
             here = slice(before[number], last)
             place = keys.position[here].astype(np.int64) + (run.start - runs[0].start)
-            pieces.append((keys.first[here], keys.rest[here], place))
+            pieces.append(SortedKeys(keys.first[here], keys.rest[here], place))
             before[number] = last
-        yield SortedKeys(*(np.concatenate(column) for column in zip(*pieces, strict=True))).sorted()
+        yield joined(pieces)
 
 
 def _write(root: Path, start: int, count: int, parts: Iterable[SortedKeys]) -> KeyRun:

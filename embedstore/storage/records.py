@@ -7,13 +7,14 @@ inside their files, and what one record says fits the rest of it. `Manifest.from
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from embedstore.core.counts import counted
 from embedstore.core.exact import exactly, hash_of, parts_of, text_of, whole
 from embedstore.core.heads import Head
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.errors import DamagedStoreError
+from embedstore.storage.derived import KeyRun
 from embedstore.storage.entries import TextSegment, VectorSegment
 from embedstore.storage.lists import VectorForm
 from embedstore.storage.places import DatasetRecord, FileRecord
@@ -162,11 +163,13 @@ def check_count(segment: VectorSegment, texts: int | None) -> None:
         )
 
 
-class CorpusPart(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CorpusPart:
     """The rows of one source: a Parquet file, and where its rows came from.
 
     `origin` is the source file's path, or "" for rows from standard input or from Python. `fingerprint` is the
-    SHA-256 of the source's content and of the options that it was read with.
+    SHA-256 of the source's content and of the options that it was read with. `ids` is a run of the sorted keys of its
+    ids; None if they have none. See `embedstore.corpora.ids`.
     """
 
     file: FileRecord
@@ -174,15 +177,17 @@ class CorpusPart(NamedTuple):
     empty: int
     origin: str
     fingerprint: str
+    ids: FileRecord | None = None
 
     def to_json(self) -> list[Any]:
-        """Return `[file, rows, empty, origin, fingerprint]`."""
-        return [self.file.to_json(), self.rows, self.empty, self.origin, self.fingerprint]
+        """Return `[file, rows, empty, origin, fingerprint, ids]`, without `ids` if it is None."""
+        found = [self.file.to_json(), self.rows, self.empty, self.origin, self.fingerprint]
+        return found if self.ids is None else [*found, self.ids.to_json()]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> "CorpusPart":
-        """Build the record from its JSON form."""
-        file, rows, empty, origin, fingerprint = parts_of(value, "a part of a corpus", 5)
+        """Build the record from its JSON form; earlier releases had no `ids`."""
+        file, rows, empty, origin, fingerprint, *ids = parts_of(value, "a part of a corpus", 5, 6)
         rows = whole(rows, "the rows of a part")
         return cls(
             FileRecord.from_json(file, "corpora.parquet"),
@@ -190,6 +195,7 @@ class CorpusPart(NamedTuple):
             whole(empty, "the empty rows of a part", most=rows),
             text_of(origin, "the origin of a part"),
             text_of(fingerprint, "the fingerprint of a part"),
+            KeyRun.file_from_json(ids[0], rows) if ids else None,
         )
 
 

@@ -91,7 +91,8 @@ class Manifest:
         return segments + sum(file.size for file in (*self.lists(), *self._others()))
 
     def _others(self) -> list[FileRecord]:
-        records = [part.file for corpus in self.corpora.values() for part in corpus.parts]
+        parts = [part for corpus in self.corpora.values() for part in corpus.parts]
+        records = [file for part in parts for file in (part.file, part.ids) if file]
         records += [index.file for index in self.indexes.values()]
         records += [one.file for one in self.maps.values()]
         for probe in self.probes.values():
