@@ -160,7 +160,8 @@ def _altered(root: Path, run: KeyRun) -> DamagedStoreError:
 def joined(keys: Sequence[SortedKeys]) -> SortedKeys:
     """Return several as one, in order."""
     if not keys:
-        return SortedKeys(*np.empty((2, 0), dtype=np.uint64), np.empty(0, dtype=np.int64))
+        none = np.empty(0, dtype=np.uint64)
+        return SortedKeys(none, none, np.empty(0, dtype=np.int64))
     return SortedKeys(*(np.concatenate(column) for column in zip(*keys, strict=True))).sorted()
 
 
