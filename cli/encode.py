@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 from embedstore.cli.cluster import cluster_options, executor_of
-from embedstore.cli.files import add_files, row_options
+from embedstore.cli.files import add_files, refuse_without_file, row_options
 from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
 from embedstore.cli.options import (
     computation_options,
@@ -122,6 +122,8 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
 
 def _check_together(files: tuple[str, ...], options: dict[str, Any]) -> None:
     """Raise a `UsageError` for options that exclude each other."""
+    if not files:
+        refuse_without_file()
     given = [name for name in ("shard", "collect") if options[name]]
     if given and files:
         raise UsageError(

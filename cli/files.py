@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from embedstore.cli.options import Decorator, one_of, seed_option, together
 from embedstore.cli.terminal import standard_input
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
     from embedstore.tables import ReadOptions, Source
 
-__all__ = ["add_files", "opened", "reading_options", "row_options"]
+__all__ = ["add_files", "opened", "reading_options", "refuse_without_file", "row_options"]
 
 # The limits of `ReadOptions` as they are there: to import that takes longer than to show the help.
 _CAPS = {
@@ -55,6 +56,15 @@ row_options: Decorator = together(
     click.option("--replace", is_flag=True, help="Start the corpus anew."),
     reading_options,
 )
+
+
+def refuse_without_file() -> None:
+    """Raise a `UsageError` if the command line has an option about the rows of a FILE; --corpus has another meaning."""
+    context = click.get_current_context()
+    for option in getattr(row_options(lambda: None), "__click_params__"):  # noqa: B009  click adds it
+        given = context.get_parameter_source(option.name) not in (None, ParameterSource.DEFAULT)
+        if given and option.name != "corpus":
+            raise UsageError(f"expected a FILE for {option.opts[0]}, found none: give the table, or leave it out")
 
 
 def opened(

@@ -126,3 +126,12 @@ def test_what_takes_the_place_of_earlier_rows_is_told_when_it_has(cli, table):
     assert "reviews.csv: 1 row took the place of 4 rows read from it before" in cli(*words).stderr
     other = cli("add", "new", table, "--text", "id", "--id", "id")
     assert "the texts of corpus 'train' are now {id}; they were {review}" in other.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--text", "t"], ["--limit", "3"], ["--replace"], ["--max-cell", "9"], ["--seed", "1"]]
+)
+def test_options_about_rows_need_a_file(cli, words):
+    cli("add", "new", "-", "--text", "t", stdin="t\none\n")
+    line = cli.fails(2, "encode", "new", *words)
+    assert f"expected a FILE for {words[0]}, found none" in line
