@@ -358,3 +358,25 @@ def test_damaged_runs_of_ids_are_told_of_and_made_again(tmp_path, how):
     store.add(rows(40, 51), text="t", id="key")
     check_ids_of(store)
     assert store.verify().faults == ()
+
+
+@pytest.mark.parametrize("count", [3, 30])
+@pytest.mark.parametrize("key", ["k1", "k0"])
+def test_an_id_that_is_twice_in_a_table_is_refused(tmp_path, count, key):
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    with pytest.raises(InputError, match=f"found '{key}' twice"):
+        store.add([*rows(0, count), {"key": key, "t": "again"}], text="t", id="key")
+    assert "train" not in load(store.path).corpora
+
+
+def test_numbers_beside_texts_are_compared_as_texts(tmp_path):
+    """Numbers have a run, floats none: what they are as text depends on the parts beside them."""
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    store.add({"id": list(range(9)), "t": [f"one {n}" for n in range(9)]}, text="t", id="id")
+    store.add({"id": [n + 0.5 for n in range(9)], "t": [f"two {n}" for n in range(9)]}, text="t", id="id")
+    store.add({"id": [f"k{n}" for n in range(9)], "t": [f"three {n}" for n in range(9)]}, text="t", id="id")
+    for taken in ("7", "7.5", "k7"):
+        with pytest.raises(InputError, match=f"found '{taken}' twice"):
+            store.add({"id": ["new", taken], "t": ["a", "b"]}, text="t", id="id")
+    assert [part.ids is not None for part in load(store.path).corpora["train"].parts] == [True, False, True]
+    assert store.verify().faults == ()

@@ -19,7 +19,7 @@ from embedstore.errors import InputError
 from embedstore.storage.derived import KeyRun
 from embedstore.storage.keys import SortedKeys, joined, joined_run, read_run, write_run
 from embedstore.storage.records import CorpusPart, CorpusRecord
-from embedstore.tables.columns import is_text, notes_on
+from embedstore.tables.columns import is_text
 from embedstore.tables.widening import widened, without_missing
 
 __all__ = ["HELD", "LEAST", "id_keys", "with_checked_ids"]
@@ -53,8 +53,7 @@ def with_checked_ids(corpus: Corpus, known: Sequence[CorpusPart]) -> CorpusRecor
     InputError
         If a row has no id, or the id of another.
     """
-    type_ = corpus.schema.field(corpus.record.id_column).type
-    if not (is_text(type_) or pa.types.is_integer(type_)):
+    if not _has_keys(corpus):
         _check_in_memory(corpus)
         return corpus.record
     start, parts = 0, []
@@ -86,10 +85,7 @@ def id_keys(corpus: Corpus, part: CorpusPart) -> Iterator[SortedKeys]:
 
 def _with_keys(corpus: Corpus, part: CorpusPart) -> tuple[CorpusPart, SortedKeys]:
     """Return a part with its run, if it is large, and the keys of its ids."""
-    own, field = (one.schema.field(corpus.record.id_column) for one in (_alone(corpus, part), corpus))
-    # Another part can make texts of numbers, or nulls of words: then the ids are not those of the part's own run.
-    fits = own.type == field.type and set(notes_on(own).missing) == set(notes_on(field).missing)
-    if part.ids and fits:
+    if part.ids:
         return part, read_run(corpus.root, KeyRun(part.ids, 0, part.rows))
     held: list[SortedKeys] = []
     runs: list[KeyRun] = []
@@ -107,7 +103,13 @@ def _with_keys(corpus: Corpus, part: CorpusPart) -> tuple[CorpusPart, SortedKeys
     if held:
         runs.append(write_run(corpus.root, joined(held), done))
     run = joined_run(corpus.root, runs) if len(runs) > 1 else runs[0]
-    return replace(part, ids=run.file) if fits else part, read_run(corpus.root, run)
+    lasting = _has_keys(_alone(corpus, part))  # floats beside texts become texts, and could be floats again
+    return replace(part, ids=run.file) if lasting else part, read_run(corpus.root, run)
+
+
+def _has_keys(corpus: Corpus) -> bool:
+    type_ = corpus.schema.field(corpus.record.id_column).type
+    return bool(is_text(type_) or pa.types.is_integer(type_))
 
 
 def _alone(corpus: Corpus, part: CorpusPart) -> Corpus:
