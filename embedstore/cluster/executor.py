@@ -36,7 +36,8 @@ class RayExecutor:
     address : str, optional
         The cluster, such as "10.0.0.1:6379"; by default the one that runs on this machine, or else a new local one.
     workers : int, optional
-        The number of workers; by default as many as the cluster has room for. There are never more than tasks.
+        The number of workers; by default as many as the cluster has room for, also when machines come later. There are
+        never more than tasks.
     cores_per_worker : int
         Cores of a worker.
     gpus_per_worker : float
@@ -103,7 +104,7 @@ class RayExecutor:
                 job,
                 crew,
                 setup,
-                workers=self.workers or crew.room(),
+                workers=self.workers,
                 storage=self.storage,
                 timeout=self.task_timeout,
                 on_texts=on_texts,
@@ -128,7 +129,7 @@ class _RayCrew:
         self._packed: Any = None
 
     def room(self) -> int:
-        """Return how many workers the cluster has room for; 1 at least."""
+        """Return how many workers the cluster has room for now; 1 at least."""
         found = self._ray.cluster_resources()
         wanted = {"CPU": self._options["num_cpus"], "GPU": self._options["num_gpus"]}
         return max(1, min(int(found.get(name, 0) / amount) for name, amount in wanted.items() if amount))
