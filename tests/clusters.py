@@ -5,8 +5,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
@@ -17,11 +18,27 @@ TESTS = str(Path(__file__).parent)
 STORE_OF_OBJECTS = 100_000_000  # bytes
 
 
+@contextmanager
+def environment() -> Iterator[None]:
+    """Workers import the encoders of the tests, and Ray sends nothing home; the environment is left as it was.
+
+    Ray's files are in a folder of their own, so no command finds the cluster of others; its name is short, because the
+    name of a socket is.
+    """
+    with (
+        TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as place,
+        patch.dict(
+            os.environ, PYTHONPATH=TESTS, RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled", RAY_TMPDIR=place
+        ),
+    ):
+        yield  # Ray sets variables of its own here
+
+
 @pytest.fixture(scope="module")
 def for_workers() -> Iterator[None]:
-    """Workers import the encoders of the tests, and Ray sends nothing home; the environment is left as it was."""
-    with patch.dict(os.environ, PYTHONPATH=TESTS, RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled"):
-        yield  # Ray sets variables of its own here
+    """The environment of a cluster of the tests."""
+    with environment():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +129,22 @@ class Drifting(HashEncoder):
             wait_for(lambda: len(list(self.folder.glob("here-*"))) > 1)
         vectors = super().encode(texts, **options)
         return vectors if mine.samefile(first) else -vectors
+
+
+class Marked(HashEncoder):
+    """Takes a while for each call, and leaves the number of each process that gets it as a file in a folder."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        super().__init__()
+        self.folder, self.seconds = folder, seconds
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        (self.folder / str(os.getpid())).touch()
+
+    def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
+        threading.Event().wait(self.seconds)
+        return super().encode(texts, **options)
 
 
 class Stuck(HashEncoder):
