@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from conftest import HashEncoder
+from faults.small_disk import NOT_ALLOWED
 
 TESTS = str(Path(__file__).parent)
 STORE_OF_OBJECTS = 100_000_000  # bytes
@@ -56,6 +59,52 @@ def node_here() -> str:
     import ray
 
     return str(ray.get_runtime_context().get_node_id())
+
+
+NODE = """
+import os, sys
+from pathlib import Path
+from faults.small_disk import fill
+
+change, folder, *start = sys.argv[1:]
+exec(change, {"folder": Path(folder), "fill": fill})
+os.execv(sys.executable, [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *start])
+"""
+
+
+@contextmanager
+def node_apart(address: str, folder: Path, change: str) -> Iterator[None]:
+    """Add a node of one core whose processes see a disk of 1 MB at a folder, and kill them all at the end.
+
+    Parameters
+    ----------
+    address : str
+        The cluster.
+    folder : Path
+        Where the disk is mounted, for this node alone.
+    change : str
+        Python that is run there first; it knows `folder` and `fill`.
+    """
+    before = {node["NodeID"] for node in alive()}
+    words: list[object] = [Path(__file__).parent / "apart.py", sys.executable]
+    words += [Path(__file__).parent / "faults" / "small_disk.py", folder, 1, sys.executable, "-c", NODE, change, folder]
+    words += ["--address", address, "--num-cpus", 1, "--object-store-memory", STORE_OF_OBJECTS]
+    with subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as node:
+        try:
+            wait_for(lambda: node.poll() is not None or len({one["NodeID"] for one in alive()} - before) > 0)
+            if node.returncode == NOT_ALLOWED:
+                pytest.skip("no disk can be mounted here")
+            assert node.returncode is None, node.stdout and node.stdout.read()
+            yield
+        finally:
+            node.kill()
+
+
+def alive() -> list[dict[str, str]]:
+    """Return the nodes of the cluster that are alive."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 class Ending(HashEncoder):
@@ -148,15 +197,15 @@ class Marked(HashEncoder):
 
 
 class Stuck(HashEncoder):
-    """Never returns from a task on one node, and leaves a mark there; elsewhere it waits for the mark."""
+    """Never returns from a task on a node that is none of some, and leaves a mark; on those it waits for the mark."""
 
-    def __init__(self, node: str, mark: Path) -> None:
+    def __init__(self, nodes: set[str], mark: Path) -> None:
         super().__init__()
-        self.node, self.mark = node, mark
+        self.nodes, self.mark = nodes, mark
 
     def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
         if self.encoded:
-            if node_here() == self.node:
+            if node_here() not in self.nodes:
                 self.mark.touch()
                 threading.Event().wait()
             wait_for(self.mark.exists)

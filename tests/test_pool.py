@@ -208,6 +208,50 @@ def test_workers_that_can_not_start_are_given_up_after_three(five, monkeypatch):
     assert len(crew.setups) == 3
 
 
+def test_workers_that_die_as_they_start_are_replaced(five):
+    """A machine that dies can take more than three with it; that says nothing of the next one."""
+    crew = Here()
+    settle = crew.settle
+
+    def die(worker, packed):
+        if worker < 5:
+            crew.heard.append(Event(worker, None, error=OSError("gone"), died=True))
+        else:
+            settle(worker, packed=packed)
+
+    crew.settle = die
+    assert five.encode(executor=Executor(crew, workers=1)).encoded == 45
+    assert len(crew.setups) == 6
+    check_all_there(five)
+
+
+def test_workers_that_all_die_as_they_start_are_given_up(five):
+    crew = Here()
+    crew.settle = lambda worker, packed: crew.heard.append(Event(worker, None, error=OSError("gone"), died=True))
+    with pytest.raises(ClusterError, match="21 workers were lost in a row, the last one because of OSError: gone"):
+        five.encode(executor=Executor(crew))
+
+
+@pytest.mark.parametrize(("pause", "started"), [(0, 6), (60, 4)])
+def test_after_a_pause_somebody_is_started_again(five, monkeypatch, pause, started):
+    """One machine that can't start workers does not keep out those that come later."""
+    monkeypatch.setattr(pool, "_PAUSE", pause)
+    crew = Here()
+    settle = crew.settle
+
+    def fail(worker, packed):
+        if 0 < worker < 5:
+            crew.heard.append(Event(worker, None, error=ZeroDivisionError("no")))
+        else:
+            settle(worker, packed=packed)
+
+    crew.settle = fail
+    store = embedstore.create(five.path.parent / "many", encoder=HashEncoder(), settings=SMALL)
+    store.add([{"t": f"text {i}"} for i in range(200)], text="t")
+    assert store.encode(executor=Executor(crew)).encoded == 200
+    assert len(crew.setups) == started
+
+
 def test_a_cluster_without_room_is_not_waited_for_for_ever(five, monkeypatch):
     monkeypatch.setattr(pool, "_STARTED_WITHIN", -1.0)
     crew = Here()

@@ -1,21 +1,37 @@
 """Encoding on a real Ray cluster of two nodes on this machine: what dies, what is late, and what is kept."""
 
 import json
+import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from clusters import STORE_OF_OBJECTS, Drifting, Ending, Stuck, Together, for_workers  # noqa: F401  a fixture
+from clusters import (
+    STORE_OF_OBJECTS,
+    Drifting,
+    Ending,
+    Stuck,
+    Together,
+    alive,
+    for_workers,  # noqa: F401  a fixture
+    node_apart,
+)
 from conftest import HashEncoder
+from faults.cluster_kills import Run, encoded_here, hashes, prepared
 from faults.small_disk import NOT_ALLOWED
 
 import embedstore
 from embedstore.cluster import RayExecutor
 from embedstore.encoders import EncoderOptions, LightEncoder, describe
-from embedstore.errors import CheckpointError, UsageError
+from embedstore.errors import CheckpointError, ClusterError, UsageError
 
 ROWS = [{"t": f"text {i}" + " and so on and so on and more" * (i % 9 == 0)} for i in range(95)]
 SMALL = embedstore.Settings(smallest_segment=10, largest_segment=10)
@@ -51,12 +67,26 @@ def reopened(store, encoder):
     return embedstore.open(store.path, encoder=encoder, settings=SMALL)
 
 
+@cache
+def hashes_of_one_process():
+    """The hash of each file of vectors that the local executor makes of the rows, in the order of their segments."""
+    with TemporaryDirectory() as folder:
+        made = embedstore.create(Path(folder) / "ten", encoder=HashEncoder(), settings=SMALL)
+        made.add(ROWS, text="t")
+        made.encode()
+        found = hashes(made.path)
+        return [found[text.file.sha256] for text in made.manifest.texts]
+
+
 def check_all_there(store, *, without=()):
-    """Vectors and truncated texts are those of one process, for all segments but some."""
+    """Files of vectors and truncated texts are those of one process, to the byte, for all segments but some."""
     encoder = HashEncoder()
     texts = [row["t"] for number, row in enumerate(ROWS) if number // 10 not in without]
     found = np.concatenate([block.vectors for block in store.space().blocks()])
     assert np.array_equal(found, np.stack([encoder.vector(text) for text in texts]))
+    files = hashes(store.path)
+    alone = [one for number, one in enumerate(hashes_of_one_process()) if number not in without]
+    assert [files[text.file.sha256] for text in store.manifest.texts if text.file.sha256 in files] == alone
     assert store.space().truncated == sum(len(text.split()) > 8 for text in texts)
     assert not store.verify().faults
     store.gc()  # a worker that was ended can have left a file that it was writing, or a receipt that nobody needs
@@ -143,23 +173,45 @@ def test_an_error_of_the_model_ends_the_run_and_keeps_what_is_done(cluster, ten,
     check_all_there(ten)
 
 
-def test_a_node_that_dies_loses_nothing(cluster, ten, tmp_path):
-    import ray
+def test_a_node_that_joins_late_gets_work_and_loses_nothing_when_it_dies(cluster, ten, tmp_path):
+    encoder = Stuck({node["NodeID"] for node in alive()}, tmp_path / "stuck")
+    third = []
 
-    before = {node["NodeID"] for node in ray.nodes()}
-    third = cluster.add_node(num_cpus=2, object_store_memory=STORE_OF_OBJECTS)
-    (node,) = {node["NodeID"] for node in ray.nodes()} - before
-    stuck = tmp_path / "stuck"
+    def change(progress):
+        if progress.workers == 4 and not third:
+            third.append(cluster.add_node(num_cpus=2, object_store_memory=STORE_OF_OBJECTS))
+        if encoder.mark.exists() and third[0] in cluster.worker_nodes:
+            cluster.remove_node(third[0], allow_graceful=False)
 
-    def kill(progress):
-        nonlocal third
-        if third is not None and stuck.exists():
-            cluster.remove_node(third, allow_graceful=False)
-            third = None
-
-    report = reopened(ten, Stuck(node, stuck)).encode(executor=RayExecutor(), on_progress=kill)
-    assert third is None
+    report = reopened(ten, encoder).encode(executor=RayExecutor(), on_progress=change)
+    assert encoder.mark.exists()
+    assert third[0] not in cluster.worker_nodes
     assert report.encoded == 95
+    check_all_there(ten)
+
+
+def test_workers_that_are_killed_at_random_moments_lose_nothing(cluster, tmp_path):
+    """`tests/faults/cluster_kills.py` is the long version, which also kills drivers and nodes."""
+    prepared(tmp_path)
+    expected = encoded_here(tmp_path)
+    run = Run(cluster, tmp_path / "run", pause=0.1)
+    dice = random.Random(0)
+    while not run.ended and run.killed.total() < 3:
+        threading.Event().wait(dice.uniform(0, 0.3))
+        run.kill("worker", dice)
+    run.finish(expected)
+    assert not run.faults
+    assert run.killed.total()
+
+
+def test_a_node_whose_disk_is_full_gets_the_texts(cluster, ten, tmp_path, caplog):
+    """It sees the store, and can't write to it."""
+    (ten.path / "vectors").mkdir()
+    with node_apart(cluster.address, ten.path / "vectors", "fill(folder)"):
+        report = reopened(ten, Together(tmp_path / "counts", 5)).encode(executor=RayExecutor())
+    assert (report.encoded, len(report.workers)) == (95, 5)
+    (line,) = (record.getMessage() for record in caplog.records if "texts are sent" in record.getMessage())
+    assert "No space left on device" in line
     check_all_there(ten)
 
 
@@ -187,11 +239,31 @@ def test_a_driver_that_ends_loses_nothing_that_workers_have_finished(cluster, te
     assert done.returncode == -number, done.stderr
     if number == signal.SIGINT:
         assert ten.space().count >= 30  # committed as it ended, but for the one that was being told
-    encoder = HashEncoder()
-    report = reopened(ten, encoder).encode()
+    report = ten.encode(executor=RayExecutor(workers=2))
     assert report.cached >= 40
-    assert len(encoder.encoded) == report.encoded == 95 - report.cached
+    assert report.encoded == 95 - report.cached
     check_all_there(ten)
+
+
+def test_two_drivers_at_once_lose_nothing(cluster, ten, tmp_path):
+    words = [sys.executable, "-c", DRIVER, ten.path, tmp_path / "counts", cluster.address, 0]
+    both = [subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate()[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    check_all_there(ten)
+
+
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
+def test_another_checkpoint_under_the_same_name_is_not_used(cluster, ten, tmp_path, checkpoint, caplog):
+    """It is on one node alone, in a folder of the same name."""
+    given, other = tmp_path / "model", checkpoint("bert", hidden_size=16)
+    shutil.copytree(checkpoint("bert"), given)
+    store = embedstore.open(ten.path, settings=SMALL)
+    with node_apart(
+        cluster.address, given, f"import shutil; shutil.copytree({str(other)!r}, folder, dirs_exist_ok=True)"
+    ), pytest.raises(ClusterError):
+        store.encode(given, executor=RayExecutor(storage="shared"))
+    assert "is not the one that made this space" in caplog.text
 
 
 def test_the_shell_sends_a_model_and_prints_nothing_else(cluster, cli, checkpoint):

@@ -168,7 +168,7 @@ class _RayCrew:
         except self._ray.exceptions.RayTaskError as error:
             return Event(worker, task, error=error.cause if isinstance(error.cause, Exception) else error)
         except self._ray.exceptions.RayError as error:  # the actor, or its machine, is dead or can't be reached
-            return Event(worker, task, error=error)
+            return Event(worker, task, error=error, died=True)
 
 
 @contextmanager

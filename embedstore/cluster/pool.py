@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 _POLL = 0.5  # seconds
 _SEEN_WITHIN, _LOOK = 5.0, 0.2  # seconds for a file that another machine has written to be seen here, and between looks
-_FAILED_STARTS = 3  # in a row: then nobody is started any more
+_FAILED_STARTS, _PAUSE = 3, 60.0  # in a row, and seconds until somebody is started again if others work
 _LONGEST_LINE = 300  # characters of an error
 _MOST_LOST = 20  # workers in a row, without a task that is done between them
 _STARTED_WITHIN = 600.0  # seconds, if nobody works
@@ -44,12 +44,16 @@ _ROOM = 1.0  # seconds between looks at the size of the cluster
 
 
 class Event(NamedTuple):
-    """What has come from a worker: what `settle` (`task` is None) or `encode` returned, or the error that ended it."""
+    """What has come from a worker: what `settle` (`task` is None) or `encode` returned, or the error that ended it.
+
+    `died` says that its process or machine is gone, and not that the call raised the error.
+    """
 
     worker: int
     task: int | None
     value: Settled | Done | None = None
     error: Exception | None = None
+    died: bool = False
 
 
 class Crew(Protocol):
@@ -133,6 +137,7 @@ class Pool:
         self._sent: set[int] = set()  # tasks whose texts were sent
         self._gone: set[int] = set()  # those that were ended: what is still heard of them does not count
         self._next = self._failed = self._lost = 0
+        self._failed_at = 0.0
         self._last_error: Exception | None = None
 
     def receipts(self) -> Iterator[Receipt | Idle]:
@@ -156,6 +161,8 @@ class Pool:
         now, here = time.monotonic(), len(self._schedule.workers)
         if self._wanted is None and now >= self._looked + _ROOM:
             self._most, self._looked = self._crew.room(), now
+        if here and now >= self._failed_at + _PAUSE:
+            self._failed = 0
         wanted = min(self._most, self._schedule.left) if self._settled else 1
         while here + len(self._starting) < wanted and self._failed < _FAILED_STARTS:
             worker, self._next = self._next, self._next + 1
@@ -210,11 +217,13 @@ class Pool:
             return
         del self._starting[worker]
         self._stop(worker)
-        self._failed += 1
-        self._last_error = event.error
+        logger.warning("a worker could not start: %s", _line(event.error))
+        if event.died:  # with its machine, or because somebody killed it
+            self._count_lost(_line(event.error))
+            return
+        self._failed, self._failed_at, self._last_error = self._failed + 1, time.monotonic(), event.error
         if not self._settled and isinstance(event.error, EmbedstoreError):
             raise event.error
-        logger.warning("a worker could not start: %s", _line(event.error))
 
     def _accepted(self, worker: int, task: int, done: Done) -> Receipt | None:
         """Return the receipt of a task that is done, if its vectors are in the store as it is seen from here."""
@@ -251,15 +260,18 @@ class Pool:
         """Give the tasks of a worker to the others, and end it, if it is not dead."""
         self._stop(worker)
         logger.warning("worker %s is lost: %s", self._settled[worker].name, why)
-        self._lost += 1
-        if self._lost > max(_MOST_LOST, 3 * self._most):
-            raise ClusterError(
-                f"{self._lost} workers were lost in a row, the last one because of {why}; see their logs"
-            )
+        self._count_lost(why)
         aside = self._schedule.lose(worker)
         if aside is not None:
             logger.warning(
                 "a segment of %s ended three workers: it is set aside", counted(self._job.tasks[aside].count, "text")
+            )
+
+    def _count_lost(self, why: str) -> None:
+        self._lost += 1
+        if self._lost > max(_MOST_LOST, 3 * self._most):
+            raise ClusterError(
+                f"{self._lost} workers were lost in a row, the last one because of {why}; see their logs"
             )
 
     def _stop(self, worker: int) -> None:

@@ -1,9 +1,9 @@
 """Kill workers, nodes and drivers of a Ray cluster at random moments of many small runs, and look what is left.
 
 ``cluster_kills.py FOLDER KILLS [SEED]``: starts a cluster of three nodes and prints one JSON line. A run is one store
-of 270 texts in 90 segments, encoded by a process of its own; each moment of a kill is drawn by chance. A driver that was
-killed is started again with the same command, a node that was killed is replaced by a new one. A line of progress for
-each run goes to standard error.
+of 270 texts in 90 segments, encoded by a process of its own; each moment of a kill is drawn by chance. A driver that
+was killed is started again with the same command, a node that was killed is replaced by a new one. A line of progress
+for each run goes to standard error.
 """
 
 import json
@@ -36,6 +36,7 @@ _KINDS = {"worker": 15, "driver": 3, "node": 2}  # how often each is drawn
 _PAUSE = 0.15  # seconds of a segment
 _LONGEST = 240.0  # seconds after which a run counts as stuck
 _LATEST = 2.0  # seconds from one kill to the next at most
+_PATIENCE = 10.0  # seconds to wait for a worker to kill
 _MOST = 10  # kills in a run
 
 _DRIVER = """
@@ -104,9 +105,11 @@ class Run:
     def kill(self, kind: str, dice: random.Random) -> None:
         """Kill one of a kind, if there is one now."""
         if kind == "worker":
-            alive = [one for one in self._workers() if one not in self._dead]
-            if not alive:
-                return
+            end = time.monotonic() + _PATIENCE
+            while not (alive := [one for one in self._workers() if one not in self._dead]):
+                if self.ended or time.monotonic() > end:
+                    return
+                threading.Event().wait(0.1)
             process = dice.choice(alive)
             self._dead.add(process)
             with suppress(ProcessLookupError):
