@@ -259,9 +259,12 @@ def test_another_checkpoint_under_the_same_name_is_not_used(cluster, ten, tmp_pa
     given, other = tmp_path / "model", checkpoint("bert", hidden_size=16)
     shutil.copytree(checkpoint("bert"), given)
     store = embedstore.open(ten.path, settings=SMALL)
-    with node_apart(
-        cluster.address, given, f"import shutil; shutil.copytree({str(other)!r}, folder, dirs_exist_ok=True)"
-    ), pytest.raises(ClusterError):
+    with (
+        node_apart(
+            cluster.address, given, f"import shutil; shutil.copytree({str(other)!r}, folder, dirs_exist_ok=True)"
+        ),
+        pytest.raises(ClusterError),
+    ):
         store.encode(given, executor=RayExecutor(storage="shared"))
     assert "is not the one that made this space" in caplog.text
 
