@@ -73,7 +73,7 @@ os.execv(sys.executable, [sys.executable, "-m", "ray.scripts.scripts", "start", 
 
 
 @contextmanager
-def node_apart(address: str, folder: Path, change: str) -> Iterator[None]:
+def node_apart(address: str, folder: Path, change: str, *, gpus: int = 0) -> Iterator[None]:
     """Add a node of one core whose processes see a disk of 1 MB at a folder, and kill them all at the end.
 
     Parameters
@@ -84,11 +84,13 @@ def node_apart(address: str, folder: Path, change: str) -> Iterator[None]:
         Where the disk is mounted, for this node alone.
     change : str
         Python that is run there first; it knows `folder` and `fill`.
+    gpus : int
+        GPUs that the node has by its own account.
     """
     before = {node["NodeID"] for node in alive()}
     words: list[object] = [Path(__file__).parent / "apart.py", sys.executable]
     words += [Path(__file__).parent / "faults" / "small_disk.py", folder, 1, sys.executable, "-c", NODE, change, folder]
-    words += ["--address", address, "--num-cpus", 1, "--object-store-memory", STORE_OF_OBJECTS]
+    words += ["--address", address, "--num-cpus", 1, "--num-gpus", gpus, "--object-store-memory", STORE_OF_OBJECTS]
     with subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as node:
         try:
             wait_for(lambda: node.poll() is not None or len({one["NodeID"] for one in alive()} - before) > 0)

@@ -31,7 +31,7 @@ from faults.small_disk import NOT_ALLOWED
 import embedstore
 from embedstore.cluster import RayExecutor
 from embedstore.encoders import EncoderOptions, LightEncoder, describe
-from embedstore.errors import CheckpointError, ClusterError, UsageError
+from embedstore.errors import CheckpointError, UsageError
 
 ROWS = [{"t": f"text {i}" + " and so on and so on and more" * (i % 9 == 0)} for i in range(95)]
 SMALL = embedstore.Settings(smallest_segment=10, largest_segment=10)
@@ -245,6 +245,38 @@ def test_a_driver_that_ends_loses_nothing_that_workers_have_finished(cluster, te
     check_all_there(ten)
 
 
+ALONE = """
+import sys
+from pathlib import Path
+import psutil
+import ray
+from clusters import STORE_OF_OBJECTS, Marked
+import embedstore
+from embedstore.cluster import RayExecutor
+
+def kill(progress):
+    for process in psutil.Process().children(recursive=True) if progress.done >= 20 else ():
+        if process.name() == "raylet":
+            process.kill()
+
+ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=STORE_OF_OBJECTS)
+store, marks = sys.argv[1:]
+store = embedstore.open(store, encoder=Marked(Path(marks), 5))
+store.encode(executor=RayExecutor(workers=1), on_progress=kill)
+"""
+
+
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
+def test_the_end_of_the_node_of_the_driver_is_one_line(for_workers, ten, tmp_path):  # noqa: F811
+    """Its workers have ended with it, and to start others would be waited for in vain."""
+    words = [sys.executable, "-c", ALONE, ten.path, tmp_path / "counts"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("embedstore.errors.ClusterError: the Ray node of this machine has")
+    assert ten.encode().cached >= 20
+    check_all_there(ten)
+
+
 def test_two_drivers_at_once_lose_nothing(cluster, ten, tmp_path):
     words = [sys.executable, "-c", DRIVER, ten.path, tmp_path / "counts", cluster.address, 0]
     both = [subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -253,20 +285,18 @@ def test_two_drivers_at_once_lose_nothing(cluster, ten, tmp_path):
     check_all_there(ten)
 
 
-@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
-def test_another_checkpoint_under_the_same_name_is_not_used(cluster, ten, tmp_path, checkpoint, caplog):
-    """It is on one node alone, in a folder of the same name."""
+def test_another_checkpoint_under_the_same_name_is_not_used(cluster, ten, tmp_path, checkpoint):
+    """It is on one node alone, the only one with a GPU to give."""
     given, other = tmp_path / "model", checkpoint("bert", hidden_size=16)
     shutil.copytree(checkpoint("bert"), given)
-    store = embedstore.open(ten.path, settings=SMALL)
+    change = f"import shutil; shutil.copytree({str(other)!r}, folder, dirs_exist_ok=True)"
+    executor = RayExecutor(gpus_per_worker=1, storage="shared")
     with (
-        node_apart(
-            cluster.address, given, f"import shutil; shutil.copytree({str(other)!r}, folder, dirs_exist_ok=True)"
-        ),
-        pytest.raises(ClusterError),
+        node_apart(cluster.address, given, change, gpus=1),
+        pytest.raises(CheckpointError, match="is not the one that"),
     ):
-        store.encode(given, executor=RayExecutor(storage="shared"))
-    assert "is not the one that made this space" in caplog.text
+        embedstore.open(ten.path).encode(given, executor=executor)
+    assert not (ten.path / "vectors").exists()
 
 
 def test_the_shell_sends_a_model_and_prints_nothing_else(cluster, cli, checkpoint):

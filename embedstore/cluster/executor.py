@@ -129,7 +129,19 @@ class _RayCrew:
         self._packed: Any = None
 
     def room(self) -> int:
-        """Return how many workers the cluster has room for now; 1 at least."""
+        """Return how many workers the cluster has room for now; 1 at least.
+
+        Raises
+        ------
+        ClusterError
+            If the node of this process has died: its workers have died with it, and no other one can be started.
+        """
+        mine = self._ray.get_runtime_context().get_node_id()
+        if not any(node["NodeID"] == mine and node["Alive"] for node in self._ray.nodes()):
+            raise ClusterError(
+                "the Ray node of this machine has died: start it again (`ray start`), and run again; what is done is "
+                "kept"
+            )
         found = self._ray.cluster_resources()
         wanted = {"CPU": self._options["num_cpus"], "GPU": self._options["num_gpus"]}
         return max(1, min(int(found.get(name, 0) / amount) for name, amount in wanted.items() if amount))

@@ -60,7 +60,13 @@ class Crew(Protocol):
     """The processes of workers, wherever they are; each has a number."""
 
     def room(self) -> int:
-        """Return how many workers the cluster has room for now; 1 at least."""
+        """Return how many workers the cluster has room for now; 1 at least.
+
+        Raises
+        ------
+        ClusterError
+            If no worker can be reached any more.
+        """
         ...
 
     def start(self, worker: int, setup: Setup) -> None:
@@ -159,8 +165,9 @@ class Pool:
     def _hire(self) -> None:
         """Start workers until there are enough; one, as long as none has settled how to compute."""
         now, here = time.monotonic(), len(self._schedule.workers)
-        if self._wanted is None and now >= self._looked + _ROOM:
+        if now >= self._looked + _ROOM:
             self._most, self._looked = self._crew.room(), now
+            self._most = self._wanted or self._most
         if here and now >= self._failed_at + _PAUSE:
             self._failed = 0
         wanted = min(self._most, self._schedule.left) if self._settled else 1
