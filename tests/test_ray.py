@@ -369,6 +369,7 @@ def test_the_shell_names_what_was_set_aside(cluster, ten, tmp_path, cli):
 def test_a_cluster_that_is_not_there_is_one_line(cli, ten):
     line = cli.fails(1, "encode", "ten", "--ray", "127.0.0.1:9")
     assert "expected a Ray cluster at 127.0.0.1:9, found none that answers" in line
+    assert "set RAY_AUTH_MODE=token" in line
 
 
 @pytest.mark.parametrize(

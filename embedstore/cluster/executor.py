@@ -206,7 +206,7 @@ def _connected(address: str | None) -> Iterator[Any]:
             where = f"at {address}" if address else "on this machine"
             raise ClusterError(
                 f"expected a Ray cluster {where}, found none that answers ({first}): start one with `ray start "
-                "--head`, or check the address"
+                "--head`, or check the address; if it has a token, set RAY_AUTH_MODE=token"
             ) from error
         try:
             yield ray
