@@ -49,13 +49,13 @@ def filled(folder: Path, texts: list[str], encoder: object = None) -> embedstore
     return store
 
 
-def run(folder: Path, texts: list[str], encoder: object = None, **options: object) -> Callable[[], object]:
+def run(folder: Path, texts: list[str], encoder: object = None, **options: object) -> Callable[..., object]:
     """Return a function that encodes a new store of these texts."""
     numbers = itertools.count()
 
-    def once() -> object:
+    def once(**more: object) -> object:
         store = filled(folder / f"{id(once)}-{next(numbers)}", texts, encoder)
-        report = store.encode(device="cpu", precision="bfloat16", **options)
+        report = store.encode(device="cpu", precision="bfloat16", **options, **more)
         assert (report.encoded, report.set_aside) == (len(texts), ())
         return store
 
@@ -91,25 +91,39 @@ def cost_of_a_segment(folder: Path) -> None:
         )
 
 
-def tree_seconds() -> float:
-    """Return the CPU's seconds so far of this process and of all below it: Ray's, and workers that have ended."""
+class Workers:
+    """The CPU's seconds of Ray's workers, looked at while they live: nobody waits for them when they are ended."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, float] = {}
+
+    def look(self, _progress: object = None) -> None:
+        """Look at all of them."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if process.name().startswith("ray::Worker"):
+                    self.seconds[process.pid] = sum(process.cpu_times()[:2])
+
+
+def others_seconds() -> float:
+    """Return the CPU's seconds so far of this process and of those below it that are not Ray's workers."""
     found = 0.0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with suppress(psutil.Error):
-            found += sum(process.cpu_times()[:4])  # its own, and those of children that have ended
+            if not process.name().startswith("ray::"):
+                found += sum(process.cpu_times()[:2])
     return found
 
 
-def in_turn(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Seconds]:
+def in_turn(actions: Mapping[str, Callable[..., object]], rounds: int) -> dict[str, Seconds]:
     """Return the seconds of each action, the actions in turn; their CPU time is that of Ray's processes too."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
-            cpu, start = tree_seconds(), time.perf_counter()
-            action()
+            workers, cpu, start = Workers(), others_seconds(), time.perf_counter()
+            action(on_progress=workers.look)
             seconds = time.perf_counter() - start
-            time.sleep(1)  # a worker that was ended is counted when Ray has waited for it
-            times[name].append((seconds, tree_seconds() - cpu))
+            times[name].append((seconds, others_seconds() - cpu + sum(workers.seconds.values())))
     return {name: Seconds.of(values) for name, values in times.items()}
 
 
