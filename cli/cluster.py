@@ -21,7 +21,7 @@ cluster_options: Decorator = together(
         is_flag=False,
         flag_value="",
         metavar="[ADDRESS]",
-        help="Encode on a Ray cluster: HOST:PORT, or else the one on this machine, or a new one (docs/scale.md).",
+        help="Encode on a Ray cluster: HOST:PORT, or else the one on this machine, or a new one (docs/cluster.md).",
     ),
     click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Workers; by default as many as fit."),
     click.option("--cores-per-worker", type=click.IntRange(min=1), metavar="N", help="Cores of each; by default 1."),

@@ -56,7 +56,7 @@ _SHOWN = 10  # numbers of segments in a message
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Encode share I of N and commit nothing; other machines take the other shares (docs/scale.md).",
+    help="Encode share I of N and commit nothing; other machines take the other shares (docs/cluster.md).",
 )
 @click.option("--collect", is_flag=True, help="Commit what shards have finished, without a model.")
 @cluster_options

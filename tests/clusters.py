@@ -2,26 +2,46 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 from conftest import HashEncoder
+from faults.small_disk import NOT_ALLOWED
 
 TESTS = str(Path(__file__).parent)
 STORE_OF_OBJECTS = 100_000_000  # bytes
 
 
+@contextmanager
+def environment() -> Iterator[None]:
+    """Workers import the encoders of the tests, and Ray sends nothing home; the environment is left as it was.
+
+    Ray's files are in a folder of their own, so no command finds the cluster of others; its name is short, because the
+    name of a socket is.
+    """
+    with (
+        TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as place,
+        patch.dict(
+            os.environ, PYTHONPATH=TESTS, RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled", RAY_TMPDIR=place
+        ),
+    ):
+        yield  # Ray sets variables of its own here
+
+
 @pytest.fixture(scope="module")
 def for_workers() -> Iterator[None]:
-    """Workers import the encoders of the tests, and Ray sends nothing home; the environment is left as it was."""
-    with patch.dict(os.environ, PYTHONPATH=TESTS, RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled"):
-        yield  # Ray sets variables of its own here
+    """The environment of a cluster of the tests."""
+    with environment():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +59,54 @@ def node_here() -> str:
     import ray
 
     return str(ray.get_runtime_context().get_node_id())
+
+
+NODE = """
+import os, sys
+from pathlib import Path
+from faults.small_disk import fill
+
+change, folder, *start = sys.argv[1:]
+exec(change, {"folder": Path(folder), "fill": fill})
+os.execv(sys.executable, [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *start])
+"""
+
+
+@contextmanager
+def node_apart(address: str, folder: Path, change: str, *, gpus: int = 0) -> Iterator[None]:
+    """Add a node of one core whose processes see a disk of 1 MB at a folder, and kill them all at the end.
+
+    Parameters
+    ----------
+    address : str
+        The cluster.
+    folder : Path
+        Where the disk is mounted, for this node alone.
+    change : str
+        Python that is run there first; it knows `folder` and `fill`.
+    gpus : int
+        GPUs that the node has by its own account.
+    """
+    before = {node["NodeID"] for node in alive()}
+    words: list[object] = [Path(__file__).parent / "apart.py", sys.executable]
+    words += [Path(__file__).parent / "faults" / "small_disk.py", folder, 1, sys.executable, "-c", NODE, change, folder]
+    words += ["--address", address, "--num-cpus", 1, "--num-gpus", gpus, "--object-store-memory", STORE_OF_OBJECTS]
+    with subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as node:
+        try:
+            wait_for(lambda: node.poll() is not None or len({one["NodeID"] for one in alive()} - before) > 0)
+            if node.returncode == NOT_ALLOWED:
+                pytest.skip("no disk can be mounted here")
+            assert node.returncode is None, node.stdout and node.stdout.read()
+            yield
+        finally:
+            node.kill()
+
+
+def alive() -> list[dict[str, str]]:
+    """Return the nodes of the cluster that are alive."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 class Ending(HashEncoder):
@@ -114,16 +182,32 @@ class Drifting(HashEncoder):
         return vectors if mine.samefile(first) else -vectors
 
 
-class Stuck(HashEncoder):
-    """Never returns from a task on one node, and leaves a mark there; elsewhere it waits for the mark."""
+class Marked(HashEncoder):
+    """Takes a while for each call, and leaves the number of each process that gets it as a file in a folder."""
 
-    def __init__(self, node: str, mark: Path) -> None:
+    def __init__(self, folder: Path, seconds: float) -> None:
         super().__init__()
-        self.node, self.mark = node, mark
+        self.folder, self.seconds = folder, seconds
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        (self.folder / str(os.getpid())).touch()
+
+    def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
+        threading.Event().wait(self.seconds)
+        return super().encode(texts, **options)
+
+
+class Stuck(HashEncoder):
+    """Never returns from a task on a node that is none of some, and leaves a mark; on those it waits for the mark."""
+
+    def __init__(self, nodes: set[str], mark: Path) -> None:
+        super().__init__()
+        self.nodes, self.mark = nodes, mark
 
     def encode(self, texts: Sequence[str], **options: object) -> np.ndarray:
         if self.encoded:
-            if node_here() == self.node:
+            if node_here() not in self.nodes:
                 self.mark.touch()
                 threading.Event().wait()
             wait_for(self.mark.exists)

@@ -7,11 +7,14 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
 from embedstore.cli.main import group
+from faults.small_disk import NOT_ALLOWED
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 
@@ -22,6 +25,7 @@ README = (ROOT / "README.md").read_text()
 
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text()
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text()
 
 
 @pytest.fixture
@@ -132,6 +136,56 @@ def test_the_guide_runs(cli, place):
     (block,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     done = cli("-c", block, environment=homeless(cli))
     assert done.stdout == "332 3 (332, 384)\n", done.stderr
+
+
+def commands_of(section):
+    """Return the commands in a section of the page about clusters, without those that install."""
+    text = CLUSTER.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    lines = "".join(re.findall(r"```console\n(.*?)```", text, re.DOTALL)).splitlines()
+    return [line for line in lines if not line.startswith("pip ")]
+
+
+def write_command(folder, name, *words):
+    """Write a command of this name that runs these words, as an installation would."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    (folder / name).chmod(0o755)
+
+
+def test_the_cluster_of_two_nodes_runs(cli, place):
+    """Its processes and its loopback are its own, so no port is taken, and all that it starts ends with it."""
+    commands = commands_of("Two nodes on one machine")
+    assert len(commands) == 10
+    reviews = pd.read_csv(TRAIN)["review"].dropna().str[:40]
+    texts = [f"{number} {review}" for number in range(4) for review in reviews][:1100]
+    pd.DataFrame({"review": texts}).to_csv(place / "reviews.csv", index=False)
+    write_command(place / "bin", "ray", sys.executable, "-m", "ray.scripts.scripts")
+    write_command(place / "bin", "embedstore", *cli.command())
+    with TemporaryDirectory(prefix="r", dir="/tmp") as short:
+        given = {"HOME": str(place), "RAY_TMPDIR": short, "PATH": f"{place / 'bin'}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            [sys.executable, Path(__file__).parent / "apart.py", "--network", "bash", "-exc", "\n".join(commands)],
+            cwd=place,
+            env=homeless(cli) | given,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+    if done.returncode == NOT_ALLOWED:
+        pytest.skip("this user may not have a network of processes alone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0.0/2.0 CPU" in done.stdout
+    assert f"0 already cached, {len(set(texts)):,} encoded now" in done.stdout
+    assert len(pd.read_csv(place / "tagged.csv")) == 1100
+
+
+def test_the_shards_run(cli, place):
+    commands = [line for line in commands_of("Shards, without Ray") if line.startswith("embedstore ")]
+    assert len(commands) == 4
+    for command in commands:
+        done = cli(*shlex.split(command, comments=True)[1:], environment=homeless(cli))
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert "319 of 319 texts encoded" in done.stdout
 
 
 def as_the_tutorial_does(folder, frame):

@@ -1,5 +1,7 @@
 """The pool of workers, with real workers in this process: what it does with what comes from them."""
 
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from embedstore.cluster import pool
 from embedstore.cluster.pool import Event, Pool
 from embedstore.cluster.worker import Setup, Worker
 from embedstore.core.parallel import limit_cores
-from embedstore.errors import ClusterError, SpaceMismatchError
+from embedstore.errors import ClusterError, DamagedStoreError, SpaceMismatchError, StorageError
 from embedstore.storage.gate import probing
 
 SMALL = embedstore.Settings(smallest_segment=10)
@@ -22,7 +24,10 @@ class Here:
 
     def __init__(self, after=lambda worker, done: None):
         self.after, self.setups, self.stopped, self.workers, self.heard = after, [], [], {}, []
-        self.sent = []
+        self.sent, self.has_room = [], 2
+
+    def room(self):
+        return self.has_room
 
     def start(self, worker, setup):
         self.setups.append(setup)
@@ -203,12 +208,106 @@ def test_workers_that_can_not_start_are_given_up_after_three(five, monkeypatch):
     assert len(crew.setups) == 3
 
 
+def test_workers_that_die_as_they_start_are_replaced(five):
+    """A machine that dies can take more than three with it; that says nothing of the next one."""
+    crew = Here()
+    settle = crew.settle
+
+    def die(worker, packed):
+        if worker < 5:
+            crew.heard.append(Event(worker, None, error=OSError("gone"), died=True))
+        else:
+            settle(worker, packed=packed)
+
+    crew.settle = die
+    assert five.encode(executor=Executor(crew, workers=1)).encoded == 45
+    assert len(crew.setups) == 6
+    check_all_there(five)
+
+
+def test_workers_that_all_die_as_they_start_are_given_up(five):
+    crew = Here()
+    crew.settle = lambda worker, packed: crew.heard.append(Event(worker, None, error=OSError("gone"), died=True))
+    with pytest.raises(ClusterError, match="21 workers were lost in a row, the last one because of OSError: gone"):
+        five.encode(executor=Executor(crew))
+
+
+@pytest.mark.parametrize(("pause", "started"), [(0, 6), (60, 4)])
+def test_after_a_pause_somebody_is_started_again(five, monkeypatch, pause, started):
+    """One machine that can't start workers does not keep out those that come later."""
+    monkeypatch.setattr(pool, "_PAUSE", pause)
+    crew = Here()
+    settle = crew.settle
+
+    def fail(worker, packed):
+        if 0 < worker < 5:
+            crew.heard.append(Event(worker, None, error=ZeroDivisionError("no")))
+        else:
+            settle(worker, packed=packed)
+
+    crew.settle = fail
+    store = embedstore.create(five.path.parent / "many", encoder=HashEncoder(), settings=SMALL)
+    store.add([{"t": f"text {i}"} for i in range(200)], text="t")
+    assert store.encode(executor=Executor(crew)).encoded == 200
+    assert len(crew.setups) == started
+
+
 def test_a_cluster_without_room_is_not_waited_for_for_ever(five, monkeypatch):
     monkeypatch.setattr(pool, "_STARTED_WITHIN", -1.0)
     crew = Here()
     crew.settle = lambda worker, packed: None
     with pytest.raises(ClusterError, match="found none that could start: ask for cores and GPUs"):
         five.encode(executor=Executor(crew))
+
+
+@pytest.mark.parametrize(("wanted", "started"), [(None, 3), (2, 2)])
+def test_machines_that_come_later_get_work(five, monkeypatch, wanted, started):
+    """Unless a number of workers was asked for."""
+    monkeypatch.setattr(pool, "_ROOM", 0)
+    crew = Here(lambda worker, done: setattr(crew, "has_room", 3))
+    assert five.encode(executor=Executor(crew, workers=wanted)).encoded == 45
+    assert len(crew.setups) == started
+
+
+class Unable(Here):
+    """A crew of which worker 0 can't use the folder of the store."""
+
+    error = StorageError("can't write to vectors: No space left on device")
+
+    def encode(self, worker, task, segment, texts):
+        if worker == 0 and texts is None:
+            self.sent.append((worker, task, False))
+            self.heard.append(Event(worker, task, error=self.error))
+        else:
+            super().encode(worker, task, segment, texts)
+
+
+@pytest.mark.parametrize("error", [Unable.error, DamagedStoreError("texts/1.h5 is missing")])
+def test_a_worker_that_can_not_use_the_folder_gets_the_texts(five, caplog, error):
+    crew = Unable()
+    crew.error = error
+    assert five.encode(executor=Executor(crew, workers=1)).encoded == 45
+    assert [sent for _, _, sent in crew.sent] == [False, False, *[True] * 5]
+    assert [record.getMessage() for record in caplog.records if "texts are sent" in record.getMessage()] == [
+        f"{socket.gethostname()}:{os.getpid()}: {type(error).__name__}: {error}: texts are sent there, and vectors back"
+    ]
+    check_all_there(five)
+
+
+def test_where_the_folder_must_be_shared_an_error_of_it_ends_the_run(five):
+    with pytest.raises(StorageError, match="No space left"):
+        five.encode(executor=Executor(Unable(), storage="shared"))
+
+
+def test_an_error_of_the_store_ends_the_run_if_the_texts_were_sent(five):
+    """Otherwise it would go on for ever."""
+
+    class Never(Unable):
+        def encode(self, worker, task, segment, texts):
+            super().encode(worker, task, segment, None)
+
+    with pytest.raises(StorageError, match="No space left"):
+        five.encode(executor=Executor(Never(), workers=1))
 
 
 def test_the_workers_are_told_where_the_store_is_and_its_probe(five):

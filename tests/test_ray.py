@@ -1,15 +1,31 @@
 """Encoding on a real Ray cluster of two nodes on this machine: what dies, what is late, and what is kept."""
 
 import json
+import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from clusters import STORE_OF_OBJECTS, Drifting, Ending, Stuck, Together, for_workers  # noqa: F401  a fixture
+from clusters import (
+    STORE_OF_OBJECTS,
+    Drifting,
+    Ending,
+    Stuck,
+    Together,
+    alive,
+    for_workers,  # noqa: F401  a fixture
+    node_apart,
+)
 from conftest import HashEncoder
+from faults.cluster_kills import Run, encoded_here, hashes, prepared
 from faults.small_disk import NOT_ALLOWED
 
 import embedstore
@@ -51,12 +67,26 @@ def reopened(store, encoder):
     return embedstore.open(store.path, encoder=encoder, settings=SMALL)
 
 
+@cache
+def hashes_of_one_process():
+    """The hash of each file of vectors that the local executor makes of the rows, in the order of their segments."""
+    with TemporaryDirectory() as folder:
+        made = embedstore.create(Path(folder) / "ten", encoder=HashEncoder(), settings=SMALL)
+        made.add(ROWS, text="t")
+        made.encode()
+        found = hashes(made.path)
+        return [found[text.file.sha256] for text in made.manifest.texts]
+
+
 def check_all_there(store, *, without=()):
-    """Vectors and truncated texts are those of one process, for all segments but some."""
+    """Files of vectors and truncated texts are those of one process, to the byte, for all segments but some."""
     encoder = HashEncoder()
     texts = [row["t"] for number, row in enumerate(ROWS) if number // 10 not in without]
     found = np.concatenate([block.vectors for block in store.space().blocks()])
     assert np.array_equal(found, np.stack([encoder.vector(text) for text in texts]))
+    files = hashes(store.path)
+    alone = [one for number, one in enumerate(hashes_of_one_process()) if number not in without]
+    assert [files[text.file.sha256] for text in store.manifest.texts if text.file.sha256 in files] == alone
     assert store.space().truncated == sum(len(text.split()) > 8 for text in texts)
     assert not store.verify().faults
     store.gc()  # a worker that was ended can have left a file that it was writing, or a receipt that nobody needs
@@ -143,23 +173,45 @@ def test_an_error_of_the_model_ends_the_run_and_keeps_what_is_done(cluster, ten,
     check_all_there(ten)
 
 
-def test_a_node_that_dies_loses_nothing(cluster, ten, tmp_path):
-    import ray
+def test_a_node_that_joins_late_gets_work_and_loses_nothing_when_it_dies(cluster, ten, tmp_path):
+    encoder = Stuck({node["NodeID"] for node in alive()}, tmp_path / "stuck")
+    third = []
 
-    before = {node["NodeID"] for node in ray.nodes()}
-    third = cluster.add_node(num_cpus=2, object_store_memory=STORE_OF_OBJECTS)
-    (node,) = {node["NodeID"] for node in ray.nodes()} - before
-    stuck = tmp_path / "stuck"
+    def change(progress):
+        if progress.workers == 4 and not third:
+            third.append(cluster.add_node(num_cpus=2, object_store_memory=STORE_OF_OBJECTS))
+        if encoder.mark.exists() and third[0] in cluster.worker_nodes:
+            cluster.remove_node(third[0], allow_graceful=False)
 
-    def kill(progress):
-        nonlocal third
-        if third is not None and stuck.exists():
-            cluster.remove_node(third, allow_graceful=False)
-            third = None
-
-    report = reopened(ten, Stuck(node, stuck)).encode(executor=RayExecutor(), on_progress=kill)
-    assert third is None
+    report = reopened(ten, encoder).encode(executor=RayExecutor(), on_progress=change)
+    assert encoder.mark.exists()
+    assert third[0] not in cluster.worker_nodes
     assert report.encoded == 95
+    check_all_there(ten)
+
+
+def test_workers_that_are_killed_at_random_moments_lose_nothing(cluster, tmp_path):
+    """`tests/faults/cluster_kills.py` is the long version, which also kills drivers and nodes."""
+    prepared(tmp_path)
+    expected = encoded_here(tmp_path)
+    run = Run(cluster, tmp_path / "run", pause=0.1)
+    dice = random.Random(0)
+    while not run.ended and run.killed.total() < 3:
+        threading.Event().wait(dice.uniform(0, 0.3))
+        run.kill("worker", dice)
+    run.finish(expected)
+    assert not run.faults
+    assert run.killed.total()
+
+
+def test_a_node_whose_disk_is_full_gets_the_texts(cluster, ten, tmp_path, caplog):
+    """It sees the store, and can't write to it."""
+    (ten.path / "vectors").mkdir()
+    with node_apart(cluster.address, ten.path / "vectors", "fill(folder)"):
+        report = reopened(ten, Together(tmp_path / "counts", 5)).encode(executor=RayExecutor())
+    assert (report.encoded, len(report.workers)) == (95, 5)
+    (line,) = (record.getMessage() for record in caplog.records if "texts are sent" in record.getMessage())
+    assert "No space left on device" in line
     check_all_there(ten)
 
 
@@ -187,11 +239,65 @@ def test_a_driver_that_ends_loses_nothing_that_workers_have_finished(cluster, te
     assert done.returncode == -number, done.stderr
     if number == signal.SIGINT:
         assert ten.space().count >= 30  # committed as it ended, but for the one that was being told
-    encoder = HashEncoder()
-    report = reopened(ten, encoder).encode()
+    report = ten.encode(executor=RayExecutor(workers=2))
     assert report.cached >= 40
-    assert len(encoder.encoded) == report.encoded == 95 - report.cached
+    assert report.encoded == 95 - report.cached
     check_all_there(ten)
+
+
+ALONE = """
+import sys
+from pathlib import Path
+import psutil
+import ray
+from clusters import STORE_OF_OBJECTS, Marked
+import embedstore
+from embedstore.cluster import RayExecutor
+
+def kill(progress):
+    for process in psutil.Process().children(recursive=True) if progress.done >= 20 else ():
+        if process.name() == "raylet":
+            process.kill()
+
+ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=STORE_OF_OBJECTS)
+store, marks = sys.argv[1:]
+store = embedstore.open(store, encoder=Marked(Path(marks), 5))
+store.encode(executor=RayExecutor(workers=1), on_progress=kill)
+"""
+
+
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
+def test_the_end_of_the_node_of_the_driver_is_one_line(for_workers, ten, tmp_path):  # noqa: F811
+    """Its workers have ended with it, and to start others would be waited for in vain."""
+    words = [sys.executable, "-c", ALONE, ten.path, tmp_path / "counts"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("embedstore.errors.ClusterError: the Ray node of this machine has")
+    assert ten.encode().cached >= 20
+    check_all_there(ten)
+
+
+def test_two_drivers_at_once_lose_nothing(cluster, ten, tmp_path):
+    words = [sys.executable, "-c", DRIVER, ten.path, tmp_path / "counts", cluster.address, 0]
+    both = [subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate()[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    check_all_there(ten)
+
+
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="ten seconds, for make torture")
+def test_another_checkpoint_under_the_same_name_is_not_used(cluster, ten, tmp_path, checkpoint):
+    """It is on one node alone, the only one with a GPU to give."""
+    given, other = tmp_path / "model", checkpoint("bert", hidden_size=16)
+    shutil.copytree(checkpoint("bert"), given)
+    change = f"import shutil; shutil.copytree({str(other)!r}, folder, dirs_exist_ok=True)"
+    executor = RayExecutor(gpus_per_worker=1, storage="shared")
+    with (
+        node_apart(cluster.address, given, change, gpus=1),
+        pytest.raises(CheckpointError, match="is not the one that"),
+    ):
+        embedstore.open(ten.path).encode(given, executor=executor)
+    assert not (ten.path / "vectors").exists()
 
 
 def test_the_shell_sends_a_model_and_prints_nothing_else(cluster, cli, checkpoint):
@@ -264,6 +370,7 @@ def test_the_shell_names_what_was_set_aside(cluster, ten, tmp_path, cli):
 def test_a_cluster_that_is_not_there_is_one_line(cli, ten):
     line = cli.fails(1, "encode", "ten", "--ray", "127.0.0.1:9")
     assert "expected a Ray cluster at 127.0.0.1:9, found none that answers" in line
+    assert "set RAY_AUTH_MODE=token" in line
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ class RayExecutor:
     address : str, optional
         The cluster, such as "10.0.0.1:6379"; by default the one that runs on this machine, or else a new local one.
     workers : int, optional
-        The number of workers; by default as many as the cluster has room for. There are never more than tasks.
+        The number of workers; by default as many as the cluster has room for, also when machines come later. There are
+        never more than tasks.
     cores_per_worker : int
         Cores of a worker.
     gpus_per_worker : float
@@ -103,7 +104,7 @@ class RayExecutor:
                 job,
                 crew,
                 setup,
-                workers=self.workers or crew.room(),
+                workers=self.workers,
                 storage=self.storage,
                 timeout=self.task_timeout,
                 on_texts=on_texts,
@@ -128,7 +129,19 @@ class _RayCrew:
         self._packed: Any = None
 
     def room(self) -> int:
-        """Return how many workers the cluster has room for; 1 at least."""
+        """Return how many workers the cluster has room for now; 1 at least.
+
+        Raises
+        ------
+        ClusterError
+            If the node of this process has died: its workers have died with it, and no other one can be started.
+        """
+        mine = self._ray.get_runtime_context().get_node_id()
+        if not any(node["NodeID"] == mine and node["Alive"] for node in self._ray.nodes()):
+            raise ClusterError(
+                "the Ray node of this machine has died: start it again (`ray start`), and run again; what is done is "
+                "kept"
+            )
         found = self._ray.cluster_resources()
         wanted = {"CPU": self._options["num_cpus"], "GPU": self._options["num_gpus"]}
         return max(1, min(int(found.get(name, 0) / amount) for name, amount in wanted.items() if amount))
@@ -167,7 +180,7 @@ class _RayCrew:
         except self._ray.exceptions.RayTaskError as error:
             return Event(worker, task, error=error.cause if isinstance(error.cause, Exception) else error)
         except self._ray.exceptions.RayError as error:  # the actor, or its machine, is dead or can't be reached
-            return Event(worker, task, error=error)
+            return Event(worker, task, error=error, died=True)
 
 
 @contextmanager
@@ -193,7 +206,7 @@ def _connected(address: str | None) -> Iterator[Any]:
             where = f"at {address}" if address else "on this machine"
             raise ClusterError(
                 f"expected a Ray cluster {where}, found none that answers ({first}): start one with `ray start "
-                "--head`, or check the address"
+                "--head`, or check the address; if it has a token, set RAY_AUTH_MODE=token"
             ) from error
         try:
             yield ray

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, cast, get_args
@@ -12,7 +12,14 @@ from embedstore.cluster.worker import Done, Settled, Setup
 from embedstore.core.counts import counted
 from embedstore.core.values import clip
 from embedstore.encoders import OnTexts, Precision
-from embedstore.errors import CheckpointError, ClusterError, DamagedStoreError, EmbedstoreError, SpaceMismatchError
+from embedstore.errors import (
+    CheckpointError,
+    ClusterError,
+    DamagedStoreError,
+    EmbedstoreError,
+    SpaceMismatchError,
+    StorageError,
+)
 from embedstore.storage.listed import open_file, same_hash
 from embedstore.storage.records import FileRecord, TextSegment, VectorSegment
 from embedstore.storage.segments import publish_vectors, read_texts
@@ -29,23 +36,38 @@ logger = logging.getLogger(__name__)
 
 _POLL = 0.5  # seconds
 _SEEN_WITHIN, _LOOK = 5.0, 0.2  # seconds for a file that another machine has written to be seen here, and between looks
-_FAILED_STARTS = 3  # in a row: then nobody is started any more
+_FAILED_STARTS, _PAUSE = 3, 60.0  # in a row, and seconds until somebody is started again if others work
 _LONGEST_LINE = 300  # characters of an error
 _MOST_LOST = 20  # workers in a row, without a task that is done between them
 _STARTED_WITHIN = 600.0  # seconds, if nobody works
+_ROOM = 1.0  # seconds between looks at the size of the cluster
 
 
 class Event(NamedTuple):
-    """What has come from a worker: what `settle` (`task` is None) or `encode` returned, or the error that ended it."""
+    """What has come from a worker: what `settle` (`task` is None) or `encode` returned, or the error that ended it.
+
+    `died` says that its process or machine is gone, and not that the call raised the error.
+    """
 
     worker: int
     task: int | None
     value: Settled | Done | None = None
     error: Exception | None = None
+    died: bool = False
 
 
 class Crew(Protocol):
     """The processes of workers, wherever they are; each has a number."""
+
+    def room(self) -> int:
+        """Return how many workers the cluster has room for now; 1 at least.
+
+        Raises
+        ------
+        ClusterError
+            If no worker can be reached any more.
+        """
+        ...
 
     def start(self, worker: int, setup: Setup) -> None:
         """Start a worker; this does not wait."""
@@ -72,7 +94,8 @@ class Pool:
     """The workers of one job.
 
     The first worker that has loaded the model settles the precision, and is the canary of a new space; then the others
-    are started. A worker whose files are not seen here gets the texts and sends the vectors.
+    are started. A worker whose files are not seen here, or that can't read or write the folder, gets the texts and
+    sends the vectors.
 
     Parameters
     ----------
@@ -82,8 +105,8 @@ class Pool:
         Starts and reaches workers.
     setup : Setup
         What the first worker is told.
-    workers : int
-        How many workers are wanted.
+    workers : int or None
+        How many workers are wanted; None for as many as there is room for, also when machines come later.
     storage : {"auto", "shared", "sent"}
         Whether workers write into the store's folder: those that see it, all, or none.
     timeout : float, optional
@@ -98,14 +121,15 @@ class Pool:
         crew: Crew,
         setup: Setup,
         *,
-        workers: int,
+        workers: int | None,
         storage: Storage,
         timeout: float | None,
         on_texts: OnTexts,
     ) -> None:
         self._job = job
         self._crew = crew
-        self._most = workers
+        self._wanted = workers
+        self._most, self._looked = workers or 1, -_ROOM
         self._storage = storage
         self._on_texts = on_texts
         self._schedule = Schedule([task.count for task in job.tasks], timeout=timeout)
@@ -116,8 +140,10 @@ class Pool:
         self._settled: dict[int, Settled] = {}  # of all workers so far
         self._starting: dict[int, float] = {}
         self._packed: set[int] = set()
+        self._sent: set[int] = set()  # tasks whose texts were sent
         self._gone: set[int] = set()  # those that were ended: what is still heard of them does not count
         self._next = self._failed = self._lost = 0
+        self._failed_at = 0.0
         self._last_error: Exception | None = None
 
     def receipts(self) -> Iterator[Receipt | Idle]:
@@ -127,6 +153,7 @@ class Pool:
             for worker, task in self._schedule.handed(time.monotonic()):
                 segment = self._job.tasks[task]
                 texts = None if self._settled[worker].shares else read_texts(self._job.root, segment)
+                (self._sent.discard if texts is None else self._sent.add)(task)
                 self._crew.encode(worker, task, segment, texts)
             for event in self._crew.events(_POLL):
                 if event.worker not in self._gone and (receipt := self._taken(event)):
@@ -137,11 +164,16 @@ class Pool:
 
     def _hire(self) -> None:
         """Start workers until there are enough; one, as long as none has settled how to compute."""
-        here = len(self._schedule.workers)
+        now, here = time.monotonic(), len(self._schedule.workers)
+        if now >= self._looked + _ROOM:
+            self._most, self._looked = self._crew.room(), now
+            self._most = self._wanted or self._most
+        if here and now >= self._failed_at + _PAUSE:
+            self._failed = 0
         wanted = min(self._most, self._schedule.left) if self._settled else 1
         while here + len(self._starting) < wanted and self._failed < _FAILED_STARTS:
             worker, self._next = self._next, self._next + 1
-            self._starting[worker] = time.monotonic()
+            self._starting[worker] = now
             self._crew.start(worker, self._setup)
             self._settle(worker, packed=self._storage == "sent")
         if here:
@@ -149,7 +181,7 @@ class Pool:
         if not self._starting:
             why = _line(self._last_error)
             raise ClusterError(f"no worker is left, the last one because of {why}; run again: what is done is kept")
-        if time.monotonic() - min(self._starting.values()) > _STARTED_WITHIN:
+        if now - min(self._starting.values()) > _STARTED_WITHIN:
             raise ClusterError(
                 f"expected a worker within {_STARTED_WITHIN:.0f} seconds, found none that could start: ask for cores "
                 "and GPUs that a machine of the cluster has free (--cores-per-worker, --gpus-per-worker)"
@@ -167,6 +199,8 @@ class Pool:
             self._started(event)
         elif isinstance(event.value, Done):
             return self._accepted(event.worker, event.task, event.value)
+        elif self._is_of_its_machine(event):
+            self._send(event.worker, event.task, f"{self._settled[event.worker].name}: {_line(event.error)}")
         elif isinstance(event.error, EmbedstoreError):
             raise event.error  # of the model or the store: it would be the same on another worker
         else:
@@ -176,7 +210,7 @@ class Pool:
     def _started(self, event: Event) -> None:
         worker, found = event.worker, event.value
         if isinstance(found, Settled):
-            self._check(found)
+            _check(found, self._job, self._settled, self._storage)
             del self._starting[worker]
             self._failed = 0
             self._settled[worker] = found
@@ -190,26 +224,13 @@ class Pool:
             return
         del self._starting[worker]
         self._stop(worker)
-        self._failed += 1
-        self._last_error = event.error
+        logger.warning("a worker could not start: %s", _line(event.error))
+        if event.died:  # with its machine, or because somebody killed it
+            self._count_lost(_line(event.error))
+            return
+        self._failed, self._failed_at, self._last_error = self._failed + 1, time.monotonic(), event.error
         if not self._settled and isinstance(event.error, EmbedstoreError):
             raise event.error
-        logger.warning("a worker could not start: %s", _line(event.error))
-
-    def _check(self, found: Settled) -> None:
-        """Raise an error if the vectors would have another length than those of the space."""
-        space = self._job.manifest.spaces.get(self._job.described.spec.key)
-        known = [space.dimension] if space else [one.dimension for one in self._settled.values()]
-        if known and known[0] != found.dimension:
-            raise SpaceMismatchError(
-                f"expected vectors of {counted(known[0], 'dimension')}, found {found.dimension} on {found.name}: give "
-                "all machines the same checkpoint"
-            )
-        if self._storage == "shared" and not found.shares:
-            raise ClusterError(
-                f"expected {self._job.root} to be a folder that all machines see, found that {found.name} does not: "
-                "put the store on a shared file system, or send texts and vectors (--storage sent)"
-            )
 
     def _accepted(self, worker: int, task: int, done: Done) -> Receipt | None:
         """Return the receipt of a task that is done, if its vectors are in the store as it is seen from here."""
@@ -219,36 +240,66 @@ class Pool:
             segment = VectorSegment(publish_vectors(self._job.root, done.image), done.dataset, done.truncated, 0)
             receipt = Receipt(text.file.sha256, segment, settled.provenance, settled.dimension)
         elif receipt is None or not _is_seen(self._job.root, receipt.segment.file):
-            self._schedule.again(worker, task, now)
             if self._storage == "shared":
+                self._schedule.again(worker, task, now)
                 self._lose(worker, f"its files in {self._job.root} are not seen here")
             else:
-                self._settled[worker] = replace(settled, shares=False)
-                logger.warning("what %s writes is not seen here: texts are sent there, and vectors back", settled.name)
+                self._send(worker, task, f"what {settled.name} writes is not seen here")
             return None
         self._lost = 0
         self._schedule.finish(worker, task, now)
         self._on_texts(text.count, done.truncated)
         return replace(receipt, worker=settled.name, seconds=done.seconds)
 
+    def _is_of_its_machine(self, event: Event) -> bool:
+        """Return whether a worker can't use the folder; if nobody can, this process finds it out as it writes."""
+        refused = isinstance(event.error, StorageError | DamagedStoreError)
+        return refused and self._storage == "auto" and event.task not in self._sent
+
+    def _send(self, worker: int, task: int, why: str) -> None:
+        """Have a task done again, and send texts to its worker from now on."""
+        self._schedule.again(worker, task, time.monotonic())
+        if self._settled[worker].shares:
+            self._settled[worker] = replace(self._settled[worker], shares=False)
+            logger.warning("%s: texts are sent there, and vectors back", why)
+
     def _lose(self, worker: int, why: str) -> None:
         """Give the tasks of a worker to the others, and end it, if it is not dead."""
         self._stop(worker)
         logger.warning("worker %s is lost: %s", self._settled[worker].name, why)
-        self._lost += 1
-        if self._lost > max(_MOST_LOST, 3 * self._most):
-            raise ClusterError(
-                f"{self._lost} workers were lost in a row, the last one because of {why}; see their logs"
-            )
+        self._count_lost(why)
         aside = self._schedule.lose(worker)
         if aside is not None:
             logger.warning(
                 "a segment of %s ended three workers: it is set aside", counted(self._job.tasks[aside].count, "text")
             )
 
+    def _count_lost(self, why: str) -> None:
+        self._lost += 1
+        if self._lost > max(_MOST_LOST, 3 * self._most):
+            raise ClusterError(
+                f"{self._lost} workers were lost in a row, the last one because of {why}; see their logs"
+            )
+
     def _stop(self, worker: int) -> None:
         self._gone.add(worker)
         self._crew.stop(worker)
+
+
+def _check(found: Settled, job: Job, others: Mapping[int, Settled], storage: Storage) -> None:
+    """Raise an error if the vectors would have another length than those of the space, or the folder is not seen."""
+    space = job.manifest.spaces.get(job.described.spec.key)
+    known = [space.dimension] if space else [one.dimension for one in others.values()]
+    if known and known[0] != found.dimension:
+        raise SpaceMismatchError(
+            f"expected vectors of {counted(known[0], 'dimension')}, found {found.dimension} on {found.name}: give all "
+            "machines the same checkpoint"
+        )
+    if storage == "shared" and not found.shares:
+        raise ClusterError(
+            f"expected {job.root} to be a folder that all machines see, found that {found.name} does not: put the "
+            "store on a shared file system, or send texts and vectors (--storage sent)"
+        )
 
 
 def _told(setup: Setup, found: Settled) -> Loader:
