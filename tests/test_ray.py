@@ -209,7 +209,8 @@ def test_a_node_whose_disk_is_full_gets_the_texts(cluster, ten, tmp_path, caplog
     (ten.path / "vectors").mkdir()
     with node_apart(cluster.address, ten.path / "vectors", "fill(folder)"):
         report = reopened(ten, Together(tmp_path / "counts", 5)).encode(executor=RayExecutor())
-    assert (report.encoded, len(report.workers)) == (95, 5)
+    assert report.encoded == 95
+    assert len(report.workers) in (4, 5)  # the others may have done all before its texts were there
     (line,) = (record.getMessage() for record in caplog.records if "texts are sent" in record.getMessage())
     assert "No space left on device" in line
     check_all_there(ten)
