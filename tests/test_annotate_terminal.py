@@ -26,9 +26,9 @@ def store(store):
 class Terminal:
     """A command that believes to have an 80-column terminal: a fork, or a process that is started as a person does."""
 
-    def __init__(self, cli: CommandLine, forking: Forking | None, *words: str) -> None:
+    def __init__(self, cli: CommandLine, forking: Forking | None, *words: str, **more: str) -> None:
         self._master, slave = pty.openpty()
-        environment = {**cli.environment, "TERM": "xterm"}
+        environment = {**cli.environment, "TERM": "xterm", **more}
         self.process = (
             forking.start_on(slave, words, environment=environment, folder=cli.home.parent)
             if forking
