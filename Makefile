@@ -17,15 +17,16 @@ comma := ,
 demo: $(BASE)
 	$(BIN)/embedstore demo
 
+# pytest keeps what it makes of the tests' modules, unless it is kept from it.
 test: $(ALL) compiled
-	$(BIN)/python -m pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 # The long version of tests/faults, of the tests with generated tables, of the demo and of the native encoder, and an hour
 # of tests/fuzz: an hour and a half. The figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
 		tests/test_journeys.py tests/test_documentation.py tests/test_native.py tests/test_hostile.py \
-		tests/test_strange.py tests/test_tensorflow.py tests/test_ray.py
+		tests/test_strange.py tests/test_tensorflow.py tests/test_classify.py tests/test_scan.py tests/test_beginnings.py tests/test_ray.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL)

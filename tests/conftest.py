@@ -38,6 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(NO_BROWSER)
 
 
+# The files that take longest start first, so that no worker is left with one at the end.
+_LONG = ("test_faults.py", "test_ray.py", "test_full_disk.py", "test_fuzz.py", "test_access.py", "test_journeys.py")
+_LONG += ("test_documentation.py", "test_classify.py", "test_page.py", "test_tensorflow.py", "test_threads.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; each worker does the same."""
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end that the page was not tested."""
     if shutil.which("chromium") is None:

@@ -1,56 +1,83 @@
 """A process that has imported what commands need, and forks for each command: real processes that start at once.
 
-``forking.py DESCRIPTOR`` serves on a socket. A request is the JSON of the words, the environment and the folder of a
-command and whether it stays, with the descriptors of its three streams; the answer is the command's exit code, or the
-number of its process if it stays. The words ``-c SCRIPT`` run a Python script, as the interpreter does.
+``forking.py DESCRIPTOR [MODULE...]`` serves on a socket; it imports these modules, or all that commands need. A request
+is the JSON of the words, the environment and the folder of a command and whether it stays, with the descriptors of its
+three streams; the answer is the command's exit code, or the number of its process if it stays. Another request is this
+number, when it has ended: the answer is its exit code. The words ``-c SCRIPT`` run a Python script, as the interpreter
+does.
 """
 
+import fcntl
 import gc
+import importlib
 import io
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 STREAMS = ("stdin", "stdout", "stderr")
 _LONGEST = 1 << 20  # bytes of a request
 # Variables that no import reads, and the beginnings of those that libraries set in the tests' own process.
-_FREE = ("_RJEM_", "EMBEDSTORE_HOME", "EMBEDSTORE_PASSWORD", "PYTEST_CURRENT_TEST", "XDG_STATE_HOME")
+_FREE = ("_RJEM_", "EMBEDSTORE_HOME", "EMBEDSTORE_PASSWORD", "PYTEST_CURRENT_TEST", "TERM", "XDG_STATE_HOME")
 _FREE += ("ENABLE_RUNTIME_", "HDF5_", "KERAS_", "KMP_", "TF", "TORCH", "TPU_")
 
 
 class Staying:
-    """A command that goes on until it is killed, and what it prints."""
+    """A command that goes on until it ends or is killed, as `subprocess.Popen` has it."""
 
-    def __init__(self, process: int, stdout: int) -> None:
-        self._process = process  # it is nobody else's number as long as the server of forks has not waited for it
-        self.stdout = os.fdopen(stdout)
+    def __init__(self, process: int, reap: Callable[[int], int], stdout: int | None = None) -> None:
+        self.pid = process  # it is nobody else's number as long as the server of forks has not waited for it
+        self._ended = os.pidfd_open(process)
+        self._reap = reap
+        self._code: int | None = None
+        self.stdout = None if stdout is None else os.fdopen(stdout)
 
     def kill(self) -> None:
         """End it; return when it is gone."""
-        os.kill(self._process, signal.SIGKILL)
-        self.stdout.read()
-        self.stdout.close()
+        os.kill(self.pid, signal.SIGKILL)
+        if self.stdout is not None:
+            self.stdout.read()
+            self.stdout.close()
+        self.wait(60)
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it goes on."""
+        if self._code is None and select.select([self._ended], [], [], 0)[0]:
+            self._code = self._reap(self.pid)
+            os.close(self._ended)
+        return self._code
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code when it has ended."""
+        if self._code is None and not select.select([self._ended], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("a fork", timeout)
+        code = self.poll()
+        assert code is not None
+        return code
 
 
 class Forking:
     """The server's client: one command at a time, and commands that stay beside it."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], modules: Sequence[str] = ()) -> None:
+        self.environment = environment
         self._kept = _kept(environment)
         self._turn = threading.Lock()
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(other.fileno())], env=environment, pass_fds=[other.fileno()]
+                [sys.executable, __file__, str(other.fileno()), *modules], env=environment, pass_fds=[other.fileno()]
             )
 
     def serves(self, environment: dict[str, str]) -> bool:
@@ -63,7 +90,7 @@ class Forking:
         pipes = [os.pipe() for _ in STREAMS]
         (stdin, given), (shown, stdout), (told, stderr) = pipes
         with self._turn:
-            self._send(words, environment, folder, False, stdin, stdout, stderr)
+            self._send(words, environment, folder, "", stdin, stdout, stderr)
             for descriptor in (stdin, stdout, stderr):
                 os.close(descriptor)
             found: dict[int, bytes] = {}
@@ -85,13 +112,24 @@ class Forking:
         assert self.serves(environment)
         shown, stdout = os.pipe()
         with self._turn, Path(os.devnull).open("rb") as nothing:
-            self._send(words, environment, folder, True, nothing.fileno(), stdout, 2)
+            self._send(words, environment, folder, "stays", nothing.fileno(), stdout, 2)
             os.close(stdout)
-            return Staying(json.loads(self._socket.recv(_LONGEST)), shown)
+            return Staying(json.loads(self._socket.recv(_LONGEST)), self._reap, shown)
 
-    def _send(
-        self, words: Sequence[str], environment: dict[str, str], folder: Path, stays: bool, *streams: int
-    ) -> None:
+    def start_on(self, terminal: int, words: Sequence[str], *, environment: dict[str, str], folder: Path) -> Staying:
+        """Start a command that stays, in a session of its own with this terminal."""
+        assert self.serves(environment)
+        with self._turn:
+            self._send(words, environment, folder, "leads", terminal, terminal, terminal)
+            return Staying(json.loads(self._socket.recv(_LONGEST)), self._reap)
+
+    def _reap(self, process: int) -> int:
+        with self._turn:
+            self._socket.send(json.dumps(process).encode())
+            code: int = json.loads(self._socket.recv(_LONGEST))
+        return code
+
+    def _send(self, words: Sequence[str], environment: dict[str, str], folder: Path, stays: str, *streams: int) -> None:
         request = json.dumps([list(words), environment, str(folder), stays]).encode()
         assert len(request) < _LONGEST
         socket.send_fds(self._socket, [request], streams)
@@ -143,7 +181,11 @@ def serve(listening: socket.socket) -> list[str] | None:
         request, descriptors, _, _ = socket.recv_fds(listening, _LONGEST, len(STREAMS))
         if not request:
             return None
-        words, environment, folder, stays = json.loads(request)
+        asked = json.loads(request)
+        if isinstance(asked, int):
+            listening.send(json.dumps(os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1])).encode())
+            continue
+        words, environment, folder, stays = asked
         child = os.fork()
         if not child:
             listening.close()
@@ -151,6 +193,9 @@ def serve(listening: socket.socket) -> list[str] | None:
             os.environ.update(environment)
             os.chdir(folder)
             _take(descriptors)
+            if stays == "leads":
+                os.setsid()
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # its closing sends SIGHUP
             return words
         for descriptor in descriptors:
             os.close(descriptor)
@@ -167,7 +212,7 @@ def _take(descriptors: Sequence[int]) -> None:
             os.fdopen(number, "wb" if number else "rb", closefd=False),
             "utf-8",
             errors="backslashreplace" if name == "stderr" else "strict",
-            line_buffering=name == "stderr",
+            line_buffering=name == "stderr" or os.isatty(number),
         )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
@@ -196,9 +241,13 @@ def _end(words: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "embedstore"
-    load()
+    _, descriptor, *modules = sys.argv
+    sys.argv[:] = ["embedstore"]
+    for module in modules:
+        importlib.import_module(module)
+    if not modules:
+        load()
     gc.freeze()
-    command = serve(socket.socket(fileno=int(sys.argv.pop())))
+    command = serve(socket.socket(fileno=int(descriptor)))
     if command is not None:
         _end(command)

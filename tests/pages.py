@@ -134,6 +134,7 @@ def browser():
     # What the page shows is compared with what the library says in this process: small products of matrices.
     with one_thread, sync_api.sync_playwright() as tools:
         words = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+        words += ["--disable-gpu", "--disable-software-rasterizer"]  # the page draws in two dimensions
         opened = tools.chromium.launch(executable_path=CHROMIUM, args=words)
         yield opened
         opened.close()
@@ -226,16 +227,20 @@ def search(page, way: str, asked: str) -> None:
 
 
 def outline(page) -> None:
-    """Draw an outline around the left half of the map."""
-    box = page.locator("#marks").bounding_box()
-    left, right = box["x"] + 2, box["x"] + box["width"] / 2
-    top, low = box["y"] + 2, box["y"] + box["height"] - 2
+    """Draw an outline around the left half of the map; once more if the map by neighbourhood comes meanwhile."""
     page.click("#outline")
-    page.mouse.move(left, top)
-    page.mouse.down()
-    for corner in ((right, top), (right, low), (left, low)):
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
+    for _ in range(5):
+        box = page.locator("#marks").bounding_box()
+        left, right = box["x"] + 2, box["x"] + box["width"] / 2
+        top, low = box["y"] + 2, box["y"] + box["height"] - 2
+        page.mouse.move(left, top)
+        page.mouse.down()
+        for corner in ((right, top), (right, low), (left, low)):
+            page.mouse.move(*corner, steps=4)
+        page.mouse.up()
+        if page.get_attribute("#outline", "aria-pressed") == "false":  # else the page has left the outline
+            return
+    raise AssertionError("the page takes no outline")
 
 
 def shown_ids(page) -> list[str]:

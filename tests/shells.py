@@ -1,26 +1,16 @@
 """Run many commands of the shell in one process, each in a fork of it with streams of its own: quick and real.
 
-``shells.py`` reads a JSON list of ``[streams, words]`` from standard input and prints a JSON list of
+`work` reads a JSON list of ``[streams, words]`` from standard input and prints a JSON list of
 ``[exit code, what was shown]``. `streams` is "terminal", or names of streams that are closed or full: "stdout closed".
 """
 
-import importlib
 import io
 import json
 import os
-import pkgutil
 import pty
 import sys
 
-import faiss  # noqa: F401
-import huggingface_hub.errors  # noqa: F401
-import matplotlib.figure  # noqa: F401  before the fork, so that no command has to import it
-import pandas  # noqa: F401
-import sklearn.linear_model  # noqa: F401
 from embedstore.cli import main
-from embedstore.cli.main import group
-
-import embedstore
 
 STREAMS = ("stdin", "stdout", "stderr")
 
@@ -77,11 +67,6 @@ def run(streams: str, words: list[str]) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode(errors="replace")
 
 
-if __name__ == "__main__":
-    for name in group.commands:
-        group.commands[name]
-    for module in pkgutil.walk_packages(embedstore.__path__, "embedstore."):
-        other = module.name.startswith(("embedstore.encoders.", "embedstore.cli"))
-        if not other and ".native._" not in module.name:  # what is compiled is no module of Python
-            importlib.import_module(module.name)
+def work() -> None:
+    """Run the commands."""
     print(json.dumps([run(streams, words) for streams, words in json.load(sys.stdin)]))

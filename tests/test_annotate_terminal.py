@@ -8,8 +8,11 @@ import signal
 import subprocess
 import termios
 import time
+from contextlib import contextmanager
 
 import pytest
+from conftest import CommandLine
+from forking import Forking
 
 CHOICES = ("-l", "Lamps", "-l", "Tea")
 
@@ -21,18 +24,23 @@ def store(store):
 
 
 class Terminal:
-    """A command that believes to have an 80-column terminal."""
+    """A command that believes to have an 80-column terminal: a fork, or a process that is started as a person does."""
 
-    def __init__(self, words: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, cli: CommandLine, forking: Forking | None, *words: str, **more: str) -> None:
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            words,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**environment, "TERM": "xterm"},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # its closing sends SIGHUP
+        environment = {**cli.environment, "TERM": "xterm", **more}
+        self.process = (
+            forking.start_on(slave, words, environment=environment, folder=cli.home.parent)
+            if forking
+            else subprocess.Popen(
+                cli.command(*words),
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # its closing sends SIGHUP
+            )
         )
         os.close(slave)
         self.seen = ""
@@ -63,10 +71,10 @@ class Terminal:
         return code
 
 
-@pytest.fixture
-def terminal(cli, store):
-    words = ["annotate", "small", *CHOICES, "--who", "ann"]
-    made = Terminal(cli.command(*words), cli.environment)
+@contextmanager
+def running(cli, forking, *more):
+    """Yield a terminal in which `annotate` has asked its first question."""
+    made = Terminal(cli, forking, "annotate", "small", *CHOICES, *more)
     try:
         made.wait_for("[q] quit")
         yield made
@@ -74,6 +82,19 @@ def terminal(cli, store):
         if made.process.poll() is None:
             made.process.kill()
             made.close()
+
+
+@pytest.fixture
+def terminal(cli, store, forking):
+    with running(cli, forking, "--who", "ann") as made:
+        yield made
+
+
+@pytest.fixture
+def started(cli, store):
+    """The terminal of a process that is no fork, where its start can matter."""
+    with running(cli, None, "--who", "ann") as made:
+        yield made
 
 
 def labels(store) -> list[str]:
@@ -128,8 +149,8 @@ def test_undo_takes_a_skip_back_and_then_the_answer_before(terminal, store):
     terminal.wait_for("nothing to undo")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_says_what_is_kept_and_leaves_the_terminal_as_it_was(terminal, store, number):
+def is_ended_in_good_order(terminal, store, number):
+    """End a session by a signal; it says what is kept, and leaves the terminal as it was."""
     terminal.press("2")
     terminal.wait_for("[q] quit", 2)
     assert not terminal.echoes()
@@ -139,6 +160,15 @@ def test_a_signal_says_what_is_kept_and_leaves_the_terminal_as_it_was(terminal, 
     assert terminal.process.wait(timeout=60) == 128 + number
     assert terminal.echoes()
     assert labels(store) == ["Tea"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_says_what_is_kept_and_leaves_the_terminal_as_it_was(terminal, store, number):
+    is_ended_in_good_order(terminal, store, number)
+
+
+def test_a_signal_says_what_is_kept_where_no_fork_is_between(started, store):
+    is_ended_in_good_order(started, store, signal.SIGTERM)
 
 
 def test_a_terminal_that_is_closed_ends_the_session_and_loses_nothing(terminal, store):
@@ -274,10 +304,8 @@ def test_annotate_refuses_what_it_cannot_do(cli, store):
     assert "--no-encode" in cli.fails(3, "annotate", "small", "-l", "Cups", "-l", "Tea", "--no-encode")
 
 
-def test_with_several_labels_keys_choose_and_enter_confirms(cli, store):
-    made = Terminal(cli.command("annotate", "small", *CHOICES, "--multi", "--count", "2"), cli.environment)
-    try:
-        made.wait_for("[q] quit")
+def test_with_several_labels_keys_choose_and_enter_confirms(cli, store, forking):
+    with running(cli, forking, "--multi", "--count", "2") as made:
         for key, shown in (
             ("1", "[x] Lamps"),
             ("2", "[x] Tea"),
@@ -290,17 +318,11 @@ def test_with_several_labels_keys_choose_and_enter_confirms(cli, store):
         made.wait_for("[q] quit", 2)
         made.press("\r")
         assert made.close() == 0
-    finally:
-        if made.process.poll() is None:
-            made.process.kill()
-            made.close()
     assert labels(store) == ['["Tea"]', "[]"]
 
 
-def test_undo_takes_the_choices_of_a_text_back_before_an_answer(cli, store):
-    made = Terminal(cli.command("annotate", "small", *CHOICES, "--multi"), cli.environment)
-    try:
-        made.wait_for("[q] quit")
+def test_undo_takes_the_choices_of_a_text_back_before_an_answer(cli, store, forking):
+    with running(cli, forking, "--multi") as made:
         made.press("\r")
         made.wait_for("[q] quit", 2)
         made.press("1")
@@ -319,7 +341,3 @@ def test_undo_takes_the_choices_of_a_text_back_before_an_answer(cli, store):
         made.wait_for("taken back: a skip")
         made.press("q")
         assert made.close() == 0
-    finally:
-        if made.process.poll() is None:
-            made.process.kill()
-            made.close()

@@ -1,5 +1,6 @@
 """Long texts are cut before they are tokenised: the tokens are those of the whole text, for any text."""
 
+import os
 from functools import partial
 
 import pytest
@@ -12,6 +13,7 @@ from tokenizers import Regex, models, normalizers, pre_tokenizers, processors, t
 from embedstore.encoders import beginnings
 from embedstore.encoders.beginnings import cuts_at_spaces, first_tokens
 
+TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 TOKENS = 7
 
 BERT = (trainers.WordPieceTrainer, models.WordPiece(unk_token="[UNK]"))
@@ -70,7 +72,7 @@ def tokens_of(encoding):
     return encoding.ids, encoding.type_ids, bool(encoding.overflowing)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 if TORTURE else 100)
 @given(
     st.sampled_from(list(KINDS)),
     st.lists(TEXTS, max_size=4),

@@ -7,6 +7,7 @@ from pages import (
     desk,
     expect,
     home,
+    outline,
     serving,
     shell,
 )
@@ -55,6 +56,25 @@ def test_the_map_that_is_kept_is_shown_even_if_the_first_one_comes_later(desk):
         asked[0].continue_()
     page.click("#zoom-all")
     shown(page, "neighbours")
+
+
+def test_an_outline_holds_for_the_map_on_which_it_was_drawn(desk):
+    page = desk()
+    shown(page, "neighbours")
+    page.uncheck("#method")
+    shown(page, "pca")
+    asked = []
+
+    def later(route):
+        asked.append(route)
+
+    page.route("**/api/map?method=neighbours", later)
+    page.check("#method")
+    outline(page)
+    expect(page.locator("#chips .chip")).to_contain_text("inside the outline")
+    asked[0].continue_()
+    expect(page.locator("#method")).not_to_be_checked()
+    shown(page, "pca")
 
 
 def test_rows_that_are_added_come_to_the_list_the_counts_and_the_map(desk, home, serving):

@@ -180,9 +180,7 @@ def test_a_short_password_is_refused():
 # --- the command
 
 
-@pytest.fixture
-def words(cli, store):
-    return cli.command("serve", "small", "--no-open", "--host", "0.0.0.0", "--port", 0, "--password")
+WORDS = ["serve", "small", "--no-open", "--host", "0.0.0.0", "--port", "0", "--password"]
 
 
 def address_in(text):
@@ -190,8 +188,8 @@ def address_in(text):
     return f"http://127.0.0.1:{port}/"
 
 
-def test_the_command_asks_twice_and_shows_nothing(cli, words):
-    terminal = Terminal(words, cli.environment)
+def test_the_command_asks_twice_and_shows_nothing(cli, store):
+    terminal = Terminal(cli, None, *WORDS)
     for question in ("Password for the page", "The same once more"):
         terminal.wait_for(f"{question}: ")
         assert not terminal.echoes()
@@ -204,8 +202,8 @@ def test_the_command_asks_twice_and_shows_nothing(cli, words):
     assert terminal.close() == 0
 
 
-def test_two_different_passwords_are_refused(cli, words):
-    terminal = Terminal(words, cli.environment)
+def test_two_different_passwords_are_refused(cli, store, forking):
+    terminal = Terminal(cli, forking, *WORDS)
     terminal.wait_for("page: ")
     terminal.press("password 1\n")
     terminal.wait_for("more: ")
@@ -214,8 +212,8 @@ def test_two_different_passwords_are_refused(cli, words):
     assert terminal.close() == 2
 
 
-def test_the_password_of_the_environment_is_taken_without_a_question(cli, words):
-    terminal = Terminal(words, cli.environment | {"EMBEDSTORE_PASSWORD": PASSWORD})
+def test_the_password_of_the_environment_is_taken_without_a_question(cli, store, forking):
+    terminal = Terminal(cli, forking, *WORDS, EMBEDSTORE_PASSWORD=PASSWORD)
     terminal.wait_for("Ctrl-C ends it")
     assert "Password" not in terminal.seen
     assert entered(Client(address_in(terminal.seen), enter=False)).good("rows", {})["total"] == 10

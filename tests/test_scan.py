@@ -1,5 +1,7 @@
 """The compiled scans against float64, and against the scan without them."""
 
+import os
+
 import numpy as np
 import pytest
 from conftest import HashEncoder
@@ -11,6 +13,7 @@ from embedstore.vectors import scan as scans
 from embedstore.vectors.native import binding
 
 compiled = pytest.mark.skipif(not binding.best_kernel(), reason="there is no compiled scan on this machine")
+TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 KERNELS = [number for number in binding.KERNELS if number <= binding.best_kernel()]
 
 
@@ -29,7 +32,7 @@ def random_rows(rng, count, width, dtype="float32"):
     kernel=st.sampled_from(KERNELS or [0]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if TORTURE else 100, deadline=None)
 def test_a_compiled_scan_is_right(rows, width, count, half, unit, kernel, seed):
     rng = np.random.default_rng(seed)
     vectors = random_rows(rng, rows, width, "float16" if half else "float32")
@@ -73,7 +76,7 @@ def test_a_compiled_scan_is_right(rows, width, count, half, unit, kernel, seed):
     kernel=st.sampled_from(KERNELS or [0]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 if TORTURE else 100, deadline=None)
 def test_picked_vectors_have_the_scores_of_a_scan(sizes, width, queries, picked, half, unit, kernel, seed):
     rng = np.random.default_rng(seed)
     blocks = [random_rows(rng, size, width, "float16" if half else "float32") for size in sizes]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from checkpoints import reviews, save_checkpoint
 from test_contracts import EncoderContract
+from test_truncation import TEXTS as FEW
+from test_truncation import as_sentence_transformers, matryoshka, unit  # noqa: F401  a fixture is among them
 
 import embedstore
 from embedstore.encoders import EncoderOptions, describe, load
@@ -91,6 +93,11 @@ def test_other_forms_of_the_same_weights_are_read(checkpoint, tmp_path):
 def test_a_body_saved_alone_is_read(checkpoint):
     for family in ("distilbert", "roberta"):
         assert lowest_cosine(*on_both(checkpoint(family, task=""), pooling="mean")) > 0.9999
+
+
+def test_tensorflow_truncates(matryoshka):  # noqa: F811  the fixture
+    encoder = load(describe(str(matryoshka), EncoderOptions()), backend="tensorflow", device="cpu")
+    np.testing.assert_allclose(encoder.encode(FEW), unit(as_sentence_transformers(matryoshka)), atol=1e-4)
 
 
 def refusal(folder: Path | None, **options: object) -> str:

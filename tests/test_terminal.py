@@ -3,14 +3,12 @@
 import ast
 import dataclasses
 import json
-import os
 import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
-from conftest import HashEncoder
+from conftest import CommandLine, HashEncoder
 from embedstore.cli.main import group
 
 import embedstore
@@ -104,20 +102,20 @@ def commands(home):
     ]
 
 
-def run(jobs):
-    """Run commands with their streams; return the exit code of each and what it showed."""
-    done = subprocess.run(
-        [sys.executable, HERE / "shells.py"],
-        input=json.dumps(jobs),
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture
+def run(forking, tmp_path):
+    """A function that runs commands with their streams; it returns the exit code of each and what it showed."""
+
+    def shown(jobs):
+        given, environment = json.dumps(jobs).encode(), CommandLine.environment_of(tmp_path)
+        done = forking(["-c", "import shells; shells.work()"], input=given, environment=environment, folder=tmp_path)
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    return shown
 
 
-def test_no_command_shows_a_terminal_what_it_would_obey(home):
+def test_no_command_shows_a_terminal_what_it_would_obey(home, run):
     asked = commands(home)
     assert set(group.commands) - {words[0] for _, words in asked} == {"demo"}
     for (code, words), (left, seen) in zip(asked, run([("terminal", words) for _, words in asked]), strict=True):
@@ -129,7 +127,7 @@ def test_no_command_shows_a_terminal_what_it_would_obey(home):
         assert not raw, (words, seen)
 
 
-def test_every_command_tells_of_closed_and_full_streams_in_one_line(home):
+def test_every_command_tells_of_closed_and_full_streams_in_one_line(home, run):
     closed = "standard output: Bad file descriptor: it is closed"
     full = "standard output: No space left on device"
     jobs, expected = [], []

@@ -149,22 +149,25 @@ store.index("hnsw")
 long = [f"question {number} " * 10 for number in range(30)]
 store.search(long, k=2)
 assert "torch" in sys.modules, "so many characters are no light work"
-done, started = threading.Event(), threading.Barrier(3)
+begin, forked, answered = threading.Barrier(3), [threading.Event() for _ in range(3)], threading.Semaphore(0)
 
 def ask(thread):
-    number = 0
-    while not done.is_set():
-        store.search(f"{thread} asks {number}", k=2)
-        store.tag([f"label {number} of {thread}", "other"])
-        if number == 0:
-            started.wait()
-        number += 1
+    for number, done in enumerate(forked):
+        begin.wait()
+        asked = 0
+        while asked < 1 or not done.is_set():
+            store.search(f"{thread} asks {asked} of {number}", k=2)
+            store.tag([f"label {asked} of {thread} of {number}", "other"])
+            answered.release()
+            asked += 1
 
 threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(2)]
 for thread in threads:
     thread.start()
-started.wait()
 for number in range(3):
+    begin.wait()
+    for _ in range(number):  # the first child begins with the first answers, the others between later ones
+        answered.acquire()
     child = os.fork()
     if child == 0:
         signal.alarm(120)  # ends a child that waits for ever
@@ -178,8 +181,8 @@ for number in range(3):
         except BaseException as error:
             print(repr(error), file=sys.stderr, flush=True)
             os._exit(1)
+    forked[number].set()
     assert os.waitpid(child, 0)[1] == 0
-done.set()
 for thread in threads:
     thread.join()
 assert not store.verify().faults

@@ -63,12 +63,6 @@ def test_every_encoder_truncates(matryoshka):
         np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
 
 
-def test_tensorflow_truncates(matryoshka):
-    pytest.importorskip("keras_hub")
-    encoder = load(describe(str(matryoshka), EncoderOptions()), backend="tensorflow", device="cpu")
-    np.testing.assert_allclose(encoder.encode(TEXTS), unit(as_sentence_transformers(matryoshka)), atol=1e-4)
-
-
 @pytest.mark.parametrize("given", [4, 16, 32])
 def test_what_the_user_gives_wins_over_what_was_saved(matryoshka, rows_in_store, given):
     expected = as_sentence_transformers(matryoshka, truncate_dim=given)

@@ -84,13 +84,19 @@ one_thread = CountedGuard(_limit_blas)
 """A context in which each matrix product of the process has one thread; this suits many small products."""
 
 
+def _find_openmp() -> None:
+    # Found before a fork, and kept: or each child would search through the loaded libraries.
+    if _OPENMP_USERS.intersection(sys.modules):
+        _controller(len(sys.modules))
+
+
 def _forget_openmp_threads() -> None:
     # In the child of a fork, OpenMP waits for ever for the threads that its parent had; with one thread it has none.
     if _OPENMP_USERS.intersection(sys.modules):
         _controller(len(sys.modules)).limit(limits=1, user_api="openmp")
 
 
-os.register_at_fork(after_in_child=_forget_openmp_threads)
+os.register_at_fork(before=_find_openmp, after_in_child=_forget_openmp_threads)
 
 
 @lru_cache(maxsize=1)

@@ -172,8 +172,14 @@ class Driver:
             self.judge(root, f"killed at random moment {number}", acknowledged=status == 0)
 
     def error(self, most: int) -> None:
-        """Fail each operation with each error: only this one, and this one with all later ones; or one of both."""
+        """Fail each operation with each error: only this one, and this one with all later ones; or one of both.
+
+        Where one operation is failed, every second scenario gets the first two errors, the others get the rest.
+        """
+        turn = list(SCENARIOS).index(self.scenario) % 2
         for number, (name, kind) in enumerate(ERRORS.items()):
+            if most == 1 and (number > 1) != turn:
+                continue
             for sticky in (number % 2 == 0,) if most else (False, True):
                 for at in self.moments(most):
                     if kind == errno.EROFS and not (sticky and at == 1):
@@ -237,7 +243,7 @@ class Driver:
             dice = random.Random(0)
             ended = [state for state in states if state[2]]
             others = [state for state in states if not state[2]]
-            states = [*dice.sample(ended, min(8, len(ended))), *dice.sample(others, min(most, len(others)))]
+            states = [*dice.sample(ended, min(2 * most + 2, len(ended))), *dice.sample(others, min(most, len(others)))]
         for what, tree, finished in states:
             disk.build(tree, copy(self.place / "before", self.place / "crashed"))
             self.judge(self.place / "crashed", what, acknowledged=finished)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from faults.small_disk import NOT_ALLOWED
-from faults.test_faults import HERE, TORTURE, injected
+from faults.test_faults import ENVIRONMENT, HERE, TORTURE, judged
 
 SCENARIOS = [
     *("create", "add", "append", "replace", "encode", "index", "train", "gc", "repair"),
@@ -24,7 +24,8 @@ def disk(tmp_path):
     return place
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS if TORTURE else [",".join(SCENARIOS[:9]), ",".join(SCENARIOS[9:])])
+@pytest.mark.parametrize("scenario", SCENARIOS if TORTURE else [",".join(SCENARIOS)])
 def test_a_full_disk_loses_nothing(tmp_path, disk, scenario):
-    words = [disk, 4, sys.executable, HERE / "full.py", tmp_path, scenario, 0 if TORTURE else 1]
-    injected("full", scenario, "small_disk.py", *words)
+    full = [sys.executable, HERE / "full.py", tmp_path, scenario, 0 if TORTURE else 1]
+    words = [sys.executable, HERE / "small_disk.py", disk, 4, *full]
+    judged("full", scenario, subprocess.run([*map(str, words)], env=ENVIRONMENT, capture_output=True))

@@ -156,10 +156,11 @@ export class MapPane {
     byId("marks").classList.toggle("drawing", on);
   }
 
-  /** Show the rows inside an outline. */
+  /** Show the rows inside an outline, on the map on which it was drawn: another one can be on its way. */
   outlined(corners) {
     this.draw(false);
-    this.state.change({ lasso: corners });
+    const { method } = byId("marks").dataset;
+    this.state.change({ lasso: corners, ...(corners.length && method ? { method } : {}) });
   }
 
   /** Take the colours of light or dark from the style sheet. */
