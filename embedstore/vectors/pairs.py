@@ -136,9 +136,11 @@ def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pai
                     for row in range(left, right, how.block):
                         rows = slice(row, min(row + how.block, right))
                         alike = asked[rows] @ vectors[here].T >= threshold
-                        one, other = np.nonzero(alike)
-                        pairs = np.stack([askers[rows][one], members[here][other]], axis=1).astype(np.int64)
-                        yield pairs[pairs[:, 0] != pairs[:, 1]]
+                        hits = np.flatnonzero(alike)
+                        if len(hits):
+                            one, other = np.divmod(hits, alike.shape[1])
+                            pairs = np.stack([askers[rows][one], members[here][other]], axis=1).astype(np.int64)
+                            yield pairs[pairs[:, 0] != pairs[:, 1]]
 
     def work(pieces: Iterable[tuple[int, int, int, int]]) -> Pairs:
         return _joined((pairs for piece in pieces for pairs in compared(*piece)), count, how.pairs)
