@@ -36,7 +36,7 @@ def grouped_folds(y: Numbers, groups: Numbers, folds: int, *, random_state: int)
     Examples
     --------
     >>> grouped_folds(np.array([0, 0, 1, 1, 0, 1]), np.array([7, 7, 7, 8, 9, 9]), 2, random_state=0)
-    array([0, 0, 0, 1, 1, 1])
+    array([1, 1, 1, 0, 0, 0])
     """
     named, group = np.unique(groups, return_inverse=True)
     order = np.arange(len(named))
