@@ -19,7 +19,7 @@ from common import LABELS, RandomEncoder
 import embedstore
 from embedstore.learning.fitting import TrainOptions
 
-_ROWS = 100_000  # rows that are added at once
+_ROWS = 500_000  # rows that are added at once
 _WORDS = 12
 _COLUMNS = ("text", "class")
 

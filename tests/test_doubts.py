@@ -6,6 +6,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 import embedstore
 from embedstore.errors import InputError, ModelRequiredError, UsageError
+from embedstore.learning.folds import grouped_folds
 from embedstore.learning.label_errors import find_label_errors
 
 KINDS = ["bad", "fair", "good"]
@@ -39,6 +40,23 @@ def probabilities(vectors, y, groups, *, folds=5, seed=42, C=1.0):  # noqa: N803
         model = LogisticRegression(C=C, max_iter=1000, tol=1e-10).fit(vectors[learnt].astype(np.float64), y[learnt])
         found[judged] = model.predict_proba(vectors[judged])
     return found
+
+
+@pytest.mark.parametrize("classes", [2, 5, 40])
+@pytest.mark.parametrize("folds", [2, 5, 9])
+@pytest.mark.parametrize("each", [0.3, 1.5, 20.0], ids=lambda each: f"rows-a-group={each}")
+def test_folds_are_those_of_scikit_learn(classes, folds, each):
+    rng = np.random.default_rng(classes + folds)
+    rows = 40 * classes
+    y = np.concatenate(
+        [np.repeat(np.arange(classes), folds), rng.choice(classes, rows, p=rng.dirichlet([1] * classes))]
+    )
+    groups = rng.integers(0, max(folds, int(len(y) / each)), len(y))
+    found = grouped_folds(y, groups, folds, random_state=classes)
+    assert len(np.unique(found)) == folds
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=classes)
+    for fold, (_, judged) in enumerate(splitter.split(y, y, groups)):
+        assert np.array_equal(np.flatnonzero(found == fold), judged)
 
 
 @pytest.mark.parametrize(

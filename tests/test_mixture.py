@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
+from embedstore.core import blocks
 from embedstore.core.unit import unit_rows
 from embedstore.labels.fewshot import Answers, blend
 from embedstore.labels.label_set import LabelSet
@@ -220,3 +221,10 @@ def test_an_ordinal_set_is_a_scale():
     vectors, prototypes, _, _ = made(0)
     labels = LabelSet(("a", "b", "c", "d"), (("a",), ("b",), ("c",), ("d",)), ordinal=True)
     assert regime_of(labels, prototypes, vectors).name == "scale"
+
+
+def test_what_texts_have_in_common_does_not_depend_on_how_many_are_added_up_at_once(monkeypatch):
+    vectors, prototypes, _, _ = made()
+    whole = balanced_cosines(vectors, prototypes)
+    monkeypatch.setattr(blocks, "_BYTES", 0)
+    assert np.array_equal(balanced_cosines(vectors, prototypes), whole)

@@ -16,6 +16,7 @@ from embedstore import TrainOptions
 from embedstore.errors import DamagedStoreError, InputError, StoreFormatError, UsageError
 from embedstore.labels.odds import expected_best
 from embedstore.learning.probe import read_probe
+from embedstore.reports.multilabel import distinct_cells
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,13 @@ def test_one_label_can_be_learnt_and_labels_of_test_rows_alone_count_as_missed(t
     assert store.train("only", corpus="one", multi=True).probe.classes == ("Price",)
     alone = store.predict("only", corpus="one").to_arrow()
     assert alone["Predicted_Labels"].to_pylist() == [["Price"] if one else [] for one in alone["Price"].to_pylist()]
+
+
+def test_equal_lists_are_one_whatever_objects_they_are():
+    cells = [["b", "a"], None, ["a", "b"], ["b", "a"], [], None, []]
+    distinct, number = distinct_cells(cells)
+    assert distinct == [["b", "a"], None, ["a", "b"], []]
+    assert [distinct[one] for one in number] == cells
 
 
 def test_the_threshold_and_the_name_of_a_probe_are_told(trained):

@@ -215,6 +215,7 @@ def test_the_vectors_of_a_corpus_are_not_held_at_once(library, low, monkeypatch,
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_starts(library, monkeypatch):
+    library.train("class", name="kept")
     monkeypatch.setattr(memory, "_ASKED_FROM", 0)
     monkeypatch.setattr(memory, "available_memory", lambda: 50_000)
     with pytest.raises(InputError, match=r"expected 0\.0 GB of free memory for the scores of 3 labels for 1,503 rows"):
@@ -223,6 +224,11 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_starts(library, monkey
         lambda: library.tag(NAMES, multi=True),
         lambda: library.doubts("class"),
         lambda: library.duplicates(),
+        lambda: library.train("class"),
+        lambda: library.train("class", multi=True),
+        lambda: library.compare("class", labels=NAMES),
+        lambda: library.topics(3),
+        lambda: library.predict("kept"),
     ):
         with pytest.raises(InputError, match="of free memory for"):
             ask()

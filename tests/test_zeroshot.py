@@ -3,10 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from embedstore.labels import terms
 from embedstore.labels.fewshot import blend
 from embedstore.labels.label_set import LabelSet
+from embedstore.labels.terms import Terms
 from embedstore.labels.words import out_of_fold
 from embedstore.labels.zeroshot import balance_to_shares, common_words, refine, standardised, topic_bias
 
@@ -130,6 +133,34 @@ def test_a_text_is_not_scored_by_a_model_that_has_learnt_its_own_tag():
     own = np.eye(500, dtype=np.float32)  # a feature of its own for each text: only its own tag could tell
     scores = out_of_fold(LogisticRegression(), own, labels, np.arange(500), folds, 2)
     assert (scores.argmax(axis=1) == labels).mean() < 0.6
+
+
+@pytest.mark.parametrize("most", [50_000, 40, 3])
+def test_terms_weigh_what_they_do_in_scikit_learn(monkeypatch, most):
+    monkeypatch.setattr(terms, "_MOST", most)
+    rng = np.random.default_rng(most)
+    words = [
+        "tea",
+        "TEA-pot",
+        "a",
+        "x_1",
+        "no.1",
+        "don't",
+        "\u00c9tat",
+        "\u00e9tat",
+        "\u7801\u7801",
+        "\u0130st",
+        "42",
+        "!",
+        "z\n",
+    ]
+    texts = [" ".join(rng.choice(words, rng.integers(0, 9))) for _ in range(300)]
+    texts += [" ".join(f"{word}{one}" for word in "abc") for one in range(30)]  # rare words, and their pairs
+    oracle = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=most).fit(texts[:200])
+    wanted, found = oracle.transform(texts), Terms(texts[:200]).transform(texts)
+    assert wanted.nnz > 100
+    assert (wanted != found).nnz == 0
+    assert np.array_equal(wanted.data, found.data)
 
 
 def test_refining_twice_gives_the_same(corpus):

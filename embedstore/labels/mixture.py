@@ -170,7 +170,10 @@ def _centres(
     nearest = (vectors @ prototypes.T).argmax(axis=1)
     counts = np.bincount(nearest, minlength=len(prototypes))
     sums = np.zeros((len(prototypes), vectors.shape[1]))
-    np.add.at(sums, nearest, vectors)
+    for block in row_blocks(*vectors.shape):  # this adds in the order of `np.add.at`, which takes twenty times as long
+        here, of = vectors[block], nearest[block]
+        for label in np.unique(of).tolist():
+            sums[label] = np.concatenate([sums[[label]], here[of == label]]).sum(axis=0)
     some = counts > 0
     common = (sums[some] / counts[some, None]).mean(axis=0)
     labels = unit_rows(prototypes - prototypes[some].mean(axis=0, dtype=np.float64))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.labels.learnt import Learnt
+from embedstore.labels.terms import Terms
 
 __all__ = ["MOST", "Words", "out_of_fold"]
 
@@ -133,14 +134,11 @@ def _confident(scores: Scores) -> npt.NDArray[np.intp]:
     return np.sort(np.concatenate(kept))
 
 
-def _terms(texts: Sequence[str]) -> Any:
-    """Return a TF-IDF vectorizer that has learnt the terms of the texts; None if no term is frequent enough."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(sublinear_tf=True, min_df=3, ngram_range=(1, 2), max_features=50_000)
+def _terms(texts: Sequence[str]) -> Terms | None:
+    """Return the terms of the texts; None if no term is frequent enough."""
     try:
-        return words.fit(texts)
-    except ValueError:  # scikit-learn raises this if no term is left
+        return Terms(texts)
+    except ValueError:
         return None
 
 

@@ -14,6 +14,7 @@ from embedstore.core.values import value_text
 from embedstore.corpora.rows import id_array
 from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import Fitted, TrainOptions, fit, map_fits, rows_that_fit
+from embedstore.learning.folds import grouped_folds
 from embedstore.learning.label_errors import FILTERS, Filter, LabelErrors, find_label_errors
 from embedstore.learning.targets import Target, read_target
 from embedstore.tables.result import TableResult
@@ -242,15 +243,13 @@ def _judges(
     options: TrainOptions,
 ) -> list[_Judge]:
     """Return the rows of each fold, and a model of the others; see `out_of_fold`."""
-    from sklearn.model_selection import StratifiedGroupKFold
+    fold_of = grouped_folds(y, groups, folds, random_state=options.random_state)
 
-    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=options.random_state)
+    def learn(fold: int) -> _Judge:
+        learnt = fold_of != fold
+        return np.flatnonzero(~learnt), fit(vectors[learnt], y[learnt], options, overwrite=True)
 
-    def learn(fold: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> _Judge:
-        learnt, judged = fold
-        return judged, fit(vectors[learnt], y[learnt], options, overwrite=True)
-
-    return map_fits(learn, list(parts.split(y, y, groups)), vectors.nbytes, options)
+    return map_fits(learn, range(folds), vectors.nbytes, options)
 
 
 def _early(judges: Sequence[_Judge]) -> tuple[str, ...]:

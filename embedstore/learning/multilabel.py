@@ -10,6 +10,7 @@ import pyarrow as pa
 from embedstore.core.blank import no_text
 from embedstore.core.blocks import row_blocks
 from embedstore.core.counts import counted, listed
+from embedstore.core.memory import require_memory
 from embedstore.core.parsing import first_line
 from embedstore.errors import InputError, UsageError
 from embedstore.labels.odds import expected_best
@@ -18,12 +19,13 @@ from embedstore.learning.fitting import Fitted, TrainOptions, fit, map_fits, row
 from embedstore.learning.probe import Probe
 from embedstore.learning.splits import both_notes
 from embedstore.learning.targets import Target, left_out_notes
-from embedstore.reports.multilabel import MultilabelReport, above, multilabel_report, values_in
+from embedstore.reports.multilabel import MultilabelReport, above, distinct_cells, multilabel_report, values_in
 from embedstore.vectors.space import Space
 
 __all__ = ["LabelledSplit", "check_options", "fit_labels", "split_labels", "tested_labels"]
 
 _MOST_LABELS = 1000
+_A_ROW = 100  # bytes that are held of a row, besides whether it has each label
 
 Membership = npt.NDArray[np.bool_]
 
@@ -62,11 +64,24 @@ class LabelledSplit:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of a target whose labels are known, with their positions and sets of labels."""
+    """The rows of a target whose labels are known: their positions, and the number of each row's set of labels."""
 
     positions: npt.NDArray[np.int64]
-    labels: list[list[str]]
+    sets: list[list[str]]
+    set_of: npt.NDArray[np.int64]
     notes: tuple[str, ...]
+
+    def held(self, rows: npt.NDArray[np.int64]) -> list[list[str]]:
+        """Return the distinct sets of labels that some rows have."""
+        return [self.sets[number] for number in np.flatnonzero(np.bincount(self.set_of[rows])).tolist()]
+
+    def members(self, rows: npt.NDArray[np.int64], names: Sequence[str]) -> Membership:
+        """Return whether each of some rows has each of the names, shape (rows, names)."""
+        number = {name: one for one, name in enumerate(names)}
+        found = np.zeros((len(self.sets), len(names)), dtype=bool)
+        for row, labels in enumerate(self.sets):
+            found[row, [number[label] for label in labels if label in number]] = True
+        return found[self.set_of[rows]]
 
 
 def check_options(options: TrainOptions) -> None:
@@ -85,20 +100,24 @@ def split_labels(target: Target, test: Target | None, options: TrainOptions, sep
     """
     learnt = _read(target, separator)
     if test is None:
-        train, tested = _held_out(len(learnt.labels), options)
+        train, tested = _held_out(len(learnt.set_of), options)
         other, tested_on = learnt, f"{options.test_size:.0%} of corpus {target.table.name!r}, held out"
     else:
         other = _read(test, separator)
-        train, tested = np.arange(len(learnt.labels)), np.arange(len(other.labels))
+        train, tested = np.arange(len(learnt.set_of)), np.arange(len(other.set_of))
         tested_on = f"corpus {test.table.name!r}"
-    rows = [learnt.labels[row] for row in train]
-    names = sorted({label for labels in rows for label in labels if not all(label in one for one in rows)})
+    sets = learnt.held(train)
+    in_all = set.intersection(*map(set, sets)) if sets else set()
+    names = sorted({label for labels in sets for label in labels} - in_all)
     if not names or len(names) > _MOST_LABELS:
         raise InputError(
             f"expected 1 to {_MOST_LABELS:,} labels in {target.name!r} that some rows have and others lack, found "
             f"{counted(len(names), 'label')}"
         )
-    unlearnt = sorted({label for row in tested for label in other.labels[row]}.difference(names))
+    size = len(learnt.set_of) * (_A_ROW + 2 * len(names))
+    what = f"{counted(len(names), 'label')} of {counted(len(learnt.set_of), 'row')}"
+    require_memory(size, what, "train on fewer rows (--where)")
+    unlearnt = sorted({label for labels in other.held(tested) for label in labels}.difference(names))
     notes = learnt.notes if test is None else learnt.notes + other.notes
     if unlearnt:
         notes += (f"labels of test rows that no training row, or each, has; they were not learnt: {listed(unlearnt)}",)
@@ -107,8 +126,8 @@ def split_labels(target: Target, test: Target | None, options: TrainOptions, sep
         (*names, *unlearnt),
         len(names),
         *positions,
-        _members(rows, names),
-        _members([other.labels[row] for row in tested], [*names, *unlearnt]),
+        learnt.members(train, names),
+        other.members(tested, [*names, *unlearnt]),
         tested_on,
         notes + both_notes(*positions),
     )
@@ -129,24 +148,16 @@ def _held_out(count: int, options: TrainOptions) -> tuple[npt.NDArray[np.int64],
     return train, tested
 
 
-def _members(rows: Sequence[Sequence[str]], names: Sequence[str]) -> Membership:
-    """Return whether each row has each of the names, shape (rows, names)."""
-    number = {name: one for one, name in enumerate(names)}
-    found = np.zeros((len(rows), len(names)), dtype=bool)
-    for row, labels in enumerate(rows):
-        found[row, [number[label] for label in labels if label in number]] = True
-    return found
-
-
 def _read(target: Target, separator: str | None) -> _Rows:
     """Return the answerable rows of a target that have a value."""
     corpus, answerable = target.table, target.answerable
     if len(corpus) and not answerable.any():
         raise no_text(corpus.name, len(corpus))
     cells = values_in(corpus.column(target.name).filter(pa.array(answerable)), name=target.name, separator=separator)
-    known = np.array([values is not None for values in cells], dtype=bool)
+    distinct, cell_of_row = distinct_cells(cells)
+    known = np.array([values is not None for values in distinct], dtype=bool)[cell_of_row]
     notes = left_out_notes(target, int(np.count_nonzero(known)), rule=" (an empty list is a value)")
-    return _Rows(corpus.positions()[answerable][known], [one for one in cells if one is not None], notes)
+    return _Rows(corpus.positions()[answerable][known], [one or [] for one in distinct], cell_of_row[known], notes)
 
 
 def fit_labels(split: LabelledSplit, space: Space, corpus: str, options: TrainOptions) -> tuple[Probe, tuple[str, ...]]:

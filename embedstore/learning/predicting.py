@@ -21,6 +21,8 @@ from embedstore.vectors.space import Space
 
 __all__ = ["predict"]
 
+_A_ROW = 50  # bytes that are held of a row, besides its probabilities
+
 
 def predict(
     now: Snapshot,
@@ -106,15 +108,15 @@ class _Predicted:
 
 def _predicted(probe: Probe, space: Space, positions: npt.NDArray[np.int64], *, scores: bool) -> _Predicted:
     """Predict the text at each position; each distinct text is scored once, a block at a time."""
-    if scores:
-        what = f"the probabilities of {counted(len(probe.classes), 'class')} for {counted(len(positions), 'row')}"
-        require_memory(4 * len(positions) * len(probe.classes), what, "predict fewer rows at a time (--where)")
+    held = len(probe.classes) if scores else 0
+    what = f"the probabilities of {counted(max(1, held), 'class')} for {counted(len(positions), 'row')}"
+    require_memory((_A_ROW + 4 * held) * len(positions), what, "predict fewer rows at a time (--where)")
     order = np.argsort(positions, kind="stable")
     ordered, row = positions[order], 0
     found = _Predicted(
         np.empty(len(positions), dtype=np.int32),
         np.empty(len(positions), dtype=np.float32),
-        np.empty((len(probe.classes) if scores else 0, len(positions)), dtype=np.float32),
+        np.empty((held, len(positions)), dtype=np.float32),
     )
     for block in space.blocks(mask_of(positions, len(space.texts))):
         for here in row_blocks(len(block.vectors), len(probe.classes)):

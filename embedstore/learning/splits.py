@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted, form, listed
+from embedstore.core.memory import require_memory
 from embedstore.core.parsing import first_line
 from embedstore.core.values import same_value, value_text
 from embedstore.errors import InputError
@@ -15,6 +16,8 @@ from embedstore.learning.fitting import TrainOptions
 from embedstore.learning.targets import LabelledRows, Target, read_target
 
 __all__ = ["Split", "both_notes", "split_rows"]
+
+_A_ROW = 100  # bytes that are held of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Split:
         InputError
             If fewer than two classes, or no test rows, are left.
         """
+        if not values:
+            return self
         gone = [same_value(value_text(value), values) is not None for value in self.classes]
         learnt = ~np.array(gone)[self.y]
         tested = [row for row, value in enumerate(self.given) if same_value(value, values) is None]
@@ -106,6 +111,8 @@ def split_rows(target: Target, test: Target | None, options: TrainOptions) -> Sp
     InputError
         If rows lack the target, or if it has one class or looks continuous.
     """
+    count = sum(len(one.table) for one in (target, test) if one)
+    require_memory(_A_ROW * count, f"the classes of {counted(count, 'row')}", "take fewer rows (--where)")
     given = read_target(target)
     classes, y = given.classes(target.name)
     positions = target.table.positions()

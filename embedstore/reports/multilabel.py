@@ -24,6 +24,7 @@ __all__ = [
     "OTHERS",
     "GivenLabels",
     "MultilabelReport",
+    "distinct_cells",
     "given_labels",
     "members_report",
     "multilabel_report",
@@ -100,6 +101,24 @@ def values_in(
     return [None if values is None else _stripped(values) for values in lists]
 
 
+def distinct_cells(cells: Sequence[list[str] | None]) -> tuple[list[list[str] | None], npt.NDArray[np.int64]]:
+    """Return the distinct lists in the cells of a column in their first order, and each cell's number among them.
+
+    Each list is looked at once, and not once in each row: a large column has few of them.
+    """
+    of_object: dict[int, int] = {}  # equal cells are mostly one object, which is found faster than by its values
+    number_of: dict[tuple[str, ...] | None, int] = {}
+    distinct: list[list[str] | None] = []
+    for values in cells:
+        if id(values) not in of_object:
+            key = None if values is None else tuple(values)
+            if key not in number_of:
+                number_of[key] = len(distinct)
+                distinct.append(values)
+            of_object[id(values)] = number_of[key]
+    return distinct, np.fromiter((of_object[id(values)] for values in cells), np.int64, len(cells))
+
+
 def _json_lists(cells: Sequence[Any]) -> list[Any] | None:
     """Return the lists in cells of JSON; None if a cell holds something else, or all are blank."""
     found: list[Any] = []
@@ -149,9 +168,10 @@ def given_labels(
         found = mapping.get(OTHERS) if found is None else found
         return None if found is None else [labels.index(label) for label in found]
 
-    members = np.zeros((len(cells), len(labels)), dtype=bool)
+    distinct, cell_of_row = distinct_cells(cells)
+    members = np.zeros((len(distinct), len(labels)), dtype=bool)
     unknown: dict[str, None] = {}
-    for row, values in enumerate(cells):
+    for row, values in enumerate(distinct):
         for value in values or ():
             numbers = numbers_of(value)
             if numbers is None:
@@ -166,10 +186,10 @@ def given_labels(
             f"or for no label with --map {shlex.quote(values[0] + '=')} (--map {shlex.quote(OTHERS + '=')}: all of "
             "them), or say with --separator what stands between two labels"
         )
-    known = np.array([values is not None for values in cells], dtype=bool)
+    known = np.array([values is not None for values in distinct], dtype=bool)
     if not known.any():
         raise InputError(f"expected labels in column {name!r}, found no row with a value: choose another column")
-    return GivenLabels(members, known)
+    return GivenLabels(members[cell_of_row], known[cell_of_row])
 
 
 def check_threshold(threshold: float | None) -> None:

@@ -10,6 +10,7 @@ from embedstore.core.blank import Blank, blank_notes, no_text
 from embedstore.core.checks import at_least, shown
 from embedstore.core.counts import counted
 from embedstore.core.masks import mask_of
+from embedstore.core.memory import require_memory
 from embedstore.core.values import is_blank
 from embedstore.errors import InputError, SpaceMismatchError, UsageError
 from embedstore.labels.typical import first_apart
@@ -26,6 +27,7 @@ __all__ = ["MOST_TOPICS", "find_topics"]
 _LEARNT = 20_000  # distinct texts that centres are learnt from at most
 _NAMED = 10_000  # distinct texts whose words are counted at most, the same number of each topic
 MOST_TOPICS = 1_000
+_A_ROW = 80  # bytes that are held of a row
 _CANDIDATES = 10  # texts looked at for each typical one, because some are nearly the same
 
 
@@ -76,6 +78,7 @@ def find_topics(
     at_least("random_state", random_state, 0)
     table = now.corpus(corpus)
     vectors = now.embeddings(like.space if isinstance(like, Topics) and space is None else space, [table])
+    require_memory(_A_ROW * len(table), f"the topics of {counted(len(table), 'row')}", "take fewer rows (--where)")
     vectors.require(table.positions(), table.name)
     answered = now.texts.answerable(table.positions(), blank)
     positions = table.positions()[answered]

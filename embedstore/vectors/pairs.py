@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.blocks import row_blocks
 from embedstore.core.checks import at_least, check_fields
 from embedstore.core.counts import counted
 from embedstore.core.parallel import map_in_threads
@@ -115,7 +116,7 @@ def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pai
     A vector is a member of the list with the nearest centre, and is compared with the members of the nearest few.
     """
     lists = _lists(count)
-    nearest = _nearest_lists(count, rows_of, lists)
+    nearest = _nearest_lists(count, rows_of, lists, how)
     starts = [np.concatenate([[0], np.cumsum(np.bincount(of, minlength=lists))]) for of in nearest]
     for of in nearest:
         of[:] = np.argsort(of, kind="stable")
@@ -135,9 +136,11 @@ def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pai
                     for row in range(left, right, how.block):
                         rows = slice(row, min(row + how.block, right))
                         alike = asked[rows] @ vectors[here].T >= threshold
-                        one, other = np.nonzero(alike)
-                        pairs = np.stack([askers[rows][one], members[here][other]], axis=1).astype(np.int64)
-                        yield pairs[pairs[:, 0] != pairs[:, 1]]
+                        hits = np.flatnonzero(alike)
+                        if len(hits):
+                            one, other = np.divmod(hits, alike.shape[1])
+                            pairs = np.stack([askers[rows][one], members[here][other]], axis=1).astype(np.int64)
+                            yield pairs[pairs[:, 0] != pairs[:, 1]]
 
     def work(pieces: Iterable[tuple[int, int, int, int]]) -> Pairs:
         return _joined((pairs for piece in pieces for pairs in compared(*piece)), count, how.pairs)
@@ -145,17 +148,32 @@ def _near(count: int, rows_of: RowsOf, threshold: float, how: PairSearch) -> Pai
     return np.concatenate(map_in_threads(_pieces(starts[0]), work, count**2, least=how.threads_from))
 
 
-def _nearest_lists(count: int, rows_of: RowsOf, lists: int) -> npt.NDArray[np.int32]:
+def _nearest_lists(count: int, rows_of: RowsOf, lists: int, how: PairSearch) -> npt.NDArray[np.int32]:
     """Return the lists with the nearest centres of each vector, the nearest first: shape (at most 8, count)."""
-    import faiss
-
     sample = np.sort(np.random.default_rng(0).choice(count, min(count, _LEARNT * lists), replace=False))
-    index = faiss.IndexFlatIP(len(rows_of(sample[:1])[0]))
-    index.add(spherical_centres(rows_of(sample), lists, random_state=0, restarts=1))
+    centres = spherical_centres(rows_of(sample), lists, random_state=0, restarts=1)
     found = np.empty((min(lists, _PROBED), count), dtype=np.int32)
-    for start in range(0, count, _HELD):
-        rows = np.arange(start, min(start + _HELD, count))
-        found[:, rows] = index.search(rows_of(rows), len(found))[1].T
+
+    def work(pieces: Iterable[int]) -> None:
+        for start in pieces:
+            vectors = rows_of(np.arange(start, min(start + _HELD, count)))
+            for here in row_blocks(len(vectors), lists):
+                rows = slice(start + here.start, start + here.stop)
+                found[:, rows] = _largest(vectors[here] @ centres.T, len(found))
+
+    map_in_threads(range(0, count, _HELD), work, 4 * count * lists, least=how.threads_from)
+    return found
+
+
+def _largest(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int32]:
+    """Return the columns of the largest scores of each row, shape (count, rows), and overwrite these scores.
+
+    A few times the largest one takes a third of the time of a search with FAISS.
+    """
+    found, rows = np.empty((count, len(scores)), dtype=np.int32), np.arange(len(scores))
+    for place in found:
+        place[:] = scores.argmax(axis=1)
+        scores[rows, place] = -np.inf
     return found
 
 
