@@ -9,6 +9,7 @@ import pytest
 from conftest import LABELS, HashEncoder
 
 import embedstore
+from embedstore.corpora import writer
 from embedstore.desk import Desk
 from embedstore.errors import DamagedStoreError, EmbedstoreError, StorageError
 from embedstore.storage import sealed
@@ -24,6 +25,8 @@ def filled(small, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sealed, "IN_MEMORY", 1)  # all records are in lists
         store.index("flat")
+        patch.setattr(writer, "LEAST", 1)  # and all keys in runs
+        store.add([store.corpus().table().to_pylist()[0]], text=store.corpus().record.template, corpus="other")
     store.train("stars")
     store.annotations.add(0, LABELS[0], LABELS)
     desk = Desk(store)
