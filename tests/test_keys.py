@@ -380,3 +380,23 @@ def test_numbers_beside_texts_are_compared_as_texts(tmp_path):
             store.add({"id": ["new", taken], "t": ["a", "b"]}, text="t", id="id")
     assert [part.ids is not None for part in load(store.path).corpora["train"].parts] == [True, False, True]
     assert store.verify().faults == ()
+
+
+def test_ids_are_not_compared_with_an_altered_run(tmp_path):
+    """Its size is right, and no run has so many keys with one beginning."""
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    store.add(rows(0, 100), text="t", id="key")
+    (part,) = load(store.path).corpora["train"].parts
+    first, rest = halves(keys_of(["k500"]))
+    columns = (np.repeat(first, 100), np.repeat(rest + 1, 100), np.zeros(100, dtype="<u4"))
+    (store.path / part.ids.path).write_bytes(b"".join(column.tobytes() for column in columns))
+    with pytest.raises(DamagedStoreError, match=r"was altered\. .*next `add` makes it again"):
+        store.add(rows(500, 501), text="t", id="key")
+
+
+def test_nothing_is_read_to_find_nothing(store, monkeypatch):
+    monkeypatch.setattr("embedstore.corpora.keyed.segment_keys", lambda *_: pytest.fail("read keys"))
+    with store.snapshot() as now:
+        assert now.texts.positions_of([]) == {}
+        assert list(now.texts.owners(np.array([-1, -1]))) == []
+        assert "starts" not in now.texts.__dict__

@@ -15,9 +15,9 @@ from embedstore.core.counts import counted
 from embedstore.core.values import value_text
 from embedstore.corpora.keyed import keys_of
 from embedstore.corpora.rows import Corpus
-from embedstore.errors import InputError
+from embedstore.errors import DamagedStoreError, InputError
 from embedstore.storage.derived import KeyRun
-from embedstore.storage.keys import SortedKeys, joined, joined_run, read_run, write_run
+from embedstore.storage.keys import AT_ONCE, SortedKeys, altered, joined, joined_run, read_run, write_run
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.tables.columns import is_text
 from embedstore.tables.widening import widened, without_missing
@@ -28,7 +28,6 @@ HELD = 1 << 22
 """Number of ids in memory from which they become a run: 100 MB."""
 LEAST = 1 << 12
 """Number of rows of a part from which its ids are a run; those of smaller ones are read again."""
-_AT_ONCE = 1 << 20  # keys that are compared at once
 
 
 class _Part(NamedTuple):
@@ -56,10 +55,10 @@ def with_checked_ids(corpus: Corpus, known: Sequence[CorpusPart]) -> CorpusRecor
     if not _has_keys(corpus):
         _check_in_memory(corpus)
         return corpus.record
-    start, parts = 0, []
+    start, parts, unique = 0, [], set(known)
     for part in corpus.record.parts:
         record, keys = _with_keys(corpus, part)
-        parts.append(_Part(record, keys, start, part not in known))
+        parts.append(_Part(record, keys, start, part not in unique))
         start += part.rows
     for number, one in enumerate(parts):
         if one.new:
@@ -118,8 +117,8 @@ def _alone(corpus: Corpus, part: CorpusPart) -> Corpus:
 
 def _check_alone(corpus: Corpus, part: _Part) -> None:
     first = part.keys.first
-    for at in range(0, len(first) - 1, _AT_ONCE):
-        here = slice(at, at + _AT_ONCE + 1)
+    for at in range(0, len(first) - 1, AT_ONCE):
+        here = slice(at, at + AT_ONCE + 1)
         alike = np.flatnonzero(np.diff(first[here]) == 0)
         if len(alike):
             places = np.unique(np.concatenate([alike, alike + 1]), return_index=True)[0] + at
@@ -131,13 +130,22 @@ def _check_alone(corpus: Corpus, part: _Part) -> None:
 
 
 def _check_together(corpus: Corpus, one: _Part, other: _Part) -> None:
-    few, many = sorted((one.keys, other.keys), key=lambda keys: len(keys.first))
-    for at in range(0, len(few.first), _AT_ONCE):
-        here = slice(at, at + _AT_ONCE)
-        places = np.flatnonzero(many.find(few.first[here], few.rest[here]) >= 0)
+    few, many = sorted((one, other), key=lambda part: len(part.keys.first))
+    for at in range(0, len(few.keys.first), AT_ONCE):
+        here = slice(at, at + AT_ONCE)
+        try:
+            places = np.flatnonzero(many.keys.find(few.keys.first[here], few.keys.rest[here]) >= 0)
+        except ValueError as error:
+            raise _altered(corpus, many) from error
         if len(places):
-            owner = one if few is one.keys else other
-            raise _twice(corpus, owner.start + int(few.position[here][places].min()))
+            row = int(few.keys.position[here][places].min())
+            if row >= few.record.rows:
+                raise _altered(corpus, few)
+            raise _twice(corpus, few.start + row)
+
+
+def _altered(corpus: Corpus, part: _Part) -> DamagedStoreError:
+    return altered(corpus.root, KeyRun(part.record.ids or part.record.file, 0, part.record.rows))
 
 
 def _twice(corpus: Corpus, row: int) -> InputError:

@@ -65,6 +65,8 @@ class KnownKeys:
         DamagedStoreError
             If a file is missing or is not as it was written.
         """
+        if not len(keys):
+            return np.empty(0, dtype=np.int64)
         wanted, places = once(keys)  # in order: keys that are near to each other in a file come together
         found = in_runs(self._root, self._runs, wanted.first, wanted.rest)
         numbered = wanted.numbered()

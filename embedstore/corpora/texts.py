@@ -84,6 +84,8 @@ class Texts:
 
         Negative positions are those of no text.
         """
+        if not (positions >= 0).any():
+            return  # without a look at where the segments start
         owners = np.searchsorted(self.starts, positions, side="right") - 1
         for owner in distinct(owners[owners >= 0]).tolist():
             here = np.flatnonzero(owners == owner)

@@ -25,6 +25,7 @@ __all__ = [
     "AT_ONCE",
     "LARGEST",
     "SortedKeys",
+    "altered",
     "find_in_run",
     "halves",
     "joined",
@@ -146,14 +147,15 @@ def find_in_run(
     try:
         found = read_run(root, run).find(first, rest)
     except ValueError as error:
-        raise _altered(root, run) from error
+        raise altered(root, run) from error
     if found.max(initial=-1) >= run.count:
-        raise _altered(root, run)
+        raise altered(root, run)
     found[found >= 0] += run.start
     return found
 
 
-def _altered(root: Path, run: KeyRun) -> DamagedStoreError:
+def altered(root: Path, run: KeyRun) -> DamagedStoreError:
+    """Return the error of a run that is not as it was written."""
     return DamagedStoreError(f"{root / run.file.path} was altered. {advice_on(run.file)}")
 
 
