@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +33,18 @@ def reviews() -> tuple[str, ...]:
 
 @functools.cache
 def tokenizer(family: str) -> Any:
-    """Return a word-piece tokenizer trained on the shipped reviews, with the special tokens of a family."""
+    """Return a word-piece tokenizer of the shipped reviews' words, with the special tokens of a family."""
     import tokenizers
-    from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     like_bert = family in ("bert", "distilbert", "deberta-v2")
     # RoBERTa and its kin have the padding token at 1: their positions start after it.
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"] if like_bert else ["<s>", "<pad>", "</s>", "<unk>"]
     names = dict(zip(("pad", "unk", "cls", "sep") if like_bert else ("cls", "pad", "sep", "unk"), special, strict=True))
-    made = tokenizers.Tokenizer(models.WordPiece(unk_token=names["unk"]))
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.train_from_iterator(reviews(), trainers.WordPieceTrainer(vocab_size=600, special_tokens=special))
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    made = tokenizers.Tokenizer(models.WordPiece(_pieces(special, normalizer, splitter), unk_token=names["unk"]))
+    made.normalizer, made.pre_tokenizer = normalizer, splitter
     ends = [(names[name], made.token_to_id(names[name])) for name in ("cls", "sep")]
     made.post_processor = processors.TemplateProcessing(
         single=f"{names['cls']} $A {names['sep']}", pair=f"{names['cls']} $A {names['sep']} $B {names['sep']}",
@@ -56,6 +56,15 @@ def tokenizer(family: str) -> Any:
         model_max_length=64,
         model_input_names=["input_ids", "attention_mask"] + (["token_type_ids"] if family == "bert" else []),
     )
+
+
+def _pieces(special: list[str], normalizer: Any, splitter: Any) -> dict[str, int]:
+    """Return 600 pieces and their numbers: letters, and the most frequent words. A trainer's differ from run to run."""
+    words = Counter(word for text in reviews() for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    letters = sorted({letter for word in words for letter in word})
+    pieces = [*special, *letters, *(f"##{letter}" for letter in letters)]
+    frequent = sorted((word for word in words if len(word) > 1), key=lambda word: (-words[word], word))
+    return {piece: number for number, piece in enumerate([*pieces, *frequent][:600])}
 
 
 def save_checkpoint(folder: Path, family: str, *, task: str = "SequenceClassification", **config: Any) -> Path:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shel
 # Threads of OpenMP that wait for each other sleep: they would take the cores from the tests beside them. Its libraries
 # read this when they are loaded, which is later than here, and processes that a test starts inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_AT_FIRST = dict(os.environ)  # some tests change it, and any of them can be the first that needs the server of forks
 
 
 NO_BROWSER = "the page was not tested: install Chromium (Debian: apt-get install chromium)"
@@ -177,11 +178,11 @@ class CommandLine:
         return self.environment_of(self.home)
 
     @staticmethod
-    def environment_of(home: Path) -> dict[str, str]:
+    def environment_of(home: Path, given: Mapping[str, str] = os.environ) -> dict[str, str]:
         # PYTHONWARNINGS=error is not set: FAISS and NumPy warn, and pytest's filters hold only in its own process.
         # One thread for products of matrices: commands run beside tests, where more threads wait for a core in a loop.
         fixed = {"HF_HUB_OFFLINE": "1", "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1"}
-        return {**os.environ, "EMBEDSTORE_HOME": str(home), **fixed}
+        return {**given, "EMBEDSTORE_HOME": str(home), **fixed}
 
     def __call__(
         self, *words: object, stdin: str | bytes = b"", environment: dict[str, str] | None = None
@@ -209,7 +210,7 @@ class CommandLine:
 @pytest.fixture(scope="session")
 def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forking]:
     """The process of which commands are forks."""
-    made = Forking(CommandLine.environment_of(tmp_path_factory.getbasetemp()))
+    made = Forking(CommandLine.environment_of(tmp_path_factory.getbasetemp(), _AT_FIRST))
     yield made
     made.close()
 

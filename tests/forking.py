@@ -82,7 +82,11 @@ class Forking:
 
     def serves(self, environment: dict[str, str]) -> bool:
         """Return whether a command in this environment would find all else as its imports do."""
-        return _kept(environment) == self._kept
+        return not self.others(environment)
+
+    def others(self, environment: dict[str, str]) -> set[tuple[str, str]]:
+        """Return the variables, with their values, that are not the same there and where it imported."""
+        return _kept(environment).items() ^ self._kept.items()
 
     def __call__(
         self, words: Sequence[str], *, input: bytes, environment: dict[str, str], folder: Path
@@ -109,7 +113,7 @@ class Forking:
 
     def start(self, words: Sequence[str], *, environment: dict[str, str], folder: Path) -> Staying:
         """Start a command that stays; nothing is given to it, and what it tells goes where the tests tell."""
-        assert self.serves(environment)
+        assert not self.others(environment), self.others(environment)
         shown, stdout = os.pipe()
         with self._turn, Path(os.devnull).open("rb") as nothing:
             self._send(words, environment, folder, "stays", nothing.fileno(), stdout, 2)
@@ -118,7 +122,7 @@ class Forking:
 
     def start_on(self, terminal: int, words: Sequence[str], *, environment: dict[str, str], folder: Path) -> Staying:
         """Start a command that stays, in a session of its own with this terminal."""
-        assert self.serves(environment)
+        assert not self.others(environment), self.others(environment)
         with self._turn:
             self._send(words, environment, folder, "leads", terminal, terminal, terminal)
             return Staying(json.loads(self._socket.recv(_LONGEST)), self._reap)

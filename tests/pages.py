@@ -160,7 +160,9 @@ def opening(browser, serving: Serving):
         page = context.new_page()
         page.set_default_timeout(60_000)
         heard = lambda text: None if re.search(forgiven, text) else problems.append(text)  # noqa: E731
-        page.on("console", lambda said: said.type in ("error", "warning") and heard(said.text))
+        page.on(
+            "console", lambda said: said.type in ("error", "warning") and heard(f"{said.text} {said.location['url']}")
+        )
         page.on("pageerror", lambda error: heard(str(error)))
         enter(page, serving)
         return page

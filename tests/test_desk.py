@@ -670,6 +670,18 @@ def test_an_answer_of_somebody_else_is_seen_at_once(fresh):
     assert fresh.rows(Query(), LENS, start=1, count=1)["rows"][0]["answers"] == {"ann": "Positive"}
 
 
+def test_answers_with_labels_that_nobody_has_answered_with_are_counted_as_none(fresh):
+    column = "annotations:Negative|Positive"
+    fresh.answer([1], "Positive", LENS, action="a")
+    counts = fresh.counts(Query(), [column])[column]
+    assert [one["name"] for one in counts["bins"]] == ["Positive"]
+    fresh.answer([1], "Tea", Lens.of(["Tea", "Lamp"]), action="b")
+    fresh.take_back("a")
+    counts = fresh.counts(Query(), [column])[column]
+    assert counts["bins"] == []
+    assert counts["missing"]["all"] == len(ROWS)
+
+
 def test_tags_that_learn_from_answers_change_with_them(fresh):
     learning = Lens.of(LABELS, "best", examples=True)
     query = Query(where="Predicted_Labels = 'Positive'")

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import itertools
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 import pytest
 from embedstore.cli.main import group
@@ -202,6 +204,17 @@ def as_the_tutorial_does(folder, frame):
     return body.last_hidden_state.mean(axis=1).numpy(), head.logits.numpy()
 
 
+def reports(learnt, features, given):
+    """Return the report, and those with other predictions for the few rows that rounding can predict otherwise."""
+    sure = learnt.decision_function(features)
+    unsure = np.flatnonzero(abs(sure) < 0.01)
+    assert len(unsure) < 4, sure
+    for flipped in itertools.product((False, True), repeat=len(unsure)):
+        above = sure > 0
+        above[unsure] ^= np.array(flipped, dtype=bool)
+        yield metrics.classification_report(given, learnt.classes_[above.astype(int)], digits=4)
+
+
 def test_the_tutorial_runs(cli, checkpoint):
     """Its commands in order, on small checkpoints with random weights, and fewer rows.
 
@@ -241,8 +254,8 @@ def test_the_tutorial_runs(cli, checkpoint):
     assert list(part1["review_combined_lemma"]) == list(drawn["test"]["review_combined_lemma"])
     assert list(part1["Predicted_Labels"]) == [["NEGATIVE", "POSITIVE"][i] for i in logits[1].argmax(axis=1)]
     learnt = LogisticRegression().fit(features[0], drawn["train"]["class_index"])
-    expected = metrics.classification_report(drawn["test"]["class_index"], learnt.predict(features[1]), digits=4)
-    assert expected.strip() in outputs[commands[4]].stdout
+    shown = outputs[commands[4]].stdout
+    assert any(report.strip() in shown for report in reports(learnt, features[1], drawn["test"]["class_index"]))
     assert set(pd.read_csv(place / "part4.csv")["Predicted_Labels"]) <= {
         "Very Negative", "Negative", "Neutral", "Positive", "Very Positive"
     }  # fmt: skip

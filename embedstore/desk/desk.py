@@ -114,11 +114,12 @@ class Desk:
         """Return how often each value of some columns stands in all rows, and in those of a query.
 
         ``annotations`` is a column too, and with labels ``Predicted_Labels``, ``score`` and ``margin``; see
-        `embedstore.desk.counting.count_values`.
+        `embedstore.desk.counting.count_values`. ``annotations:LABEL SET`` has no values if nobody has answered with the
+        label set: the last answer can be taken back just before this is asked.
         """
         with self.store.snapshot() as now:
             rows = self._kept.selected(now, query, lens).rows
-            return {name: count_values(self._kept.column(now, name, lens), rows) for name in columns}
+            return {name: count_values(self._kept.counted_column(now, name, lens), rows) for name in columns}
 
     def colours(self, by: str, lens: Lens = _NO_LABELS) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
         """Return the groups by which rows are coloured, and the number of each row's group; -1 for a row without one.

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.annotations.column import ANNOTATIONS
+from embedstore.annotations.column import ANNOTATIONS, is_annotations
+from embedstore.annotations.log import current_answers
 from embedstore.annotations.selection import column_of
 from embedstore.corpora.rows import Corpus
 from embedstore.desk.answering import rows_answered
@@ -103,6 +104,14 @@ class Kept:
             said = now.manifest.annotations if labels not in table.schema.names else ()
             return self._columns.of((*key, said), lambda: doubts_column(now, table, self._space, labels))
         return column_of(now, table, name, more=self.tagged(now, lens).columns if lens.labels else {})
+
+    def counted_column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
+        """Return a column as `column` does; answers with a label set that nobody has answered with are none."""
+        table, labels = now.corpus(self._corpus), name.partition(":")[2]
+        said = is_annotations(name) and labels and name not in table.schema.names
+        if said and not any(answer.choice.matches_name(labels) for answer in current_answers(now)):
+            return pa.chunked_array([pa.nulls(len(table), pa.string())])
+        return self.column(now, name, lens)
 
 
 def _bytes(value: Any) -> int:
