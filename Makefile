@@ -12,7 +12,7 @@ KERNELS := $(wildcard embedstore/*/native/*.cpp embedstore/*/native/*.h)
 SHELL := /bin/bash
 comma := ,
 
-.PHONY: demo test torture check format bench tutorial dist clean compiled
+.PHONY: demo test torture check docs format bench tutorial dist clean compiled
 
 demo: $(BASE)
 	$(BIN)/embedstore demo
@@ -30,7 +30,7 @@ torture: $(ALL) compiled
 		tests/test_ray.py
 	$(BIN)/python tests/faults/table.py
 
-check: $(ALL)
+check: $(ALL) docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/clang-format --dry-run --Werror $(KERNELS) tests/native/*.cpp tests/native/*.h
@@ -38,6 +38,10 @@ check: $(ALL)
 	rm -rf build/types && mkdir -p build/types/embedstore
 	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache embedstore
+
+# The site, in build/docs; a warning, such as one of a link that leads nowhere, is an error.
+docs: $(ALL)
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 
 format: $(ALL)
 	$(BIN)/ruff format .

@@ -138,7 +138,7 @@ def write(lines: list[dict]) -> None:
     (RESULTS / f"{kind()}.json").write_text(json.dumps(found, indent=1) + "\n")
     kept = [RESULTS / f"{name}.json" for name in KINDS.values()]
     every = [json.loads(path.read_text()) for path in kept if path.exists()]
-    tables = (f"### {one['machine']}\n\nMeasured on {one['date']}.\n\n{table(one['lines'])}" for one in every)
+    tables = (f"## {one['machine']}\n\nMeasured on {one['date']}.\n\n{table(one['lines'])}" for one in every)
     page = PAGE.read_text()
     before, rest = page.split(BEGIN)
     PAGE.write_text(before + BEGIN + "\n".join(tables) + END + rest.split(END)[1])

@@ -20,6 +20,7 @@ from faults.small_disk import NOT_ALLOWED
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 
+import embedstore
 from embedstore.demo import ANSWERS, TEST, TRAIN
 
 ROOT = Path(__file__).parent.parent
@@ -58,9 +59,10 @@ def agree(shown, found):
     return True
 
 
-def test_the_readme_shows_what_its_commands_print(cli, place):
-    blocks = re.findall(r"```console\n\$ (.*?)\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+def shows_what_its_commands_print(cli, page, count):
+    """Hold that each of `count` commands of a page prints what stands below it."""
+    blocks = re.findall(r"```console\n\$ (.*?)\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == count
     for command, shown in blocks:
         done = cli(*shlex.split(command.removesuffix(" | cat"))[1:], environment=homeless(cli))
         assert done.returncode == 0, f"{command}\n{done.stderr}"
@@ -73,6 +75,14 @@ def test_the_readme_shows_what_its_commands_print(cli, place):
         shown = re.sub(r"; [\d.]+ s\n", "; N s\n", shown)
         found = re.sub(r"; [\d.]+ s\n", "; N s\n", found)
         assert agree(shown, found), f"{shown}\n{found}"
+
+
+def test_the_first_five_minutes_show_what_their_commands_print(cli, place):
+    shows_what_its_commands_print(cli, (ROOT / "docs" / "start.md").read_text(), 4)
+
+
+def test_the_readme_shows_what_its_commands_print(cli, place):
+    shows_what_its_commands_print(cli, README, 3)
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = cli("-c", block, environment=homeless(cli))
     assert done.returncode == 0, done.stderr
@@ -271,6 +281,19 @@ def test_every_command_stands_in_the_readme():
     assert all(
         f"embedstore {name}" in README or f"`{name}`" in README or f"make {name}" in README for name in group.commands
     )
+
+
+def test_every_public_name_stands_in_the_reference():
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    assert set(re.findall(r"auto\w+:: (\w+)\n", pages)) == set(embedstore.__all__)
+
+
+def test_every_environment_variable_stands_in_the_reference():
+    code = "".join(path.read_text() for folder in ("embedstore", "cli") for path in (ROOT / folder).rglob("*.py"))
+    read = set(re.findall(r'environ\.(?:get|pop)\("(\w+)"', code)) | set(re.findall(r'= "(EMBEDSTORE_\w+)"', code))
+    assert len(read) > 3
+    page = (ROOT / "docs" / "reference" / "environment.md").read_text()
+    assert [name for name in sorted(read) if f"`{name}`" not in page] == []
 
 
 def test_every_module_stands_in_the_design():

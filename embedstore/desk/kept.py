@@ -106,7 +106,10 @@ class Kept:
         return column_of(now, table, name, more=self.tagged(now, lens).columns if lens.labels else {})
 
     def counted_column(self, now: Snapshot, name: str, lens: Lens) -> pa.ChunkedArray:
-        """Return a column as `column` does; answers with a label set that nobody has answered with are none."""
+        """Return a column as `column` does, empty for labels that nobody has answered with.
+
+        The last answer can be taken back between what told of it and this.
+        """
         table, labels = now.corpus(self._corpus), name.partition(":")[2]
         said = is_annotations(name) and labels and name not in table.schema.names
         if said and not any(answer.choice.matches_name(labels) for answer in current_answers(now)):
