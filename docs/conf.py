@@ -6,7 +6,7 @@ import embedstore
 
 project = "embedstore"
 author = "the authors of embedstore"
-copyright = author  # noqa: A001  Sphinx reads this name
+copyright = author
 release = version = embedstore.__version__
 
 extensions = [

@@ -114,7 +114,7 @@ class Desk:
         """Return how often each value of some columns stands in all rows, and in those of a query.
 
         ``annotations`` is a column too, and with labels ``Predicted_Labels``, ``score`` and ``margin``; see
-        `embedstore.desk.counting.count_values`. ``annotations:LABELS`` has no values if nobody answered with them (any more).
+        `embedstore.desk.counting.count_values`. ``annotations:LABELS`` has no values if nobody answers so.
         """
         with self.store.snapshot() as now:
             rows = self._kept.selected(now, query, lens).rows
