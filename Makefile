@@ -63,6 +63,7 @@ tutorial: $(BASE)
 dist: $(ALL)
 	rm -rf dist
 	$(BIN)/python -m build
+	$(BIN)/python tests/try_wheel.py dist/*.whl
 
 # The tests start hundreds of processes, and some environments keep Python from writing what it compiled.
 compiled: $(ALL)

@@ -78,7 +78,7 @@ def shows_what_its_commands_print(cli, page, count):
 
 
 def test_the_first_five_minutes_show_what_their_commands_print(cli, place):
-    shows_what_its_commands_print(cli, (ROOT / "docs" / "start.md").read_text(), 4)
+    shows_what_its_commands_print(cli, (ROOT / "docs" / "start.md").read_text(), 5)
 
 
 def test_the_readme_shows_what_its_commands_print(cli, place):
