@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +26,7 @@ from embedstore.demo import ANSWERS, TEST, TRAIN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text()
@@ -304,14 +306,32 @@ def test_every_module_stands_in_the_design():
             assert f"`{name}`" in design or f"`{name}/`" in design, name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_pages_have_arguments_that_are_taken(page):
+    """Whole commands stand in blocks; in a line of prose some of the arguments can be left out."""
+    text = page.read_text()
+    blocks = "\n".join(re.findall(r"```console\n(.*?)```", text, re.DOTALL)).replace("\\\n", "")
+    whole = re.findall(r"^(?:\$ )?embedstore (\w.*)$", blocks, re.MULTILINE)
+    for words in [shlex.split(line.partition(" | ")[0], comments=True) for line in whole]:
+        parse(words, lambda command, rest: command.make_context("embedstore", rest))
+    for words in [shlex.split(line) for line in re.findall(r"`embedstore (\w[^`]*)`", text)]:
+        parse(words, lambda command, rest: command.make_parser(click.Context(command)).parse_args(rest))
+
+
+def parse(words, how):
+    """Let a command take its words; other commands have none of their own."""
+    if "…" not in words[0]:
+        how(group.commands[words[0]], [word for word in words[1:] if word not in ("&", "…")])
+
+
 def test_links_between_pages_lead_somewhere():
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_prose_is_wrapped():
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
         long = [line for line in text.splitlines() if len(line) > 106 and not line.lstrip("- ").startswith(("|", "!["))]
         assert not long, f"{page.name}: {long[0]}"
