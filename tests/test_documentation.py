@@ -84,7 +84,7 @@ def test_the_first_five_minutes_show_what_their_commands_print(cli, place):
 
 
 def test_the_readme_shows_what_its_commands_print(cli, place):
-    shows_what_its_commands_print(cli, README, 3)
+    shows_what_its_commands_print(cli, README, 6)
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = cli("-c", block, environment=homeless(cli))
     assert done.returncode == 0, done.stderr
