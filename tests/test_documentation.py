@@ -35,7 +35,8 @@ CLUSTER = (ROOT / "docs" / "cluster.md").read_text()
 
 @pytest.fixture
 def place(cli):
-    """A folder with the shipped reviews as reviews.csv and more.csv, and no home of stores."""
+    """A folder with the shipped reviews as reviews.csv and more.csv, answers.csv, and no home of stores."""
+    shutil.copy(ANSWERS, cli.home.parent / "answers.csv")
     shutil.copy(TRAIN, cli.home.parent / "reviews.csv")
     shutil.copy(TEST, cli.home.parent / "more.csv")
     return cli.home.parent
@@ -79,8 +80,9 @@ def shows_what_its_commands_print(cli, page, count):
         assert agree(shown, found), f"{shown}\n{found}"
 
 
-def test_the_first_five_minutes_show_what_their_commands_print(cli, place):
-    shows_what_its_commands_print(cli, (ROOT / "docs" / "start.md").read_text(), 5)
+@pytest.mark.parametrize(("page", "count"), [("start", 5), ("tasks/answers", 4), ("tasks/clean", 3)])
+def test_a_page_shows_what_its_commands_print(cli, place, page, count):
+    shows_what_its_commands_print(cli, (ROOT / "docs" / f"{page}.md").read_text(), count)
 
 
 def test_the_readme_shows_what_its_commands_print(cli, place):
