@@ -300,6 +300,12 @@ def test_every_environment_variable_stands_in_the_reference():
     assert [name for name in sorted(read) if f"`{name}`" not in page] == []
 
 
+def test_the_version_is_the_same_everywhere():
+    version = re.escape(embedstore.__version__)
+    for name, line in (("pyproject.toml", f'^version = "{version}"$'), ("CITATION.cff", f"^version: {version}$")):
+        assert re.search(line, (ROOT / name).read_text(), re.MULTILINE), name
+
+
 def test_every_module_stands_in_the_design():
     design = (ROOT / "docs" / "design.md").read_text()
     for path in (ROOT / "embedstore").iterdir():
