@@ -116,7 +116,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             f"{counted(len(report.set_aside), 'segment')} could not be encoded ({_numbers(report.set_aside)}), because "
             "worker after worker ended at the same text; all others are done: run without --ray to see why"
         )
-    if report.shard and not as_json:
+    if report.shard and report.encoded and not as_json:
         note(f"nothing is committed yet: `embedstore encode {store} --collect` does that, when you like")
 
 

@@ -289,7 +289,8 @@ def test_a_worker_that_can_not_use_the_folder_gets_the_texts(five, caplog, error
     assert five.encode(executor=Executor(crew, workers=1)).encoded == 45
     assert [sent for _, _, sent in crew.sent] == [False, False, *[True] * 5]
     assert [record.getMessage() for record in caplog.records if "texts are sent" in record.getMessage()] == [
-        f"{socket.gethostname()}:{os.getpid()}: {type(error).__name__}: {error}: texts are sent there, and vectors back"
+        f"{socket.gethostname()}:{os.getpid()}: {type(error).__name__}: {error}. "
+        "From now on texts are sent to that machine, and vectors back"
     ]
     check_all_there(five)
 

@@ -31,7 +31,7 @@ from faults.small_disk import NOT_ALLOWED
 import embedstore
 from embedstore.cluster import RayExecutor
 from embedstore.encoders import EncoderOptions, LightEncoder, describe
-from embedstore.errors import CheckpointError, UsageError
+from embedstore.errors import CheckpointError, ClusterError, UsageError
 
 ROWS = [{"t": f"text {i}" + " and so on and so on and more" * (i % 9 == 0)} for i in range(95)]
 SMALL = embedstore.Settings(smallest_segment=10, largest_segment=10)
@@ -369,6 +369,21 @@ def test_the_shell_names_what_was_set_aside(cluster, ten, tmp_path, cli):
     assert lines[-1].startswith("Error: 1 segment could not be encoded (5), because worker after worker ended")
     assert len(lines) == 5  # three lost workers, one segment set aside, the error
     assert all(line.startswith("embedstore: ") for line in lines[:-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cores_per_worker": 5}, "with 5 cores for a worker, found none: the most that a node has is 2 cores;"),
+        (
+            {"gpus_per_worker": 1},
+            "with 1 core and 1 GPU for a worker, found none: the most that a node has is 2 cores;",
+        ),
+    ],
+)
+def test_a_worker_for_which_no_node_is_large_enough_is_not_waited_for(cluster, ten, options, said):
+    with pytest.raises(ClusterError, match=said):
+        ten.encode(executor=RayExecutor(cluster.address, **options))
 
 
 def test_a_cluster_that_is_not_there_is_one_line(cli, ten):

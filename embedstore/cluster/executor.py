@@ -12,6 +12,7 @@ from typing import Any, get_args
 from embedstore.cluster.pool import Event, Pool, Storage
 from embedstore.cluster.worker import Setup, Worker, pack
 from embedstore.core.checks import at_least
+from embedstore.core.counts import counted
 from embedstore.encoders import OnTexts
 from embedstore.errors import ClusterError, MissingExtraError, UsageError
 from embedstore.storage.gate import probing
@@ -129,12 +130,13 @@ class _RayCrew:
         self._packed: Any = None
 
     def room(self) -> int:
-        """Return how many workers the cluster has room for now; 1 at least.
+        """Return how many workers the cluster has room for, if it does nothing else.
 
         Raises
         ------
         ClusterError
-            If the node of this process has died: its workers have died with it, and no other one can be started.
+            If the node of this process has died: its workers have died with it, and no other one can be started. Or if
+            no node is large enough for a worker.
         """
         mine = self._ray.get_runtime_context().get_node_id()
         if not any(node["NodeID"] == mine and node["Alive"] for node in self._ray.nodes()):
@@ -142,9 +144,16 @@ class _RayCrew:
                 "the Ray node of this machine has died: start it again (`ray start`), and run again; what is done is "
                 "kept"
             )
-        found = self._ray.cluster_resources()
         wanted = {"CPU": self._options["num_cpus"], "GPU": self._options["num_gpus"]}
-        return max(1, min(int(found.get(name, 0) / amount) for name, amount in wanted.items() if amount))
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        places = [min(int(node.get(name, 0) / many) for name, many in wanted.items() if many) for node in nodes]
+        if not any(places):  # Ray would wait for such a node for ever
+            largest = {name: max(node.get(name, 0) for node in nodes) for name in wanted}
+            raise ClusterError(
+                f"expected a node with {_amounts(wanted)} for a worker, found none: the most that a node has is "
+                f"{_amounts(largest)}; ask for fewer (--cores-per-worker, --gpus-per-worker), or start such a node"
+            )
+        return sum(places)
 
     def start(self, worker: int, setup: Setup) -> None:
         self._actors[worker] = self._class.options(**self._options).remote(setup)
@@ -183,6 +192,14 @@ class _RayCrew:
             return Event(worker, task, error=error, died=True)
 
 
+def _amounts(of: dict[str, float]) -> str:
+    """Return how many cores and GPUs these are, in words."""
+    told = {"CPU": "core", "GPU": "GPU"}
+    some = {told[name]: many for name, many in of.items() if many}
+    parts = [counted(int(many), name) if many == int(many) else f"{many:g} {name}" for name, many in some.items()]
+    return " and ".join(parts) or "nothing"
+
+
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
     """Yield Ray, connected to a cluster; one that this process was connected to before stays connected."""
@@ -201,12 +218,17 @@ def _connected(address: str | None) -> Iterator[Any]:
             if address and "://" not in address:
                 _knock(address)
             _connect(ray, address, quiet)
+        except ray.exceptions.AuthenticationError as error:
+            raise ClusterError(
+                "the Ray cluster asks for its token: set RAY_AUTH_MODE=token, and copy ~/.ray/auth_token from its head"
+            ) from error
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             first = str(error).strip().split("\n")[0]
             where = f"at {address}" if address else "on this machine"
             raise ClusterError(
                 f"expected a Ray cluster {where}, found none that answers ({first}): start one with `ray start "
-                "--head`, or check the address; if it has a token, set RAY_AUTH_MODE=token"
+                "--head`, or check the address; if it has a token, set RAY_AUTH_MODE=token, and let ~/.ray/auth_token "
+                "have the same token as there"
             ) from error
         try:
             yield ray

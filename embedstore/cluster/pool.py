@@ -261,7 +261,7 @@ class Pool:
         self._schedule.again(worker, task, time.monotonic())
         if self._settled[worker].shares:
             self._settled[worker] = replace(self._settled[worker], shares=False)
-            logger.warning("%s: texts are sent there, and vectors back", why)
+            logger.warning("%s. From now on texts are sent to that machine, and vectors back", why)
 
     def _lose(self, worker: int, why: str) -> None:
         """Give the tasks of a worker to the others, and end it, if it is not dead."""

@@ -47,7 +47,8 @@ class CollectReport:
     spaces: tuple[Filled, ...]
 
     def __str__(self) -> str:
-        return f"{counted(self.collected, 'segment')} collected"
+        nothing = "" if self.spaces else ", and no text has a vector yet: run `embedstore encode STORE --shard I/N`"
+        return f"{counted(self.collected, 'segment')} collected{nothing}"
 
 
 def collect(now: Snapshot) -> CollectReport:
