@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from embedstore.core.parsing import first_line
-from embedstore.errors import OutputError
+from embedstore.errors import EmbedstoreError, OutputError
 from embedstore.exports.base import DESCRIPTION, TargetOptions, Written, as_part, needed
 from embedstore.exports.rows import Rows
 from embedstore.tables.folders import check_folder_place
@@ -32,9 +32,11 @@ class _Lance:
         """Make the dataset, or add the rows with other ids than those that are there."""
         lance = needed("lance", "lance", "lance")
         more: dict[str, Any] = {"max_rows_per_file": options.rows_per_file} if options.rows_per_file else {}
+        counted = _Counted(iter(()))
         try:
             if not _is_dataset(Path(place)):
-                lance.write_dataset(_reader(rows.schema, rows.batches()), place, mode="create", **more)
+                counted = _Counted(rows.batches())
+                lance.write_dataset(_reader(rows.schema, counted), place, mode="create", **more)
                 return Written(len(rows))
             found = lance.dataset(place)
             schema = found.schema
@@ -46,23 +48,32 @@ class _Lance:
                 lance.write_dataset(_reader(rows.schema, _from(first, counted)), found, mode="append", **more)
             return Written(counted.rows, len(known))
         except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
-            if isinstance(error, OutputError):
+            if counted.error is not None:  # of the store: Lance gives it another type
+                raise counted.error from None
+            if isinstance(error, EmbedstoreError):
                 raise
             raise OutputError(f"can't write {place}: {first_line(error)}") from error
 
 
 class _Counted:
-    """Batches, and the number of their rows so far."""
+    """Batches, the number of their rows so far, and the error that ended them."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self.rows = 0
+        self.error: Exception | None = None
 
     def __iter__(self) -> "_Counted":
         return self
 
     def __next__(self) -> pa.RecordBatch:
-        batch = next(self._batches)
+        try:
+            batch = next(self._batches)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
         self.rows += len(batch)
         return batch
 

@@ -38,11 +38,13 @@ class _Qdrant:
     def write(self, rows: Rows, place: str, options: TargetOptions) -> Written:
         """Make the collection, or add the points with other ids than those that are there."""
         with _client(place) as client:
-            known, last = _prepared(client, rows, options.name, place)
+            with _told(place):
+                known, last = _prepared(client, rows, options.name, place)
             written = 0
             for batch in as_part(rows.batches(), known):
                 for piece in _pieces(batch):
-                    _upsert(client, options.name, piece, last + 1 + written)
+                    with _told(place):
+                        _upsert(client, options.name, piece, last + 1 + written)
                     written += len(piece)
         return Written(written, len(known))
 
@@ -96,17 +98,23 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 @contextmanager
 def _client(place: str) -> Iterator[Any]:
-    """Open a client; what it raises becomes an error that shows no key."""
     package = needed("qdrant_client", "qdrant", "qdrant")
-    try:
+    with _told(place):
         if "://" in place:
             client = package.QdrantClient(url=place, api_key=os.environ.get(_KEY), timeout=60)
         else:
             client = package.QdrantClient(path=place)
-        try:
-            yield client
-        finally:
-            client.close()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Turn what a client raises into an error that shows no key."""
+    try:
+        yield
     except EmbedstoreError:
         raise
     except Exception as error:  # of HTTP, gRPC, SQLite and its own

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows"]
 
-_MOST = 16_384  # rows of a batch
+_LEAST, _MOST = 64, 16_384  # rows of a batch
 _BYTES = 1 << 25  # of the vectors of a batch
 
 
@@ -115,7 +115,7 @@ class Rows:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order."""
-        step = max(64, min(_MOST, _BYTES // (4 * self.space.dimension)))
+        step = max(_LEAST, min(_MOST, _BYTES // (4 * self.space.dimension)))
         start = done = 0
         for table in self.table.batches([field.name for _, field in self._columns]):
             for low in range(0, table.num_rows, step):
