@@ -133,8 +133,7 @@ def read_lance(place):
 
 
 def read_faiss(place):
-    with open(f"{place}.json") as stream:
-        told = json.load(stream)
+    told = json.loads(Path(f"{place}.json").read_text())
     index = faiss.read_index(place)
     ids = told.pop("ids")
     return [{"id": id_} for id_ in ids], index.reconstruct_n(0, index.ntotal), json.dumps(told)

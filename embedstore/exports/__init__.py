@@ -7,11 +7,12 @@ from embedstore.core.lazy import lazy_exports
 if TYPE_CHECKING:
     from embedstore.exports.base import Description, Target, TargetOptions, Written
     from embedstore.exports.pipeline import ExportReport, export
-    from embedstore.exports.rows import Rows
+    from embedstore.exports.rows import Content, Rows
     from embedstore.exports.targets import TARGETS
 
 __all__ = [
     "TARGETS",
+    "Content",
     "Description",
     "ExportReport",
     "Rows",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Content": "rows",
     "Description": "base",
     "ExportReport": "pipeline",
     "Rows": "rows",

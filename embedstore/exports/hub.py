@@ -60,7 +60,7 @@ def _card(rows: Rows) -> str:
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n\n"
         f"# {_line(said.store)}: {_line(said.corpus)}\n\n"
-        f"{counted(len(rows), 'row')} with vectors of {_code(said.model)}: "
+        f"{counted(len(rows), 'row')}, encoded with {_code(said.model)}: "
         f"{counted(said.dimension, 'dimension')}, {said.dtype}, {unit}, pooling {_line(said.pooling)}."
         f"{prompt}{query} Texts were cut off after {counted(said.max_seq_length, 'token')}.\n\n"
         f"| column | type |\n|---|---|\n{columns}\n\n"

@@ -10,7 +10,7 @@ from embedstore.core.checks import at_least
 from embedstore.core.spec import StoredDtype
 from embedstore.errors import UsageError
 from embedstore.exports.base import TargetOptions
-from embedstore.exports.rows import Rows
+from embedstore.exports.rows import Content, Rows
 from embedstore.exports.targets import TARGETS, TargetEntry, find_target, target_of_suffix
 from embedstore.labels.label_set import Labels, LabelSet
 from embedstore.vectors.snapshot import Snapshot
@@ -121,18 +121,15 @@ def export(
     """
     place = str(target)
     chosen = to or target_of_suffix(place)
-    found = find_target(chosen)
-    entry = TARGETS[chosen]
+    found, entry = find_target(chosen), TARGETS[chosen]
     given = {"rows_per_file": rows_per_file, "name": name, "index": index or None, "neighbours": neighbours}
     options = _options(entry, chosen, {key: value for key, value in given.items() if value is not None}, now.name)
     if dtype not in get_args(StoredDtype):
         raise UsageError(f"expected a dtype of {' or '.join(get_args(StoredDtype))}, found {dtype!r}")
     bare = entry.plain or (not to if bare is None else bare)
-    if labels is not None and bare:
-        raise UsageError(
-            f"expected no labels with {'ids and vectors alone' if to else 'a target of no --to'}, found some"
-        )
     blank = blank or ("skip" if to else "answer")
+    if labels is not None and bare:
+        raise UsageError(f"expected no labels for ids and vectors alone ({chosen}), found some: choose another --to")
     found.check(place, options)
     table = now.corpus(corpus)
     vectors = now.embeddings(space, [table]) if entry.searches else now.space(space, covering=[table])
@@ -140,29 +137,14 @@ def export(
     if labels is not None:
         from embedstore.tagging.pipeline import tag
 
-        label_set = LabelSet.of(labels)
-        tags = tag(
-            now, label_set, corpus=table.name, space=vectors.key, method=method, blank=blank, no_encode=no_encode
-        )
-    rows = Rows(
-        now,
-        table,
-        vectors,
-        dtype=dtype,
-        blank=blank,
-        bare=bare,
-        tags=tags,
-        reserved=entry.reserved,
-        on_progress=on_progress,
-    )
+        set_ = LabelSet.of(labels)
+        tags = tag(now, set_, corpus=table.name, space=vectors.key, method=method, blank=blank, no_encode=no_encode)
+    content = Content(dtype=dtype, blank=blank, bare=bare, tags=tags, reserved=entry.reserved)
+    rows = Rows(now, table, vectors, content, on_progress=on_progress)
     written = found.write(rows, place, options)
+    notes = (*blank_notes(rows.left_out, len(table)), *written.notes, *_notes_of(tags))
     return ExportReport(
-        to=chosen,
-        rows=written.rows,
-        before=written.before,
-        output=place,
-        files=written.files,
-        notes=(*blank_notes(rows.left_out, len(table)), *written.notes, *_notes_of(tags)),
+        to=chosen, rows=written.rows, before=written.before, output=place, files=written.files, notes=notes
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from embedstore.core.counts import counted
 from embedstore.core.parsing import first_line
 from embedstore.errors import EmbedstoreError, OutputError, UsageError
 from embedstore.exports.base import TargetOptions, Written, as_part, needed
@@ -58,7 +59,7 @@ def _check_index(rows: Rows) -> None:
     kind = sql_type(rows.schema.field("vector").type).partition("(")[0]
     if rows.space.dimension > _INDEXED[kind]:
         raise UsageError(
-            f"an index of pgvector takes at most {_INDEXED[kind]:,} dimensions of {kind}, found "
+            f"an index of pgvector takes at most {counted(_INDEXED[kind], 'dimension')} of {kind}, found "
             f"{rows.space.dimension:,}: leave --index out, or take --dtype float16"
         )
 

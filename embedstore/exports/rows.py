@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,34 @@ from embedstore.vectors.space import Space
 if TYPE_CHECKING:
     from embedstore.reports.predictions import Predictions
 
-__all__ = ["Rows"]
+__all__ = ["Content", "Rows"]
 
 _LEAST, _MOST = 64, 16_384  # rows of a batch
 _BYTES = 1 << 25  # of the vectors of a batch
+
+
+class Content(NamedTuple):
+    """What is exported of each row.
+
+    Attributes
+    ----------
+    dtype : {"float32", "float16"}
+        Type of the numbers of a vector.
+    blank : {"skip", "answer"}
+        Whether rows with a blank text are left out.
+    bare : bool
+        Whether there are ids and vectors alone.
+    tags : Predictions or None
+        Tags of the corpus; their columns follow those of the corpus.
+    reserved : tuple of str
+        More names that columns of the corpus may not have.
+    """
+
+    dtype: StoredDtype = "float32"
+    blank: Blank = "skip"
+    bare: bool = False
+    tags: "Predictions | None" = None
+    reserved: tuple[str, ...] = ()
 
 
 class Rows:
@@ -42,16 +66,8 @@ class Rows:
         The rows.
     space : Space
         The vectors.
-    dtype : {"float32", "float16"}
-        Type of their numbers.
-    blank : {"skip", "answer"}
-        Whether rows with a blank text are left out.
-    bare : bool
-        Whether there are ids and vectors alone.
-    tags : Predictions, optional
-        Tags of the corpus; their columns follow those of the corpus.
-    reserved : tuple of str
-        More names that columns of the corpus may not have.
+    content : Content
+        What is exported of each row.
     on_progress : callable, optional
         Called with the numbers of rows that are done and of all rows.
 
@@ -70,17 +86,14 @@ class Rows:
         now: Snapshot,
         table: Corpus,
         space: Space,
+        content: Content,
         *,
-        dtype: StoredDtype = "float32",
-        blank: Blank = "skip",
-        bare: bool = False,
-        tags: "Predictions | None" = None,
-        reserved: tuple[str, ...] = (),
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.now = now
         self.table = table
         self.space = space
+        dtype, blank, bare, tags, reserved = content
         self.description = Description.of(now, table, space, dtype)
         self._kept = now.texts.answerable(table.positions(), blank)
         if len(table) and not self._kept.any():
