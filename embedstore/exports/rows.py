@@ -100,6 +100,7 @@ class Rows:
             raise no_text(table.name, len(table))
         self.positions = table.positions()[self._kept]
         space.require(self.positions, table.name)
+        self._ids = table.ids()
         self._dtype = np.dtype(dtype)
         self._tags = {} if bare or tags is None else {name: tags.column(name) for name in _new_names(tags)}
         self._columns = [] if bare else _columns(table, {"id", "text", VECTOR, *reserved, *self._tags})
@@ -117,7 +118,7 @@ class Rows:
     @cached_property
     def schema(self) -> pa.Schema:
         """Names and types of the columns; the description is in its metadata."""
-        fields = [pa.field("id", self.table.ids().type)]
+        fields = [pa.field("id", self._ids.type)]
         if not self._bare:
             fields.append(pa.field("text", pa.string()))
         fields += [pa.field(name, _kept_type(field.type)) for name, field in self._columns]
@@ -143,7 +144,7 @@ class Rows:
 
     def _batch(self, piece: pa.Table, start: int, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         positions = piece.column(POSITION).to_numpy()[rows]
-        arrays: list[Any] = [self.table.ids().slice(start, piece.num_rows)]
+        arrays: list[Any] = [self._ids.slice(start, piece.num_rows)]
         arrays += [
             without_missing(column, field) for (_, field), column in zip(self._columns, piece.columns[:-1], strict=True)
         ]
