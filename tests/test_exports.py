@@ -1,6 +1,8 @@
 """Exports: one contract for every target, read back by the program that it is for."""
 
+import dataclasses
 import datetime
+import fcntl
 import json
 import os
 import struct
@@ -261,10 +263,6 @@ class StopError(Exception):
     pass
 
 
-def stop(done, total):
-    raise StopError
-
-
 @pytest.mark.parametrize("to", TARGETS)
 def test_a_target_is_whole_or_goes_on_after_a_stop(made, tmp_path, request, monkeypatch, to):
     monkeypatch.setattr(rows_module, "_MOST", 3)
@@ -428,15 +426,7 @@ def test_a_search_there_finds_what_ours_finds(made, tmp_path, request, to):
 
 
 def test_the_vectors_of_a_faiss_index_have_unit_length(tmp_path):
-    class Long(HashEncoder):
-        def __init__(self):
-            super().__init__(DIMENSION)
-            self.spec = type(self.spec)(**{**self.spec.to_json(), "normalized": False})
-
-        def vector(self, text, prompt=""):
-            return 3 * super().vector(text, prompt)
-
-    store = make(tmp_path / "store", Long())
+    store = make(tmp_path / "store", Scaled(3))
     store.export(tmp_path / "x.faiss", to="faiss")
     index = faiss.read_index(str(tmp_path / "x.faiss"))
     np.testing.assert_allclose(np.linalg.norm(index.reconstruct_n(0, index.ntotal), axis=1), 1, atol=1e-6)
@@ -556,3 +546,60 @@ def test_every_target_is_a_line_in_the_table():
         target = find_target(name)
         assert callable(target.check)
         assert callable(target.write)
+
+
+def test_a_folder_that_was_left_behind_is_removed_unless_it_is_being_written(made, tmp_path, caplog):
+    left, busy = (tmp_path / f".embedstore-{digit * 12}.folder" for digit in "01")
+    for folder in (left, busy):
+        folder.mkdir()
+        (folder / "part").write_text("")
+    held = os.open(busy, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    made.export(tmp_path / "hub", to="hf")
+    os.close(held)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [busy.name, "hub"]
+    assert "a killed run had left: removed" in caplog.text
+
+
+class Scaled(HashEncoder):
+    """An encoder of vectors of another length than 1."""
+
+    def __init__(self, scale):
+        super().__init__(DIMENSION)
+        self.spec = dataclasses.replace(self.spec, normalized=False)
+        self.scale = scale
+
+    def vector(self, text, prompt=""):
+        return np.float32(self.scale) * super().vector(text, prompt)
+
+
+def test_float16_that_overflows_is_refused(tmp_path):
+    store = make(tmp_path / "store", Scaled(1e6))
+    with pytest.raises(OutputError, match="above 65,504; export float32"):
+        store.export(tmp_path / "out.parquet", to="parquet", dtype="float16")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_long_text_is_refused_for_milvus(tmp_path):
+    store = make(tmp_path / "store", rows=[ROWS[0], {**ROWS[1], "review": "é" * 32_768}])
+    with pytest.raises(InputError, match="at most 65,535 bytes of a text, found 65,536 bytes in the row 'k1é'"):
+        store.export(tmp_path / "out.parquet", to="milvus")
+
+
+def test_a_row_that_equal_texts_pushed_out_is_its_own_neighbour(tmp_path):
+    store = make(tmp_path / "store", rows=[{**ROWS[0], "key": f"k{number}"} for number in range(6)])
+    store.export(tmp_path / "a.parquet", to="atlas", neighbours=2)
+    near = parquet.read_table(tmp_path / "a.parquet").column("neighbors").to_pylist()
+    assert [one["ids"][0] for one in near] == list(range(6))
+    assert all(one["ids"][1] != row for row, one in enumerate(near))
+
+
+def test_logits_go_to_files_and_to_no_search(tmp_path):
+    encoder = HashEncoder(DIMENSION)
+    encoder.spec = dataclasses.replace(encoder.spec, output="logits", normalized=False)
+    store = make(tmp_path / "store", encoder)
+    key = store.info()["spaces"][0]["key"]
+    with pytest.raises(UsageError, match="expected a space of embeddings, found the logits"):
+        store.export(tmp_path / "x.faiss", to="faiss", space=key)
+    store.export(tmp_path / "x.parquet", to="parquet", space=key)
+    assert json.loads(parquet.read_schema(tmp_path / "x.parquet").metadata[b"embedstore"])["metric"] == ""
