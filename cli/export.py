@@ -2,12 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
-    blank_option,
     json_option,
     label_options,
     no_encode_option,
@@ -19,6 +18,7 @@ from embedstore.cli.options import (
 from embedstore.cli.printing import check_apart, print_json
 from embedstore.cli.terminal import count_progress, echo, notes_of
 
+from embedstore.core.blank import Blank
 from embedstore.core.counts import counted
 from embedstore.errors import UsageError
 
@@ -47,7 +47,11 @@ __all__ = ["export"]
     help="The method of `tag`, with -l or --labels.",
 )
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="Numbers of a vector.")
-@blank_option
+@click.option(
+    "--blank",
+    type=click.Choice(get_args(Blank)),
+    help="Rows whose text is blank: leave them out (skip), as --to does, or take them in (answer).",
+)
 @click.option("--bare", is_flag=True, help="Only ids and vectors: no texts and no columns.")
 @click.option(
     "--rows-per-file", type=click.IntRange(min=1), metavar="N", help="Write a folder of files with N rows each."
@@ -63,7 +67,6 @@ def export(
     output: str | None,
     labels: tuple[str, ...],
     label_file: str | None,
-    blank: str,
     bare: bool,
     as_json: bool,
     **options: Any,
@@ -81,7 +84,6 @@ def export(
         report = open_named(store).export(
             place,
             labels=optional_label_set(labels, label_file),
-            blank=_given("blank", blank),
             bare=bare or None,
             on_progress=on_progress,
             **options,
@@ -91,12 +93,6 @@ def export(
     else:
         notes_of(report.notes)
         _print_report(report)
-
-
-def _given(name: str, value: Any) -> Any:
-    """Return the value of an option if it was given."""
-    source = click.get_current_context().get_parameter_source(name)
-    return None if source is click.core.ParameterSource.DEFAULT else value
 
 
 def _print_report(report: "ExportReport") -> None:

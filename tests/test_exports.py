@@ -522,6 +522,17 @@ def test_a_table_that_is_no_export_is_refused(made, tmp_path, request):
         made.export(place, to="pgvector")
 
 
+@pytest.mark.parametrize("to", ["lance", "pgvector"])
+def test_rows_with_other_columns_are_not_added(made, tmp_path, request, to):
+    place = place_of(to, tmp_path, request)
+    made.export(place, to=to)
+    other = make(tmp_path / "other" / "store", rows=[{**row, "stars": "many"} for row in ROWS])
+    for store, options in ((made, {"labels": LABELS}), (other, {})):
+        with pytest.raises(OutputError, match="expected its columns"):
+            store.export(place, to=to, **options)
+    assert [row["id"] for row in read(to, place)[0]] == [row["id"] for row in EXPECTED]
+
+
 def test_the_shell_writes_what_python_writes(cli, store):
     done = cli(
         "export", "small", "out.parquet", "--to", "parquet", "-l", "Negative", "-l", "Positive", "--where", "stars = 1"

@@ -18,6 +18,10 @@ from embedstore.tables.outputs import check_place, published_together
 __all__ = ["PGVECTOR"]
 
 _INDEXED = {"vector": 2000, "halfvec": 4000}  # most dimensions of an HNSW index
+_COLUMNS = (
+    "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+    "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
 _LOCK = 0x656D6265  # of the exports into one table, beside a hash of its name
 
 
@@ -83,7 +87,8 @@ def _load(rows: Rows, place: str, options: TargetOptions) -> Written:
 def _prepared(connection: Any, rows: Rows, name: str, place: str) -> pa.Array:
     """Make the table if it is not there; return the ids that it has."""
     table = _quoted(name)
-    found = connection.execute("SELECT obj_description(to_regclass(%s)), to_regclass(%s)", (table, table)).fetchone()
+    asked = "SELECT obj_description(to_regclass(%s), 'pg_class'), to_regclass(%s)"
+    found = connection.execute(asked, (table, table)).fetchone()
     if found[1] is None:
         with connection.transaction():
             if connection.execute("SELECT to_regtype('vector')").fetchone()[0] is None:
@@ -92,11 +97,12 @@ def _prepared(connection: Any, rows: Rows, name: str, place: str) -> pa.Array:
                 connection.execute(line)
         return pa.array([], rows.schema.field("id").type)
     rows.description.check_same(found[0], f"the table {name!r} of the database")
-    columns = [row.name for row in connection.execute(f"SELECT * FROM {table} LIMIT 0").description]  # noqa: S608
-    if columns != rows.schema.names:
+    columns = [" ".join(row) for row in connection.execute(_COLUMNS, (table,))]
+    mine = [f"{field.name} {sql_type(field.type)}" for field in rows.schema]
+    if columns != mine:
         raise OutputError(
-            f"can't add to the table {name!r}: expected its columns {', '.join(columns)}, found "
-            f"{', '.join(rows.schema.names)}; choose another --name"
+            f"can't add to the table {name!r}: expected its columns {', '.join(columns)}, found {', '.join(mine)}; "
+            "choose another --name"
         )
     type_ = rows.schema.field("id").type
     parts = []
