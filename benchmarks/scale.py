@@ -86,6 +86,13 @@ QUESTIONS: dict[str, Question] = {
     "map": lambda store, out: store.map(labels=LABELS),
     "topics": lambda store, out: _saved(store.topics(5), out),
     "duplicates": lambda store, out: store.duplicates(),
+    "export --to parquet": lambda store, out: store.export(out / "export.parquet", to="parquet"),
+    "export --to parquet -l": lambda store, out: store.export(out / "tags.parquet", to="parquet", labels=LABELS),
+    "export --to lance": lambda store, out: store.export(out / "export.lance", to="lance"),
+    "export --to faiss": lambda store, out: store.export(out / "export.faiss", to="faiss"),
+    "export --to milvus": lambda store, out: store.export(out / "milvus.parquet", to="milvus"),
+    "export --to pgvector (file)": lambda store, out: store.export(out / "export.copy", to="pgvector"),
+    "export --to npy": lambda store, out: store.export(out / "export.npy", to="npy"),
 }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CleanFormatter",
+    "count_progress",
     "echo",
     "encode_progress",
     "fill_closed_streams",
@@ -164,3 +165,21 @@ def encode_progress() -> "Iterator[Callable[[EncodeProgress], None] | None]":
         yield show
     finally:
         bar.close()
+
+
+@contextmanager
+def count_progress(what: str, unit: str) -> "Iterator[Callable[[int, int], None] | None]":
+    """Yield a callback that draws a bar on stderr: done, of all; None off a terminal or with --quiet."""
+    if click.get_current_context().find_root().obj["quiet"] or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=f" {unit}", dynamic_ncols=True, desc=what, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            bar.refresh()
+
+        yield show

@@ -9,7 +9,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from embedstore import corpora, learning, maintenance, maps, tagging, topics, vectors
+from embedstore import corpora, exports, learning, maintenance, maps, tagging, topics, vectors
 from embedstore.core.checks import check_arguments, shown
 from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
@@ -334,7 +334,7 @@ class EmbeddingStore:
 
     # Export and maintenance
 
-    export = _question(lambda: vectors.export_vectors)
+    export = _question(lambda: exports.export)
     verify = _question(lambda: maintenance.verify, of_rows=False)
     repair = _action(lambda: maintenance.repair)
     gc = _action(lambda: maintenance.gc)

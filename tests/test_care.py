@@ -145,7 +145,7 @@ def test_gc_merges_small_query_segments(store, encoder):
 @pytest.mark.parametrize("suffix", [".npy", ".parquet", ".h5"])
 def test_exported_vectors_equal_the_stored(store, tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
-    assert store.export(path) == 10
+    assert store.export(path).rows == 10
     ids = [f"k{i}" for i in range(10)]
     if suffix == ".npy":
         vectors = np.load(path)

@@ -204,6 +204,27 @@ def test_the_shards_run(cli, place):
     assert "319 of 319 texts encoded" in done.stdout
 
 
+def test_the_page_on_exchange_runs(cli, place):
+    """Commands print what the page shows, and each block of Python what stands below it."""
+    for module in ("lance", "qdrant_client", "datasets"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    page = (ROOT / "docs" / "exchange.md").read_text()
+    commands = "".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL))
+    for command, said in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", commands, re.MULTILINE):
+        done = cli(*shlex.split(command)[1:], environment=homeless(cli))
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        notes = "".join(line for line in done.stderr.splitlines(keepends=True) if line.startswith("note: "))
+        said, found = (re.sub(r"; [\d.]+ s\n", "; N s\n", text) for text in (said, notes + done.stdout))
+        assert agree(said, found), f"{command}\n{found}"
+    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```\n", page, re.DOTALL)
+    assert len(blocks) == 8
+    # In one process: it imports the libraries of all programs.
+    script = "".join(block for block, _ in blocks)
+    done = cli("-c", script, environment=homeless(cli) | {"HF_HOME": str(place / "hf-home")})
+    assert done.returncode == 0, done.stderr
+    assert agree("".join(shown for _, shown in blocks), done.stdout), done.stdout
+
+
 def as_the_tutorial_does(folder, frame):
     """Return features and logits of the rows as the tutorial computes them: one pass, padded to 128."""
     import torch

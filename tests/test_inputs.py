@@ -91,7 +91,7 @@ WRONG = [
     (lambda store: store.label_set("stars", count=0), "expected a count of 1 or more"),
     (lambda store: store.compare("stars", classify="m"), "found one text 'm'"),
     (lambda store: store.predict(3), "expected a text for probe"),
-    (lambda store: store.export(3), "expected a path for path|expected a text or a path for path"),
+    (lambda store: store.export(3), "expected a text or a path for target"),
     (lambda store: store.corpus(3), "expected a text for name"),
     (lambda store: store.space(3), "expected a text for selector"),
     (lambda store: store.gc(dry_run="yes"), "expected True or False for dry_run"),

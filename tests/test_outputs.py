@@ -243,7 +243,7 @@ def test_exports_have_the_same_rows_in_each_format(tmp_path):
     store.add([{"id": f"k{i}", "t": f"text {i}"} for i in range(20)], text="t", id="id")
     store.encode()
     for suffix in (".npy", ".h5", ".parquet"):
-        assert store.export(tmp_path / f"v{suffix}") == 20
+        assert store.export(tmp_path / f"v{suffix}").rows == 20
     vectors = np.load(tmp_path / "v.npy", mmap_mode="r")
     assert vectors.dtype == np.float32
     with h5py.File(tmp_path / "v.h5") as container:

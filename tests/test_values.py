@@ -349,7 +349,7 @@ def test_every_command_reads_every_type(tmp_path, encoder, name):
     assert store.annotations.import_table(rows, LABELS) == 1
     assert store.annotations.export_table().to_arrow().column("id").to_pylist() == [one]
     for suffix in (".npy", ".h5", ".parquet"):
-        assert store.export(tmp_path / f"v{suffix}", corpus="ids") == 2
+        assert store.export(tmp_path / f"v{suffix}", corpus="ids").rows == 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Vectors of a store: snapshots, spaces, encoding, search, indexes, duplicates and export."""
+"""Vectors of a store: snapshots, spaces, encoding, search, indexes and duplicates."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from embedstore.vectors.duplicates import Duplicate, Duplicates, find_duplicates
     from embedstore.vectors.encoding import EncodeProgress, check_encoding, encode
     from embedstore.vectors.executors import EXECUTORS, Executor
-    from embedstore.vectors.export import export_vectors
     from embedstore.vectors.indexing import IndexKind, build_index
     from embedstore.vectors.neighbours import Matches, search
     from embedstore.vectors.pairs import PairSearch
@@ -36,7 +35,6 @@ __all__ = [
     "check_encoding",
     "collect",
     "encode",
-    "export_vectors",
     "find_duplicates",
     "search",
 ]
@@ -60,7 +58,6 @@ _HOMES = {
     "check_encoding": "encoding",
     "collect": "collecting",
     "encode": "encoding",
-    "export_vectors": "export",
     "find_duplicates": "duplicates",
     "search": "neighbours",
 }

@@ -24,6 +24,8 @@ import embedstore
 import embedstore.annotations.book
 import embedstore.corpora.ingest
 import embedstore.encoders.backends
+import embedstore.exports.arrays
+import embedstore.exports.pipeline
 import embedstore.learning.training
 import embedstore.maintenance.sweeping
 import embedstore.maintenance.verification
@@ -32,7 +34,6 @@ import embedstore.tagging.cosine
 import embedstore.tagging.pipeline
 import embedstore.vectors.collecting
 import embedstore.vectors.encoding
-import embedstore.vectors.export
 import embedstore.vectors.indexing
 import embedstore.vectors.neighbours
 from embedstore.annotations.log import MERGED_AFTER, current_answers
