@@ -70,7 +70,7 @@ MUTANTS = [
     ("workers that die as they start", "cluster/pool.py", "        if event.died:", "        if False:", "tests/test_pool.py -k start"),
     ("a start after a pause", "cluster/pool.py", "if here and now >= self._failed_at + _PAUSE:", "if False:", "tests/test_pool.py -k pause"),
     ("what is heard of a lost worker", "cluster/pool.py", "event.worker not in self._gone and ", "", "tests/test_pool.py"),
-    ("canaries", "vectors/canaries.py", "    if not lowest >= _LOWEST_COSINE:", "    if False:", "tests/test_encode.py"),
+    ("canaries", "vectors/canaries.py", "    if not lowest >= SAME_COSINE:", "    if False:", "tests/test_encode.py"),
     ("apostrophes before formulas", "tables/write.py", 'pc.replace_substring_regex(column, _FORMULA, r"\'\\1")', "column", "tests/test_strange.py"),
     ("printing a float back", "tables/inference.py", "all(repr(float(cell)) == cell for cell in values.to_pylist())", "True", "tests/test_values.py"),
     ("one spelling of missing values", "tables/inference.py", "and len(nulls) < 2", "", "tests/test_values.py"),
