@@ -52,8 +52,8 @@ class WithoutVectors:
         lists = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
         if not lists or not pa.types.is_floating(type_.value_type):
             raise InputError(
-                f"{self.name}: expected lists of floats in column {self._column!r}, found {type_}; a Parquet file keeps "
-                "vectors so"
+                f"{self.name}: expected lists of floats in column {self._column!r}, found {type_}: write "
+                "them to a Parquet file"
             )
         self._schema = survey.schema
         return Survey(survey.rows, survey.schema.remove(names.index(self._column)))
@@ -96,9 +96,8 @@ def array_of(column: pa.ChunkedArray, first: int, name: str) -> npt.NDArray[Any]
         if lists.null_count:
             row = first + int(np.flatnonzero(~np.asarray(lists.is_valid()))[0])
             raise InputError(f"{name}, row {row + 1:,}: it has no vector: leave the row out, or give it one")
-        lengths = np.array([lists.type.list_size])
-        if not pa.types.is_fixed_size_list(lists.type):
-            lengths = np.diff(np.asarray(lists.offsets))
+        fixed = pa.types.is_fixed_size_list(lists.type)
+        lengths = np.array([lists.type.list_size]) if fixed else np.diff(np.asarray(lists.offsets))
         dimension = found[0].shape[1] if found else int(lengths[0])
         if (lengths != dimension).any() or not dimension:
             row = int(np.flatnonzero((lengths != dimension) | (lengths == 0))[0])

@@ -1,6 +1,7 @@
 """An executor that writes given vectors in place of encoding, and the encoder of an unproven space."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,16 +53,16 @@ class ClaimedEncoder:
 class GivenExecutor:
     """Executor that writes given vectors; where a segment has texts without one, the model encodes these.
 
-    Segments without any given vector are set aside.
+    Segments without any of the texts are set aside.
 
     Parameters
     ----------
     given : Given
         The vectors.
     positions : ndarray of shape (n,), int64
-        The position of each distinct text that has a given vector, ascending.
+        The position of each distinct text of the rows, ascending.
     rows : ndarray of shape (n,)
-        The row that has its vector.
+        The row that has its vector; -1 if the model is to make it.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class GivenExecutor:
         The number of vectors that were given, and that the model made.
     """
 
-    def __init__(self, given: Given, positions: npt.NDArray[np.int64], rows: npt.NDArray[np.intp]) -> None:
+    def __init__(self, given: Given, positions: npt.NDArray[np.int64], rows: npt.NDArray[Any]) -> None:
         self._given = given
         self._positions = positions
         self._rows = rows
@@ -86,8 +87,9 @@ class GivenExecutor:
             low, high = np.searchsorted(self._positions, [start, start + text.count])
             if low == high:
                 continue
-            here = self._positions[low:high] - start
-            given = self._given.at(self._rows[low:high], normalized=spec.normalized)
+            taken = self._rows[low:high] >= 0
+            here = self._positions[low:high][taken] - start
+            given = self._given.at(self._rows[low:high][taken], normalized=spec.normalized)
             vectors = np.empty((text.count, given.shape[1]), dtype=np.float32)
             vectors[here] = given
             left = np.setdiff1d(np.arange(text.count), here)

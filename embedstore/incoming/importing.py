@@ -240,9 +240,7 @@ class _Claim:
         record = now.manifest.spaces.get(self.spec.key)
         return lowest, check_stored(Space(now.texts, record), given, positions) if record else 0
 
-    def write(
-        self, corpus: str, revision: str | None, computation: dict[str, Any], on_progress: Any
-    ) -> GivenExecutor:
+    def write(self, corpus: str, revision: str | None, computation: dict[str, Any], on_progress: Any) -> GivenExecutor:
         """Write the vectors of the rows that were added, as `encode` writes those of a model."""
         own = None if self._described else ClaimedEncoder(self.spec, self._dimension, self.model)
         with self._now.newest(own) as newest:
@@ -264,8 +262,9 @@ class _Claim:
     def _executor(self, newest: Snapshot) -> GivenExecutor:
         positions = newest.texts.find(self._given.keys)
         rows = self._given.texts.position
-        # A model knows better what a blank text is; others may have put anything there.
-        known = np.flatnonzero((positions >= 0) & ~(self._given.blank[rows] & (self._described is not None)))
+        if self._described:  # the model makes the vectors of blank texts: others may have put anything there
+            rows = np.where(self._given.blank[rows], -1, rows.astype(np.int64))
+        known = np.flatnonzero(positions >= 0)
         order = known[np.argsort(positions[known])]
         return GivenExecutor(self._given, positions[order], rows[order])
 

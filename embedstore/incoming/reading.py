@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,9 +125,10 @@ def read_given(tables: Tables, *, dtype: StoredDtype, seed: int) -> Given:
             f"in {', '.join(source.name for source in tables.sources)}"
         )
     reader = _Reader(tables, rows, dtype, seed)
-    for source, survey in zip(tables.sources, surveys, strict=True):
-        reader.read(source, survey.schema)
-    return reader.given()
+    with closing(reader):
+        for source, survey in zip(tables.sources, surveys, strict=True):
+            reader.read(source, survey.schema)
+        return reader.given()
 
 
 class _Reader:
@@ -139,7 +141,9 @@ class _Reader:
         self._copy = _Copy() if tables.array is None else None
         bounds = np.linspace(0, rows, _SAMPLED + 1).astype(np.int64)
         drawn = np.random.default_rng(seed).random(_SAMPLED)
-        self._wanted = sorted({int(low + at * (high - low)) for at, low, high in zip(drawn, bounds, bounds[1:])})
+        self._wanted = sorted(
+            {int(low + at * (high - low)) for at, low, high in zip(drawn, bounds[:-1], bounds[1:], strict=True)}
+        )
         self._sample: list[tuple[int, str]] = []
         self._keys: list[npt.NDArray[np.bytes_]] = []
         self._blank: list[npt.NDArray[np.bool_]] = []
@@ -161,6 +165,11 @@ class _Reader:
             self._blank.append(np.fromiter(map(is_blank, texts), bool, len(texts)))
             self._take_sample(texts)
             self._row += len(texts)
+
+    def close(self) -> None:
+        """Close the copy; what is mapped stays."""
+        if self._copy is not None:
+            self._copy.close()
 
     def given(self) -> Given:
         """Return what was read."""
@@ -239,6 +248,10 @@ class _Copy:
             raise OutputError(explained(plain, tempfile.gettempdir(), action=action)) from error
         self._rows += len(vectors)
         self._dimension = vectors.shape[1]
+
+    def close(self) -> None:
+        """Close the file; what is mapped stays."""
+        self._stream.close()
 
     def mapped(self) -> Floats:
         """Return all vectors, mapped: shape (rows, dim)."""

@@ -75,7 +75,7 @@ class Models:
         filled = [space for space in manifest.spaces.values() if space.spec.output == "embedding" and space.segments]
         if model is None and filled and not any(space.spec.proven for space in filled):
             raise UsageError(
-                f"expected a model to encode with: the vectors of this store were made elsewhere ({filled[0].model!r}), "
+                f"expected a model to encode with: vectors of this store were made elsewhere ({filled[0].model!r}), "
                 "and no model has shown them to be its own; name one with -m MODEL (model=... in Python)"
             )
         filled = [space for space in filled if space.spec.proven]
