@@ -84,7 +84,7 @@ def test_what_a_store_exports_goes_into_another_as_it_was(store, target, encoder
     tags = target.tag(["Negative", "Positive"]).to_pandas()
     assert sorted(encoder.encoded[:9]) == sorted({row["review"] for row in small_rows()})  # canaries, once
     assert encoder.encoded[9:] == ["Negative", "Positive"]
-    assert tags["label"].tolist() == store.tag(["Negative", "Positive"]).to_pandas()["label"].tolist()
+    assert tags.equals(store.tag(["Negative", "Positive"]).to_pandas())
 
 
 @pytest.mark.parametrize("kind", ["IndexFlatIP", "IndexFlatL2"])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.counts import counted
 from embedstore.core.spec import EncoderSpec, Provenance
 from embedstore.corpora.texts import Texts
 from embedstore.encoders import Encoder, OnTexts
@@ -47,7 +48,9 @@ class ClaimedEncoder:
         self, texts: Sequence[str], *, prompt: str | None = None, on_texts: OnTexts | None = None
     ) -> npt.NDArray[np.float32]:
         """Raise a `ModelRequiredError`."""
-        raise ModelRequiredError(f"no model can encode {len(texts):,} texts in the space {self.provenance.model!r}")
+        raise ModelRequiredError(
+            f"no model can encode {counted(len(texts), 'text')} in the space {self.provenance.model!r}"
+        )
 
 
 class GivenExecutor:

@@ -126,9 +126,8 @@ def import_vectors(
         If unproven vectors can't fill a text segment.
     """
     start = time.monotonic()
-    options = options or EncoderOptions()
+    options, reading = options or EncoderOptions(), read_options or ReadOptions()
     text = str(text) if isinstance(text, int) else text
-    reading = read_options or ReadOptions()
     tables = _tables(table, vector, vectors, text, template, reading)
     described = None if no_encode else _at_hand(now, str(model), options, revision)
     given = read_given(tables, dtype=options.dtype, seed=seed)
