@@ -88,8 +88,10 @@ class Given:
 
     def at(self, rows: npt.NDArray[Any], *, normalized: bool) -> Floats:
         """Return the vectors of some rows, shape (n, dim), float32, of unit length if they are to be normalised."""
-        found = np.asarray(self.vectors[rows], dtype=np.float64)
-        return np.asarray(unit_rows(found) if normalized and not self.unit else found, dtype=np.float32)
+        found = np.asarray(self.vectors[rows])
+        if normalized and not self.unit:
+            found = unit_rows(found.astype(np.float64))
+        return np.asarray(found, dtype=np.float32)
 
     @property
     def keys(self) -> npt.NDArray[np.bytes_]:
