@@ -9,14 +9,9 @@ import click
 from click.core import ParameterSource
 from embedstore.cli.cluster import cluster_options, executor_of
 from embedstore.cli.files import add_files, refuse_without_file, row_options
+from embedstore.cli.models import encoder_options, model_options
 from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
-from embedstore.cli.options import (
-    computation_options,
-    json_option,
-    max_seq_length_option,
-    no_encode_option,
-    store_argument,
-)
+from embedstore.cli.options import computation_options, json_option, no_encode_option, store_argument
 from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo, encode_progress, note
 
@@ -35,23 +30,7 @@ _SHOWN = 10  # numbers of segments in a message
 @store_argument
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @row_options
-@click.option("-m", "--model", metavar="MODEL", help="Folder or Hugging Face name; by default all-MiniLM-L6-v2.")
-@click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
-@click.option("--prompt", metavar="TEXT", help="Put before every text; by default the model's document prompt.")
-@click.option("--query-prompt", metavar="TEXT", help="Put before a search; by default the model's query prompt.")
-@click.option(
-    "--pooling",
-    type=click.Choice(["mean", "cls", "max", "mean-padded"]),
-    help="How a transformer's last hidden state becomes a vector; by default as the model says, or else mean.",
-)
-@max_seq_length_option
-@click.option("--truncate-dim", type=click.IntRange(min=1), metavar="N", help="Keep the first N dimensions.")
-@click.option(
-    "--normalize/--no-normalize",
-    default=None,
-    help="Make vectors of unit length, or not; by default only those of sentence-transformers models.",
-)
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored.")
+@model_options
 @computation_options
 @click.option(
     "--shard",
@@ -80,7 +59,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
             echo(str(collected), *map(str, collected.spaces))
         return
     chosen: dict[str, Any] = {
-        "options": _encoder_options(options),
+        "options": encoder_options(options),
         **{name: options[name] for name in ("revision", "backend", "device", "batch_size", "precision")},
     }
     added = None
@@ -152,17 +131,3 @@ def _rows_kept(added: "AddReport | None") -> Iterator[None]:
                 "and running again goes on from there"
             )
         raise
-
-
-def _encoder_options(options: dict[str, Any]) -> Any:
-    from embedstore.encoders import EncoderOptions
-
-    return EncoderOptions(
-        prompt=options["prompt"],
-        query_prompt=options["query_prompt"],
-        max_seq_length=options["max_seq_length"],
-        truncate_dim=options["truncate_dim"],
-        normalize=options["normalize"],
-        dtype=options["dtype"],
-        pooling=options["pooling"],
-    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
     from embedstore.tables import ReadOptions, Source
 
-__all__ = ["add_files", "opened", "reading_options", "refuse_without_file", "row_options"]
+__all__ = ["add_files", "opened", "reading_options", "refuse_without_file", "row_options", "text_of"]
 
 # The limits of `ReadOptions` as they are there: to import that takes longer than to show the help.
 _CAPS = {
@@ -114,7 +114,7 @@ def add_files(
     `first` is called when the files are open, before anything is written.
     """
     sources, read_options = opened(files, options)
-    text = _text(store, sources, options)
+    text = text_of(store, sources, options)
     first()
     return store.add(
         sources,
@@ -130,7 +130,8 @@ def add_files(
     )
 
 
-def _text(store: "EmbeddingStore", sources: list[Any], options: dict[str, Any]) -> Any:
+def text_of(store: "EmbeddingStore", sources: "list[Source]", options: dict[str, Any]) -> Any:
+    """Return what --text says, or else what the corpus says; its id column is then put into `options`."""
     if options["text"]:
         return options["text"][0] if len(options["text"]) == 1 else list(options["text"])
     try:

@@ -63,6 +63,9 @@ def _space_lines(space: dict[str, Any], texts: int) -> list[str]:
     if space["head"]:
         lines.insert(2, f"    logits of {', '.join(space['head']['labels'])}; {space['head']['activation']}")
     for p in space["provenance"]:
+        if p["backend"] == "import":
+            lines.append(f"    vectors of {p['model']} that were made elsewhere")
+            continue
         versions = ", ".join(f"{name} {version}" for name, version in p["versions"])
         batches = f"batches of {p['batch_size']}" if p["batch_size"] else "batches filled by tokens"
         lines.append(f"    made with {p['backend']} {p['precision']} on {p['device']}, {batches}, {versions}")

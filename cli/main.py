@@ -21,6 +21,7 @@ __all__ = ["group", "main"]
 _MODULES = {
     "add": "add",
     "encode": "encode",
+    "import": "import_vectors:import_vectors",
     "index": "index",
     "tag": "tag",
     "labels": "labels",

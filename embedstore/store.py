@@ -9,7 +9,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
-from embedstore import corpora, exports, learning, maintenance, maps, tagging, topics, vectors
+from embedstore import corpora, exports, incoming, learning, maintenance, maps, tagging, topics, vectors
 from embedstore.core.checks import check_arguments, shown
 from embedstore.core.names import store_path
 from embedstore.core.settings import Home, Settings
@@ -307,6 +307,7 @@ class EmbeddingStore:
     add = _action(lambda: corpora.add)
     check_encoding = _precaution(lambda: vectors.check_encoding)
     encode = _question(lambda: vectors.encode, of_rows=False)
+    import_vectors = _precaution(lambda: incoming.import_vectors)
     collect = _question(lambda: vectors.collect, of_rows=False)
     index = _question(lambda: vectors.build_index, of_rows=False)
 

@@ -53,6 +53,7 @@ ORDER = [
     "encoders",
     "corpora",
     "vectors",
+    "incoming",
     "reports",
     "labels",
     "annotations",

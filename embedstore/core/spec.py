@@ -11,10 +11,13 @@ from embedstore.core.checks import shown
 from embedstore.core.exact import exactly, text_of, whole
 from embedstore.errors import DamagedStoreError, UsageError
 
-__all__ = ["EncoderSpec", "Output", "Provenance", "StoredDtype", "canonical_json"]
+__all__ = ["UNPROVEN", "EncoderSpec", "Output", "Provenance", "StoredDtype", "canonical_json"]
 
 Output = Literal["embedding", "logits"]
 StoredDtype = Literal["float32", "float16"]
+
+UNPROVEN = "unproven"
+"""The pooling in the spec of vectors that were made elsewhere, and that no model has shown to be its own."""
 
 
 def canonical_json(value: object) -> bytes:
@@ -75,6 +78,11 @@ class EncoderSpec:
     def key(self) -> str:
         """SHA-256 (64 hex digits) of the canonical JSON of all fields."""
         return hashlib.sha256(canonical_json(asdict(self))).hexdigest()
+
+    @property
+    def proven(self) -> bool:
+        """Whether the vectors are known to be those of a model; see `UNPROVEN`."""
+        return self.pooling != UNPROVEN
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""

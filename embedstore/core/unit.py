@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["as_unit", "lowest_cosine", "unit_rows"]
+__all__ = ["as_unit", "cosines", "lowest_cosine", "unit_rows"]
 
 
 def unit_rows(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -50,5 +50,10 @@ def lowest_cosine(these: npt.NDArray[Any], those: npt.NDArray[Any]) -> float:
     >>> lowest_cosine(np.array([[1.0, 0.0], [3.0, 4.0]]), np.array([[2.0, 0.0], [4.0, 3.0]]))
     0.96
     """
-    cosines = np.sum(unit_rows(these.astype(np.float64)) * unit_rows(those.astype(np.float64)), axis=1)
-    return float(np.min(cosines, initial=1.0))
+    return float(np.min(cosines(these, those), initial=1.0))
+
+
+def cosines(these: npt.NDArray[Any], those: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the cosine between the rows of each index, shape (n,); both have the shape (n, dim)."""
+    products = unit_rows(these.astype(np.float64)) * unit_rows(those.astype(np.float64))
+    return np.asarray(np.sum(products, axis=1))

@@ -16,6 +16,7 @@ from embedstore.tables.arrow import ArrowSource
 from embedstore.tables.base import ReadOptions, Source, encoding_of, open_bytes
 from embedstore.tables.boundary import GuardedSource, refused
 from embedstore.tables.formats import FORMATS, find_format
+from embedstore.tables.lance import LanceSource, is_lance
 from embedstore.tables.python import table_of
 
 __all__ = ["file_source", "piped_source", "sources_of"]
@@ -46,6 +47,8 @@ def file_source(path: Path, options: ReadOptions, *, name: str, origin: str) -> 
             waiting.cancel()
         with stream:
             return piped_source(stream, options, name=name)
+    if path.is_dir() and is_lance(path):
+        return GuardedSource(LanceSource(path, name, origin), options)
     if not path.is_file():
         raise InputError(f"expected a file, found {'a folder' if path.is_dir() else 'a socket or device'}: {name}")
     return _source(path, options, name, origin)

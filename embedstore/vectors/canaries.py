@@ -19,13 +19,17 @@ from embedstore.storage.records import TextSegment
 from embedstore.storage.segments import read_texts
 from embedstore.storage.state import Manifest
 
-__all__ = ["Canaries", "canaries_of", "check_canaries", "check_vectors", "spread_rows"]
+__all__ = ["SAME_COSINE", "Canaries", "canaries_of", "check_canaries", "check_vectors", "spread_rows"]
 
 logger = logging.getLogger(__name__)
 
 _CANARIES = 16
 _NORM_TOLERANCE = 1e-3
-_LOWEST_COSINE = 0.999  # a bfloat16 forward pass stays above 0.9995; another pooling or prompt falls far below
+SAME_COSINE = 0.999
+"""The lowest cosine of a text's vectors that one encoder made twice.
+
+A bfloat16 forward pass stays above 0.9995; another pooling or prompt falls far below.
+"""
 
 
 def check_vectors(vectors: npt.NDArray[np.float32], spec: EncoderSpec) -> None:
@@ -76,10 +80,10 @@ class Canaries(NamedTuple):
         """
         vectors = encoder.encode(self.texts)
         lowest = lowest_cosine(self.vectors, vectors) if vectors.shape == self.vectors.shape else float("nan")
-        if not lowest >= _LOWEST_COSINE:
+        if not lowest >= SAME_COSINE:
             raise SpaceMismatchError(
                 f"stored texts encoded again come out otherwise (lowest cosine {lowest:.4f}, expected "
-                f"{_LOWEST_COSINE}): the space was made with {self.made}, this is {_shown(encoder.provenance)}; no "
+                f"{SAME_COSINE}): the space was made with {self.made}, this is {_shown(encoder.provenance)}; no "
                 "vector was written: take the --backend, --precision and versions that made it, or a store of its own"
             )
         logger.info("canaries agree: lowest cosine %.6f", lowest)

@@ -11,6 +11,7 @@ from embedstore.core.guards import Lock
 from embedstore.errors import CheckpointError, UsageError
 from embedstore.storage.records import SpaceRecord
 from embedstore.storage.state import Manifest
+from embedstore.vectors.unproven import check_proven
 
 if TYPE_CHECKING:
     from embedstore.encoders import Described, Encoder, EncoderOptions
@@ -72,6 +73,12 @@ class Models:
             return _described(self.own)
         options, fetch = options or encoders.EncoderOptions(), True
         filled = [space for space in manifest.spaces.values() if space.spec.output == "embedding" and space.segments]
+        if model is None and filled and not any(space.spec.proven for space in filled):
+            raise UsageError(
+                f"expected a model to encode with: vectors of this store were made elsewhere ({filled[0].model!r}), "
+                "and no model has shown them to be its own; name one with -m MODEL (model=... in Python)"
+            )
+        filled = [space for space in filled if space.spec.proven]
         if model is None and filled and revision is None:
             if options == encoders.EncoderOptions():
                 return redescribe(filled[0])
@@ -135,6 +142,7 @@ class Models:
         A model that is already loaded is used, whatever its backend and precision. Otherwise a few short texts get the
         light NumPy encoder.
         """
+        check_proven(record, texts)
         if self.own is not None:
             return _described(self.own), self.own
         with self._lock.held():

@@ -23,6 +23,7 @@ from embedstore.storage.manifest import commit, load
 from embedstore.storage.records import SpaceRecord, TextSegment
 from embedstore.storage.segments import segment_keys, write_texts
 from embedstore.storage.state import Manifest
+from embedstore.vectors.unproven import check_proven
 
 if TYPE_CHECKING:
     from embedstore.encoders import Described, Encoder
@@ -97,6 +98,8 @@ class QueryEncoder:
         missing = np.flatnonzero(_from_cache(self._root, self._manifest, spec.key, keys_of(texts), out)).tolist()
         new = dict.fromkeys(texts[row] for row in missing)
         new = {text: None for text in new if (spec.key, text) not in self._fresh}
+        if new:
+            check_proven(self._record, list(new))
         if new and self._no_encode:
             raise ModelRequiredError(
                 f"{counted(len(new), 'text')} {form(len(new), 'has', 'have')} no vector yet, "

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from embedstore.core.guards import Lock
 from embedstore.core.names import nearest_hint
-from embedstore.core.settings import Settings
+from embedstore.core.settings import Home, Settings
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
 from embedstore.errors import ModelRequiredError, NotFoundError, UsageError
@@ -24,6 +24,7 @@ from embedstore.storage.state import Manifest
 from embedstore.vectors.index import Indexes
 from embedstore.vectors.models import Models
 from embedstore.vectors.space import Space
+from embedstore.vectors.unproven import unproven_name
 
 if TYPE_CHECKING:
     from embedstore.encoders import Encoder
@@ -51,6 +52,7 @@ class Cache:
         self.models = Models(encoder)
         self.indexes = Indexes(chosen.index_after)
         self.wait = chosen.wait
+        self.settings = chosen
         self._told = False
         self._check = chosen.check
         self._checked: set[str] = set()
@@ -133,6 +135,11 @@ class Snapshot:
         """Name of the store's folder."""
         return self.root.resolve().name
 
+    @property
+    def home(self) -> Home:
+        """The store and its settings, for what adds rows."""
+        return Home(self.root, self._cache.settings)
+
     def writing(self) -> AbstractContextManager[None]:
         """Hold the store's lock while new files are written and committed; see `embedstore.storage.locks.writing`."""
         return locks.writing(self.root, self.wait)
@@ -141,6 +148,11 @@ class Snapshot:
         """Return the store's newest state, with the commits made since this one."""
         newest = Snapshot(self.root, load_whole(self.root), self._cache)
         return newest.choosing(self._choose) if self._choose else newest
+
+    def newest(self, encoder: "Encoder | None" = None) -> AbstractContextManager["Snapshot"]:
+        """Open the store's newest state, with the same loaded models, or with another encoder instead of them."""
+        cache = self._cache if encoder is None else Cache(encoder, self._cache.settings)
+        return open_snapshot(self.root, cache)
 
     def choosing(self, choose: "Chooser") -> "Snapshot":
         """Return the same state, of which only the rows that `choose` takes are seen; see `whole`.
@@ -194,7 +206,8 @@ class Snapshot:
         """Return a space, by a prefix of its key or by its model name.
 
         The default is the first embedding space with a vector for every row of the corpora in `covering`, else the
-        store's first embedding space. A model name means its embeddings before its logits.
+        store's first embedding space; unproven spaces come last. A model name means its embeddings before its logits,
+        and its own vectors before those that are only claimed to be.
 
         Raises
         ------
@@ -209,10 +222,13 @@ class Snapshot:
             raise NotFoundError(f"{self.root} has no rows yet: run `embedstore encode STORE FILE --text COLUMN`")
         if selector is None:
             filled = [space for space in self.spaces if space.spec.output == "embedding"]
+            filled.sort(key=lambda space: not space.spec.proven)
             if not filled:
                 raise NotFoundError(f"{self.root} has logits only: name their space, or run `embedstore encode STORE`")
             return next((space for space in filled if len(filled) > 1 and space.covers(covering)), filled[0])
-        chosen = [s for s in self.spaces if s.key.startswith(selector) or s.record.model == selector]
+        names = (selector, unproven_name(selector))
+        chosen = [s for s in self.spaces if s.key.startswith(selector) or s.record.model in names]
+        chosen = [s for s in chosen if s.spec.proven] or chosen
         chosen = [s for s in chosen if s.spec.output == "embedding"] or chosen
         if len(chosen) != 1:
             shown = ", ".join(f"{space.key[:12]} ({space.record.model})" for space in self.spaces)

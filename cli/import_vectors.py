@@ -1,0 +1,76 @@
+"""`import`: add rows with vectors that were made elsewhere."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from embedstore.cli.files import opened, row_options, text_of
+from embedstore.cli.models import encoder_options, model_options
+from embedstore.cli.opening import hide_pandas, settings, store_path
+from embedstore.cli.options import computation_options, json_option, store_argument
+from embedstore.cli.printing import print_json
+from embedstore.cli.terminal import echo, encode_progress, note
+
+from embedstore.errors import UsageError
+
+__all__ = ["import_vectors"]
+
+
+@click.command("import")
+@store_argument
+@click.argument("file", metavar="FILE")
+@click.option("--vector", metavar="COL", help="The column of FILE that has the vectors, as lists of floats.")
+@click.option("--rows", metavar="TABLE", help="The rows of the vectors in FILE, in the same order.")
+@row_options
+@model_options
+@computation_options
+@click.option("--no-encode", is_flag=True, help="Load no model, and keep the vectors apart as unproven.")
+@json_option
+def import_vectors(
+    store: str, file: str, vector: str | None, rows: str | None, as_json: bool, no_encode: bool, **options: Any
+) -> None:
+    """Add rows with vectors that --model made elsewhere.
+
+    FILE is a Parquet file or a Lance dataset with a column of vectors (--vector), or a .npy file or a flat FAISS index
+    beside a table (--rows). The model encodes 16 texts again and must agree. Without it, the vectors are unproven: what
+    needs no new vector works. Run again to resume.
+    """
+    from embedstore.store import EmbeddingStore
+
+    if options["model"] is None:
+        raise UsageError("expected --model NAME, the model that made the vectors")
+    if (vector is None) == (rows is None):
+        raise UsageError("expected --vector COL for vectors in a column of FILE, or --rows TABLE for the rows of FILE")
+    hide_pandas()
+    found = EmbeddingStore(store_path(store), settings=settings())
+    sources, read_options = opened((rows or file,), options)
+    text = text_of(found, sources, options)
+    with encode_progress() as on_progress:
+        report = found.import_vectors(
+            sources,
+            text=text,
+            model=options["model"],
+            vector=vector,
+            vectors=file if rows else None,
+            corpus=options["corpus"],
+            id=options["id_column"],
+            template=options["template"],
+            limit=options["limit"],
+            sample=options["sample"],
+            seed=options["seed"],
+            replace=options["replace"],
+            read_options=read_options,
+            options=encoder_options(options),
+            **{name: options[name] for name in ("revision", "backend", "device", "batch_size", "precision")},
+            no_encode=no_encode,
+            on_progress=on_progress,
+        )
+    if as_json:
+        print_json(asdict(report))
+    else:
+        echo(str(report))
+    if not report.proven:
+        note(
+            f"{report.model}: search --row, train, predict, topics, duplicates and doubts work; new labels and queries "
+            "need the model"
+        )
