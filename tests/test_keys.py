@@ -537,6 +537,23 @@ def starts_of(segments):
         start += segment.count
 
 
+def test_texts_that_wait_for_their_segment_are_checked_too(tmp_path):
+    """One `add` has more new texts than keys are held, and less than a segment takes, and then has them again."""
+    root, large = tmp_path / "store", embedstore.Settings(smallest_segment=100, largest_segment=100)
+    embedstore.create(root, settings=large).add(rows(0, 5), text="t")
+    writing = TextWriter(Home(root, large), load(root))
+    texts = [f"text {number}" for number in range(30)]
+    assert writing.positions(texts).tolist() == list(range(30))
+    assert (len(writing.written), len(list((root / "keys").iterdir()))) == (0, 1)
+    assert writing.positions(texts[::-1]).tolist() == list(range(30))[::-1]
+    (path,) = (root / "keys").iterdir()
+    content = path.read_bytes()
+    position = np.roll(np.frombuffer(content[16 * 30 :], "<u4"), 1)
+    path.write_bytes(content[: 16 * 30] + position.tobytes())
+    with pytest.raises(DamagedStoreError, match=ALTERED):
+        writing.positions(texts[-1:])
+
+
 @pytest.mark.parametrize("which", ["the run", "the new ids"])
 def test_an_id_of_an_altered_run_is_not_taken_for_another(tmp_path, which):
     """The row of an id in a run points to another row, or past the last one."""

@@ -426,7 +426,7 @@ MUTANTS = [
     ("keys: of the text at a position", "corpora/keyed.py", "(stored_first != first) | (stored_rest != rest)",
      "stored_first != stored_first", "tests/test_keys.py -k position_of_another"),
     ("keys: of a text that waits for its segment", "corpora/keyed.py", "(positions[after] - segments.rows).tolist()", "positions[after].tolist()",
-     "tests/test_keys.py -k position_that_it_had"),
+     "tests/test_keys.py -k wait_for_their"),
     ("keys: altered forms of keys that are not found", "corpora/keyed.py", "    if missing.any():", "    if False:",
      "tests/test_keys.py -k counted_twice"),
     ("keys: one half of a key that is not found", "storage/keys.py", "(near[:, 1:3] == first[:, None]) | (self.rest[beside] == rest[:, None])",
