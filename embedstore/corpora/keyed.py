@@ -141,7 +141,8 @@ def _check_claims(
 ) -> None:
     """Check that texts have the keys that runs claim; each segment is looked at once, and only where they are."""
     order = np.argsort(claimed.position, kind="stable")
-    first, rest, positions = (column[order] for column in claimed)
+    first, rest = claimed.first[order], claimed.rest[order]
+    positions = claimed.position[order].astype(np.int64, copy=False)
     ends = np.array([run.start + run.count for run in runs])
     for segment, here, rows in segments.holding(positions):
         wrong = _differ(segment_keys(root, segment)[rows], first[here], rest[here])
