@@ -400,3 +400,174 @@ def test_nothing_is_read_to_find_nothing(store, monkeypatch):
         assert now.texts.positions_of([]) == {}
         assert list(now.texts.owners(np.array([-1, -1]))) == []
         assert "starts" not in now.texts.__dict__
+
+
+# Runs and ids that are altered, with the size that they had.
+
+ALTERED = r"keys/\w+\.sorted was altered\. Run `embedstore verify STORE --repair` .*next `add` makes it again"
+
+
+def altered_run(store, number, column, place, change):
+    """Change one number of a run in its file: column 0 and 1 are the halves of keys, 2 has positions."""
+    run = load(store.path).keys[number]
+    width, dtype = ((8, "<u8"), (8, "<u8"), (4, "<u4"))[column]
+    start = run.count * (0, 8, 16)[column]
+
+    def written(content: bytearray) -> bytes:
+        numbers = np.frombuffer(content, dtype, run.count, start).copy()
+        numbers[place] = change(numbers[place], run)
+        content[start : start + width * run.count] = numbers.tobytes()
+        return bytes(content)
+
+    return damaged(store, number, written)
+
+
+def of_place(store, run, place):
+    """Return the text whose key stands at a place of a run."""
+    return f"text {run.start + int(read_run(store.path, run).position[place])}"
+
+
+def ask(store, text, how):
+    """Look a text up as an `add`, and as a query or an answer."""
+    if how == "add":
+        store.add([{"t": text}], text="t", corpus="more")
+    else:
+        with store.snapshot() as now:
+            now.texts.find(keys_of([text]))
+
+
+@pytest.mark.parametrize("how", ["add", "find"])
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_text_does_not_get_the_position_of_another(store, how, number):
+    """Two positions of a run are swapped, so the file has its size and all of its positions."""
+    run = load(store.path).keys[number]
+    text = of_place(store, run, 0)
+    position = read_run(store.path, run).position.copy()
+    damaged(store, number, lambda content: content[: -4 * run.count] + position[[1, 0, *range(2, run.count)]].tobytes())
+    before = load(store.path).texts.rows
+    with pytest.raises(DamagedStoreError, match=ALTERED) as told:
+        ask(store, text, how)
+    assert run.file.path in str(told.value)
+    assert load(store.path).texts.rows == before
+    assert store.repair() == (run.file.path,)
+    store.add([{"t": text}], text="t", corpus="more")
+    assert store.corpus("more").positions().tolist() == [int(text.split()[1])]
+    check_runs(load(store.path), store.path)
+
+
+@pytest.mark.parametrize("how", ["add", "find"])
+@pytest.mark.parametrize("bit", [0, 1, 31, 62, 63])
+@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize("place", [0, 7, -1])
+def test_a_text_whose_key_is_altered_is_not_counted_twice(store, how, column, bit, place):
+    run = load(store.path).keys[0]
+    text = of_place(store, run, place)
+    altered_run(store, 0, column, place, lambda number, _: number ^ np.uint64(1 << bit))
+    with pytest.raises(DamagedStoreError, match=ALTERED):
+        ask(store, text, how)
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize("byte", [0x00, 0xFF])
+def test_a_lost_block_of_a_run_is_found(store, column, byte):
+    """As a disk leaves it that has lost a page: all zeros, or all ones. Each text that was there is looked up."""
+    run = load(store.path).keys[0]
+    texts = [of_place(store, run, place) for place in range(5, 10)]
+    altered_run(store, 0, column, slice(5, 10), lambda numbers, _: ~(numbers & 0) if byte else numbers & 0)
+    for text in texts:
+        if (int(text.split()[1]), byte, column) != (0, 0, 2):  # its position is 0
+            with pytest.raises(DamagedStoreError, match=ALTERED):
+                ask(store, text, "find")
+
+
+def test_keys_out_of_order_hide_no_other_key(store):
+    """The middle key of a run is altered: a binary search for half of the others begins with it."""
+    run = load(store.path).keys[0]
+    stored = read_run(store.path, run)
+    texts = [of_place(store, run, place) for place in range(run.count)]
+    expected = [run.start + int(place) for place in stored.position]
+    altered_run(store, 0, 0, run.count // 2, lambda number, _: np.uint64(2**64 - 1))
+    hidden = 0
+    with store.snapshot() as now:
+        for text, position in zip(texts, expected, strict=True):
+            try:
+                assert now.texts.find(keys_of([text])).tolist() == [position]
+            except DamagedStoreError:
+                hidden += 1
+    assert hidden > 1
+
+
+def test_an_altered_run_is_not_merged(store):
+    """Nothing that is looked up shows the fault, but the new run would have it, with a hash that is right."""
+    run = altered_run(store, -1, 1, 3, lambda number, _: number ^ np.uint64(4))
+    with pytest.raises(DamagedStoreError, match=ALTERED):
+        store.add(rows(100, 160), text="t", corpus="more")
+    assert store.verify().damaged == (run.file.path,)
+
+
+def test_an_altered_text_segment_is_named_and_not_the_run(store):
+    segment = load(store.path).texts[0]
+    path = store.path / segment.file.path
+    content = bytearray(path.read_bytes())
+    content[segment.key.offset] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedStoreError, match=rf"{segment.file.path} was altered\. Restore it from a backup"):
+        ask(store, "text 0", "find")
+
+
+def test_keys_are_checked_where_they_are_and_nowhere_else(store, monkeypatch):
+    read = []
+    segment_keys = embedstore.corpora.keyed.segment_keys
+    monkeypatch.setattr("embedstore.corpora.keyed.segment_keys", lambda *of: read.append(of[1]) or segment_keys(*of))
+    segments = load(store.path).texts
+    with store.snapshot() as now:
+        asked = keys_of(["text 0", "text 20", "text 2", "text 1"])
+        assert now.texts.find(asked).tolist() == [0, 20, 2, 1]
+    newest = [one for one in segments if one in read][-1]
+    assert read[:2] == [segments[0], next(one for start, one in starts_of(segments) if start <= 20 < start + one.count)]
+    assert newest == segments[-1]
+    assert len(read) == 3  # two that have the texts, and the one that is in no run
+
+
+def starts_of(segments):
+    """Yield each segment after the position of its first text."""
+    start = 0
+    for segment in segments:
+        yield start, segment
+        start += segment.count
+
+
+def test_texts_that_wait_for_their_segment_are_checked_too(tmp_path):
+    """One `add` has more new texts than keys are held, and less than a segment takes, and then has them again."""
+    root, large = tmp_path / "store", embedstore.Settings(smallest_segment=100, largest_segment=100)
+    embedstore.create(root, settings=large).add(rows(0, 5), text="t")
+    writing = TextWriter(Home(root, large), load(root))
+    texts = [f"text {number}" for number in range(30)]
+    assert writing.positions(texts).tolist() == list(range(30))
+    assert (len(writing.written), len(list((root / "keys").iterdir()))) == (0, 1)
+    assert writing.positions(texts[::-1]).tolist() == list(range(30))[::-1]
+    (path,) = (root / "keys").iterdir()
+    content = path.read_bytes()
+    position = np.roll(np.frombuffer(content[16 * 30 :], "<u4"), 1)
+    path.write_bytes(content[: 16 * 30] + position.tobytes())
+    with pytest.raises(DamagedStoreError, match=ALTERED):
+        writing.positions(texts[-1:])
+
+
+@pytest.mark.parametrize("which", ["the run", "the new ids"])
+def test_an_id_of_an_altered_run_is_not_taken_for_another(tmp_path, which):
+    """The row of an id in a run points to another row, or past the last one."""
+    store = embedstore.create(tmp_path / "store", settings=SMALL)
+    store.add(rows(0, 40), text="t", id="key")
+    (part,) = load(store.path).corpora["train"].parts
+    stored = read_run(store.path, KeyRun(part.ids, 0, 40))
+    path = store.path / part.ids.path
+    content = path.read_bytes()
+    moved = np.roll(stored.position, 1) if which == "the run" else stored.position + np.uint32(40)
+    path.write_bytes(content[: 16 * 40] + moved.astype("<u4").tobytes())
+    for count in (1, 60):  # the run is the larger part, and the smaller one
+        with pytest.raises(DamagedStoreError, match=ALTERED):
+            store.add([{"key": "k3", "t": "new"}, *rows(100, 100 + count)], text="t", id="key")
+    store.repair()
+    with pytest.raises(InputError, match="found 'k3' twice"):
+        store.add([{"key": "k3", "t": "new"}], text="t", id="key")

@@ -17,7 +17,7 @@ from embedstore.corpora.keyed import keys_of
 from embedstore.corpora.rows import Corpus
 from embedstore.errors import DamagedStoreError, InputError
 from embedstore.storage.derived import KeyRun
-from embedstore.storage.keys import AT_ONCE, SortedKeys, altered, joined, joined_run, read_run, write_run
+from embedstore.storage.keys import AT_ONCE, SortedKeys, altered, halves, joined, joined_run, read_run, write_run
 from embedstore.storage.records import CorpusPart, CorpusRecord
 from embedstore.tables.columns import is_text
 from embedstore.tables.widening import widened, without_missing
@@ -134,14 +134,27 @@ def _check_together(corpus: Corpus, one: _Part, other: _Part) -> None:
     for at in range(0, len(few.keys.first), AT_ONCE):
         here = slice(at, at + AT_ONCE)
         try:
-            places = np.flatnonzero(many.keys.find(few.keys.first[here], few.keys.rest[here]) >= 0)
+            found = many.keys.find(few.keys.first[here], few.keys.rest[here])
         except ValueError as error:
             raise _altered(corpus, many) from error
+        places = np.flatnonzero(found >= 0)
         if len(places):
-            row = int(few.keys.position[here][places].min())
-            if row >= few.record.rows:
-                raise _altered(corpus, few)
+            place = places[few.keys.position[here][places].argmin()]
+            row = int(few.keys.position[here][place])
+            key = (few.keys.first[here][place], few.keys.rest[here][place])
+            _check_key(corpus, few, row, key)
+            _check_key(corpus, many, int(found[place]), key)
             raise _twice(corpus, few.start + row)
+
+
+def _check_key(corpus: Corpus, part: _Part, row: int, key: tuple[np.uint64, np.uint64]) -> None:
+    """Check that the id of a row of a part has a key, or its run was altered."""
+    if row < part.record.rows:
+        (value,) = corpus.ids_at(np.array([part.start + row]))
+        first, rest = halves(keys_of([str(value)]))
+        if (first[0], rest[0]) == key:
+            return
+    raise _altered(corpus, part)
 
 
 def _altered(corpus: Corpus, part: _Part) -> DamagedStoreError:

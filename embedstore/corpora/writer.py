@@ -76,7 +76,8 @@ class TextWriter:
     def positions(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the position of each text, shape (n,); new texts get the next positions in order."""
         unique, places = once(keys_of(texts))
-        found = in_runs(self._root, self._runs, unique.first, unique.rest)
+        texts_now = self._base.texts.plus(self.written) if self._runs else self._base.texts
+        found = in_runs(self._root, self._runs, texts_now, unique.first, unique.rest, self._pending)
         for held in self._held:
             np.maximum(found, held.find(unique.first, unique.rest), out=found)
         new = np.flatnonzero(found < 0)

@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from embedstore.core.masks import distinct
 from embedstore.errors import DamagedStoreError
 from embedstore.storage.derived import KeyRun
 from embedstore.storage.gate import staged
-from embedstore.storage.listed import advice_on, map_dataset
+from embedstore.storage.listed import advice_on, check_files, map_dataset
 from embedstore.storage.places import DatasetRecord
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "LARGEST",
     "SortedKeys",
     "altered",
+    "doubtful_in_run",
     "find_in_run",
     "halves",
     "joined",
@@ -42,6 +44,7 @@ LARGEST = 1 << 26
 AT_ONCE = 1 << 20
 """Number of keys that are merged at once."""
 _MOST_ALIKE = 64  # keys of a run that begin with the same eight bytes: two are a rarity, more are made up
+_AROUND = np.arange(-2, 2)  # the rows around the place of a key
 _COLUMNS = ((8, "<u8"), (8, "<u8"), (4, "<u4"))
 
 
@@ -94,6 +97,26 @@ class SortedKeys(NamedTuple):
             found[rows[same]] = self.position[places[same]]
             rows, places = rows[~same], places[~same] + 1
         raise ValueError("many keys begin with the same bytes")
+
+    def doubtful(self, first: npt.NDArray[np.uint64], rest: npt.NDArray[np.uint64]) -> "SortedKeys":
+        """Return those of these keys that may be altered forms of keys that are not found here.
+
+        They stand at the place of such a key, and have one of its halves, or the first half of their neighbour.
+
+        Raises
+        ------
+        ValueError
+            If the keys there are not in order.
+        """
+        rows = np.clip(np.searchsorted(self.first, first)[:, None] + _AROUND, 0, len(self.first) - 1)
+        near = self.first[rows]
+        if (near[:, 1:] < near[:, :-1]).any():
+            raise ValueError("keys are not in order")
+        beside = rows[:, 1:3]  # the last key that is smaller, and the first that is not
+        doubted = (near[:, 1:3] == first[:, None]) | (self.rest[beside] == rest[:, None])
+        doubted |= near[:, [0, 2]] == near[:, [1, 3]]
+        found = distinct(beside[doubted])
+        return SortedKeys(self.first[found], self.rest[found], self.position[found])
 
 
 def halves(keys: npt.NDArray[np.bytes_]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -154,6 +177,20 @@ def find_in_run(
     return found
 
 
+def doubtful_in_run(root: Path, run: KeyRun, first: npt.NDArray[np.uint64], rest: npt.NDArray[np.uint64]) -> SortedKeys:
+    """Return the keys of a run that may be altered forms of keys that are in no run, with the positions of their texts.
+
+    See `SortedKeys.doubtful`, and `read_run` for the errors.
+    """
+    try:
+        found = read_run(root, run).doubtful(first, rest)
+    except ValueError as error:
+        raise altered(root, run) from error
+    if found.position.max(initial=0) >= run.count:
+        raise altered(root, run)
+    return SortedKeys(found.first, found.rest, found.position.astype(np.int64) + run.start)
+
+
 def altered(root: Path, run: KeyRun) -> DamagedStoreError:
     """Return the error of a run that is not as it was written."""
     return DamagedStoreError(f"{root / run.file.path} was altered. {advice_on(run.file)}")
@@ -177,6 +214,11 @@ def merged(root: Path, runs: Sequence[KeyRun]) -> tuple[KeyRun, ...]:
 
     Sizes are alike if they have the same power of four. After a run, there is none of a larger size, and at most three
     of its own, but for runs that are as large as runs get.
+
+    Raises
+    ------
+    DamagedStoreError
+        If a run that is merged is missing or altered: its faults would get a hash that is right.
     """
     found = list(runs)
     while found:
@@ -187,6 +229,7 @@ def merged(root: Path, runs: Sequence[KeyRun]) -> tuple[KeyRun, ...]:
             count += found[first].count
         if len(found) - first < _MERGED and min(sizes[first:]) == sizes[-1]:
             break
+        check_files(root, [run.file for run in found[first:]])
         found[first:] = [joined_run(root, found[first:])]
     return tuple(found)
 

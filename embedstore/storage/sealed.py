@@ -136,6 +136,23 @@ class Records(Sequence[Record], Generic[Record]):
                 yield from map(columns.record, range(len(columns)))
         yield from self.newest
 
+    def holding(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Record, slice, npt.NDArray[np.int64]]]:
+        """Yield each segment that has some of the texts, which of them, and their rows in it; few lists are read.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int64
+            Numbers of texts or vectors, ascending.
+        """
+        counts = [*(one.rows for one in self.lists), *(self.form.row(one)[1][0] for one in self.newest)]
+        for number, here, inside in _split(counts, rows):
+            if number >= len(self.lists):
+                yield self.newest[number - len(self.lists)], here, inside
+            else:
+                columns = self._read(self.lists[number])
+                for row, some, places in _split(columns.numbers[:, 0], inside):
+                    yield columns.record(row), slice(here.start + some.start, here.start + some.stop), places
+
     def marked(self) -> Iterator[tuple[int, Record]]:
         """Yield each record with marked rows, or with an unknown number of them, after the number of rows before it."""
         start = 0
@@ -228,6 +245,15 @@ class Records(Sequence[Record], Generic[Record]):
         if len(found) < len(names):
             raise _twice(self._root, self.form.kind)
         return found
+
+
+def _split(counts: npt.ArrayLike, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, slice, npt.NDArray[np.int64]]]:
+    """Yield the number of each part that has some of the rows, which these are, and their places in the part."""
+    starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    bounds = np.searchsorted(rows, starts)
+    for number in np.flatnonzero(np.diff(bounds)).tolist():
+        here = slice(int(bounds[number]), int(bounds[number + 1]))
+        yield number, here, rows[here] - starts[number]
 
 
 def _twice(root: Path, kind: str) -> DamagedStoreError:

@@ -36,7 +36,7 @@ _ODD: tuple[Any, ...] = (
 )
 
 
-class _Dice:
+class Dice:
     """Choices that the bytes of an input make."""
 
     def __init__(self, content: bytes) -> None:
@@ -58,9 +58,9 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return found + [place for _, one in list(inside) for place in _places(one)]
 
 
-def _changed(value: Any, content: bytes) -> Any:
+def changed(value: Any, content: bytes) -> Any:
     """Return a copy of a JSON value with the changes that some bytes stand for."""
-    dice, whole = _Dice(content), json.loads(json.dumps({"root": value}))
+    dice, whole = Dice(content), json.loads(json.dumps({"root": value}))
     for _ in range(4):
         if not dice.left():
             break
@@ -132,7 +132,7 @@ def _asked(*questions: Callable[[Any], object]) -> None:
 
 def _manifest(content: bytes) -> object:
     """Read a manifest: bytes that begin with ``{`` are its body, others are changes of a valid one."""
-    seal(content if content[:1] == b"{" else _changed(body(), content))
+    seal(content if content[:1] == b"{" else changed(body(), content))
     return _asked(
         lambda store: json.dumps(store.info()).encode(),
         lambda store: store.verify().faults,
@@ -174,7 +174,7 @@ def _record(content: bytes) -> object:
     """Read a record alone: within a manifest, a missing key is that manifest's fault."""
     read, value = _record_seeds()[content[0] % len(_record_seeds())] if content else _record_seeds()[0]
     try:
-        made = read(_changed(value, content[1:]))
+        made = read(changed(value, content[1:]))
     except KeyError:
         return None
     if hasattr(made, "to_json"):
@@ -205,7 +205,7 @@ def _cells() -> list[pa.Array]:
     ]
 
 
-def _parquet(dice: _Dice) -> bytes:
+def _parquet(dice: Dice) -> bytes:
     """Return a table of a corpus, or one that is none."""
     positions = [[0, 1, 2], [15, 0, 0], [16, 0, 0], [-1, 0, 0], [2**62, 1, 2], [0, None, 1]]
     types = [pa.int64(), pa.int64(), pa.float64(), pa.uint32(), pa.string()]
@@ -233,7 +233,7 @@ def _parquet(dice: _Dice) -> bytes:
 
 def _corpus_part(content: bytes) -> object:
     """Read all columns, ids and positions of a corpus whose tables the bytes stand for, or are."""
-    dice, parts, paths = _Dice(content), [], []
+    dice, parts, paths = Dice(content), [], []
     for _ in range(1 if content[:4] == b"PAR1" else dice.pick([2, 1])):
         table = content if content[:4] == b"PAR1" else _parquet(dice)
         paths.append(base() / "corpora" / f"{hashlib.sha256(table).hexdigest()}.parquet")
@@ -273,7 +273,7 @@ def _read_corpus(said: dict[str, Any]) -> None:
 def _annotation_part(content: bytes) -> object:
     """Read a file of answers: bytes that begin with ``{`` are its content, others are changes of a valid one."""
     valid = json.loads((base() / body()["annotations"][0][0][0]).read_bytes())
-    value = content if content[:1] == b"{" else json.dumps(_changed(valid, content)).encode()
+    value = content if content[:1] == b"{" else json.dumps(changed(valid, content)).encode()
     name = f"annotations/{hashlib.sha256(value).hexdigest()}.json"
     path = base() / name
     path.write_bytes(value)
@@ -300,7 +300,7 @@ def _list_file(content: bytes) -> object:
     """Read a list of text segments: bytes that begin with ``{`` are its content, others are changed numbers of it."""
     valid, said = _list()
     made = bytearray(content if content[:1] == b"{" else valid)
-    dice = _Dice(b"" if content[:1] == b"{" else content)
+    dice = Dice(b"" if content[:1] == b"{" else content)
     while dice.left():
         at = dice.pick(range(0, len(made) - 8))
         made[at : at + 8] = dice.pick([2**53, 2**62, -1, 0, 1, 2**40]).to_bytes(8, "little", signed=True)
@@ -319,23 +319,23 @@ def _list_file(content: bytes) -> object:
             (base() / name).unlink()
 
 
-def _changes() -> list[bytes]:
+def changes() -> list[bytes]:
     """Return seeds for readers of changes: none, and some."""
     return [b"", *(bytes([n]) * 9 for n in range(0, 256, 16)), bytes(range(64))]
 
 
 def _bodies() -> list[bytes]:
-    return [canonical_json(body()), *_changes()]
+    return [canonical_json(body()), *changes()]
 
 
 def _answers() -> list[bytes]:
-    return [(base() / one[0][0]).read_bytes() for one in body()["annotations"]] + _changes()
+    return [(base() / one[0][0]).read_bytes() for one in body()["annotations"]] + changes()
 
 
 TARGETS = {
     "manifest": Target(_bodies, _manifest),
-    "records": Target(lambda: [bytes([n]) + one for n in range(14) for one in _changes()[:3]], _record),
-    "corpus_part": Target(lambda: [bytes(20), bytes(range(40)), *_changes()[1:]], _corpus_part),
-    "list_file": Target(lambda: [_list()[0], *_changes()], _list_file),
+    "records": Target(lambda: [bytes([n]) + one for n in range(14) for one in changes()[:3]], _record),
+    "corpus_part": Target(lambda: [bytes(20), bytes(range(40)), *changes()[1:]], _corpus_part),
+    "list_file": Target(lambda: [_list()[0], *changes()], _list_file),
     "annotation_part": Target(_answers, _annotation_part, words=[b"takes_back", b"undo", b"skip", b"label_set"]),
 }

@@ -26,7 +26,7 @@ QUICK = {
 # An input of these is a whole store, so that a second would show nothing; each changes the store that it shares with
 # the others.
 LONG = [
-    *("answers:import_csv", "answers:import_jsonl"),
+    *("answers:import_csv", "answers:import_jsonl", "receipts:collect"),
     *(f"stores:{name}" for name in ("annotation_part", "corpus_part", "list_file", "manifest", "records")),
 ]
 GROUPS = [[f"{module}:{name}" for name in names] for module, names in QUICK.items()]
