@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.multilabel import separator_option
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
@@ -31,7 +32,13 @@ __all__ = ["classify"]
 
 @click.command()
 @store_argument
-@click.option("-m", "--model", metavar="CHECKPOINT", help="Folder or Hugging Face name of a finetuned classifier.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="CHECKPOINT",
+    shell_complete=completion.models,
+    help="Folder or Hugging Face name of a finetuned classifier.",
+)
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @rows_options
 @max_seq_length_option

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -29,7 +30,13 @@ __all__ = ["doubts"]
 
 @click.command()
 @store_argument
-@click.option("--target", required=True, metavar="COL", help="The column of labels, or annotations.")
+@click.option(
+    "--target",
+    required=True,
+    metavar="COL",
+    shell_complete=completion.targets,
+    help="The column of labels, or annotations.",
+)
 @rows_options
 @click.option(
     "--filter",

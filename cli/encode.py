@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from embedstore.cli import completion
 from embedstore.cli.cluster import cluster_options, executor_of
 from embedstore.cli.files import add_files, refuse_without_file, row_options
 from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
@@ -33,9 +34,15 @@ _SHOWN = 10  # numbers of segments in a message
 
 @click.command()
 @store_argument
-@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=completion.files)
 @row_options
-@click.option("-m", "--model", metavar="MODEL", help="Folder or Hugging Face name; by default all-MiniLM-L6-v2.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    shell_complete=completion.models,
+    help="Folder or Hugging Face name; by default all-MiniLM-L6-v2.",
+)
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @click.option("--prompt", metavar="TEXT", help="Put before every text; by default the model's document prompt.")
 @click.option("--query-prompt", metavar="TEXT", help="Put before a search; by default the model's query prompt.")

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 from embedstore.cli import interrupts
+from embedstore.cli.examples import EXAMPLES
 from embedstore.cli.failures import PipeClosedError, report
 from embedstore.cli.terminal import CleanFormatter, fill_closed_streams
 
@@ -37,12 +39,27 @@ _MODULES = {
     "map": "map:map_",
     "serve": "serve",
     "info": "info",
+    "corpora": "corpora",
+    "rename": "corpora:rename",
+    "drop-corpus": "corpora:drop_corpus",
+    "copy": "copy:copy_",
     "verify": "verify",
     "gc": "gc",
     "export": "export",
     "demo": "demo",
 }
 """The module of each command, by the command's name; `module:name` if the function has another name."""
+
+_GROUPS = {
+    "Add and encode": ("add", "encode", "export", "demo"),
+    "Label": ("tag", "labels", "topics", "annotate", "annotations", "serve"),
+    "Learn": ("train", "predict", "classify", "compare", "doubts"),
+    "Search and look": ("search", "index", "duplicates", "map"),
+    "Look after a store": ("info", "corpora", "rename", "drop-corpus", "copy", "verify", "gc"),
+}
+"""The commands as `embedstore --help` lists them."""
+
+_COMPLETE = "_EMBEDSTORE_COMPLETE"
 
 
 class _Commands(MutableMapping[str, click.Command]):
@@ -54,7 +71,10 @@ class _Commands(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._found:
             module, _, attribute = _MODULES[name].partition(":")
-            self._found[name] = getattr(import_module(f"embedstore.cli.{module}"), attribute or name)
+            command: click.Command = getattr(import_module(f"embedstore.cli.{module}"), attribute or name)
+            if shown := EXAMPLES.get(name):
+                command.epilog = "\n  ".join(["\b\nExample:" if len(shown) == 1 else "\b\nExamples:", *shown])
+            self._found[name] = command
         return self._found[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
@@ -76,6 +96,16 @@ class _Group(click.Group):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = _Commands()
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for."""
+        width = max(map(len, self.commands))
+        limit = formatter.width - 6 - width
+        for title, names in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names]
+                )
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command and flush its output."""
@@ -113,6 +143,10 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its exit code."""
+    if _COMPLETE in os.environ:
+        from embedstore.cli import completion
+
+        completion.set_up()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     fill_closed_streams()
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from embedstore.cli import completion
 
 from embedstore.core.blank import Blank
 from embedstore.core.values import clip
@@ -89,7 +90,7 @@ def _setting(context: click.Context, parameter: click.Parameter, value: Any) -> 
 
 
 store_argument: Decorator = together(
-    click.argument("store"),
+    click.argument("store", shell_complete=completion.stores),
     click.option(
         "--wait",
         type=click.FloatRange(min=0),
@@ -110,7 +111,12 @@ store_argument: Decorator = together(
 )
 """The name of a store, and how it is opened."""
 
-corpus_option: Decorator = click.option("--corpus", metavar="NAME", help="Corpus; by default the only one, or train.")
+corpus_option: Decorator = click.option(
+    "--corpus",
+    metavar="NAME",
+    shell_complete=completion.corpora,
+    help="Corpus; by default the only one, or train.",
+)
 where_option: Decorator = click.option(
     "--where",
     metavar="EXPRESSION",
@@ -119,7 +125,10 @@ where_option: Decorator = click.option(
     help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/guide.md).",
 )
 space_option: Decorator = click.option(
-    "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
+    "--space",
+    metavar="KEY|MODEL",
+    shell_complete=completion.spaces,
+    help="Space, by the start of its key or its model; by default the first.",
 )
 rows_options: Decorator = together(corpus_option, where_option, space_option)
 """The options that select the corpus, its rows and the space."""
@@ -154,7 +163,12 @@ no_encode_option: Decorator = click.option(
 )
 scores_option: Decorator = click.option("--scores", is_flag=True, help="Add one column per label.")
 gold_options: Decorator = together(
-    click.option("--gold", metavar="COL", help="Compare with a column: classification report and confusion matrix."),
+    click.option(
+        "--gold",
+        metavar="COL",
+        shell_complete=completion.targets,
+        help="Compare with a column: classification report and confusion matrix.",
+    ),
     click.option(
         "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
     ),
@@ -190,6 +204,7 @@ label_options: Decorator = together(
         "--labels",
         "label_file",
         metavar="FILE|NAME",
+        shell_complete=completion.label_sets,
         help="A label set: a label a line (# is a comment), YAML or JSON; or a shipped one (`embedstore labels`).",
     ),
 )
@@ -235,11 +250,20 @@ def seed_option(of: str) -> Decorator:
 def training_options(seed_of: str) -> Decorator:
     """Return the options for training and testing: target, corpora, split, penalty, seed; see `seed_option`."""
     return together(
-        click.option("--target", required=True, metavar="COL", help="The column of classes, or annotations."),
+        click.option(
+            "--target",
+            required=True,
+            metavar="COL",
+            shell_complete=completion.targets,
+            help="The column of classes, or annotations.",
+        ),
         corpus_option,
         where_option,
         click.option(
-            "--test-corpus", metavar="NAME", help="Test on this corpus; by default a stratified share is held out."
+            "--test-corpus",
+            metavar="NAME",
+            shell_complete=completion.corpora,
+            help="Test on this corpus; by default a stratified share is held out.",
         ),
         click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out."),
         penalty_option,

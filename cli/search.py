@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -34,7 +35,7 @@ __all__ = ["search"]
 @click.argument("text", required=False)
 @click.option("--row", metavar="ID", help="Search for the neighbours of a row, by its id or number.")
 @click.option("-k", type=int, show_default="10", help="How many rows.")
-@click.option("--corpus", metavar="NAME", help="Search this corpus; by default all.")
+@click.option("--corpus", metavar="NAME", shell_complete=completion.corpora, help="Search this corpus; by default all.")
 @where_option
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")

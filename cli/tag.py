@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.multilabel import multi_options, separator_option
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
@@ -61,7 +62,12 @@ __all__ = ["tag"]
 @multi_options
 @gold_options
 @separator_option
-@click.option("--against", metavar="FILE|NAME", help="Show what changes from these labels to another label set.")
+@click.option(
+    "--against",
+    metavar="FILE|NAME",
+    shell_complete=completion.label_sets,
+    help="Show what changes from these labels to another label set.",
+)
 @click.option("--explain", metavar="ID", help="Show the descriptions and the neighbours behind the tag of a row.")
 @blank_option
 @plot_option

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CleanFormatter",
+    "agreed",
     "echo",
     "encode_progress",
     "fill_closed_streams",
@@ -121,6 +122,19 @@ def hidden_line(prompt: str, *, otherwise: str) -> str:
         return getpass.getpass(f"{clean(prompt)}: ")
     except EOFError as error:
         raise UsageError("expected a password, found the end of the input: start again") from error
+
+
+def agreed(question: str, *, otherwise: str) -> bool:
+    """Ask a question on the terminal and return whether the answer is yes; `otherwise` is what to do without one.
+
+    Raises
+    ------
+    UsageError
+        If standard input is no terminal.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
+    return click.confirm(clean(question), err=True)
 
 
 def fill_closed_streams() -> None:
