@@ -56,8 +56,14 @@ def _silent(named: Callable[[click.Context], Iterable[str]]) -> Completion:
     return complete
 
 
+def _arguments(context: click.Context) -> list[str]:
+    """Return STORE and what comes after it: click does not name them where an option still lacks its value."""
+    store = context.params.get("store")
+    return [store, *(context.params.get("files") or ())] if store else context.args
+
+
 def _store(context: click.Context) -> Path:
-    return store_path(context.params["store"])
+    return store_path(_arguments(context)[0])
 
 
 def _manifest(context: click.Context) -> "Manifest":
@@ -116,7 +122,7 @@ def _targets(context: click.Context) -> Iterator[str]:
 
 def _table_columns(context: click.Context) -> Iterator[str]:
     """Yield the columns of the tables that are to be read, then those of the corpus that they go to."""
-    for file in context.params.get("files") or ():
+    for file in _arguments(context)[1:]:
         yield from _header(Path(file))
     with suppress(Exception):  # there is no store yet
         yield from _stored_columns(context)
@@ -149,9 +155,8 @@ def label_sets(_context: click.Context, _parameter: click.Parameter, incomplete:
 
 def _models(context: click.Context) -> Iterator[str]:
     """Yield the models of the store, the default one, and those in the hub's cache on this machine."""
-    if context.params.get("store"):
-        with suppress(Exception):  # there is no store yet
-            yield from (space.model for space in _manifest(context).spaces.values())
+    with suppress(Exception):  # there is no store yet
+        yield from (space.model for space in _manifest(context).spaces.values())
     from embedstore.encoders.locate import DEFAULT_MODEL
 
     yield DEFAULT_MODEL

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from embedstore.cli import completion
+from embedstore.cli.terminal import ALL_ROWS
 
 from embedstore.core.blank import Blank
 from embedstore.core.values import clip
@@ -140,13 +141,24 @@ blank_option: Decorator = click.option(
     show_default=True,
     help="Rows whose text is blank: give them no answer, or answer them like others.",
 )
+
+
+def _place(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Return the file; None if all rows go to standard output, which is noted in the context."""
+    if value is None or str(value) not in ("-", "/dev/stdout"):
+        return value
+    context.meta[ALL_ROWS] = True
+    return None
+
+
 output_options: Decorator = together(
     click.option(
         "-o",
         "--output",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Write rows to a .csv, .tsv, .jsonl or .parquet file.",
+        callback=_place,
+        help="Write rows to a .csv, .tsv, .jsonl or .parquet file; - is standard output, as CSV.",
     ),
     click.option(
         "--spreadsheet-safe", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula."

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from embedstore.cli.opening import open_named
-from embedstore.cli.terminal import echo, note, notes_of, output_stream
+from embedstore.cli.terminal import ALL_ROWS, echo, note, notes_of, on_terminal, output_stream
 
 from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
-from embedstore.errors import OutputError
+from embedstore.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +46,12 @@ def check_outputs(
     ------
     OutputError
         If one can't; or if it is one of the label files, or a table that rows of the store were read from.
+    UsageError
+        If both rows and JSON are to go to standard output.
     """
+    context = click.get_current_context()
+    if context.meta.get(ALL_ROWS) and context.params.get("as_json"):
+        raise UsageError("expected -o - or --json, found both: each goes to standard output")
     if output:
         from embedstore.tables.write import output_format
 
@@ -130,7 +136,12 @@ def _without_nan(value: Any) -> Any:
 
 def print_predictions(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
     """Print rows or write them to `output`; then print shares, notes and report, or a summary as JSON."""
-    write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    if on_terminal() and not (output or as_json):
+        from embedstore.cli.preview import print_preview
+
+        print_preview(found)
+    else:
+        write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if as_json:
         print_json(found.summary() | ({"output": str(output)} if output else {}))
         return

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from embedstore.vectors import EncodeProgress
 
 __all__ = [
+    "ALL_ROWS",
     "CleanFormatter",
     "agreed",
     "echo",
@@ -25,9 +26,14 @@ __all__ = [
     "hidden_line",
     "note",
     "notes_of",
+    "on_terminal",
     "output_stream",
     "standard_input",
 ]
+
+
+ALL_ROWS = "embedstore.all_rows"
+"""The key, in the context of a command, of whether all rows go to standard output."""
 
 
 def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
@@ -51,6 +57,12 @@ def notes_of(notes: tuple[str, ...]) -> None:
     """Print the notes of a result to stderr unless --quiet."""
     for line in notes:
         note(f"note: {line}")
+
+
+def on_terminal() -> bool:
+    """Return whether standard output is a terminal, and rows were not asked for as they are (``-o -``)."""
+    context = click.get_current_context(silent=True)
+    return sys.stdout.isatty() and not (context and context.meta.get(ALL_ROWS))
 
 
 def output_stream() -> IO[str]:
