@@ -54,7 +54,7 @@ def rename(store: str, old: str, new: str) -> None:
     Its rows, maps and answers stay as they are, and nothing is encoded.
     """
     open_named(store).rename_corpus(old, new)
-    note(f"corpus {old!r} is now {new!r}")
+    echo(f"corpus {old!r} is now {new!r}")
 
 
 @click.command("drop-corpus")

@@ -13,7 +13,7 @@ import click
 from embedstore.cli import interrupts
 from embedstore.cli.examples import EXAMPLES
 from embedstore.cli.failures import PipeClosedError, report
-from embedstore.cli.terminal import CleanFormatter, fill_closed_streams
+from embedstore.cli.terminal import CleanFormatter, fill_closed_streams, task_progress
 
 from embedstore import __version__
 
@@ -58,6 +58,8 @@ _GROUPS = {
     "Look after a store": ("info", "corpora", "rename", "drop-corpus", "copy", "verify", "gc"),
 }
 """The commands as `embedstore --help` lists them."""
+
+_WITHOUT_BAR = ("annotate", "demo", "encode", "serve")  # they ask, others do the work, or there is a bar
 
 _COMPLETE = "_EMBEDSTORE_COMPLETE"
 
@@ -129,6 +131,8 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
     STORE is a name under $EMBEDSTORE_HOME (default ./indexes), or a path with a slash.
     """
     context.obj = {"quiet": quiet, "debug": debug}
+    if not quiet and context.invoked_subcommand not in _WITHOUT_BAR:
+        context.with_resource(task_progress(str(context.invoked_subcommand)))
     level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(CleanFormatter("embedstore: %(message)s"))

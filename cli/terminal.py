@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from embedstore.core.counts import counted
+from embedstore.core.progress import listening
 from embedstore.core.values import clean
 from embedstore.errors import UsageError
 
@@ -29,8 +30,11 @@ __all__ = [
     "on_terminal",
     "output_stream",
     "standard_input",
+    "task_progress",
 ]
 
+
+_PATIENCE = 2  # seconds before a bar is drawn
 
 ALL_ROWS = "embedstore.all_rows"
 """The key, in the context of a command, of whether all rows go to standard output."""
@@ -164,6 +168,40 @@ def fill_closed_streams() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+@contextmanager
+def task_progress(name: str) -> Iterator[None]:
+    """Draw a bar on stderr for each task in the block that takes longer than two seconds, with the time left.
+
+    Of tasks that are parts of others, the outer one is shown. There is no bar if stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    shown: Any = None
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        if shown is None or (done == 0 and shown.n >= shown.total):
+            if shown:
+                shown.close()
+            from tqdm import tqdm
+
+            form = {"unit": "B", "unit_scale": True} if what == "bytes" else {"unit": f" {what}"}
+            shown = tqdm(
+                total=total, desc=name, dynamic_ncols=True, file=sys.stderr, delay=_PATIENCE, leave=False, **form
+            )
+            shown.of = what, total
+        if shown.of == (what, total):
+            shown.update(done - shown.n)
+
+    try:
+        with listening(show):
+            yield
+    finally:
+        if shown:
+            shown.close()
 
 
 @contextmanager

@@ -250,7 +250,7 @@ def test_the_shell_lists_renames_drops_and_copies(two, cli):
     assert [(one["name"], one["rows"], one["id"]) for one in listed] == [("train", 10, "key"), ("more", 2, "key")]
     lines = cli("corpora", "small").stdout.splitlines()
     assert lines[2].split()[:4] == ["more", "2", "{review}", "key"]
-    assert cli("rename", "small", "more", "test").stderr == "corpus 'more' is now 'test'\n"
+    assert cli("rename", "small", "more", "test").stdout == "corpus 'more' is now 'test'\n"
     assert "give --yes" in cli.fails(2, "drop-corpus", "small", "test")
     would = cli("drop-corpus", "small", "test", "--dry-run")
     assert would.stdout == "2 rows of corpus 'test', with 1 answer to them would go\n"

@@ -136,7 +136,7 @@ def test_every_command_tells_of_closed_and_full_streams_in_one_line(home, run):
     closed = "standard output: Bad file descriptor: it is closed"
     full = "standard output: No space left on device"
     jobs, expected = [], []
-    slow = ("add", "encode", "index", "train", "compare", "doubts", "duplicates", "labels", "map", "gc")
+    slow = ("add", "encode", "index", "train", "compare", "doubts", "duplicates", "labels", "map", "gc", "copy")
     cheap = [one for one in commands(home)[:-4] if one[1][0] not in slow]
     for streams, code, says in [
         ("stdout closed", 1, closed),

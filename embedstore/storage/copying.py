@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedstore.core.counts import counted, shown_bytes
+from embedstore.core.progress import task
 from embedstore.errors import DamagedStoreError, EmbedstoreError, UsageError
 from embedstore.storage.gate import Folder, make_root, refused, staged
 from embedstore.storage.listed import advice_on, open_file
@@ -72,9 +73,11 @@ def copy_files(root: Path, target: Path, *, on_copied: Copied | None = None) -> 
         make_root(target.parent)
         try:
             with _unfinished(target, stat.S_IMODE(root.stat().st_mode)) as place:
+                tell = task("bytes", size)
                 for file in files:
                     _copy(root, file, place)
                     done += file.size
+                    tell(file.size)
                     if on_copied:
                         on_copied(done, size)
                 for name in sorted({file.path.partition("/")[0] for file in files}):
