@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from embedstore.cli import completion
 from embedstore.cli.multilabel import separator_option
-from embedstore.cli.opening import open_named
+from embedstore.cli.opening import check_gold, open_named
 from embedstore.cli.options import (
     blank_option,
     computation_options,
@@ -87,6 +87,7 @@ def classify(
         raise UsageError("--separator says what stands between labels of --gold: give --gold COL too")
     check_outputs(store, output)
     opened = open_named(store)
+    check_gold(opened, corpus, gold)
     if model:
         if space:
             raise UsageError("expected -m CHECKPOINT or --space KEY, found both")

@@ -29,6 +29,7 @@ __all__ = [
     "json_option",
     "label_options",
     "label_set_of",
+    "max_iter_option",
     "max_seq_length_option",
     "no_encode_option",
     "one_of",
@@ -247,6 +248,9 @@ topic_count_option: Decorator = click.option(
 )
 """The option for a number of topics: `topic_count`, None for "auto"."""
 
+max_iter_option: Decorator = click.option(
+    "--max-iter", type=click.IntRange(min=1), default=1000, show_default=True, help="Most iterations of the solver."
+)
 penalty_option: Decorator = click.option(
     "--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty."
 )
@@ -279,7 +283,7 @@ def training_options(seed_of: str) -> Decorator:
         ),
         click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out."),
         penalty_option,
-        click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True),
+        max_iter_option,
         seed_option(seed_of),
         click.option("--drop-missing", is_flag=True, help="Leave rows without a target out."),
     )

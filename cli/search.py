@@ -15,7 +15,7 @@ from embedstore.cli.options import (
     where_option,
 )
 from embedstore.cli.printing import check_outputs, print_json, write_rows
-from embedstore.cli.terminal import echo, note, notes_of, on_terminal, standard_input
+from embedstore.cli.terminal import note, notes_of, on_terminal, pages, standard_input
 
 from embedstore.core.counts import counted
 from embedstore.core.values import clip, is_blank
@@ -102,8 +102,9 @@ def _print_list(found: "Matches") -> None:
     rows = found.table.to_pylist()
     width = max(len(clip(str(row["id"]), 20)) for row in rows)
     several = len({row["query"] for row in rows}) > 1
-    for row in rows:
-        if several and row["rank"] == 1:
-            echo(clip(row["query"], columns), bold=True)
-        head = f"{row['score']:6.3f}  {clip(str(row['id']), 20):<{width}}  "
-        echo(head + clip(row["text"], columns - len(head)))
+    with pages() as stream:
+        for row in rows:
+            if several and row["rank"] == 1:
+                stream.write(clip(row["query"], columns) + "\n")
+            head = f"{row['score']:6.3f}  {clip(str(row['id']), 20):<{width}}  "
+            stream.write(head + clip(row["text"], columns - len(head)) + "\n")

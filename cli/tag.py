@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from embedstore.cli import completion
 from embedstore.cli.multilabel import multi_options, separator_option
-from embedstore.cli.opening import open_named
+from embedstore.cli.opening import check_gold, open_named
 from embedstore.cli.options import (
     blank_option,
     gold_options,
@@ -116,6 +116,7 @@ def tag(
     label_set = label_set_of(labels, label_file, several=multi)
     options["shares"] = _shares(shares)
     opened = open_named(store)
+    check_gold(opened, options["corpus"], gold)
     if explain is not None:
         _print_explanation(opened.explain(explain, label_set, **options), as_json=as_json)
         return

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
@@ -29,6 +29,7 @@ __all__ = [
     "notes_of",
     "on_terminal",
     "output_stream",
+    "pages",
     "standard_input",
     "task_progress",
 ]
@@ -47,7 +48,7 @@ def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
         with suppress(OSError):
             click.echo(text, err=True)
     else:
-        click.echo(click.style(text, bold=True) if bold else text)
+        click.echo(click.style(text, bold=True) if bold and not os.environ.get("NO_COLOR") else text)
 
 
 def note(message: str) -> None:
@@ -74,6 +75,29 @@ def output_stream() -> IO[str]:
     stream: Any = sys.stdout
     stream.reconfigure(encoding="utf-8", newline="")
     return _CleanStream(stream) if stream.isatty() else stream  # type: ignore[return-value]
+
+
+@contextmanager
+def pages() -> Iterator[IO[str]]:
+    """Yield the stream for a list on stdout: the pager gets it if it is longer than the terminal.
+
+    ``PAGER`` names the pager, as for other programs; if it is empty or ``cat``, there is none. Off a terminal, and for
+    all rows (``-o -``), this is `output_stream`.
+    """
+    if not on_terminal() or os.environ.get("PAGER") in ("", "cat"):
+        yield output_stream()
+        return
+    import shutil
+    from io import StringIO
+
+    held = StringIO()
+    yield cast("IO[str]", _CleanStream(held))
+    text = held.getvalue()
+    if text.count("\n") < shutil.get_terminal_size().lines:
+        sys.stdout.write(text)
+        return
+    os.environ.setdefault("LESS", "FRX")  # as git does: the list stays on the screen
+    click.echo_via_pager(text)
 
 
 class _CleanStream:

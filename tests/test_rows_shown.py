@@ -100,3 +100,30 @@ def test_a_search_for_several_texts_gives_the_row_of_each_hit(store):
     found = store.search(["good tea", "a lamp"], k=2)
     assert len(found.rows) == 4
     assert found.rows[2] == 4
+
+
+@pytest.mark.parametrize(
+    "words", [["duplicates", "small", "--threshold", "0.01"], ["search", "small", "--row", "k0", "-k", "8"]]
+)
+def test_a_list_that_is_longer_than_the_screen_goes_to_the_pager(on_terminal, cli, tmp_path, words):
+    rows = len(cli(*words).stdout.splitlines()) - 1
+    assert rows > 5
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\necho id of the pager\ncat > {tmp_path}/paged\n")
+    pager.chmod(0o755)
+    shown = {"COLUMNS": "80", "PAGER": str(pager)}
+    on_terminal(*words, **shown, LINES="5")
+    paged = (tmp_path / "paged").read_text().splitlines()
+    assert len([line for line in paged if " k" in line or ",k" in line]) == rows
+    (tmp_path / "paged").unlink()
+    for variables in ({**shown, "LINES": "50"}, {**shown, "LINES": "5", "PAGER": ""}, {"LINES": "5", "PAGER": "cat"}):
+        with pytest.raises(StopIteration):
+            on_terminal(*words, **variables)
+        assert not (tmp_path / "paged").exists()
+
+
+def test_nothing_is_paged_off_a_terminal(cli, store, tmp_path):
+    done = cli(
+        "duplicates", "small", "--threshold", "0.01", environment=cli.environment | {"PAGER": "false", "LINES": "2"}
+    )
+    assert len(done.stdout.splitlines()) > 5
