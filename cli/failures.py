@@ -64,7 +64,8 @@ def _told(error: BaseException) -> tuple[str, int]:
 
 def _kept(error: BaseException) -> str:
     """Return what a command has kept that was told to end."""
-    told = [note for note in getattr(error, "__notes__", ()) if note.startswith(KEPT)]
+    both = error, error.__cause__  # click makes an Abort of a KeyboardInterrupt
+    told = [note for one in both for note in getattr(one, "__notes__", ()) if note.startswith(KEPT)]
     return "; ".join(["what was finished is kept", *(note.removeprefix(KEPT) for note in told)])
 
 
