@@ -145,7 +145,7 @@ def label_sets(_context: click.Context, _parameter: click.Parameter, incomplete:
         from embedstore.labels import SHIPPED
 
         yield from SHIPPED
-        head, _, _ = incomplete.rpartition("/")
+        head = incomplete.rpartition("/")[0]
         for path in sorted(Path(head or ".").iterdir()):
             if path.suffix.lower() in _LABEL_FILES and path.is_file():
                 yield f"{head}/{path.name}" if head else path.name

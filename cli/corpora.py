@@ -37,7 +37,7 @@ def corpora(store: str, as_json: bool) -> None:
     if not found:
         note("no corpus yet: `embedstore add STORE FILE --text COLUMN` makes one")
         return
-    rows = [("corpus", "rows", "text", "id", "read from")]
+    rows: list[tuple[str, ...]] = [("corpus", "rows", "text", "id", "read from")]
     for name, record in records.items():
         origins = [part.origin or "standard input or Python" for part in record.parts]
         rows.append((name, f"{record.rows:,}", record.template, record.id_column or "row number", ", ".join(origins)))

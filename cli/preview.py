@@ -27,7 +27,8 @@ def print_preview(found: "Predictions") -> None:
     corpus = found.corpus
     own = head.select(range(len(corpus.schema))).rename_columns(corpus.schema.names)
     left = [_column("id" if corpus.record.id_column else "row", _ids(own, corpus.record.id_column), _ID)]
-    new, fitting = head.column_names[len(corpus.schema) :], []
+    new = head.column_names[len(corpus.schema) :]
+    fitting: list[list[str]] = []
     free = width - len(left[0][0]) - len(_GAP) - _TEXT
     for name in new:
         column = _column(name, [_shown(value) for value in head.column(name).to_pylist()], _NEW)
