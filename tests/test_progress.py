@@ -15,6 +15,7 @@ TASKS = {
     "duplicates": (lambda store, _: store.duplicates(0.9), "parts"),
     "doubts": (lambda store, _: store.doubts("stars", folds=2), "models"),
     "train with folds": (lambda store, _: store.train("stars", options=TrainOptions(cv=2)), "models"),
+    "compare": (lambda store, _: store.compare("stars"), "methods"),
     "labels": (lambda store, _: store.tag(["new", "other"]), "texts"),
     "copy": (lambda store, place: store.copy(place / "copy"), "bytes"),
 }
