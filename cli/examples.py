@@ -3,11 +3,11 @@
 __all__ = ["EXAMPLES"]
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "add": ("embedstore add reviews more.csv --text review --id id --corpus more",),
     "encode": (
         "embedstore encode reviews reviews.csv --text review --id id",
         "embedstore encode reviews",
     ),
-    "add": ("embedstore add reviews more.csv --text review --id id --corpus more",),
     "export": ("embedstore export reviews -o vectors.npy",),
     "tag": (
         "embedstore tag reviews -l Negative -l Positive -o tagged.csv",
