@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.files import add_files, row_options
 from embedstore.cli.opening import hide_pandas, settings, store_path
 from embedstore.cli.options import json_option, store_argument
@@ -15,7 +16,7 @@ __all__ = ["add"]
 
 @click.command()
 @store_argument
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=completion.files)
 @row_options
 @json_option
 def add(store: str, files: tuple[str, ...], as_json: bool, **options: Any) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.files import opened, reading_options
 from embedstore.cli.multilabel import separator_option
 from embedstore.cli.opening import open_named
@@ -26,7 +27,13 @@ __all__ = ["annotations"]
 
 @click.command()
 @store_argument
-@click.option("--import", "imported", metavar="FILE", help="Keep the answers in a table with columns id and label.")
+@click.option(
+    "--import",
+    "imported",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Keep the answers in a table with columns id and label.",
+)
 @label_options
 @click.option(
     "--multi", is_flag=True, help="With --import, a cell has all labels of a text: a list, or a text with a separator."

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.multilabel import separator_option
-from embedstore.cli.opening import open_named
+from embedstore.cli.opening import check_gold, open_named
 from embedstore.cli.options import (
     blank_option,
     computation_options,
@@ -31,7 +32,13 @@ __all__ = ["classify"]
 
 @click.command()
 @store_argument
-@click.option("-m", "--model", metavar="CHECKPOINT", help="Folder or Hugging Face name of a finetuned classifier.")
+@click.option(
+    "-m",
+    "--model",
+    metavar="CHECKPOINT",
+    shell_complete=completion.models,
+    help="Folder or Hugging Face name of a finetuned classifier.",
+)
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @rows_options
 @max_seq_length_option
@@ -80,6 +87,7 @@ def classify(
         raise UsageError("--separator says what stands between labels of --gold: give --gold COL too")
     check_outputs(store, output)
     opened = open_named(store)
+    check_gold(opened, corpus, gold)
     if model:
         if space:
             raise UsageError("expected -m CHECKPOINT or --space KEY, found both")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -43,7 +44,14 @@ _MODEL_WIDTH = 40
     metavar="VALUE=LABEL",
     help="The label, or the checkpoint's label, that a class stands for.",
 )
-@click.option("--classify", "checkpoints", multiple=True, metavar="CHECKPOINT", help="A finetuned classifier.")
+@click.option(
+    "--classify",
+    "checkpoints",
+    multiple=True,
+    metavar="CHECKPOINT",
+    shell_complete=completion.models,
+    help="A finetuned classifier.",
+)
 @max_seq_length_option
 @computation_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the table to a file.")

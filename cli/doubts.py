@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
     json_option,
+    max_iter_option,
     one_of,
     output_options,
     penalty_option,
@@ -29,7 +31,13 @@ __all__ = ["doubts"]
 
 @click.command()
 @store_argument
-@click.option("--target", required=True, metavar="COL", help="The column of labels, or annotations.")
+@click.option(
+    "--target",
+    required=True,
+    metavar="COL",
+    shell_complete=completion.targets,
+    help="The column of labels, or annotations.",
+)
 @rows_options
 @click.option(
     "--filter",
@@ -42,6 +50,7 @@ __all__ = ["doubts"]
 )
 @click.option("--folds", type=int, default=5, show_default=True, help="Parts that judge each other.")
 @penalty_option
+@max_iter_option
 @seed_option("the folds and of sampling")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without a label out.")
 @blank_option
@@ -55,6 +64,7 @@ def doubts(
     filter: "Filter",
     folds: int,
     c: float,
+    max_iter: int,
     seed: int,
     drop_missing: bool,
     blank: "Blank",
@@ -76,6 +86,7 @@ def doubts(
         filter=filter,
         folds=folds,
         C=c,
+        max_iter=max_iter,
         random_state=seed,
         drop_missing=drop_missing,
         blank=blank,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import blank_option, json_option, output_options, space_option, store_argument, where_option
 from embedstore.cli.printing import check_outputs, print_result
@@ -20,7 +21,14 @@ __all__ = ["duplicates"]
 @click.command()
 @store_argument
 @click.option("--threshold", type=float, default=0.95, show_default=True, help="The lowest cosine similarity.")
-@click.option("--corpus", "corpora", multiple=True, metavar="NAME", help="A corpus to look at; by default all.")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completion.corpora,
+    help="A corpus to look at; by default all.",
+)
 @where_option
 @click.option("--leaks", is_flag=True, help="Only groups with rows of more than one corpus.")
 @space_option

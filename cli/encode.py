@@ -1,13 +1,15 @@
 """`encode`: add rows to a store and encode their texts."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from embedstore.cli import completion
 from embedstore.cli.cluster import cluster_options, executor_of
+from embedstore.cli.failures import KEPT
 from embedstore.cli.files import add_files, refuse_without_file, row_options
 from embedstore.cli.models import encoder_options, model_options
 from embedstore.cli.opening import hide_pandas, open_named, settings, store_path
@@ -16,10 +18,11 @@ from embedstore.cli.printing import print_json
 from embedstore.cli.terminal import echo, encode_progress, note
 
 from embedstore.core.counts import counted, form
-from embedstore.errors import ClusterError, UsageError
+from embedstore.errors import ClusterError, EmbedstoreError, UsageError
 
 if TYPE_CHECKING:
     from embedstore.corpora import AddReport
+    from embedstore.store import EmbeddingStore
 
 __all__ = ["encode"]
 
@@ -28,7 +31,7 @@ _SHOWN = 10  # numbers of segments in a message
 
 @click.command()
 @store_argument
-@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=completion.files)
 @row_options
 @model_options
 @computation_options
@@ -76,7 +79,7 @@ def encode(store: str, files: tuple[str, ...], as_json: bool, no_encode: bool, *
         opened = open_named(store)
     named = click.get_current_context().get_parameter_source("corpus") is not ParameterSource.DEFAULT
     corpus = options["corpus"] if files or named else None
-    with _rows_kept(added), encode_progress() as on_progress:
+    with _texts_kept(opened), _rows_kept(added), encode_progress() as on_progress:
         report = opened.encode(
             options["model"],
             corpus=corpus,
@@ -117,6 +120,23 @@ def _check_together(files: tuple[str, ...], options: dict[str, Any]) -> None:
 def _numbers(segments: tuple[int, ...]) -> str:
     more = ", …" if len(segments) > _SHOWN else ""
     return ", ".join(map(str, segments[:_SHOWN])) + more
+
+
+@contextmanager
+def _texts_kept(store: "EmbeddingStore") -> Iterator[None]:
+    """Note how many texts were encoded and kept, for the line of a command that was told to end."""
+
+    def count() -> int:
+        return sum(space.vectors.records.rows for space in store.manifest.spaces.values())
+
+    before = count()
+    try:
+        yield
+    except BaseException as error:  # Ctrl-C can come as an error of another type
+        with suppress(EmbedstoreError, OSError):
+            new = count() - before
+            error.add_note(f"{KEPT}{counted(new, 'text')} of this run {form(new, 'is', 'are')} encoded")
+        raise
 
 
 @contextmanager

@@ -12,9 +12,12 @@ from embedstore.cli.terminal import echo
 from embedstore.core.system import FULL, explained
 from embedstore.errors import EmbedstoreError
 
-__all__ = ["PipeClosedError", "report"]
+__all__ = ["KEPT", "PipeClosedError", "report"]
 
-_KEPT = "what was finished is kept; the same command goes on from there"
+KEPT = "kept: "
+"""How a note of an error begins that says what is kept if the command was told to end."""
+
+_GOES_ON = "the same command goes on from there"
 
 _OUTPUT = FULL | {errno.EIO, errno.EBADF}
 
@@ -29,8 +32,9 @@ def report(error: BaseException, *, debug: bool) -> int:
         _drop_output()  # the reader needs no more (`| head`): that is no error
         return 0
     message, code = _told(error)
-    if code != interrupts.EXIT_CODE:
-        message = "; ".join([message, *getattr(error, "__notes__", ())])
+    if code != interrupts.EXIT_CODE and not isinstance(error, interrupts.EndedError):
+        notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(KEPT)]
+        message = "; ".join([message, *notes])
     echo(f"Error: {message}", err=True)
     if debug and not isinstance(error, click.ClickException | click.exceptions.Abort):
         echo(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"), err=True)
@@ -40,9 +44,9 @@ def report(error: BaseException, *, debug: bool) -> int:
 def _told(error: BaseException) -> tuple[str, int]:
     """Return the line and the exit code of an error."""
     if interrupts.seen() or isinstance(error, KeyboardInterrupt | click.exceptions.Abort):
-        return f"interrupted: {_KEPT}", interrupts.EXIT_CODE
+        return f"interrupted: {_kept(error)}; {_GOES_ON}", interrupts.EXIT_CODE
     if isinstance(error, interrupts.EndedError):
-        return f"{error}: {_KEPT}", error.exit_code
+        return f"{error}: {_kept(error)}; {_GOES_ON}", error.exit_code
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "embedstore"
         return f"{error.format_message()} (see `{path} --help`)", 2
@@ -56,6 +60,13 @@ def _told(error: BaseException) -> tuple[str, int]:
         return "out of memory: free some, or work on fewer rows (--limit)", 1
     told = f"unexpected {type(error).__name__}: {error} (run with --debug for the traceback, and report it)"
     return told, 1
+
+
+def _kept(error: BaseException) -> str:
+    """Return what a command has kept that was told to end."""
+    both = error, error.__cause__  # click makes an Abort of a KeyboardInterrupt
+    told = [note for one in both for note in getattr(one, "__notes__", ()) if note.startswith(KEPT)]
+    return "; ".join(["what was finished is kept", *(note.removeprefix(KEPT) for note in told)])
 
 
 def _refusal(error: OSError) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from embedstore.cli import completion
 from embedstore.cli.options import Decorator, one_of, seed_option, together
 from embedstore.cli.terminal import standard_input
 
@@ -45,11 +46,28 @@ reading_options: Decorator = together(
 )
 row_options: Decorator = together(
     click.option(
-        "--text", multiple=True, metavar="COL", help='Text column; several, or a template: "{title}: {text}".'
+        "--text",
+        multiple=True,
+        metavar="COL",
+        shell_complete=completion.table_columns,
+        help='Text column; several, or a template: "{title}: {text}".',
     ),
     click.option("--template", metavar="TEMPLATE", help="How several text columns become one text."),
-    click.option("--id", "id_column", metavar="COL", help="Column of unique ids; by default rows are numbered from 0."),
-    click.option("--corpus", default="train", show_default=True, metavar="NAME", help="Corpus that the rows go to."),
+    click.option(
+        "--id",
+        "id_column",
+        metavar="COL",
+        shell_complete=completion.table_columns,
+        help="Column of unique ids; by default rows are numbered from 0.",
+    ),
+    click.option(
+        "--corpus",
+        default="train",
+        show_default=True,
+        metavar="NAME",
+        shell_complete=completion.corpora,
+        help="Corpus that the rows go to.",
+    ),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N rows."),
     click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N rows, as pandas' sample does."),
     seed_option("--sample"),

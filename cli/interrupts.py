@@ -37,9 +37,14 @@ def end_at_once() -> None:
 
 
 def raise_errors() -> None:
-    """Make Ctrl-C raise a KeyboardInterrupt, as Python does by default; `seen` is true from then on."""
+    """Make Ctrl-C raise a KeyboardInterrupt, as Python does by default, and SIGTERM an `EndedError`.
+
+    `seen` is true from a Ctrl-C on.
+    """
     if signal.getsignal(signal.SIGINT) in (_end, signal.default_int_handler):
         signal.signal(signal.SIGINT, _raise)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)
 
 
 def seen() -> bool:
@@ -50,16 +55,16 @@ def seen() -> bool:
 @contextmanager
 def ending_signals() -> Iterator[None]:
     """Make SIGTERM, SIGHUP and SIGQUIT raise an `EndedError` in this block, so that it can end in good order."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise EndedError(number)
-
-    held = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
+    held = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)}
     try:
         yield
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise EndedError(number)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

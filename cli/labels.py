@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -43,7 +44,7 @@ def labels(context: click.Context, as_json: bool) -> None:
 
 
 @labels.command()
-@click.argument("name", metavar="FILE|NAME")
+@click.argument("name", metavar="FILE|NAME", shell_complete=completion.label_sets)
 def show(name: str) -> None:
     """Print a label set as YAML, as a start for your own file."""
     from embedstore.labels import LabelSet
@@ -54,7 +55,12 @@ def show(name: str) -> None:
 @labels.command()
 @store_argument
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", metavar="COL", help="The column (or annotations) whose values are the labels.")
+@click.option(
+    "--target",
+    metavar="COL",
+    shell_complete=completion.targets,
+    help="The column (or annotations) whose values are the labels.",
+)
 @click.option("--topics", "by_topics", is_flag=True, help="Topics are the labels (`embedstore topics`).")
 @topic_count_option
 @click.option(

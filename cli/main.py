@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -10,8 +11,9 @@ from typing import Any
 
 import click
 from embedstore.cli import interrupts
+from embedstore.cli.examples import EXAMPLES
 from embedstore.cli.failures import PipeClosedError, report
-from embedstore.cli.terminal import CleanFormatter, fill_closed_streams
+from embedstore.cli.terminal import CleanFormatter, fill_closed_streams, task_progress
 
 from embedstore import __version__
 
@@ -38,12 +40,36 @@ _MODULES = {
     "map": "map:map_",
     "serve": "serve",
     "info": "info",
+    "corpora": "corpora",
+    "rename": "corpora:rename",
+    "drop-corpus": "corpora:drop_corpus",
+    "copy": "copy:copy_",
     "verify": "verify",
     "gc": "gc",
     "export": "export",
     "demo": "demo",
 }
 """The module of each command, by the command's name; `module:name` if the function has another name."""
+
+_GROUPS = {
+    "Add and encode": ("add", "encode", "import", "export", "demo"),
+    "Label": ("tag", "labels", "topics", "annotate", "annotations", "serve"),
+    "Learn": ("train", "predict", "classify", "compare", "doubts"),
+    "Search and look": ("search", "index", "duplicates", "map"),
+    "Look after a store": ("info", "corpora", "rename", "drop-corpus", "copy", "verify", "gc"),
+}
+"""The commands as `embedstore --help` lists them."""
+
+_WITHOUT_BAR = (
+    "annotate",
+    "demo",
+    "encode",
+    "export",
+    "import",
+    "serve",
+)  # they ask, others do the work, or there is a bar
+
+_COMPLETE = "_EMBEDSTORE_COMPLETE"
 
 
 class _Commands(MutableMapping[str, click.Command]):
@@ -55,7 +81,10 @@ class _Commands(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._found:
             module, _, attribute = _MODULES[name].partition(":")
-            self._found[name] = getattr(import_module(f"embedstore.cli.{module}"), attribute or name)
+            command: click.Command = getattr(import_module(f"embedstore.cli.{module}"), attribute or name)
+            if shown := EXAMPLES.get(name):
+                command.epilog = "\n  ".join(["\b\nExample:" if len(shown) == 1 else "\b\nExamples:", *shown])
+            self._found[name] = command
         return self._found[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
@@ -77,6 +106,16 @@ class _Group(click.Group):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = _Commands()
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for."""
+        width = max(map(len, self.commands))
+        limit = formatter.width - 6 - width
+        for title, names in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names]
+                )
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command and flush its output."""
@@ -100,6 +139,8 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
     STORE is a name under $EMBEDSTORE_HOME (default ./indexes), or a path with a slash.
     """
     context.obj = {"quiet": quiet, "debug": debug}
+    if not quiet and context.invoked_subcommand not in _WITHOUT_BAR:
+        context.with_resource(task_progress(str(context.invoked_subcommand)))
     level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(CleanFormatter("embedstore: %(message)s"))
@@ -114,6 +155,10 @@ def group(context: click.Context, quiet: bool, verbose: bool, debug: bool) -> No
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its exit code."""
+    if _COMPLETE in os.environ:
+        from embedstore.cli import completion
+
+        completion.set_up()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     fill_closed_streams()
     try:

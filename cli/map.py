@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -33,7 +34,12 @@ __all__ = ["map_"]
     "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A .html, .png or .svg file."
 )
 @label_options
-@click.option("--by", metavar="COL", help="Colour by a column, annotations, topics or topics:N instead of tags.")
+@click.option(
+    "--by",
+    metavar="COL",
+    shell_complete=completion.targets,
+    help="Colour by a column, annotations, topics or topics:N instead of tags.",
+)
 @click.option(
     "--method",
     type=click.Choice(["pca", "tsne", "umap"]),

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.options import Decorator, max_seq_length_option, together
 
 if TYPE_CHECKING:
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["encoder_options", "model_options"]
 
 model_options: Decorator = together(
-    click.option("-m", "--model", metavar="MODEL", help="Folder or Hugging Face name; by default all-MiniLM-L6-v2."),
+    click.option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        shell_complete=completion.models,
+        help="Folder or Hugging Face name; by default all-MiniLM-L6-v2.",
+    ),
     click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model."),
     click.option("--prompt", metavar="TEXT", help="Put before every text; by default the model's document prompt."),
     click.option("--query-prompt", metavar="TEXT", help="Put before a search; by default the model's query prompt."),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from embedstore.core.settings import Settings
     from embedstore.store import EmbeddingStore
 
-__all__ = ["hide_pandas", "open_named", "settings", "store_path"]
+__all__ = ["check_gold", "hide_pandas", "open_named", "settings", "store_path"]
 
 
 def store_path(store: str) -> Path:
@@ -64,6 +64,15 @@ def settings() -> "Settings":
     return Settings(
         **{name: given[f"embedstore.{name}"] for name in ("wait", "check") if f"embedstore.{name}" in given}
     )
+
+
+def check_gold(store: "EmbeddingStore", corpus: str | None, gold: str | None) -> None:
+    """Raise an `InputError` if a column to compare with is missing, before anything is encoded."""
+    if gold:
+        from embedstore.annotations.column import is_annotations
+
+        if not is_annotations(gold):
+            store.corpus(corpus).require(gold)
 
 
 def open_named(store: str) -> "EmbeddingStore":

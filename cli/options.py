@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from embedstore.cli import completion
+from embedstore.cli.terminal import ALL_ROWS
 
 from embedstore.core.blank import Blank
 from embedstore.core.values import clip
@@ -27,6 +29,7 @@ __all__ = [
     "json_option",
     "label_options",
     "label_set_of",
+    "max_iter_option",
     "max_seq_length_option",
     "no_encode_option",
     "one_of",
@@ -89,7 +92,7 @@ def _setting(context: click.Context, parameter: click.Parameter, value: Any) -> 
 
 
 store_argument: Decorator = together(
-    click.argument("store"),
+    click.argument("store", shell_complete=completion.stores),
     click.option(
         "--wait",
         type=click.FloatRange(min=0),
@@ -110,7 +113,12 @@ store_argument: Decorator = together(
 )
 """The name of a store, and how it is opened."""
 
-corpus_option: Decorator = click.option("--corpus", metavar="NAME", help="Corpus; by default the only one, or train.")
+corpus_option: Decorator = click.option(
+    "--corpus",
+    metavar="NAME",
+    shell_complete=completion.corpora,
+    help="Corpus; by default the only one, or train.",
+)
 where_option: Decorator = click.option(
     "--where",
     metavar="EXPRESSION",
@@ -119,7 +127,10 @@ where_option: Decorator = click.option(
     help="Only rows that fulfil it, such as \"stars <= 2 AND product = 'kettle'\" (docs/guide.md).",
 )
 space_option: Decorator = click.option(
-    "--space", metavar="KEY|MODEL", help="Space, by the start of its key or its model; by default the first."
+    "--space",
+    metavar="KEY|MODEL",
+    shell_complete=completion.spaces,
+    help="Space, by the start of its key or its model; by default the first.",
 )
 rows_options: Decorator = together(corpus_option, where_option, space_option)
 """The options that select the corpus, its rows and the space."""
@@ -131,13 +142,24 @@ blank_option: Decorator = click.option(
     show_default=True,
     help="Rows whose text is blank: give them no answer, or answer them like others.",
 )
+
+
+def _place(context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Return the file; None if all rows go to standard output, which is noted in the context."""
+    if value is None or str(value) not in ("-", "/dev/stdout"):
+        return value
+    context.meta[ALL_ROWS] = True
+    return None
+
+
 output_options: Decorator = together(
     click.option(
         "-o",
         "--output",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Write rows to a .csv, .tsv, .jsonl or .parquet file.",
+        callback=_place,
+        help="Write rows to a .csv, .tsv, .jsonl or .parquet file; - is standard output, as CSV.",
     ),
     click.option(
         "--spreadsheet-safe", is_flag=True, help="Put ' before texts that a spreadsheet would take for a formula."
@@ -154,7 +176,12 @@ no_encode_option: Decorator = click.option(
 )
 scores_option: Decorator = click.option("--scores", is_flag=True, help="Add one column per label.")
 gold_options: Decorator = together(
-    click.option("--gold", metavar="COL", help="Compare with a column: classification report and confusion matrix."),
+    click.option(
+        "--gold",
+        metavar="COL",
+        shell_complete=completion.targets,
+        help="Compare with a column: classification report and confusion matrix.",
+    ),
     click.option(
         "--map", "mapping", multiple=True, metavar="VALUE=LABEL", help="The label that a --gold value stands for."
     ),
@@ -190,6 +217,7 @@ label_options: Decorator = together(
         "--labels",
         "label_file",
         metavar="FILE|NAME",
+        shell_complete=completion.label_sets,
         help="A label set: a label a line (# is a comment), YAML or JSON; or a shipped one (`embedstore labels`).",
     ),
 )
@@ -220,6 +248,9 @@ topic_count_option: Decorator = click.option(
 )
 """The option for a number of topics: `topic_count`, None for "auto"."""
 
+max_iter_option: Decorator = click.option(
+    "--max-iter", type=click.IntRange(min=1), default=1000, show_default=True, help="Most iterations of the solver."
+)
 penalty_option: Decorator = click.option(
     "--C", "c", type=float, default=1.0, show_default=True, help="Inverse strength of the L2 penalty."
 )
@@ -235,15 +266,24 @@ def seed_option(of: str) -> Decorator:
 def training_options(seed_of: str) -> Decorator:
     """Return the options for training and testing: target, corpora, split, penalty, seed; see `seed_option`."""
     return together(
-        click.option("--target", required=True, metavar="COL", help="The column of classes, or annotations."),
+        click.option(
+            "--target",
+            required=True,
+            metavar="COL",
+            shell_complete=completion.targets,
+            help="The column of classes, or annotations.",
+        ),
         corpus_option,
         where_option,
         click.option(
-            "--test-corpus", metavar="NAME", help="Test on this corpus; by default a stratified share is held out."
+            "--test-corpus",
+            metavar="NAME",
+            shell_complete=completion.corpora,
+            help="Test on this corpus; by default a stratified share is held out.",
         ),
         click.option("--test-size", type=float, default=0.2, show_default=True, help="Share held out."),
         penalty_option,
-        click.option("--max-iter", type=click.IntRange(min=1), default=1000, show_default=True),
+        max_iter_option,
         seed_option(seed_of),
         click.option("--drop-missing", is_flag=True, help="Leave rows without a target out."),
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -22,7 +23,9 @@ __all__ = ["predict"]
 
 @click.command()
 @store_argument
-@click.option("--probe", required=True, metavar="NAME", help="A probe that `train` made.")
+@click.option(
+    "--probe", required=True, metavar="NAME", shell_complete=completion.probes, help="A probe that `train` made."
+)
 @rows_options
 @click.option(
     "--scores",

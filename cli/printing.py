@@ -3,15 +3,17 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+import click
 from embedstore.cli.opening import open_named
-from embedstore.cli.terminal import echo, note, notes_of, output_stream
+from embedstore.cli.terminal import ALL_ROWS, echo, note, notes_of, on_terminal, output_stream, pages
 
 from embedstore.core.counts import counted, form
 from embedstore.core.values import clean, clip
-from embedstore.errors import OutputError
+from embedstore.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _SHARE_WARNED = 0.9
+_PAGED = 100_000  # rows that are held for a pager; more are printed as they come
 
 
 def check_outputs(
@@ -45,7 +48,12 @@ def check_outputs(
     ------
     OutputError
         If one can't; or if it is one of the label files, or a table that rows of the store were read from.
+    UsageError
+        If both rows and JSON are to go to standard output.
     """
+    context = click.get_current_context()
+    if context.meta.get(ALL_ROWS) and context.params.get("as_json"):
+        raise UsageError("expected -o - or --json, found both: each goes to standard output")
     if output:
         from embedstore.tables.write import output_format
 
@@ -76,7 +84,8 @@ def write_rows(result: "Result", output: Path | None, *, as_json: bool, spreadsh
     if output:
         result.save(output, spreadsheet_safe=spreadsheet_safe)
     elif not as_json:
-        _print_csv(result, spreadsheet_safe=spreadsheet_safe)
+        with pages() if on_terminal() and len(result) <= _PAGED else nullcontext(output_stream()) as stream:
+            _print_csv(result, stream, spreadsheet_safe=spreadsheet_safe)
 
 
 def print_result(result: "Result", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> bool:
@@ -90,7 +99,7 @@ def print_result(result: "Result", output: Path | None, *, as_json: bool, spread
     return as_json
 
 
-def _print_csv(result: "Result", *, spreadsheet_safe: bool) -> None:
+def _print_csv(result: "Result", stream: IO[str], *, spreadsheet_safe: bool) -> None:
     """Write rows as CSV to stdout: unchanged for a pipe or file, cleaned of control characters for a terminal."""
     from embedstore.tables.separated import CSV
 
@@ -100,7 +109,7 @@ def _print_csv(result: "Result", *, spreadsheet_safe: bool) -> None:
         from embedstore.tables.write import spreadsheet_safe as guarded
 
         tables, schema = guarded(tables, schema)
-    CSV.write_stream(tables, schema, output_stream())
+    CSV.write_stream(tables, schema, stream)
 
 
 def print_data(text: str) -> None:
@@ -130,7 +139,12 @@ def _without_nan(value: Any) -> Any:
 
 def print_predictions(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
     """Print rows or write them to `output`; then print shares, notes and report, or a summary as JSON."""
-    write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    if on_terminal() and not (output or as_json):
+        from embedstore.cli.preview import print_preview
+
+        print_preview(found)
+    else:
+        write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if as_json:
         print_json(found.summary() | ({"output": str(output)} if output else {}))
         return
@@ -159,8 +173,9 @@ def _print_shares(shares: dict[str, float]) -> None:
         return
     import shutil
 
-    width = min(40, max(len(clean(name)) for name in shares))
-    bar = max(10, min(40, shutil.get_terminal_size().columns - width - 12))
+    columns = shutil.get_terminal_size().columns
+    width = min(40, max(8, columns - 22), max(len(clean(name)) for name in shares))
+    bar = max(10, min(40, columns - width - 12))
     for name, share in shares.items():
         note(f"  {clip(name, width):<{width}} {share:6.1%} {'█' * round(share * bar)}")
 

@@ -1,14 +1,13 @@
 """`search`: find the rows nearest to a text or a row."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
-    json_option,
     no_encode_option,
     output_options,
     space_option,
@@ -16,7 +15,7 @@ from embedstore.cli.options import (
     where_option,
 )
 from embedstore.cli.printing import check_outputs, print_json, write_rows
-from embedstore.cli.terminal import echo, note, notes_of, standard_input
+from embedstore.cli.terminal import note, notes_of, on_terminal, pages, standard_input
 
 from embedstore.core.counts import counted
 from embedstore.core.values import clip, is_blank
@@ -32,16 +31,25 @@ __all__ = ["search"]
 @click.command()
 @store_argument
 @click.argument("text", required=False)
-@click.option("--row", metavar="ID", help="Search for the neighbours of a row, by its id or number.")
+@click.option(
+    "--row",
+    metavar="ID",
+    help="Search for the rows nearest to the row with this id; without an id column, to the row of this number.",
+)
 @click.option("-k", type=int, show_default="10", help="How many rows.")
-@click.option("--corpus", metavar="NAME", help="Search this corpus; by default all.")
+@click.option(
+    "--corpus",
+    metavar="NAME",
+    shell_complete=completion.corpora,
+    help="Search in this corpus alone, and take --row from it; by default all, and --row is the first of this id.",
+)
 @where_option
 @space_option
 @click.option("--exact", is_flag=True, help="Scan all vectors even where there is an index.")
 @blank_option
 @output_options
 @no_encode_option
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each hit.")
 def search(
     store: str,
     text: str | None,
@@ -59,14 +67,15 @@ def search(
     """Find the rows nearest to a text or to a row.
 
     With - as TEXT, each line of standard input is a search.
-    Prints a list to a terminal, and CSV to a pipe: query, rank, score, corpus, id, text.
+    Prints a list to a terminal, and CSV to a pipe: query, rank, score, corpus, id, text. --json prints one object a
+    line for each hit, with these fields and row, the number of the row in its corpus: what jq reads as it is.
     """
     check_outputs(store, output)
     query = _lines() if text == "-" else text
     found = open_named(store).search(
         query, row=row, k=k, corpus=corpus, space=space, exact=exact, blank=blank, no_encode=no_encode
     )
-    if not output and not as_json and sys.stdout.isatty():
+    if not (output or as_json) and on_terminal():
         _print_list(found)
     else:
         write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
@@ -74,7 +83,8 @@ def search(
         note(f"{counted(len(found), 'row')} written to {output}")
     notes_of(found.notes)
     if as_json:
-        print_json(found.table.to_pylist())
+        for hit, number in zip(found.table.to_pylist(), found.rows, strict=True):
+            print_json({**hit, "row": number})
 
 
 def _lines() -> list[str]:
@@ -92,8 +102,9 @@ def _print_list(found: "Matches") -> None:
     rows = found.table.to_pylist()
     width = max(len(clip(str(row["id"]), 20)) for row in rows)
     several = len({row["query"] for row in rows}) > 1
-    for row in rows:
-        if several and row["rank"] == 1:
-            echo(clip(row["query"], columns), bold=True)
-        head = f"{row['score']:6.3f}  {clip(str(row['id']), 20):<{width}}  "
-        echo(head + clip(row["text"], columns - len(head)))
+    with pages() as stream:
+        for row in rows:
+            if several and row["rank"] == 1:
+                stream.write(clip(row["query"], columns) + "\n")
+            head = f"{row['score']:6.3f}  {clip(str(row['id']), 20):<{width}}  "
+            stream.write(head + clip(row["text"], columns - len(head)) + "\n")

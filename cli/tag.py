@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.multilabel import multi_options, separator_option
-from embedstore.cli.opening import open_named
+from embedstore.cli.opening import check_gold, open_named
 from embedstore.cli.options import (
     blank_option,
     gold_options,
@@ -61,7 +62,12 @@ __all__ = ["tag"]
 @multi_options
 @gold_options
 @separator_option
-@click.option("--against", metavar="FILE|NAME", help="Show what changes from these labels to another label set.")
+@click.option(
+    "--against",
+    metavar="FILE|NAME",
+    shell_complete=completion.label_sets,
+    help="Show what changes from these labels to another label set.",
+)
 @click.option("--explain", metavar="ID", help="Show the descriptions and the neighbours behind the tag of a row.")
 @blank_option
 @plot_option
@@ -110,6 +116,7 @@ def tag(
     label_set = label_set_of(labels, label_file, several=multi)
     options["shares"] = _shares(shares)
     opened = open_named(store)
+    check_gold(opened, options["corpus"], gold)
     if explain is not None:
         _print_explanation(opened.explain(explain, label_set, **options), as_json=as_json)
         return

@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import click
 
 from embedstore.core.counts import counted
+from embedstore.core.progress import listening
 from embedstore.core.values import clean
 from embedstore.errors import UsageError
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from embedstore.vectors import EncodeProgress
 
 __all__ = [
+    "ALL_ROWS",
     "CleanFormatter",
+    "agreed",
     "count_progress",
     "echo",
     "encode_progress",
@@ -25,9 +28,18 @@ __all__ = [
     "hidden_line",
     "note",
     "notes_of",
+    "on_terminal",
     "output_stream",
+    "pages",
     "standard_input",
+    "task_progress",
 ]
+
+
+_PATIENCE = 2  # seconds before a bar is drawn
+
+ALL_ROWS = "embedstore.all_rows"
+"""The key, in the context of a command, of whether all rows go to standard output."""
 
 
 def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
@@ -37,7 +49,7 @@ def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
         with suppress(OSError):
             click.echo(text, err=True)
     else:
-        click.echo(click.style(text, bold=True) if bold else text)
+        click.echo(click.style(text, bold=True) if bold and not os.environ.get("NO_COLOR") else text)
 
 
 def note(message: str) -> None:
@@ -53,11 +65,40 @@ def notes_of(notes: tuple[str, ...]) -> None:
         note(f"note: {line}")
 
 
+def on_terminal() -> bool:
+    """Return whether standard output is a terminal, and rows were not asked for as they are (``-o -``)."""
+    context = click.get_current_context(silent=True)
+    return sys.stdout.isatty() and not (context and context.meta.get(ALL_ROWS))
+
+
 def output_stream() -> IO[str]:
     """Return the stream for data on stdout, in UTF-8: exact for a pipe or file, cleaned line by line for a terminal."""
     stream: Any = sys.stdout
     stream.reconfigure(encoding="utf-8", newline="")
     return _CleanStream(stream) if stream.isatty() else stream  # type: ignore[return-value]
+
+
+@contextmanager
+def pages() -> Iterator[IO[str]]:
+    """Yield the stream for a list on stdout: the pager gets it if it is longer than the terminal.
+
+    ``PAGER`` names the pager, as for other programs; if it is empty or ``cat``, there is none. Off a terminal, and for
+    all rows (``-o -``), this is `output_stream`.
+    """
+    if not on_terminal() or os.environ.get("PAGER") in ("", "cat"):
+        yield output_stream()
+        return
+    import shutil
+    from io import StringIO
+
+    held = StringIO()
+    yield cast("IO[str]", _CleanStream(held))
+    text = held.getvalue()
+    if text.count("\n") < shutil.get_terminal_size().lines:
+        sys.stdout.write(text)
+        return
+    os.environ.setdefault("LESS", "FRX")  # as git does: the list stays on the screen
+    click.echo_via_pager(text)
 
 
 class _CleanStream:
@@ -124,6 +165,19 @@ def hidden_line(prompt: str, *, otherwise: str) -> str:
         raise UsageError("expected a password, found the end of the input: start again") from error
 
 
+def agreed(question: str, *, otherwise: str) -> bool:
+    """Ask a question on the terminal and return whether the answer is yes; `otherwise` is what to do without one.
+
+    Raises
+    ------
+    UsageError
+        If standard input is no terminal.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
+    return click.confirm(clean(question), err=True)
+
+
 def fill_closed_streams() -> None:
     """Put something in the place of closed standard streams, so that no file is opened under their numbers.
 
@@ -139,6 +193,40 @@ def fill_closed_streams() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+@contextmanager
+def task_progress(name: str) -> Iterator[None]:
+    """Draw a bar on stderr for each task in the block that takes longer than two seconds, with the time left.
+
+    Of tasks that are parts of others, the outer one is shown. There is no bar if stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    shown: Any = None
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        if shown is None or (done == 0 and shown.n >= shown.total):
+            if shown:
+                shown.close()
+            from tqdm import tqdm
+
+            form = {"unit": "B", "unit_scale": True} if what == "bytes" else {"unit": f" {what}"}
+            shown = tqdm(
+                total=total, desc=name, dynamic_ncols=True, file=sys.stderr, delay=_PATIENCE, leave=False, **form
+            )
+            shown.of = what, total
+        if shown.of == (what, total):
+            shown.update(done - shown.n)
+
+    try:
+        with listening(show):
+            yield
+    finally:
+        if shown:
+            shown.close()
 
 
 @contextmanager

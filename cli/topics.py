@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     blank_option,
@@ -32,7 +33,12 @@ _NARROWEST, _WITHOUT = 80, 160  # least columns of the table of topics, and colu
 @click.command()
 @store_argument
 @topic_count_option
-@click.option("--like", metavar="NAME", help="Give each row the nearest topic of this corpus, instead of new ones.")
+@click.option(
+    "--like",
+    metavar="NAME",
+    shell_complete=completion.corpora,
+    help="Give each row the nearest topic of this corpus, instead of new ones.",
+)
 @seed_option("the samples and of the starts")
 @rows_options
 @blank_option

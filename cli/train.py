@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from embedstore.cli import completion
 from embedstore.cli.multilabel import separator_option
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
@@ -30,7 +31,9 @@ __all__ = ["train"]
 @store_argument
 @training_options("split, folds and sampling")
 @space_option
-@click.option("--name", metavar="NAME", help="The probe's name; by default the target's.")
+@click.option(
+    "--name", metavar="NAME", shell_complete=completion.probes, help="The probe's name; by default the target's."
+)
 @click.option("--multi", is_flag=True, help="The target has several labels a row: a list, or a text with a separator.")
 @separator_option
 @click.option("--cv", type=int, metavar="FOLDS", help="Cross-validate on the training rows too.")

@@ -335,6 +335,9 @@ class EmbeddingStore:
 
     # Export and maintenance
 
+    rename_corpus = _action(lambda: maintenance.rename_corpus)
+    drop_corpus = _action(lambda: maintenance.drop_corpus)
+    copy = _action(lambda: maintenance.copy)
     export = _question(lambda: exports.export)
     verify = _question(lambda: maintenance.verify, of_rows=False)
     repair = _action(lambda: maintenance.repair)

@@ -26,7 +26,7 @@ def test_the_report_adds_up(tmp_path, encoder, rows):
     store.add([{"key": "k0", "review": "good tea"}], text="review", id="key", corpus="mixed")
     mixed = store.encode(corpus="mixed")  # its text shares a segment with the one that is cut off
     assert (mixed.truncated, mixed.truncated_exact) == (1, False)
-    assert "at most 1 truncated" in str(mixed)
+    assert "1 truncated (with those of other corpora)" in str(mixed)
     assert len(encoder.encoded) == 11
 
 

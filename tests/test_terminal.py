@@ -66,6 +66,7 @@ def commands(home):
     return [
         (0, ["add", str(home / f"new{HOSTILE}"), str(home / f"in{HOSTILE}.csv"), "--text", "review"]),
         (1, ["encode", store, "--no-encode"]),
+        (1, ["import", store, str(home / f"in{HOSTILE}.csv"), "--vector", f"v{HOSTILE}", "--model", f"m{HOSTILE}"]),
         (0, ["index", store, "--kind", "flat"]),
         (0, ["tag", store, *train, *labels]),
         (0, ["tag", store, *train, *labels, "--json"]),
@@ -94,6 +95,11 @@ def commands(home):
         (0, ["verify", store]),
         (0, ["gc", store]),
         (0, ["export", store, *train, "-o", f"{out}.npy"]),
+        (0, ["corpora", store]),
+        (0, ["rename", store, "test", "more"]),
+        (0, ["rename", store, "more", "test"]),
+        (0, ["copy", store, f"{store}-{len(list(home.iterdir()))}"]),
+        (0, ["drop-corpus", store, "test", "--dry-run"]),
         (2, ["serve", store, "--no-open", "--host", HOSTILE]),
         (2, ["tag", store, f"--{HOSTILE}"]),
         (2, ["index", store, "--kind", HOSTILE]),
@@ -131,7 +137,7 @@ def test_every_command_tells_of_closed_and_full_streams_in_one_line(home, run):
     closed = "standard output: Bad file descriptor: it is closed"
     full = "standard output: No space left on device"
     jobs, expected = [], []
-    slow = ("add", "encode", "index", "train", "compare", "doubts", "duplicates", "labels", "map", "gc")
+    slow = ("add", "encode", "index", "train", "compare", "doubts", "duplicates", "labels", "map", "gc", "copy")
     cheap = [one for one in commands(home)[:-4] if one[1][0] not in slow]
     for streams, code, says in [
         ("stdout closed", 1, closed),

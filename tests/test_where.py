@@ -366,7 +366,9 @@ def test_the_shell_takes_a_condition(cli, pair):
     where = ("--where", "stars <= 3")
     store = pair[0].path
     done = cli("search", store, "--row", "k4", "-k", 3, "--json", *where)
-    assert [one["id"] for one in json.loads(done.stdout)] == frame(pair[0].search(row="k4", k=3))["id"].tolist()
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == frame(pair[0].search(row="k4", k=3))[
+        "id"
+    ].tolist()
     assert "no column 'star'" in cli.fails(1, "map", store, "-o", cli.home / "m.html", "--where", "star < 3")
     assert "found 'stars <'" in cli.fails(2, "duplicates", store, "--where", "stars <")
     commands = ["annotate", "classify", "compare", "doubts", "duplicates", "export", "map", "predict", "search", "tag"]

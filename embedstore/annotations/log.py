@@ -39,6 +39,7 @@ __all__ = [
     "keep",
     "majority_labels",
     "read_part",
+    "renamed_part",
     "undo_of",
 ]
 
@@ -110,6 +111,17 @@ def _merge(root: Path, manifest: Manifest) -> None:
         return replace(base, annotations=(*parts[:large], whole, *base.annotations[len(parts) :]))
 
     commit(root, change)
+
+
+def renamed_part(root: Path, part: AnnotationPart, old: str, new: str) -> AnnotationPart:
+    """Return the file of the same answers, those to rows of the corpus `old` as answers to rows of `new`.
+
+    Answers keep their ids and their order, so each counts as it did. If none is of `old`, the file is the same.
+    """
+    answers = read_part(root, part)
+    if not any(one.corpus == old for one in answers):
+        return part
+    return _write(root, [replace(one, corpus=new) if one.corpus == old else one for one in answers])
 
 
 def _large(parts: Sequence[AnnotationPart]) -> int:

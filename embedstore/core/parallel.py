@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from embedstore.core.guards import CountedGuard
+from embedstore.core.progress import steps
 
 __all__ = ["cores", "limit_cores", "map_in_threads", "one_thread"]
 
@@ -51,10 +52,10 @@ def map_in_threads(
     """
     threads = min(cores(), len(pieces))
     if threads < 2 or size < least:
-        return [work(iter(pieces))]
+        return [work(steps("parts", pieces, len(pieces)))]
     from concurrent.futures import ThreadPoolExecutor
 
-    shared = iter(pieces)
+    shared = steps("parts", pieces, len(pieces))
     with one_thread, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [shared] * threads))
 

@@ -165,9 +165,24 @@ def _twice(corpus: Corpus, row: int) -> InputError:
     (value,) = corpus.ids_at(np.array([row]))
     return InputError(
         f"expected ids to be unique, found {value_text(value)!r} twice in column {corpus.record.id_column!r} of corpus "
-        f"{corpus.name!r} (rows that were added before count too): choose another column, leave --id out to number "
+        f"{corpus.name!r}{_rows_with(corpus, value_text(value))}: choose another column, leave --id out to number "
         "the rows, or give --replace to start the corpus anew"
     )
+
+
+def _rows_with(corpus: Corpus, id_: str) -> str:
+    """Return where the first two rows with an id were read from."""
+    found: list[str] = []
+    for part in corpus.record.parts:
+        start = 0
+        for batch in _alone(corpus, part).batches([corpus.record.id_column]):
+            for number, value in enumerate(batch.column(0).to_pylist(), start + 1):
+                if value is not None and value_text(value) == id_:
+                    found.append(f"row {number:,} of {part.origin or 'the rows without a file'}")
+            start += batch.num_rows
+        if len(found) > 1:
+            break
+    return f" ({' and '.join(found[:2])})" if len(found) > 1 else ""
 
 
 def _refuse_missing(corpus: Corpus) -> None:

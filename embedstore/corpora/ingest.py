@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedstore.core.counts import counted, form, listed
+from embedstore.core.masks import mask_of
 from embedstore.core.names import check_name, nearest_hint
 from embedstore.core.settings import Home
 from embedstore.core.spec import canonical_json
@@ -164,6 +165,8 @@ def _add(home: Home, request: "_Request", corpus: str, made: Made, *, replace_co
         logger.warning("the texts of corpus %r are now %s; they were %s", corpus, record.template, existing.template)
     for told in replaced:
         logger.warning("%s", told)
+    if existing and not id_column:
+        _tell_of_known_rows(Corpus(root, corpus, record), existing)
     _tell_of_texts(rows.schema, [*before, *plan.schemas])
     return AddReport(rows_read=rows_read, rows=record.rows, new_texts=writer.added)
 
@@ -272,6 +275,27 @@ def _place(parts: list[CorpusPart], part: CorpusPart, name: str) -> list[str]:
             return [f"{name}: {now} took the place of {before} read from it before"]
     parts.append(part)
     return []
+
+
+def _tell_of_known_rows(rows: Corpus, before: CorpusRecord) -> None:
+    """Warn if most of the new rows have a text that the corpus had: it may be the same table again."""
+    held = [part for part in rows.record.parts if part in before.parts]
+    new = [part for part in rows.record.parts if part not in before.parts]
+    if not held or not new:
+        return
+    old, now = (
+        Corpus(rows.root, rows.name, replace(rows.record, parts=tuple(parts))).positions() for parts in (held, new)
+    )
+    known = int(np.count_nonzero(mask_of(old, 1 + int(max(old.max(), now.max())))[now]))
+    if 2 * known > len(now):
+        logger.warning(
+            "%s of the %s read now %s a text that corpus %r had already: if they are the same rows, name a column of "
+            "ids with --id, or start the corpus anew with --replace",
+            f"{known:,}",
+            counted(len(now), "row"),
+            form(known, "has", "have"),
+            rows.name,
+        )
 
 
 def _tell_of_texts(schema: pa.Schema, read: Sequence[pa.Schema]) -> None:

@@ -217,6 +217,10 @@ class Corpus:
         rows = np.flatnonzero(wanted[own])
         return rows, own[rows]
 
+    def numbers_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of rows in the whole corpus; see `SelectedCorpus`."""
+        return rows
+
     def ids_at(self, rows: npt.NDArray[np.int64]) -> list[Any]:
         """Return the ids of a few rows, in the order of `rows`; only the row groups that hold them are read."""
         if not self.record.id_column:

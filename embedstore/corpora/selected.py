@@ -66,6 +66,10 @@ class SelectedCorpus(Corpus):
             return pa.chunked_array([array_from(self._rows)])
         return super().ids()
 
+    def numbers_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of some of these rows in the whole corpus."""
+        return np.asarray(self._rows[rows])
+
     def ids_at(self, rows: npt.NDArray[np.int64]) -> list[Any]:
         """Return the ids of a few rows, in the order of `rows`."""
         return self._whole.ids_at(self._rows[rows])

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from embedstore.core.blank import Blank
 from embedstore.core.counts import counted
+from embedstore.core.progress import task
 from embedstore.core.values import is_blank, value_text
 from embedstore.corpora.rows import Corpus
 from embedstore.encoders import EncoderOptions, Precision
@@ -186,26 +187,31 @@ def _compared(
     _check_mapping(mapping, [*([label_set.names] if label_set else []), *heads])
     split, more = _sampled(split, now.spaces, options)
     run = Scoring(split, options, mapping, split.notes + note + more)
+    spaces = [space for space in now.spaces if space.spec.output == "embedding"]
+    tell = task("methods", 1 + 2 * len(spaces) + len(classifiers))
     run.score("majority class", None, run.majority)
     run.score("TF-IDF + LogReg", None, partial(run.tfidf, now.texts))
-    for space in now.spaces:
-        if space.spec.output != "embedding":
-            continue
+    tell(1)
+    for space in spaces:
         try:
             test = space.at(split.test_positions)
             train, y = space.at(split.train_positions), split.y
         except ModelRequiredError as error:
             run.notes += (f"{space.record.model} ({space.key[:12]}) is left out: {error}",)
+            tell(2)
             continue
         if label_set:
             queries = now.queries(space, no_encode=no_encode)
             run.score_tags(space, test, label_set, queries, asked=labels is not None)
             run.score_best(now, space, targets, label_set, queries)
+        tell(1)
         run.score("topics", space, partial(run.topics, space, train, y, test))
         run.score("class centroids", space, partial(run.centroids, train, y, test))
         run.score("LogReg", space, partial(run.logreg, train, y, test))
+        tell(1)
     for space in classifiers:
         run.score_checkpoint(space, asked.get(space.key), asked=space.key in asked)
+        tell(1)
     return Comparison(target, split.tested_on, tuple(run.scores), run.verdict(), tuple(dict.fromkeys(run.notes)))
 
 

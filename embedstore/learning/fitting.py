@@ -14,6 +14,7 @@ from embedstore.core.counts import counted
 from embedstore.core.guards import unwarned
 from embedstore.core.memory import available_memory
 from embedstore.core.parallel import cores, one_thread
+from embedstore.core.progress import task
 from embedstore.errors import UsageError
 from embedstore.learning.centred import Centred
 
@@ -155,11 +156,18 @@ def map_fits(fit_one: Callable[[Job], Result], jobs: Sequence[Job], size: int, o
         The limit of memory.
     """
     threads = min(cores(), len(jobs), max(1, _most_bytes(options) // max(1, size) - 1))
+    tell = task("models", len(jobs))
+
+    def fitted(job: Job) -> Result:
+        result = fit_one(job)
+        tell(1)
+        return result
+
     with one_thread:
         if threads < 2:
-            return [fit_one(job) for job in jobs]
+            return [fitted(job) for job in jobs]
         with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(fit_one, jobs))
+            return list(pool.map(fitted, jobs))
 
 
 def rows_that_fit(

@@ -1,4 +1,4 @@
-"""Maintain a store: describe it, verify every byte, repair it, remove the files that it no longer refers to."""
+"""Maintain a store: describe it, verify every byte, repair it, copy it, remove what it no longer refers to."""
 
 from typing import TYPE_CHECKING
 
@@ -6,23 +6,33 @@ from embedstore.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from embedstore.maintenance.contents import describe
+    from embedstore.maintenance.copying import copy
+    from embedstore.maintenance.corpus_names import DropReport, drop_corpus, rename_corpus
     from embedstore.maintenance.sweeping import GcReport, gc
     from embedstore.maintenance.verification import VerifyReport, repair, verify
 
 __all__ = [
+    "DropReport",
     "GcReport",
     "VerifyReport",
+    "copy",
     "describe",
+    "drop_corpus",
     "gc",
+    "rename_corpus",
     "repair",
     "verify",
 ]
 
 _HOMES = {
+    "DropReport": "corpus_names",
     "GcReport": "sweeping",
     "VerifyReport": "verification",
+    "copy": "copying",
     "describe": "contents",
+    "drop_corpus": "corpus_names",
     "gc": "sweeping",
+    "rename_corpus": "corpus_names",
     "repair": "verification",
     "verify": "verification",
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from embedstore.annotations.log import read_part
 from embedstore.core.counts import counted
+from embedstore.core.progress import steps
 from embedstore.core.settings import Home
 from embedstore.corpora.ids import id_keys
 from embedstore.corpora.rows import Corpus
@@ -65,7 +66,7 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
     damaged: list[str] = []
     lost = _lost_lists(manifest)
     files = manifest.files(lost.keys())
-    for file in files:
+    for file in steps("files", files, len(files)):
         if on_file:
             on_file(file)
         size += file.size
@@ -79,7 +80,8 @@ def _checked(root: Path, manifest: Manifest, on_file: Callable[[FileRecord], Non
         except (DamagedStoreError, OSError) as error:
             faults.append(str(error))
             damaged.append(file.path)
-    for check, file in _content_checks(root, manifest, lost.keys()):
+    checks = list(_content_checks(root, manifest, lost.keys()))
+    for check, file in steps("contents", checks, len(checks)):
         if file.path in sound and (fault := check()):
             faults.append(f"{root / file.path}: {fault}")
             damaged.append(file.path)

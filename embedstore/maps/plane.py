@@ -174,7 +174,9 @@ def keep_plane(now: Snapshot, corpus: str, space: str, plane: Plane, *, before: 
         record = MapRecord(file, position, point, plane.method, plane.anchors)
 
         def change(base: Manifest) -> Manifest:
-            return replace(base, maps={**base.maps, key: record}) if base.maps.get(key) == before else base
+            if corpus not in base.corpora or base.maps.get(key) != before:
+                return base  # another map was kept meanwhile, or the corpus was dropped
+            return replace(base, maps={**base.maps, key: record})
 
         commit(now.root, change)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from embedstore.core.progress import steps
 from embedstore.core.unit import as_unit
 from embedstore.errors import UsageError
 from embedstore.storage.derived import IndexRecord
@@ -51,7 +52,7 @@ def build_index(now: Snapshot, kind: IndexKind = "auto", *, space: str | None = 
     covers = []
     with threads_for(4 * count * vectors.dimension):
         index = _empty(faiss, chosen, vectors, count)
-        for block in vectors.blocks():
+        for block in steps("segments", vectors.blocks(), len(vectors.record.segments)):
             index.add(as_unit(block.vectors, normalized=vectors.spec.normalized))
             covers.append(block.sha256)
     with now.writing():

@@ -37,7 +37,16 @@ class Matches(TableResult):
     """The rows found by a search, best first: columns query, rank, score, corpus, id, text.
 
     `rank` counts from 1; `score` is the cosine similarity (float32, higher is nearer).
+
+    Attributes
+    ----------
+    rows : list of int
+        The number (from 0) of each found row in its corpus.
     """
+
+    def __init__(self, table: pa.Table, notes: tuple[str, ...], rows: list[int]) -> None:
+        super().__init__(table, notes)
+        self.rows = rows
 
 
 def search(
@@ -121,7 +130,9 @@ def search(
     positions = np.array([found.position for answer in answers for found in answer], dtype=np.int64)
     few = f"{counted(k or 0, 'row')} were asked for; there {form(rows, 'is', 'are')} {rows:,} to be found"
     notes = (few,) if k and k > rows else ()
-    return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes)
+    numbers_of = {one.name: one.numbers_of for one in corpora}
+    numbers = [int(numbers_of[found.corpus](np.array(found.row))) for answer in answers for found in answer]
+    return Matches(_table(answers, texts, now.texts.at(positions), corpora), notes, numbers)
 
 
 def nearest(

@@ -62,13 +62,14 @@ class EncodeReport:
     workers: tuple[WorkerFigures, ...] = ()
 
     def __str__(self) -> str:
-        truncated = f"{'' if self.truncated_exact else 'at most '}{self.truncated:,}"
+        others = "" if self.truncated_exact else " (with those of other corpora)"
+        truncated = f"{self.truncated:,} truncated{others}"
         share = f"shard {self.shard} of " if self.shard else ""
         aside = f"; not encoded: {form(len(self.set_aside), 'segment', 'segments')} " if self.set_aside else ""
         aside += ", ".join(map(str, self.set_aside))
         return (
             f"{share}{counted(self.rows, 'row')}, {counted(self.distinct_texts, 'distinct text')}: "
-            f"{self.cached:,} already cached, {self.encoded:,} encoded now; {truncated} truncated, {self.empty:,} "
+            f"{self.cached:,} already cached, {self.encoded:,} encoded now; {truncated}, {self.empty:,} "
             f"empty; {self.seconds:.1f} s{aside}"
         )
 

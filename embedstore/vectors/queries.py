@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.counts import counted, form
+from embedstore.core.progress import task
 from embedstore.core.system import FULL
 from embedstore.core.unit import unit_rows
 from embedstore.corpora.keyed import keys_of
@@ -162,7 +163,8 @@ def _encode_and_keep(
     described, encoder = load_encoder(record, texts)
     manifest = load(root)
     check_canaries(root, manifest, encoder)
-    vectors = encoder.encode(texts, prompt=prompt)
+    tell = task("texts", len(texts))
+    vectors = encoder.encode(texts, prompt=prompt, on_texts=lambda count, _cut: tell(count))
     check_vectors(vectors, described.spec)
     try:
         with writing():

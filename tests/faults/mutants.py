@@ -507,6 +507,13 @@ MUTANTS = [
     ("scale: members of a long list", "vectors/pairs.py", "            found += [(first, last, low, min(low + _HELD, int(starts[last]))) for low in ends]",
      "            found += [(first, last, low, min(low + _HELD, int(starts[last]))) for low in ends][:1]", "tests/test_scale.py -k lists"),
     ("scale: what does not fit is refused", "core/memory.py", "    if size > free:", "    if False:", "tests/test_scale.py -k memory"),
+    ("the corpus of a map that is kept", "maps/plane.py", "            if corpus not in base.corpora or ", "            if ",
+     "tests/test_corpora.py -k map_that"),
+    ("hashes of what is copied", "storage/copying.py", "    if found.hexdigest() != file.sha256:", "    if False:", "tests/test_corpora.py -k damage"),
+    ("a copy beside its place", "storage/copying.py", 'place = target.parent / f".embedstore-{os.urandom(6).hex()}.copy"',
+     "place = target", "tests/test_corpora.py -k 'kill and copy'"),
+    ("answers of a renamed corpus", "maintenance/corpus_names.py", "annotations=tuple(map(renamed, base.annotations))", "annotations=base.annotations",
+     "tests/test_corpora.py -k renamed_corpus_keeps"),
 ]  # fmt: skip
 
 
