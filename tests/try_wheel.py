@@ -20,6 +20,9 @@ NEEDS = {
     "tensorflow": "encode other reviews.csv --text review --backend tensorflow",
     "ray": "encode reviews --ray",
     "plot": "map reviews -o map.png",
+    "lance": "export reviews reviews.lance --to lance",
+    "qdrant": "export reviews reviews-qdrant --to qdrant",
+    "pgvector": "export reviews postgresql://127.0.0.1/reviews --to pgvector",
     "excel": "add sheet table.xlsx --text review",
 }
 COMMANDS = (
@@ -31,7 +34,8 @@ COMMANDS = (
     "predict reviews --probe class_index -o predicted.csv",
     "doubts reviews --target class_index --drop-missing",
     "topics reviews -o topics.csv",
-    "export reviews vectors.parquet",
+    "export reviews reviews.parquet --to parquet",
+    "import others reviews.parquet --vector vector --text text --id id --model sentence-transformers/all-MiniLM-L6-v2",
     "verify reviews",
     "info reviews",
 )
