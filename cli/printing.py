@@ -51,8 +51,8 @@ def check_outputs(
     UsageError
         If both rows and JSON are to go to standard output.
     """
-    context = click.get_current_context()
-    if context.meta.get(ALL_ROWS) and context.params.get("as_json"):
+    context = click.get_current_context(silent=True)
+    if context and context.meta.get(ALL_ROWS) and context.params.get("as_json"):
         raise UsageError("expected -o - or --json, found both: each goes to standard output")
     if output:
         from embedstore.tables.write import output_format

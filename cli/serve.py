@@ -5,6 +5,7 @@ import webbrowser
 from threading import Timer
 
 import click
+from embedstore.cli import interrupts
 from embedstore.cli.opening import open_named
 from embedstore.cli.options import corpus_option, space_option, store_argument
 from embedstore.cli.terminal import echo, hidden_line, note
@@ -67,7 +68,10 @@ def serve(
     note("Ctrl-C ends it; every answer is kept as it is given")
     if not no_open:
         Timer(0.5, webbrowser.open, [server.address]).start()
-    server.run()
+    try:
+        server.run()
+    except interrupts.EndedError as error:  # the usual end of a server: every answer is kept, as was said
+        click.get_current_context().exit(error.exit_code)
     note("ended")
 
 

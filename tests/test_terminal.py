@@ -113,7 +113,7 @@ def run(forking, tmp_path):
     """A function that runs commands with their streams; it returns the exit code of each and what it showed."""
 
     def shown(jobs):
-        given, environment = json.dumps(jobs).encode(), CommandLine.environment_of(tmp_path)
+        given, environment = json.dumps(jobs).encode(), CommandLine.environment_of(tmp_path) | {"PAGER": "cat"}
         done = forking(["-c", "import shells; shells.work()"], input=given, environment=environment, folder=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)

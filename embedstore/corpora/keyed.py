@@ -15,7 +15,7 @@ from embedstore.storage.derived import KeyRun
 from embedstore.storage.keys import SortedKeys, altered, doubtful_in_run, find_in_run, halves, joined, once
 from embedstore.storage.listed import check_files
 from embedstore.storage.records import TextSegment
-from embedstore.storage.sealed import Records
+from embedstore.storage.sealed import Records, holding
 from embedstore.storage.segments import KEY_DTYPE, segment_keys, text_key
 
 __all__ = ["KnownKeys", "in_runs", "keys_of"]
@@ -144,7 +144,7 @@ def _check_claims(
     first, rest = claimed.first[order], claimed.rest[order]
     positions = claimed.position[order].astype(np.int64, copy=False)
     ends = np.array([run.start + run.count for run in runs])
-    for segment, here, rows in segments.holding(positions):
+    for segment, here, rows in holding(segments, positions):
         wrong = _differ(segment_keys(root, segment)[rows], first[here], rest[here])
         if len(wrong):
             check_files(root, [segment.file])  # or its own keys are the altered ones

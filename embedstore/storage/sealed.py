@@ -20,7 +20,7 @@ from embedstore.storage.entries import VectorSegment
 from embedstore.storage.lists import Columns, Form, ListRecord, VectorForm, read_list, write_list
 from embedstore.storage.places import FileRecord
 
-__all__ = ["IN_LIST", "IN_MEMORY", "Records", "Vectors"]
+__all__ = ["IN_LIST", "IN_MEMORY", "Records", "Vectors", "holding"]
 
 Record = TypeVar("Record")
 
@@ -136,23 +136,6 @@ class Records(Sequence[Record], Generic[Record]):
                 yield from map(columns.record, range(len(columns)))
         yield from self.newest
 
-    def holding(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Record, slice, npt.NDArray[np.int64]]]:
-        """Yield each segment that has some of the texts, which of them, and their rows in it; few lists are read.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int64
-            Numbers of texts or vectors, ascending.
-        """
-        counts = [*(one.rows for one in self.lists), *(self.form.row(one)[1][0] for one in self.newest)]
-        for number, here, inside in _split(counts, rows):
-            if number >= len(self.lists):
-                yield self.newest[number - len(self.lists)], here, inside
-            else:
-                columns = self._read(self.lists[number])
-                for row, some, places in _split(columns.numbers[:, 0], inside):
-                    yield columns.record(row), slice(here.start + some.start, here.start + some.stop), places
-
     def marked(self) -> Iterator[tuple[int, Record]]:
         """Yield each record with marked rows, or with an unknown number of them, after the number of rows before it."""
         start = 0
@@ -245,6 +228,28 @@ class Records(Sequence[Record], Generic[Record]):
         if len(found) < len(names):
             raise _twice(self._root, self.form.kind)
         return found
+
+
+def holding(
+    records: Records[Record], rows: npt.NDArray[np.int64]
+) -> Iterator[tuple[Record, slice, npt.NDArray[np.int64]]]:
+    """Yield each segment that has some of the texts, which of them, and their rows in it; few lists are read.
+
+    Parameters
+    ----------
+    records : Records
+        Segments of texts or vectors.
+    rows : ndarray of shape (n,), int64
+        Numbers of texts or vectors, ascending.
+    """
+    counts = [*(one.rows for one in records.lists), *(records.form.row(one)[1][0] for one in records.newest)]
+    for number, here, inside in _split(counts, rows):
+        if number >= len(records.lists):
+            yield records.newest[number - len(records.lists)], here, inside
+        else:
+            columns = records._read(records.lists[number])
+            for row, some, places in _split(columns.numbers[:, 0], inside):
+                yield columns.record(row), slice(here.start + some.start, here.start + some.stop), places
 
 
 def _split(counts: npt.ArrayLike, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, slice, npt.NDArray[np.int64]]]:
