@@ -281,6 +281,7 @@ def test_the_end_of_the_node_of_the_driver_is_one_line(for_workers, ten, tmp_pat
     check_all_there(ten)
 
 
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
 def test_two_drivers_at_once_lose_nothing(cluster, ten, tmp_path):
     words = [sys.executable, "-c", DRIVER, ten.path, tmp_path / "counts", cluster.address, 0]
     both = [subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -304,6 +305,7 @@ def test_another_checkpoint_under_the_same_name_is_not_used(cluster, ten, tmp_pa
     assert not (ten.path / "vectors").exists()
 
 
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
 def test_the_shell_sends_a_model_and_prints_nothing_else(cluster, cli, checkpoint):
     """The driver loads no torch, and the figures of the workers stand in the JSON."""
     store = embedstore.create(cli.home / "shell")
