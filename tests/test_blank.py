@@ -41,7 +41,7 @@ blanks = st.text(st.sampled_from(NOTHING), max_size=4) | st.sampled_from(
 )
 # Each example asks every question, which takes a second: there are few, and a failing one is not made smaller.
 once = settings(
-    max_examples=60 if os.environ.get("EMBEDSTORE_TORTURE") else 4,
+    max_examples=60 if os.environ.get("EMBEDSTORE_TORTURE") else 2,
     phases=[Phase.generate],
     deadline=None,
     derandomize=True,
