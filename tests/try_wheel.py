@@ -18,7 +18,7 @@ CONSTRAINTS = Path(__file__).parent.parent / "constraints.txt"
 NEEDS = {
     "web": "serve reviews",
     "tensorflow": "encode other reviews.csv --text review --backend tensorflow",
-    "ray": "encode reviews --ray",
+    "ray": "encode titles reviews.csv --text title --ray",
     "plot": "map reviews -o map.png",
     "lance": "export reviews reviews.lance --to lance",
     "qdrant": "export reviews reviews-qdrant --to qdrant",
