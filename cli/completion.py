@@ -34,7 +34,11 @@ __all__ = [
     "targets",
 ]
 
-Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+if TYPE_CHECKING:
+    Item = CompletionItem[str]
+else:
+    Item = CompletionItem  # in click 8.1 it takes no type in brackets
+Completion = Callable[[click.Context, click.Parameter, str], list[Item]]
 
 _MANIFEST = re.compile(r"manifest-\d{8,}\.json")
 _LABEL_FILES = (".json", ".txt", ".yaml", ".yml")
@@ -46,7 +50,7 @@ _UNSAFE = re.compile(r"([^\w@%+=:,./-])")
 def _silent(named: Callable[[click.Context], Iterable[str]]) -> Completion:
     """Return a completion of names; whatever goes wrong, there are none."""
 
-    def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[Item]:
         try:
             found = list(dict.fromkeys(named(context)))
         except Exception:  # a person who presses Tab is told nothing, and least of all a traceback
@@ -79,14 +83,14 @@ def _stores(_context: click.Context) -> Iterator[str]:
             yield folder.name
 
 
-def stores(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def stores(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Item]:
     """Complete a store: a name under $EMBEDSTORE_HOME, or a folder if a path was begun."""
     if "/" in incomplete or incomplete.startswith((".", "~")):
         return [CompletionItem(incomplete, type="dir")]
     return _silent(_stores)(context, parameter, incomplete)
 
 
-def files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[Item]:
     """Complete the name of a file."""
     return [CompletionItem(incomplete, type="file")]
 
@@ -138,7 +142,7 @@ def _header(path: Path) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
-def label_sets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def label_sets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[Item]:
     """Complete a label set: a shipped one, or a file."""
 
     def named(_: click.Context) -> Iterator[str]:
@@ -168,7 +172,7 @@ def _models(context: click.Context) -> Iterator[str]:
         )
 
 
-def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Item]:
     """Complete a model: one that is known here, or a folder."""
     return _silent(_models)(context, parameter, incomplete) or [CompletionItem(incomplete, type="dir")]
 
@@ -202,7 +206,7 @@ class _Bash(BashComplete):
         words = [part for word in before for part in split_arg_string(word)]
         return words[1:], next(iter(split_arg_string(last)), "")
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
+    def format_completion(self, item: Item) -> str:
         """Return a line for the script of click, in which `read` takes one of two backslashes away."""
         last = os.environ["COMP_WORDS"].split("\n")[-1]
         if item.type != "plain" or last.startswith(("'", '"')):

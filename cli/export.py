@@ -79,6 +79,8 @@ def export(
     if (target is None) == (output is None):
         raise UsageError(f"expected TARGET or -o FILE, found {'neither' if target is None else 'both'}")
     place = target if target is not None else str(output)
+    if place == "-":
+        raise UsageError("expected the name of a file or folder, found -: vectors are not written to standard output")
     check_apart(store, [] if "://" in place else [Path(place)], label_files=[label_file])
     with count_progress("export", "rows") as on_progress:
         report = open_named(store).export(

@@ -32,15 +32,18 @@ def import_vectors(
     """Add rows with vectors that --model made elsewhere.
 
     FILE is a Parquet file or a Lance dataset with a column of vectors (--vector), or a .npy file or a flat FAISS index
-    beside a table (--rows). The model encodes 16 texts again and must agree. Without it, the vectors are unproven: what
-    needs no new vector works. Run again to resume.
+    beside a table (--rows). Always name the --model: it encodes 16 texts again and must agree. If it can't be found, or
+    with --no-encode, the vectors are unproven: what needs no new vector works. Run again to resume.
     """
     from embedstore.store import EmbeddingStore
 
     if options["model"] is None:
-        raise UsageError("expected --model NAME, the model that made the vectors")
+        raise UsageError("expected --model NAME, the model that made the vectors: there is no default here")
     if (vector is None) == (rows is None):
-        raise UsageError("expected --vector COL for vectors in a column of FILE, or --rows TABLE for the rows of FILE")
+        raise UsageError(
+            "expected --vector COL for vectors in a column of FILE, or --rows TABLE for the rows of FILE, found "
+            + ("neither" if rows is None else "both")
+        )
     hide_pandas()
     found = EmbeddingStore(store_path(store), settings=settings())
     sources, read_options = opened((rows or file,), options)

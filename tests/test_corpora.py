@@ -60,7 +60,7 @@ def test_a_renamed_corpus_keeps_each_answer_once(two):
     [
         ("mroe", "x", NotFoundError, "no corpus 'mroe': did you mean 'more'"),
         ("more", "train", UsageError, "which is another corpus"),
-        ("more", "more", UsageError, "which is another corpus"),
+        ("more", "more", UsageError, "found its name already"),
         ("more", "a b", UsageError, "expected a corpus name of letters"),
     ],
 )

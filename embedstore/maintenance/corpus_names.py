@@ -72,7 +72,8 @@ def rename_corpus(home: Home, old: str, new: str) -> None:
         def change(base: Manifest) -> Manifest:
             _check_there(base, old)
             if new in base.corpora:
-                raise UsageError(f"expected a new name for corpus {old!r}, found {new!r}, which is another corpus")
+                found = "its name already" if new == old else f"{new!r}, which is another corpus"
+                raise UsageError(f"expected a new name for corpus {old!r}, found {found}")
             return replace(
                 base,
                 corpora={new if name == old else name: record for name, record in base.corpora.items()},
