@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from embedstore.store import EmbeddingStore
     from embedstore.tables import ReadOptions, Source
 
-__all__ = ["add_files", "opened", "reading_options", "refuse_without_file", "row_options", "text_of"]
+__all__ = ["add_files", "opened", "reading_options", "refuse_without_file", "row_arguments", "row_options", "text_of"]
 
 # The limits of `ReadOptions` as they are there: to import that takes longer than to show the help.
 _CAPS = {
@@ -134,18 +134,13 @@ def add_files(
     sources, read_options = opened(files, options)
     text = text_of(store, sources, options)
     first()
-    return store.add(
-        sources,
-        text=text,
-        corpus=options["corpus"],
-        id=options["id_column"],
-        template=options["template"],
-        limit=options["limit"],
-        sample=options["sample"],
-        seed=options["seed"],
-        replace=options["replace"],
-        read_options=read_options,
-    )
+    return store.add(sources, text=text, read_options=read_options, **row_arguments(options))
+
+
+def row_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what `row_options` say of rows, as arguments of `store.add`; call it after `text_of`."""
+    names = ("corpus", "template", "limit", "sample", "seed", "replace")
+    return {"id": options["id_column"], **{name: options[name] for name in names}}
 
 
 def text_of(store: "EmbeddingStore", sources: "list[Source]", options: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from embedstore.cli.files import opened, row_options, text_of
+from embedstore.cli.files import opened, row_arguments, row_options, text_of
 from embedstore.cli.models import encoder_options, model_options
 from embedstore.cli.opening import hide_pandas, settings, store_path
 from embedstore.cli.options import computation_options, json_option, store_argument
@@ -55,14 +55,8 @@ def import_vectors(
             model=options["model"],
             vector=vector,
             vectors=file if rows else None,
-            corpus=options["corpus"],
-            id=options["id_column"],
-            template=options["template"],
-            limit=options["limit"],
-            sample=options["sample"],
-            seed=options["seed"],
-            replace=options["replace"],
             read_options=read_options,
+            **row_arguments(options),
             options=encoder_options(options),
             **{name: options[name] for name in ("revision", "backend", "device", "batch_size", "precision")},
             no_encode=no_encode,

@@ -147,6 +147,11 @@ def standard_input(what: str) -> Any:
     return sys.stdin
 
 
+def _check_terminal(otherwise: str) -> None:
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
+
+
 def hidden_line(prompt: str, *, otherwise: str) -> str:
     """Ask for a line on the terminal, which does not show what is typed; `otherwise` is what to do without one.
 
@@ -155,8 +160,7 @@ def hidden_line(prompt: str, *, otherwise: str) -> str:
     UsageError
         If standard input is no terminal.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
+    _check_terminal(otherwise)
     import getpass
 
     try:
@@ -173,8 +177,7 @@ def agreed(question: str, *, otherwise: str) -> bool:
     UsageError
         If standard input is no terminal.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"expected a terminal to ask on, found none: {otherwise}")
+    _check_terminal(otherwise)
     return click.confirm(clean(question), err=True)
 
 
