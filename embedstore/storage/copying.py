@@ -1,24 +1,19 @@
 """Copy a store: one state of it, file by file, each compared with its hash; whole or not at all.
 
-The copy is made in a folder beside its place and renamed when all is on the disk. The process holds a lock on that
-folder (`flock`, which ends with the process), so one whose lock is free was left by a killed copy.
+The copy is made in a folder beside its place and renamed when all is on the disk.
 """
 
 import errno
-import fcntl
 import hashlib
-import logging
 import os
-import re
-import shutil
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedstore.core.counts import counted, shown_bytes
 from embedstore.core.progress import task
+from embedstore.core.unfinished import Unfinished
 from embedstore.errors import DamagedStoreError, EmbedstoreError, UsageError
 from embedstore.storage.gate import Folder, make_root, refused, staged
 from embedstore.storage.listed import advice_on, open_file
@@ -27,9 +22,7 @@ from embedstore.storage.places import FileRecord
 
 __all__ = ["CopyReport", "copy_files"]
 
-logger = logging.getLogger(__name__)
-
-_UNFINISHED = re.compile(r"\.embedstore-[0-9a-f]{12}\.copy")
+_TEMP = Unfinished("copy", "unfinished copy")
 _BLOCK = 1 << 22  # bytes
 
 Copied = Callable[[int, int], None]
@@ -72,7 +65,7 @@ def copy_files(root: Path, target: Path, *, on_copied: Copied | None = None) -> 
         size, done = sum(file.size for file in files), 0
         make_root(target.parent)
         try:
-            with _unfinished(target, stat.S_IMODE(root.stat().st_mode)) as place:
+            with _TEMP.folder(target.parent, stat.S_IMODE(root.stat().st_mode) & 0o777) as place:
                 tell = task("bytes", size)
                 for file in files:
                     _copy(root, file, place)
@@ -106,47 +99,6 @@ def _check_place(root: Path, target: Path) -> None:
 
 def _taken(target: Path) -> UsageError:
     return UsageError(f"expected a new or empty folder for a copy, found something at {target}")
-
-
-@contextmanager
-def _unfinished(target: Path, mode: int) -> Iterator[Path]:
-    """Yield a new folder beside `target`, locked by this process; it is removed if it was not renamed."""
-    _remove_leftovers(target.parent)
-    place = target.parent / f".embedstore-{os.urandom(6).hex()}.copy"
-    place.mkdir(mode & 0o777)
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):  # a file system without locks: nobody can take this one either
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed copies left in a folder, and say so."""
-    found: list[Path] = []
-    with suppress(OSError):  # a folder that takes files and does not list them
-        found = [path for path in folder.iterdir() if _UNFINISHED.fullmatch(path.name)]
-    if removed := [path.name for path in found if _removed(path)]:
-        what = counted(len(removed), "unfinished copy")
-        logger.warning("%s in %s that a killed run had left: removed (%s)", what, folder, ", ".join(removed))
-
-
-def _removed(leftover: Path) -> bool:
-    try:
-        descriptor = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(leftover)
-        return True
-    except OSError:
-        return False  # it is being made, or belongs to somebody else
-    finally:
-        os.close(descriptor)
 
 
 def _copy(root: Path, file: FileRecord, place: Path) -> None:

@@ -1,12 +1,9 @@
 """Write files for the user: each appears whole or not at all, where its path leads, with the mode of the one before.
 
-Steps of a write: a temp file beside the file, its content, fsync, rename, fsync of the folder. The writer holds a lock
-on its temp file (`flock`, which ends with the process), so a temp file whose lock is free was left by a killed run.
+Steps of a write: a temp file beside the file, its content, fsync, rename, fsync of the folder.
 """
 
 import errno
-import fcntl
-import logging
 import os
 import re
 import stat
@@ -15,17 +12,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from embedstore.core.counts import counted
 from embedstore.core.system import explained, kind_of
+from embedstore.core.unfinished import Unfinished
 from embedstore.errors import EmbedstoreError, OutputError
 from embedstore.storage.locks import folder_alone
 from embedstore.storage.manifest import manifest_files
 
 __all__ = ["check_place", "published", "published_together"]
 
-logger = logging.getLogger(__name__)
-
-_TEMP = re.compile(r"\.embedstore-[0-9a-f]{12}\.tmp")
+_TEMP = Unfinished("tmp", "unfinished file")
 _STANDARD = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/(self|[0-9]+)/fd/[0-9]+")
 
 
@@ -149,51 +144,9 @@ class _Staged(NamedTuple):
 def _staged(path: Path) -> Iterator[_Staged]:
     """Make and lock a temp file for `path`; remove it at the end if it was not renamed."""
     target, before = _target(path)
-    _remove_leftovers(target.parent)
     # The temp file is never more open than the file: it gets its mode when it is whole.
-    mode = 0o600 if before else 0o666
-    while True:
-        temp = target.parent / f".embedstore-{os.urandom(6).hex()}.tmp"
-        descriptor = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with suppress(OSError):  # a file system without locks: nobody can take this one either
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if temp.exists():
-            break
-        os.close(descriptor)  # another run took it for a leftover before it was locked
-    try:
+    with _TEMP.file(target.parent, 0o600 if before else 0o666) as (temp, descriptor):
         yield _Staged(temp, target, descriptor, before)
-    finally:
-        with suppress(OSError):  # it was renamed; or it can't be removed now, and the next run does it
-            temp.unlink()
-        os.close(descriptor)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the temp files that killed runs left in a folder, and say so."""
-    found: list[Path] = []
-    with suppress(OSError):  # a folder that takes files and does not list them
-        found = [path for path in folder.iterdir() if _TEMP.fullmatch(path.name)]
-    if removed := [path.name for path in found if _removed(path)]:
-        what = counted(len(removed), "unfinished file")
-        logger.warning("%s in %s that a killed run had left: removed (%s)", what, folder, ", ".join(removed))
-
-
-def _removed(leftover: Path) -> bool:
-    """Remove a temp file unless its writer still runs; return whether it is gone."""
-    try:
-        descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink()
-            return True
-    except OSError:
-        pass  # it is being written, or belongs to somebody else
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _target(path: Path) -> tuple[Path, os.stat_result | None]:
@@ -240,7 +193,7 @@ def _is_ours(error: OSError, staged: list[_Staged]) -> bool:
     if not isinstance(error.filename, str | bytes | os.PathLike):
         return True
     name = Path(os.fsdecode(error.filename))
-    return bool(_TEMP.fullmatch(name.name)) or any(name in (one.target, one.target.parent) for one in staged)
+    return _TEMP.names(name.name) or any(name in (one.target, one.target.parent) for one in staged)
 
 
 def _refused(error: OSError, path: Path) -> OutputError:
