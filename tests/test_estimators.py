@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 from sklearn.base import clone
@@ -165,7 +166,6 @@ def test_columns_have_names_and_frames_come_out(store):
 
 
 def test_polars_goes_in_and_comes_out(store):
-    polars = pytest.importorskip("polars")
     encoder = CachedEncoder(store.path)
     vectors = encoder.transform([*TEXTS, ""])
     frame = polars.DataFrame({"text": [*TEXTS, None]})

@@ -14,6 +14,7 @@ import duckdb
 import faiss
 import h5py
 import numpy as np
+import polars
 import pyarrow as pa
 import pytest
 from conftest import LABELS, HashEncoder
@@ -384,7 +385,6 @@ def test_polars_and_duckdb_read_parquet(made, tmp_path):
         ORDER BY array_cosine_distance(a.vector::FLOAT[{DIMENSION}], b.vector::FLOAT[{DIMENSION}]) LIMIT 1"""
     ours = made.where("review <> ''").search(row="k1é", k=1).to_arrow().column("id").to_pylist()
     assert [id_ for (id_,) in duckdb.sql(nearest).fetchall()] == ours
-    polars = pytest.importorskip("polars", reason="polars is not installed")
     frame = polars.read_parquet(place)
     assert frame["vector"].dtype == polars.Array(polars.Float32, DIMENSION)
     assert frame["name"].to_list() == [row["name"] for row in EXPECTED]
