@@ -14,10 +14,17 @@ from embedstore import corpora
 from embedstore.core.counts import counted, form
 from embedstore.encoders import Described, EncoderOptions, Precision
 from embedstore.errors import CheckpointError, UsageError
-from embedstore.incoming.arrays import mapped_vectors
-from embedstore.incoming.checking import check_model, check_repeats, check_stored, check_whole_segments
+from embedstore.incoming.arrays import vectors_beside
+from embedstore.incoming.checking import (
+    check_all_rows,
+    check_model,
+    check_repeats,
+    check_stored,
+    check_whole_segments,
+)
 from embedstore.incoming.columns import WithoutVectors
 from embedstore.incoming.executor import ClaimedEncoder, GivenExecutor
+from embedstore.incoming.ids import ids_beside, ids_file
 from embedstore.incoming.reading import Given, Tables, read_given
 from embedstore.storage.manifest import commit
 from embedstore.storage.state import Manifest
@@ -39,14 +46,18 @@ class ImportReport:
 
     `rows` counts the rows of the file. `imported`, `cached` and `encoded` count texts: with a given vector that was
     taken, with a vector that the store had before, and encoded because they share a segment with given ones or are
-    blank. `proven` says whether the model made `checked` of the vectors again, with `lowest_cosine` at least. `space`
-    is the key of the space.
+    blank. `ids` names the ids that rows were found by; then `without` counts rows that have no vector, and `unused`
+    vectors that have no row. `proven` says whether the model made `checked` of the vectors again, with
+    `lowest_cosine` at least. `space` is the key of the space.
     """
 
     rows: int
     imported: int
     cached: int
     encoded: int
+    ids: str | None
+    without: int
+    unused: int
     proven: bool
     checked: int
     lowest_cosine: float | None
@@ -61,10 +72,21 @@ class ImportReport:
                 f"{counted(self.checked, 'text')} encoded again {form(self.checked, 'agrees', 'agree')} (lowest cosine "
                 f"{self.lowest_cosine:.4f})"
             )
+        by_ids = f", by the ids in {self.ids}" if self.ids else ""
         return (
-            f"{counted(self.rows, 'row')}: {counted(self.imported, 'vector')} imported, {self.cached:,} already there, "
-            f"{self.encoded:,} encoded; {proof}; {self.seconds:.1f} s"
+            f"{counted(self.rows, 'row')}: {counted(self.imported, 'vector')} imported{by_ids}, {self.cached:,} "
+            f"already there, {self.encoded:,} encoded; {proof}; {self.seconds:.1f} s"
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say of rows without a vector, and of vectors without a row."""
+        left = f"{counted(self.without, 'row')} came without a vector: `embedstore encode` makes what is still missing"
+        unused = (
+            f"{counted(self.unused, 'vector')} {form(self.unused, 'was', 'were')} left out: no row has "
+            f"{form(self.unused, 'its id', 'their ids')}"
+        )
+        return (*([left] if self.without else []), *([unused] if self.unused else []))
 
 
 def import_vectors(
@@ -75,6 +97,7 @@ def import_vectors(
     model: str | Path,
     vector: str | None = None,
     vectors: Any = None,
+    ids: Any = None,
     corpus: str = "train",
     id: str | int | None = None,
     template: str | None = None,
@@ -108,7 +131,11 @@ def import_vectors(
     vector : str, optional
         The column of `table` that has the vectors, as lists of floats.
     vectors : path or ndarray of shape (rows, dim), optional
-        The vectors of the rows in order, instead of a column: an array, a .npy file or a flat FAISS index.
+        The vectors of the rows, instead of a column: an array, a .npy file or a flat FAISS index. They are in the
+        order of the rows unless there are `ids`.
+    ids : path or sequence, optional
+        The ids of `vectors`, in their order: each row gets the vector of its id, and rows without one are left to the
+        model. By default, with `id`, the file that `export` wrote beside the vectors, if it is there.
     options, revision, backend, device, batch_size, precision
         As in `encode`: how the vectors were made, and how the model computes here.
     no_encode : bool
@@ -128,7 +155,7 @@ def import_vectors(
     start = time.monotonic()
     options, reading = options or EncoderOptions(), read_options or ReadOptions()
     text = str(text) if isinstance(text, int) else text
-    tables = _tables(table, vector, vectors, text, template, reading)
+    tables = _tables(table, vector, vectors, ids, text=text, id_=id, template=template, reading=reading)
     described = None if no_encode else _at_hand(now, str(model), options, revision)
     given = read_given(tables, dtype=options.dtype, seed=seed)
     computation = {"backend": backend, "device": device, "batch_size": batch_size, "precision": precision}
@@ -149,10 +176,13 @@ def import_vectors(
     )
     executor = claim.write(corpus, revision, computation, on_progress)
     return ImportReport(
-        rows=len(given.places),
+        rows=given.rows_read,
         imported=executor.imported,
         cached=held,
         encoded=executor.encoded,
+        ids=tables.ids.name if tables.ids else None,
+        without=given.rows_read - len(given.places),
+        unused=given.unused,
         proven=described is not None,
         checked=len(given.sample) if described else 0,
         lowest_cosine=lowest,
@@ -162,18 +192,32 @@ def import_vectors(
     )
 
 
-def _tables(table: Any, vector: str | None, vectors: Any, text: Any, template: str | None, reading: Any) -> Tables:
+def _tables(
+    table: Any,
+    vector: str | None,
+    vectors: Any,
+    ids: Any,
+    *,
+    text: Any,
+    id_: str | int | None,
+    template: str | None,
+    reading: ReadOptions,
+) -> Tables:
     if (vector is None) == (vectors is None):
         raise UsageError("expected the vectors in a column (vector=, --vector) or beside the table (vectors=, --rows)")
+    if vector is not None and ids is not None:
+        raise UsageError("expected ids for vectors beside a table (vectors=, --rows), found a column of vectors")
     column = text if isinstance(text, str) and "{" not in text else "text"
     sources = sources_of(table, reading, column=column)
     if vector is not None:
         without = [WithoutVectors(source, vector) for source in sources]
-        return Tables(sources=without, array=None, text=text, template=template)
-    array = mapped_vectors(vectors) if isinstance(vectors, str | Path) else np.asarray(vectors)
-    if array.ndim != 2 or array.dtype.kind != "f" or not array.shape[1]:
-        raise UsageError(f"expected floats of the shape (rows, dimensions), found {array.dtype} of {array.shape}")
-    return Tables(sources=sources, array=array, text=text, template=template)
+        return Tables(sources=without, beside=None, ids=None, id=None, text=text, template=template)
+    beside = vectors_beside(vectors)
+    if ids is None and id_ is not None:
+        ids = ids_file(vectors)
+    named = None if ids is None else ids_beside(ids, beside)
+    id_column = None if id_ is None else str(id_)
+    return Tables(sources=sources, beside=beside, ids=named, id=id_column, text=text, template=template)
 
 
 def _at_hand(now: Snapshot, model: str, options: EncoderOptions, revision: str | None) -> Described | None:
@@ -220,11 +264,12 @@ class _Claim:
         Nothing is written before all has been compared.
         """
         now, given = self._now, self._given
+        if not self._described:
+            check_all_rows(given)
         if self.spec.normalized and not given.unit:
             logger.warning(
-                "the vectors are %.4g to %.4g long: they are scaled to unit length, as those of %s are",
-                given.shortest,
-                given.longest,
+                "the vectors have %s: they are scaled to the length 1, as those of %s are",
+                given.lengths,
                 self._name,
             )
         check_repeats(given, normalized=self.spec.normalized)
