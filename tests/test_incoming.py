@@ -19,6 +19,7 @@ import embedstore
 from embedstore.core.settings import Settings
 from embedstore.encoders import EncoderOptions
 from embedstore.errors import (
+    CheckpointError,
     EmbedstoreError,
     InputError,
     MissingExtraError,
@@ -348,6 +349,37 @@ def test_claims_that_differ_are_spaces_that_differ(apart, made):
     assert len(apart.manifest.spaces) == 3
     keys = {space.spec.digest for space in apart.manifest.spaces.values()}
     assert len(keys) == 2
+
+
+SLIPS = {
+    "all-MiniLM-L6-v3": "sentence-transformers/all-MiniLM-L6-v2",  # the bundled one
+    "All-Minilm-l6-V2": "sentence-transformers/all-MiniLM-L6-v2",
+    "acme/onee": "acme/one",  # of the store
+    "someone/far-embeder": "someone/far-embedder",  # in the cache of the hub
+}
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path):
+    """A cache of the hub with a model."""
+    (tmp_path / "hub" / "models--someone--far-embedder").mkdir(parents=True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_model_that_may_be_a_slip_is_refused_unless_nothing_is_to_be_encoded(apart, made, cached, caplog, slip):
+    with pytest.raises(CheckpointError, match=f"no model '{slip}' is here: did you mean '{SLIPS[slip]}'"):
+        take_in(apart, made, model=slip, corpus="other")
+    assert len(apart.corpora()) == 1
+    assert not take_in(apart, made, model=slip, corpus="other", no_encode=True).proven
+    assert f"did you mean '{SLIPS[slip]}'?" in caplog.text
+
+
+@pytest.mark.parametrize("model", ["acme/one", "acme/quite-another", "all-mpnet-base-v2"])
+def test_a_model_that_is_not_here_and_is_no_slip_is_imported_unproven(apart, made, cached, caplog, model):
+    assert not take_in(apart, made, model=model, corpus="other").proven
+    assert "so the vectors are imported as unproven" in caplog.text
+    assert "did you mean" not in caplog.text
 
 
 TEXTS = st.lists(st.sampled_from(["", " ", "a", "b", "tea", "good tea", "x" * 40, "é"]), min_size=1, max_size=12)

@@ -128,12 +128,14 @@ def _read(path: Path, name: str) -> npt.NDArray[np.bytes_]:
     column = schema.names[0] if len(schema.names) == 1 else _ID
     if column not in schema.names:
         raise InputError(f"{name}: expected ids in a column {_ID!r} or in its only column, found {schema.names}")
-    parts = []
+    parts: list[npt.NDArray[np.bytes_]] = []
+    rows = 0
     for raw, _ in source.batches(schema):
         ids = raw.column(column).to_pylist()
         if (gap := next((row for row, one in enumerate(ids) if one in (None, "")), None)) is not None:
-            raise InputError(f"{name}, row {sum(map(len, parts)) + gap + 1:,}: it has no id: give it one")
+            raise InputError(f"{name}, row {rows + gap + 1:,}: it has no id: give it one")
         parts.append(_keys(ids))
+        rows += raw.num_rows
     return np.concatenate(parts) if parts else np.empty(0, dtype=KEY_DTYPE)
 
 

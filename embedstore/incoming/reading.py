@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,12 +225,14 @@ class _Reader:
         """Return what was read."""
         keys = np.concatenate(self._keys) if self._keys else np.empty(0, dtype=KEY_DTYPE)
         texts, places = once(keys)
-        array, file = self._tables.beside or (None, "")
-        numbers = self._numbers
+        beside, numbers = self._tables.beside, self._numbers
+        copied = self._copy.mapped() if self._copy is not None else None
+        vectors = copied if beside is None else beside.array
+        assert vectors is not None
         return Given(
-            vectors=self._copy.mapped() if self._copy is not None else array,
+            vectors=vectors,
             numbers=None if numbers is None else numbers[numbers >= 0],
-            file=file,
+            file=beside.name if beside else "",
             rows_read=self._rows_read,
             texts=texts,
             places=places,
@@ -244,7 +247,7 @@ class _Reader:
             row = 0
             for raw, _, column in source.with_vectors():
                 vectors = _floats(array_of(column, row, source.name))
-                yield _Batch(raw, vectors, lambda at, row=row: f"{source.name}, row {row + at + 1:,}")
+                yield _Batch(raw, vectors, partial(_row_of, source.name, row))
                 row += raw.num_rows
             return
         beside, row = self._tables.beside, 0
@@ -323,6 +326,10 @@ class _Copy:
             return np.empty((0, 1), dtype=np.float32)
         shape = (self._rows, self._dimension)
         return np.memmap(self._stream, dtype=np.float32, mode="r", shape=shape)
+
+
+def _row_of(name: str, first: int, at: int) -> str:
+    return f"{name}, row {first + at + 1:,}"
 
 
 def _floats(vectors: npt.NDArray[Any]) -> Floats:
