@@ -100,6 +100,14 @@ def lacking(store):
     return store
 
 
+def test_off_a_terminal_a_corpus_is_dropped_only_with_yes(cli, store):
+    told = cli.fails(2, "drop-corpus", "small", "train")
+    assert "expected a terminal to ask on, found none: give --yes to drop it without a question" in told
+    assert len(store.corpora()) == 1
+    assert "note: " in cli("drop-corpus", "small", "train", "--yes").stderr
+    assert store.corpora() == []
+
+
 ASKED = {
     "search": lambda store: store.search("tea"),
     "search by row": lambda store: store.search(row="2", corpus="later"),
@@ -127,7 +135,7 @@ def test_a_corpus_without_vectors_is_named_with_the_two_ways_out(lacking, asked)
 
 def test_a_corpus_that_nobody_named_is_not_blamed_on_the_user(lacking):
     lacking.rename_corpus("train", "main")
-    with pytest.raises(NotFoundError, match=r"expected the name of a corpus \(--corpus .*none is called 'train'"):
+    with pytest.raises(NotFoundError, match=r"expected --corpus NAME: .* none is called 'train', the default"):
         lacking.tag(LABELS)
     with pytest.raises(NotFoundError, match="has no corpus 'trian': did you mean 'train'"):
         lacking.rename_corpus("main", "train")

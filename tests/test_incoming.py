@@ -226,7 +226,14 @@ def test_vectors_stand_in_a_column_or_beside_the_table(target):
             target.import_vectors(small_rows(), text="review", model="hash", **wrong)
 
 
-def test_a_column_that_holds_no_vectors_is_refused(target):
+def test_a_column_that_holds_no_vectors_is_refused_with_those_that_do(target, made, tmp_path):
+    with pytest.raises(InputError, match=r"in column 'review', found text: lists of floats are in 'vector'$"):
+        take_in(target, made, vector="review")
+    with pytest.raises(InputError, match=r"in column 'stars', found int64: lists of floats are in 'vector'$"):
+        take_in(target, made, vector="stars")
+    (tmp_path / "in.csv").write_text("key,review,vector\nk0,good tea,1.0 2.0\n")
+    with pytest.raises(InputError, match=r"found text: no column holds any; .* a \.npy file \(--rows\)"):
+        take_in(target, tmp_path / "in.csv")
     with pytest.raises(InputError, match="expected lists of floats in column 'stars'"):
         take_in(target, small_rows(), vector="stars")
     with pytest.raises(InputError, match="has no column 'stair'"):

@@ -190,8 +190,8 @@ class Snapshot:
         wanted = name or (next(iter(known)) if len(known) == 1 else "train")
         if wanted not in known and known and not name:
             raise NotFoundError(
-                f"expected the name of a corpus (--corpus NAME), as {self.root} has several and none is called "
-                f"{wanted!r}: there are {', '.join(list(known)[:_SHOWN])}{' …' if len(known) > _SHOWN else ''}"
+                f"expected --corpus NAME: {self.root} has several corpora and none is called {wanted!r}, the default; "
+                f"there are {', '.join(list(known)[:_SHOWN])}{' …' if len(known) > _SHOWN else ''}"
             )
         if wanted not in known:
             raise NotFoundError(f"{self.root} has no corpus {wanted!r}: {nearest_hint(wanted, list(known))}")
