@@ -523,6 +523,12 @@ MUTANTS = [
     ("hashes of what is copied", "storage/copying.py", "    if found.hexdigest() != file.sha256:", "    if False:", "tests/test_corpora.py -k damage"),
     ("a copy beside its place", "storage/copying.py", 'place = target.parent / f".embedstore-{os.urandom(6).hex()}.copy"',
      "place = target", "tests/test_corpora.py -k 'kill and copy'"),
+    ("copies: fsync of a file", "storage/copying.py", "        os.fsync(copy.fileno())\n", "", f"{FAULTS} -k 'power and copy'"),
+    ("copies: fsync of the folder that has the copy", "storage/copying.py", "                    parent.sync()", "                    pass",
+     f"{FAULTS} -k 'power and copy'"),
+    ("a corpus that is dropped takes its maps along", "maintenance/corpus_names.py", "for key, one in base.maps.items() if key[1] != name",
+     "for key, one in base.maps.items()", "tests/test_corpora.py -k dropped_corpus_is_gone"),
+    ("a model that may be a slip", "incoming/claim.py", "        if near:\n            raise", "        if False:\n            raise", "tests/test_incoming.py -k slip"),
     ("answers of a renamed corpus", "maintenance/corpus_names.py", "annotations=tuple(map(renamed, base.annotations))", "annotations=base.annotations",
      "tests/test_corpora.py -k renamed_corpus_keeps"),
 ]  # fmt: skip
