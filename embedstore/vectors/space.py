@@ -194,12 +194,14 @@ class Space:
 
     def _missing(self, lacking: int, rows: int, corpus: str) -> ModelRequiredError:
         """Return an error with the number of rows without a vector, and what to do: encode them, or ask others."""
-        model = "" if self.spec.proven else " -m MODEL"
+        advice = "run `embedstore encode STORE` to encode what is missing"
+        if not self.spec.proven:
+            advice = "import their vectors too, or encode all rows with a model (`embedstore encode STORE -m MODEL`)"
         covered = [one.name for one in self._corpora() if one.name != corpus and len(one) and self.covers([one])]
         others = (
             f", or take rows that have vectors: --corpus {' or --corpus '.join(covered[:_SHOWN])}" if covered else ""
         )
         return ModelRequiredError(
             f"{lacking:,} of {counted(rows, 'row')} of corpus {corpus!r} {form(lacking, 'has', 'have')} no vector in "
-            f"the space {self.record.model!r}: run `embedstore encode STORE{model}` to encode what is missing{others}"
+            f"the space {self.record.model!r}: {advice}{others}"
         )

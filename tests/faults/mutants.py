@@ -529,6 +529,12 @@ MUTANTS = [
     ("a corpus that is dropped takes its maps along", "maintenance/corpus_names.py", "for key, one in base.maps.items() if key[1] != name",
      "for key, one in base.maps.items()", "tests/test_corpora.py -k dropped_corpus_is_gone"),
     ("a model that may be a slip", "incoming/claim.py", "        if near:\n            raise", "        if False:\n            raise", "tests/test_incoming.py -k slip"),
+    ("unproven: the vectors of a model come first", "vectors/snapshot.py", "            filled.sort(key=lambda space: not space.spec.proven)\n", "",
+     "tests/test_unproven.py"),
+    ("unproven: a probe is asked in its own space", "learning/predicting.py", "now.space(space or known[probe].space)", "now.space(space)",
+     "tests/test_unproven.py"),
+    ("unproven: vectors that are missing", "vectors/space.py", "        if lacking:\n            raise", "        if False:\n            raise",
+     "tests/test_unproven.py tests/test_corpora.py"),
     ("answers of a renamed corpus", "maintenance/corpus_names.py", "annotations=tuple(map(renamed, base.annotations))", "annotations=base.annotations",
      "tests/test_corpora.py -k renamed_corpus_keeps"),
 ]  # fmt: skip
