@@ -161,15 +161,9 @@ def _models(context: click.Context) -> Iterator[str]:
     """Yield the models of the store, the default one, and those in the hub's cache on this machine."""
     with suppress(Exception):  # there is no store yet
         yield from (space.model for space in _manifest(context).spaces.values())
-    from embedstore.encoders.locate import DEFAULT_MODEL
+    from embedstore.encoders.locate import models_here
 
-    yield DEFAULT_MODEL
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
-    if cache.is_dir():
-        yield from sorted(
-            path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*") if path.is_dir()
-        )
+    yield from models_here()
 
 
 def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Item]:

@@ -60,7 +60,9 @@ def rename(store: str, old: str, new: str) -> None:
 @click.command("drop-corpus")
 @store_argument
 @click.argument("name", shell_complete=completion.corpora)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask. Off a terminal, as in a script, nobody can be asked: it is needed there."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option
 def drop_corpus(store: str, name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
@@ -72,7 +74,7 @@ def drop_corpus(store: str, name: str, yes: bool, dry_run: bool, as_json: bool) 
     opened = open_named(store)
     report = opened.drop_corpus(name, dry_run=True)
     if not dry_run:
-        if not (yes or agreed(f"drop {report}?", otherwise="give --yes")):
+        if not (yes or agreed(f"drop {report}?", otherwise="give --yes to drop it without a question")):
             note("nothing was dropped")
             return
         report = opened.drop_corpus(name)

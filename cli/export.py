@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 from embedstore.cli.opening import open_named
@@ -19,11 +19,7 @@ from embedstore.cli.printing import check_apart, print_json
 from embedstore.cli.terminal import count_progress, echo, notes_of
 
 from embedstore.core.blank import Blank
-from embedstore.core.counts import counted
 from embedstore.errors import UsageError
-
-if TYPE_CHECKING:
-    from embedstore.exports import ExportReport
 
 __all__ = ["export"]
 
@@ -94,10 +90,4 @@ def export(
         print_json(asdict(report))
     else:
         notes_of(report.notes)
-        _print_report(report)
-
-
-def _print_report(report: "ExportReport") -> None:
-    before = f", {report.before:,} there before" if report.before else ""
-    beside = f", their ids to {', '.join(report.files)}" if report.files else ""
-    echo(f"{counted(report.rows, 'vector')} written to {report.output}{beside}{before}")
+        echo(str(report))

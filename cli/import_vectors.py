@@ -9,7 +9,7 @@ from embedstore.cli.models import encoder_options, model_options
 from embedstore.cli.opening import hide_pandas, settings, store_path
 from embedstore.cli.options import computation_options, json_option, store_argument
 from embedstore.cli.printing import print_json
-from embedstore.cli.terminal import echo, encode_progress, note
+from embedstore.cli.terminal import echo, encode_progress, note, notes_of
 
 from embedstore.errors import UsageError
 
@@ -20,14 +20,26 @@ __all__ = ["import_vectors"]
 @store_argument
 @click.argument("file", metavar="FILE")
 @click.option("--vector", metavar="COL", help="The column of FILE that has the vectors, as lists of floats.")
-@click.option("--rows", metavar="TABLE", help="The rows of the vectors in FILE, in the same order.")
+@click.option("--rows", metavar="TABLE", help="The rows of the vectors in FILE: in the same order, or found by --ids.")
+@click.option(
+    "--ids",
+    metavar="IDS",
+    help="The ids of the vectors in FILE, to find the rows by --id; by default what `export` wrote beside FILE.",
+)
 @row_options
 @model_options
 @computation_options
 @click.option("--no-encode", is_flag=True, help="Load no model, and keep the vectors apart as unproven.")
 @json_option
 def import_vectors(
-    store: str, file: str, vector: str | None, rows: str | None, as_json: bool, no_encode: bool, **options: Any
+    store: str,
+    file: str,
+    vector: str | None,
+    rows: str | None,
+    ids: str | None,
+    as_json: bool,
+    no_encode: bool,
+    **options: Any,
 ) -> None:
     """Add rows with vectors that --model made elsewhere.
 
@@ -55,6 +67,7 @@ def import_vectors(
             model=options["model"],
             vector=vector,
             vectors=file if rows else None,
+            ids=ids,
             read_options=read_options,
             **row_arguments(options),
             options=encoder_options(options),
@@ -65,9 +78,10 @@ def import_vectors(
     if as_json:
         print_json(asdict(report))
     else:
+        notes_of(report.notes)
         echo(str(report))
     if not report.proven:
         note(
-            f"{report.model}: search --row, train, predict, topics, duplicates and doubts work; new labels and queries "
-            "need the model"
+            f"{report.model}: search --row, train, predict, duplicates, topics, doubts, map, index and export work; "
+            "new labels and queries need the model"
         )

@@ -10,7 +10,7 @@ import pytest
 from conftest import LABELS, locked_elsewhere, write
 
 import embedstore
-from embedstore.errors import DamagedStoreError, NotFoundError, UsageError
+from embedstore.errors import DamagedStoreError, ModelRequiredError, NotFoundError, UsageError
 from embedstore.storage.manifest import manifest_files
 
 
@@ -89,6 +89,57 @@ def test_a_dropped_corpus_is_gone_and_its_texts_are_not_encoded_again(two, encod
     assert two.encode().encoded == 0
     assert encoder.encoded == []
     assert two.annotations.export_table(corpus="more").table.column("id").to_pylist() == ["m0"]
+
+
+@pytest.fixture
+def lacking(store):
+    """The small store with a second corpus that has vectors, and a third that has none."""
+    store.add(["more tea"], text="text", corpus="more")
+    store.encode()
+    store.add(["a lamp", "good tea", "a box"], text="text", corpus="later")
+    return store
+
+
+def test_off_a_terminal_a_corpus_is_dropped_only_with_yes(cli, store):
+    told = cli.fails(2, "drop-corpus", "small", "train")
+    assert "expected a terminal to ask on, found none: give --yes to drop it without a question" in told
+    assert len(store.corpora()) == 1
+    assert "note: " in cli("drop-corpus", "small", "train", "--yes").stderr
+    assert store.corpora() == []
+
+
+ASKED = {
+    "search": lambda store: store.search("tea"),
+    "search by row": lambda store: store.search(row="2", corpus="later"),
+    "tag": lambda store: store.tag(LABELS, corpus="later"),
+    "duplicates": lambda store: store.duplicates(corpora=["later"]),
+    "topics": lambda store: store.topics(2, corpus="later"),
+    "map": lambda store: store.map(corpus="later"),
+    "export": lambda store: store.export(store.path.parent / "out.npy", corpus="later"),
+    "in part": lambda store: store.where("text = 'a box'").search("tea", corpus="later"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_corpus_without_vectors_is_named_with_the_two_ways_out(lacking, asked):
+    told = (
+        r"1 of [13] rows? of corpus 'later' has no vector in the space 'hash': run `embedstore encode STORE` to encode "
+        "what is missing, or take rows that have vectors: --corpus train or --corpus more$"
+    )
+    with pytest.raises(ModelRequiredError, match=told):
+        ASKED[asked](lacking)
+    assert len(lacking.search("tea", corpus="more")) == 1
+    lacking.encode()
+    ASKED[asked](lacking)
+
+
+def test_a_corpus_that_nobody_named_is_not_blamed_on_the_user(lacking):
+    lacking.rename_corpus("train", "main")
+    with pytest.raises(NotFoundError, match=r"expected --corpus NAME: .* none is called 'train', the default"):
+        lacking.tag(LABELS)
+    with pytest.raises(NotFoundError, match="has no corpus 'trian': did you mean 'train'"):
+        lacking.rename_corpus("main", "train")
+        lacking.tag(LABELS, corpus="trian")
 
 
 def test_the_last_corpus_can_be_dropped_and_made_again(store):

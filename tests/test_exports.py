@@ -7,7 +7,9 @@ import json
 import os
 import struct
 import sys
+import threading
 import weakref
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
@@ -244,6 +246,8 @@ def test_a_target_has_the_rows_in_order_and_the_vectors_to_the_bit(made, tmp_pat
         assert description["encoder_key"] == space.key
         assert (description["model"], description["metric"], description["dtype"]) == ("hash", "cosine", dtype)
         assert (description["id_column"], description["text"]) == ("key", "{review}")
+        assert description["checkpoint_digest"] == space.spec.digest
+        assert "revision" not in description  # the test's encoder has none
 
 
 @pytest.mark.parametrize("to", TARGETS)
@@ -499,17 +503,100 @@ def test_a_password_in_an_address_is_refused_and_not_shown(made, to, place):
     assert "hidden" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("to", "place"), [("pgvector", "postgresql://me@127.0.0.1:1/db"), ("qdrant", "http://127.0.0.1:1")]
-)
-def test_a_database_that_can_not_be_reached_is_one_line_without_the_key(made, monkeypatch, to, place):
+UNREACHABLE = {
+    "closed port": (
+        "postgresql://me@127.0.0.1:1/db",
+        "the database 'db' at 127.0.0.1:1: .*refused; check the host and the port, and that PostgreSQL runs there",
+    ),
+    "no socket": ("host=/nowhere dbname=db", "the database 'db' at /nowhere: .*; check the host and the port"),
+    "no host": (
+        "postgresql://me@none.invalid/db",
+        "the database .* at none.invalid: .*; check the name of the host in the address",
+    ),
+    "closed port of qdrant": (
+        "http://127.0.0.1:1/base?key=hidden",
+        r"Qdrant at http://127.0.0.1:1/base: .*refused; check the host and the port, and that Qdrant runs there",
+    ),
+    "no host of qdrant": (
+        "http://none.invalid:6333",
+        "Qdrant at http://none.invalid:6333: .*; check the name of",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", UNREACHABLE)
+@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
+def test_a_database_that_can_not_be_reached_is_one_line_with_its_address_and_what_to_do(made, monkeypatch, fault):
+    place, told = UNREACHABLE[fault]
+    to = "qdrant" if place.startswith("http") else "pgvector"
     pytest.importorskip({"pgvector": "psycopg", "qdrant": "qdrant_client"}[to])
     monkeypatch.setenv("PGPASSWORD", "hidden")
     monkeypatch.setenv("QDRANT_API_KEY", "hidden")
-    with pytest.raises(OutputError, match="can't write") as caught:
+    with pytest.raises(OutputError, match=f"can't write to {told}") as caught:
         made.export(place, to=to)
     assert "hidden" not in str(caught.value)
+    assert "me@" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "password", "told"),
+    [
+        ({}, "", "set PGPASSWORD in the environment, or use ~/.pgpass"),
+        ({}, "wrong", "set PGPASSWORD in the environment, or use ~/.pgpass"),
+        ({"/postgres?": "/none?"}, PASSWORD, "create it, or name another database or user in the address"),
+    ],
+)
+def test_a_server_that_refuses_the_user_says_what_to_do(made, server, monkeypatch, change, password, told):
+    monkeypatch.setenv("PGPASSWORD", password)
+    for old, new in change.items():
+        server = server.replace(old, new)
+    with pytest.raises(OutputError, match=f"can't write to the database '.*' at /tmp/.*; {told}") as caught:
+        made.export(server, to="pgvector")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_user_who_may_not_make_the_extension_is_told_who_can(made, server, monkeypatch):
+    import psycopg
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE plain")
+        connection.execute("CREATE ROLE reader LOGIN PASSWORD 'its own'")
+    monkeypatch.setenv("PGPASSWORD", "its own")
+    place = server.replace("tester@", "reader@").replace("/postgres?", "/plain?")
+    with pytest.raises(OutputError, match="let an administrator run CREATE EXTENSION vector in it once"):
+        made.export(place, to="pgvector")
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, r"401 \(Unauthorized\); set QDRANT_API_KEY in the environment to a key that may write"),
+        (403, "set QDRANT_API_KEY in the environment to a key that may write"),
+        (404, "check the address: what answers there is no Qdrant"),
+        (200, "check the address: what answers there is no Qdrant"),
+    ],
+)
+def test_a_server_that_refuses_the_key_or_is_no_qdrant_says_what_to_do(made, status, told, recwarn):
+    pytest.importorskip("qdrant_client")
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        with pytest.raises(OutputError, match=rf"can't write to Qdrant at http://127.0.0.1:\d+: .*{told}"):
+            made.export(f"http://127.0.0.1:{http.server_port}", to="qdrant")
+        http.shutdown()
+        thread.join()
+    assert not list(recwarn)
 
 
 def test_a_table_that_is_no_export_is_refused(made, tmp_path, request):
@@ -595,6 +682,29 @@ def test_a_long_text_is_refused_for_milvus(tmp_path):
     store = make(tmp_path / "store", rows=[ROWS[0], {**ROWS[1], "review": "é" * 32_768}])
     with pytest.raises(InputError, match="at most 65,535 bytes of a text, found 65,536 bytes in the row 'k1é'"):
         store.export(tmp_path / "out.parquet", to="milvus")
+
+
+def test_a_revision_is_told_where_there_is_one_and_unproven_vectors_have_no_digest(made, tmp_path):
+    encoder = HashEncoder(DIMENSION)
+    encoder.provenance = dataclasses.replace(encoder.provenance, revision="0123abcd")
+    make(tmp_path / "store", encoder).export(tmp_path / "x.parquet", to="parquet")
+    described = json.loads(parquet.read_schema(tmp_path / "x.parquet").metadata[b"embedstore"])
+    assert (described["revision"], described["checkpoint_digest"]) == ("0123abcd", encoder.spec.digest)
+    made.export(tmp_path / "given.parquet", to="parquet")
+    apart = embedstore.create(tmp_path / "apart")
+    options = {"text": "text", "id": "id", "vector": "vector", "model": "acme/one", "no_encode": True}
+    apart.import_vectors(tmp_path / "given.parquet", **options)
+    apart.export(tmp_path / "apart.parquet", to="parquet")
+    described = json.loads(parquet.read_schema(tmp_path / "apart.parquet").metadata[b"embedstore"])
+    assert described["model"] == "unproven: acme/one"
+    assert described.keys().isdisjoint({"revision", "checkpoint_digest"})
+
+
+def test_what_is_on_an_atlas_is_told_as_it_is(made, tmp_path):
+    report = made.export(tmp_path / "a.parquet", to="atlas")
+    assert str(report) == f"8 rows written to {tmp_path}/a.parquet with x, y, neighbors in place of vectors"
+    assert "vector" not in parquet.read_schema(tmp_path / "a.parquet").names
+    assert str(made.export(tmp_path / "b.parquet", to="parquet")) == f"8 vectors written to {tmp_path}/b.parquet"
 
 
 def test_a_row_that_equal_texts_pushed_out_is_its_own_neighbour(tmp_path):

@@ -19,6 +19,7 @@ import embedstore
 from embedstore.core.settings import Settings
 from embedstore.encoders import EncoderOptions
 from embedstore.errors import (
+    CheckpointError,
     EmbedstoreError,
     InputError,
     MissingExtraError,
@@ -135,21 +136,24 @@ def test_a_file_that_was_cut_short_is_refused_and_no_row_is_added(target, tmp_pa
 
 
 FAULTS = {
-    "not finite": (lambda v: v[3].fill(np.nan), "row 4: its vector is not made of finite"),
-    "infinite": (lambda v: v[3].fill(np.inf), "row 4: its vector is not made of finite"),
-    "zeros": (lambda v: v[3].fill(0), "row 4: its vector is all zeros"),
-    "another text's": (lambda v: v[3].fill(0.25), "rows 1 and 4 have the same text and different vectors"),
-    "all others": (lambda v: v[:].fill(0.25), "the vectors are not those of hash"),
+    "not finite": (lambda v: v[3].fill(np.nan), r"{0}, row 4 \(row 4 of the table\): its vector is not made of finite"),
+    "infinite": (lambda v: v[3].fill(np.inf), r"{0}, row 4 \(row 4 of the table\): its vector is not made of finite"),
+    "zeros": (lambda v: v[3].fill(0), r"{0}, row 4 \(row 4 of the table\): its vector is all zeros"),
+    "another text's": (lambda v: v[3].fill(0.25), "rows 1 and 4 of {0} have the same text and different vectors"),
+    "all others": (lambda v: v[:].fill(0.25), "the vectors are not those of hash: .*, worst row [0-9]+ of {0} "),
 }
 
 
+@pytest.mark.parametrize("in_file", [True, False])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_vectors_that_are_wrong_are_refused_and_no_row_is_added(target, fault):
+def test_vectors_that_are_wrong_are_refused_by_their_own_rows_and_no_row_is_added(target, tmp_path, fault, in_file):
     spoil, told = FAULTS[fault]
     vectors = vectors_of([row["review"] for row in small_rows()])
     spoil(vectors)
-    with pytest.raises((InputError, SpaceMismatchError), match=told):
-        take_in(target, small_rows(), vectors=vectors)
+    path = tmp_path / "in.npy"
+    np.save(path, vectors)
+    with pytest.raises((InputError, SpaceMismatchError), match=told.format(path if in_file else "the array")):
+        take_in(target, small_rows(), vectors=path if in_file else vectors)
     assert target.corpora() == []
     assert target.manifest.spaces == {}
 
@@ -172,8 +176,48 @@ def test_a_column_with_a_gap_is_refused_with_its_row(target, vectors, told):
 
 
 def test_as_many_vectors_as_rows_are_expected(target):
-    with pytest.raises(InputError, match="found 9 vectors and 10 rows"):
+    with pytest.raises(InputError, match=r"found 9 vectors in the array and 10 rows in the table; .* --ids FILE"):
         take_in(target, small_rows(), vectors=np.ones((9, 16), np.float32))
+
+
+def test_a_file_of_another_width_than_the_model_s_is_named(target, tmp_path):
+    np.save(tmp_path / "in.npy", np.ones((10, 3), np.float32))
+    with pytest.raises(SpaceMismatchError, match=r"the vectors of .*in\.npy have 3 dimensions, and those of hash"):
+        take_in(target, small_rows(), vectors=tmp_path / "in.npy")
+
+
+@pytest.mark.parametrize("shape", ["a list in each row", "a number in each cell"])
+def test_a_file_of_python_objects_is_refused_with_the_way_to_save_it(target, tmp_path, shape):
+    vectors = vectors_of([row["review"] for row in small_rows()])
+    objects = np.empty(10, dtype=object)
+    objects[:] = vectors.tolist()
+    array = objects if shape == "a list in each row" else vectors.astype(object)
+    np.save(tmp_path / "in.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=r"in\.npy holds Python objects, which are never loaded") as caught:
+        take_in(target, small_rows(), vectors=tmp_path / "in.npy")
+    advised = str(caught.value).partition("with ")[2]
+    assert advised == "np.save(FILE, np.array(array.tolist(), np.float32))"
+    eval(advised, {"np": np, "array": array, "FILE": tmp_path / "in.npy"})
+    assert take_in(target, small_rows(), vectors=tmp_path / "in.npy").imported == 8
+
+
+class Harm:
+    """An object that makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_what_python_objects_would_do_is_not_done(target, tmp_path):
+    array = np.empty(10, dtype=object)
+    array[0] = Harm(tmp_path / "harm")
+    np.save(tmp_path / "in.npy", array, allow_pickle=True)
+    with pytest.raises(InputError):
+        take_in(target, small_rows(), vectors=tmp_path / "in.npy")
+    assert not (tmp_path / "harm").exists()
 
 
 def test_vectors_stand_in_a_column_or_beside_the_table(target):
@@ -182,7 +226,14 @@ def test_vectors_stand_in_a_column_or_beside_the_table(target):
             target.import_vectors(small_rows(), text="review", model="hash", **wrong)
 
 
-def test_a_column_that_holds_no_vectors_is_refused(target):
+def test_a_column_that_holds_no_vectors_is_refused_with_those_that_do(target, made, tmp_path):
+    with pytest.raises(InputError, match=r"in column 'review', found text: lists of floats are in 'vector'$"):
+        take_in(target, made, vector="review")
+    with pytest.raises(InputError, match=r"in column 'stars', found int64: lists of floats are in 'vector'$"):
+        take_in(target, made, vector="stars")
+    (tmp_path / "in.csv").write_text("key,review,vector\nk0,good tea,1.0 2.0\n")
+    with pytest.raises(InputError, match=r"found text: no column holds any; .* a \.npy file \(--rows\)"):
+        take_in(target, tmp_path / "in.csv")
     with pytest.raises(InputError, match="expected lists of floats in column 'stars'"):
         take_in(target, small_rows(), vector="stars")
     with pytest.raises(InputError, match="has no column 'stair'"):
@@ -192,8 +243,15 @@ def test_a_column_that_holds_no_vectors_is_refused(target):
 def test_vectors_of_another_length_are_scaled_if_the_encoder_scales(target, caplog):
     vectors = 3 * vectors_of([row["review"] for row in small_rows()])
     take_in(target, small_rows(), vectors=vectors)
-    assert "3 to 3 long: they are scaled to unit length" in caplog.text
+    assert "the vectors have the length 3: they are scaled to the length 1, as those of hash are" in caplog.text
     np.testing.assert_allclose(target.space().vectors(), vectors / 3, atol=1e-6)
+
+
+def test_lengths_that_differ_are_told(target, caplog):
+    vectors = vectors_of([row["review"] for row in small_rows()])
+    vectors[1] *= 2
+    take_in(target, small_rows(), vectors=vectors)
+    assert "the vectors have lengths from 1 to 2: they are scaled" in caplog.text
 
 
 def test_a_stored_vector_stays_and_another_one_for_its_text_is_refused(store, made):
@@ -214,7 +272,7 @@ def test_two_unproven_imports_that_contradict_each_other_are_refused(tmp_path):
     vectors = vectors_of([row["review"] for row in rows])
     take_in(store, rows, vectors=vectors, no_encode=True)
     vectors[5] = vectors[6]
-    with pytest.raises(SpaceMismatchError, match="row 6 has another vector than the store has"):
+    with pytest.raises(SpaceMismatchError, match="row 6 of the array has another vector than the store has"):
         take_in(store, rows, vectors=vectors, no_encode=True, corpus="other")
     assert [corpus.name for corpus in store.corpora()] == ["train"]
 
@@ -298,6 +356,37 @@ def test_claims_that_differ_are_spaces_that_differ(apart, made):
     assert len(apart.manifest.spaces) == 3
     keys = {space.spec.digest for space in apart.manifest.spaces.values()}
     assert len(keys) == 2
+
+
+SLIPS = {
+    "all-MiniLM-L6-v3": "sentence-transformers/all-MiniLM-L6-v2",  # the bundled one
+    "All-Minilm-l6-V2": "sentence-transformers/all-MiniLM-L6-v2",
+    "acme/onee": "acme/one",  # of the store
+    "someone/far-embeder": "someone/far-embedder",  # in the cache of the hub
+}
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path):
+    """A cache of the hub with a model."""
+    (tmp_path / "hub" / "models--someone--far-embedder").mkdir(parents=True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_model_that_may_be_a_slip_is_refused_unless_nothing_is_to_be_encoded(apart, made, cached, caplog, slip):
+    with pytest.raises(CheckpointError, match=f"no model '{slip}' is here: did you mean '{SLIPS[slip]}'"):
+        take_in(apart, made, model=slip, corpus="other")
+    assert len(apart.corpora()) == 1
+    assert not take_in(apart, made, model=slip, corpus="other", no_encode=True).proven
+    assert f"did you mean '{SLIPS[slip]}'?" in caplog.text
+
+
+@pytest.mark.parametrize("model", ["acme/one", "acme/quite-another", "all-mpnet-base-v2"])
+def test_a_model_that_is_not_here_and_is_no_slip_is_imported_unproven(apart, made, cached, caplog, model):
+    assert not take_in(apart, made, model=model, corpus="other").proven
+    assert "so the vectors are imported as unproven" in caplog.text
+    assert "did you mean" not in caplog.text
 
 
 TEXTS = st.lists(st.sampled_from(["", " ", "a", "b", "tea", "good tea", "x" * 40, "é"]), min_size=1, max_size=12)

@@ -16,10 +16,11 @@ def test_the_page_shows_what_its_commands_print(cli):
     shutil.copy(TRAIN, cli.home.parent / "reviews.csv")
     blocks = "\n".join(re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL))
     commands = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n?)*)", blocks, re.MULTILINE)
-    assert len(commands) == 7
+    assert len(commands) == 9
     for command, shown in commands:
         done = cli(*shlex.split(command)[1:], environment=homeless(cli))
-        found = done.stdout if done.returncode == 0 else done.stderr
+        notes = "".join(line for line in done.stderr.splitlines(keepends=True) if line.startswith("note:"))
+        found = notes + done.stdout if done.returncode == 0 else done.stderr
         shown, found = (" ".join(re.sub(r"[\d.]+ s\n", "N s\n", text).split()) for text in (shown, found))
         assert agree(shown, found), f"{shown}\n{found}"
         assert (done.returncode == 0) == (not shown.startswith("Error")), done.stderr

@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embedstore.errors import UsageError
 
-__all__ = ["check_name", "nearest_hint", "store_path"]
+__all__ = ["check_name", "near_model", "nearest_hint", "store_path"]
 
 _SHOWN = 20
+_ALMOST = 0.85  # the least likeness of names that may be one: a letter or two of a short name
 
 
 def check_name(what: str, name: str, *, longest: int = 64, advice: str = "") -> str:
@@ -83,3 +84,22 @@ def nearest_hint(name: str, known: Sequence[str]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     shown = ", ".join(known[:_SHOWN]) + (" …" if len(known) > _SHOWN else "")
     return (f"did you mean {close[0]!r}? " if close else "") + (f"there are {shown}" if known else "there are none")
+
+
+def near_model(name: str, known: Iterable[str]) -> str | None:
+    """Return the known model whose name is spelled almost as `name`, with or without its owner; None if it is known.
+
+    Examples
+    --------
+    >>> near_model("all-MinLM-L6-v2", ["sentence-transformers/all-MiniLM-L6-v2"])
+    'sentence-transformers/all-MiniLM-L6-v2'
+    >>> near_model("all-MiniLM-L6-v2", ["sentence-transformers/all-MiniLM-L6-v2"])
+    """
+    from difflib import get_close_matches
+
+    spelled = {form: one for one in known for form in (one.rpartition("/")[2], one)}
+    if name in spelled:
+        return None
+    folded = {form.casefold(): one for form, one in spelled.items()}
+    close = get_close_matches(name.casefold(), folded, n=1, cutoff=_ALMOST)
+    return folded[close[0]] if close else None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from embedstore.encoders.base import Described, Encoder, EncoderOptions, OnTexts, Pooling, Precision
     from embedstore.encoders.checkpoint import describe
     from embedstore.encoders.light import LightEncoder, is_light_work
-    from embedstore.encoders.locate import DEFAULT_MODEL
+    from embedstore.encoders.locate import DEFAULT_MODEL, models_here
     from embedstore.encoders.parameters import is_known
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "is_known",
     "is_light_work",
     "load",
+    "models_here",
 ]
 
 _HOMES = {
@@ -47,6 +48,7 @@ _HOMES = {
     "is_known": "parameters",
     "is_light_work": "light",
     "load": "backends",
+    "models_here": "locate",
 }
 
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -10,7 +10,7 @@ from embedstore.core.values import clip
 from embedstore.encoders.reading import file_hash
 from embedstore.errors import CheckpointError
 
-__all__ = ["DEFAULT_MODEL", "locate"]
+__all__ = ["DEFAULT_MODEL", "locate", "models_here"]
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -49,6 +49,14 @@ def locate(
     if name in (DEFAULT_MODEL, DEFAULT_MODEL.split("/")[1]) and revision is None and (bundled := _bundled(hash_of)):
         return bundled, ""
     return _from_hub(name, revision) if fetch else _from_cache(name, revision)
+
+
+def models_here() -> list[str]:
+    """Return the names of the default model and of those in the hub's cache; the hub's client is not imported."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+    folders = sorted(path for path in cache.glob("models--*") if path.is_dir()) if cache.is_dir() else []
+    return [DEFAULT_MODEL, *(path.name.removeprefix("models--").replace("--", "/") for path in folders)]
 
 
 def _bundled(hash_of: Callable[[Path], str]) -> Path | None:

@@ -41,7 +41,8 @@ class _Atlas:
         with published(Path(place)) as temp:
             write_file(_batches(rows, schema, points, found), schema, temp)
         note = f"the column neighbors is left out: above {counted(_MOST, 'row')} it would take too long"
-        return Written(len(rows), notes=() if near else (note,))
+        instead = [field.name for field in list(schema)[len(rows.schema) - 1 :]]
+        return Written(len(rows), notes=() if near else (note,), instead=tuple(instead))
 
 
 def _batches(

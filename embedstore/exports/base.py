@@ -38,6 +38,7 @@ VECTOR = "vector"
 DESCRIPTION = "embedstore"
 """The key of the description, a JSON object, in a schema's metadata, a comment or other metadata of a target."""
 
+_MAY_LACK = ("revision", "checkpoint_digest")
 _SAME = ("encoder_key", "dtype", "dimension")  # what two exports into one target have in common
 
 
@@ -52,7 +53,9 @@ class Description:
     encoder_key : str
         Key of the encoder: vectors with different keys are not comparable.
     model, revision : str
-        The model as the user named it, and its revision.
+        The model as the user named it, and its revision on the hub; "" for the bundled model and for a folder.
+    checkpoint_digest : str
+        SHA-256 over the checkpoint's weights, tokenizer and configuration, "" for unproven vectors.
     dimension : int
         Length of a vector.
     dtype : {"float32", "float16"}
@@ -74,6 +77,7 @@ class Description:
     encoder_key: str
     model: str
     revision: str
+    checkpoint_digest: str
     dimension: int
     dtype: StoredDtype
     metric: str
@@ -95,6 +99,7 @@ class Description:
             encoder_key=space.key,
             model=record.model,
             revision=record.revision,
+            checkpoint_digest=spec.digest if spec.proven else "",
             dimension=space.dimension,
             dtype=dtype,
             metric="cosine" if spec.output == "embedding" else "",
@@ -108,8 +113,9 @@ class Description:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as a JSON object."""
-        return {"format_version": 1, **asdict(self)}
+        """Return the fields as a JSON object; what is not known of the checkpoint is left out."""
+        fields = {name: value for name, value in asdict(self).items() if value or name not in _MAY_LACK}
+        return {"format_version": 1, **fields}
 
     def json(self) -> str:
         """Return the fields as JSON text."""
@@ -174,12 +180,16 @@ class TargetOptions:
 
 
 class Written(NamedTuple):
-    """What a target did: rows that it wrote, rows that were there before, its files, and notes."""
+    """What a target did.
+
+    Rows that it wrote, rows that were there before, its files, notes, and the columns that it has in place of vectors.
+    """
 
     rows: int
     before: int = 0
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
 
 class Target(Protocol):

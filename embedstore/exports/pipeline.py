@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from embedstore.core.blank import Blank, blank_notes
 from embedstore.core.checks import at_least
+from embedstore.core.counts import counted
 from embedstore.core.spec import StoredDtype
 from embedstore.errors import UsageError
 from embedstore.exports.base import TargetOptions
@@ -41,6 +42,8 @@ class ExportReport:
         Files beside it.
     notes : tuple of str
         Notes, for example on rows that were left out.
+    instead : tuple of str
+        The columns that the target has in place of vectors, as for "atlas".
     """
 
     to: str
@@ -49,6 +52,14 @@ class ExportReport:
     output: str
     files: tuple[str, ...]
     notes: tuple[str, ...]
+    instead: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        what = "row" if self.instead else "vector"
+        beside = f", their ids to {', '.join(self.files)}" if self.files else ""
+        with_ = f" with {', '.join(self.instead)} in place of vectors" if self.instead else ""
+        before = f", {self.before:,} there before" if self.before else ""
+        return f"{counted(self.rows, what)} written to {self.output}{with_}{beside}{before}"
 
 
 def export(
@@ -143,9 +154,7 @@ def export(
     rows = Rows(now, table, vectors, content, on_progress=on_progress)
     written = found.write(rows, place, options)
     notes = (*blank_notes(rows.left_out, len(table)), *written.notes, *_notes_of(tags))
-    return ExportReport(
-        to=chosen, rows=written.rows, before=written.before, output=place, files=written.files, notes=notes
-    )
+    return ExportReport(to=chosen, output=place, **written._replace(notes=notes)._asdict())
 
 
 def _notes_of(tags: "Predictions | None") -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A table of PostgreSQL with pgvector: over a connection, or as a file for COPY and the SQL that takes it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from embedstore.core.counts import counted
 from embedstore.core.parsing import first_line
 from embedstore.errors import EmbedstoreError, OutputError, UsageError
 from embedstore.exports.base import TargetOptions, Written, as_part, needed
+from embedstore.exports.connecting import next_step
 from embedstore.exports.copying import HEADER, TRAILER, copied, sql_type
 from embedstore.exports.rows import Rows
 from embedstore.tables.outputs import check_place, published_together
@@ -22,6 +24,13 @@ _COLUMNS = (
     "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
     "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
+_STEPS = {  # by what the server says
+    'to create extension "vector"': "let an administrator run CREATE EXTENSION vector in it once",
+    'extension "vector" is not available': "install pgvector on the server",
+    "does not exist": "create it, or name another database or user in the address",
+    "pg_hba.conf": "let the server take connections from here (pg_hba.conf)",
+    "permission denied": "let an administrator give the user the right to write there",
+}
 _LOCK = 0x656D6265  # of the exports into one table, beside a hash of its name
 
 
@@ -161,7 +170,19 @@ def _connection(place: str) -> Iterator[Any]:
     except EmbedstoreError:
         raise
     except psycopg.Error as error:
-        raise OutputError(f"can't write to the database: {first_line(error)}") from error
+        raise OutputError(_told(error, psycopg.conninfo.conninfo_to_dict(place))) from error
+
+
+def _told(error: Exception, given: dict[str, Any]) -> str:
+    """Return the message for an error of a database: where it is, what it said, and what to do."""
+    host, port = (given.get(name) or os.environ.get(f"PG{name.upper()}") for name in ("host", "port"))
+    where = f"{host or 'this machine'}{f':{port}' if port else ''}"
+    said = first_line(error)
+    step = next((step for words, step in _STEPS.items() if words in said), "")
+    step = step or next_step(
+        said, "PostgreSQL", "set PGPASSWORD in the environment, or use ~/.pgpass, and check the user"
+    )
+    return f"can't write to the database {given.get('dbname') or ''!r} at {where}: {said}{step and f'; {step}'}"
 
 
 PGVECTOR = _Pgvector()

@@ -13,6 +13,7 @@ from embedstore.core.cells import json_values
 from embedstore.core.parsing import first_line
 from embedstore.errors import EmbedstoreError, OutputError, UsageError
 from embedstore.exports.base import DESCRIPTION, TargetOptions, Written, as_part, needed, vectors_of
+from embedstore.exports.connecting import address_of, next_step
 from embedstore.exports.rows import Rows
 from embedstore.tables.folders import check_folder_place
 
@@ -101,7 +102,8 @@ def _client(place: str) -> Iterator[Any]:
     package = needed("qdrant_client", "qdrant", "qdrant")
     with _told(place):
         if "://" in place:
-            client = package.QdrantClient(url=place, api_key=os.environ.get(_KEY), timeout=60)
+            key = os.environ.get(_KEY)
+            client = package.QdrantClient(url=place, api_key=key, timeout=60, check_compatibility=False)
         else:
             client = package.QdrantClient(path=place)
     try:
@@ -120,7 +122,13 @@ def _told(place: str) -> Iterator[None]:
     except Exception as error:  # of HTTP, gRPC, SQLite and its own
         key = os.environ.get(_KEY)
         said = first_line(error)
-        raise OutputError(f"can't write {place}: {said.replace(key, '***') if key else said}") from error
+        said = said.replace(key, "***") if key else said
+        if "://" not in place:
+            raise OutputError(f"can't write {place}: {said}") from error
+        missing = "collection exists" in said.lower() or getattr(error, "status_code", 0) == 404
+        step = "check the address: what answers there is no Qdrant" if missing else ""
+        step = step or next_step(said, "Qdrant", f"set {_KEY} in the environment to a key that may write")
+        raise OutputError(f"can't write to Qdrant at {address_of(place)}: {said}{step and f'; {step}'}") from error
 
 
 QDRANT = _Qdrant()

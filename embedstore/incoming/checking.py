@@ -13,7 +13,7 @@ from embedstore.vectors.canaries import SAME_COSINE
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["check_model", "check_repeats", "check_stored", "check_whole_segments"]
+__all__ = ["check_all_rows", "check_model", "check_repeats", "check_stored", "check_whole_segments"]
 
 _AT_ONCE = 4096  # pairs of vectors
 _SAME_LENGTH = 0.01  # bfloat16 has eight bits, so lengths differ by less
@@ -40,7 +40,7 @@ def check_repeats(given: Given, *, normalized: bool) -> None:
         if wrong.any():
             at = int(np.flatnonzero(wrong)[0])
             raise InputError(
-                f"rows {firsts[rows[at]] + 1:,} and {rows[at] + 1:,} have the same text and different vectors (cosine "
+                f"{given.named(int(firsts[rows[at]]), int(rows[at]))} have the same text and different vectors (cosine "
                 f"{found[at]:.4f}): a text has one vector, so make them again or leave one row out"
             )
 
@@ -72,11 +72,22 @@ def check_stored(space: Space, given: Given, positions: npt.NDArray[np.int64]) -
         if wrong.any():
             at = int(np.flatnonzero(wrong)[0])
             raise SpaceMismatchError(
-                f"row {rows[at] + 1:,} has another vector than the store has for the same text in the space "
+                f"{given.named(int(rows[at]))} has another vector than the store has for the same text in the space "
                 f"{space.record.model!r} (cosine {found[at]:.4f}, expected {SAME_COSINE}): nothing was imported; take "
                 "a store of its own"
             )
     return len(known)
+
+
+def check_all_rows(given: Given) -> None:
+    """Raise a `ModelRequiredError` if a row has no vector, as no model is there to make it."""
+    left = given.rows_read - len(given.places)
+    if left:
+        raise ModelRequiredError(
+            f"{counted(left, 'row')} of {given.rows_read:,} {form(left, 'has', 'have')} no vector in {given.file}, and "
+            f"no model is there to make {form(left, 'it', 'them')}: leave {form(left, 'this row', 'these rows')} out, "
+            "or import where the model is; rows without a text have a vector in `export --blank answer`"
+        )
 
 
 def check_whole_segments(now: Snapshot, key: str, positions: npt.NDArray[np.int64]) -> None:
@@ -116,8 +127,8 @@ def check_model(given: Given, encoder: Encoder, model: str) -> float:
     )
     if given.vectors.shape[1] != encoder.dimension:
         raise SpaceMismatchError(
-            f"the vectors have {counted(given.vectors.shape[1], 'dimension')}, and those of {model} have "
-            f"{encoder.dimension:,}: {advice}"
+            f"the vectors{f' of {given.file}' if given.file else ''} have "
+            f"{counted(given.vectors.shape[1], 'dimension')}, and those of {model} have {encoder.dimension:,}: {advice}"
         )
     if not given.sample:
         return 1.0
@@ -131,7 +142,7 @@ def check_model(given: Given, encoder: Encoder, model: str) -> float:
         raise SpaceMismatchError(
             f"the vectors are not those of {model}: of {counted(len(rows), 'text')} encoded again, "
             f"{np.count_nonzero(wrong):,} {form(int(np.count_nonzero(wrong)), 'comes', 'come')} out otherwise, worst "
-            f"row {row + 1:,} ({clip(text, _SHOWN)!r}, cosine {found[worst]:.4f}{lengths}, expected {SAME_COSINE}); "
+            f"{given.named(row)} ({clip(text, _SHOWN)!r}, cosine {found[worst]:.4f}{lengths}, expected {SAME_COSINE}); "
             f"nothing was imported: {advice}"
         )
     return float(found.min())

@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.counts import listed
 from embedstore.core.names import nearest_hint
 from embedstore.errors import InputError
 from embedstore.tables import Source, Survey
+from embedstore.tables.columns import is_text
 
 __all__ = ["WithoutVectors", "array_of"]
 
@@ -48,12 +50,15 @@ class WithoutVectors:
         names = survey.schema.names
         if self._column not in names:
             raise InputError(f"{self.name} has no column {self._column!r}: {nearest_hint(self._column, names)}")
-        type_ = _storage(survey.schema.field(self._column).type)
-        lists = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
-        if not lists or not pa.types.is_floating(type_.value_type):
+        type_ = survey.schema.field(self._column).type
+        if not _are_vectors(type_):
+            able = [field.name for field in survey.schema if _are_vectors(field.type)]
+            advice = f"lists of floats are in {listed(able)}"
+            if not able:
+                advice = "no column holds any; vectors stand in a Parquet file, a Lance dataset or a .npy file (--rows)"
             raise InputError(
-                f"{self.name}: expected lists of floats in column {self._column!r}, found {type_}: write "
-                "them to a Parquet file"
+                f"{self.name}: expected lists of floats in column {self._column!r}, found "
+                f"{'text' if is_text(type_) else type_}: {advice}"
             )
         self._schema = survey.schema
         return Survey(survey.rows, survey.schema.remove(names.index(self._column)))
@@ -114,5 +119,8 @@ def array_of(column: pa.ChunkedArray, first: int, name: str) -> npt.NDArray[Any]
     return np.concatenate(found) if len(found) != 1 else found[0]
 
 
-def _storage(type_: pa.DataType) -> pa.DataType:
-    return type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
+def _are_vectors(type_: pa.DataType) -> bool:
+    """Return whether a type is that of lists of floats."""
+    type_ = type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
+    lists = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    return lists and pa.types.is_floating(type_.value_type)

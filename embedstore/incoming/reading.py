@@ -1,16 +1,18 @@
 """Read given vectors with the texts of their rows, once, and refuse what is no vector."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedstore.core.counts import counted
+from embedstore.core.counts import counted, form
+from embedstore.core.masks import distinct
 from embedstore.core.spec import StoredDtype
 from embedstore.core.system import explained
 from embedstore.core.unit import unit_rows
@@ -18,7 +20,9 @@ from embedstore.core.values import is_blank
 from embedstore.corpora.keyed import keys_of
 from embedstore.corpora.templates import Template
 from embedstore.errors import InputError, OutputError
+from embedstore.incoming.arrays import Beside
 from embedstore.incoming.columns import WithoutVectors, array_of
+from embedstore.incoming.ids import NamedIds
 from embedstore.storage.keys import SortedKeys, once
 from embedstore.storage.segments import KEY_DTYPE
 from embedstore.tables import Source
@@ -41,26 +45,36 @@ class Tables:
     ----------
     sources : sequence of Source
         The tables.
-    array : ndarray of shape (rows, dim), or None
-        The vectors of their rows, in order; None if they stand in a column.
-    text, template
+    beside : Beside or None
+        The vectors of their rows; None if they stand in a column.
+    ids : NamedIds or None
+        The ids of the vectors beside them; None if these are in the order of the rows.
+    id, text, template
         As in `embedstore.corpora.add`.
     """
 
     sources: Sequence[Source]
-    array: npt.NDArray[Any] | None
+    beside: Beside | None
+    ids: NamedIds | None
+    id: str | None
     text: str | Sequence[str]
     template: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Vectors with their texts.
+    """Vectors with their texts; rows without a vector are not counted among the rows here.
 
     Attributes
     ----------
-    vectors : ndarray of shape (rows, dim)
-        The vectors of all rows as they were given, mapped.
+    vectors : ndarray of shape (n, dim)
+        The vectors as they were given, mapped.
+    numbers : ndarray of shape (rows,), int64, or None
+        The number of each row's vector; None if they are in the order of the rows.
+    file : str
+        What messages call the vectors, "" if they are those of a column.
+    rows_read : int
+        Rows of the tables, with those that have no vector.
     texts : SortedKeys
         The key of each distinct text, with the first row that has it.
     places : ndarray of shape (rows,)
@@ -74,6 +88,9 @@ class Given:
     """
 
     vectors: npt.NDArray[Any]
+    numbers: Numbers | None
+    file: str
+    rows_read: int
     texts: SortedKeys
     places: npt.NDArray[np.intp]
     blank: npt.NDArray[np.bool_]
@@ -82,16 +99,33 @@ class Given:
     longest: float
 
     @property
+    def unused(self) -> int:
+        """Number of vectors that belong to no row."""
+        return 0 if self.numbers is None else len(self.vectors) - len(distinct(self.numbers))
+
+    @property
     def unit(self) -> bool:
         """Whether all vectors have unit length."""
         return self.shortest >= 1 - _UNIT and self.longest <= 1 + _UNIT
 
+    @property
+    def lengths(self) -> str:
+        """The least and the largest length of a vector, for messages."""
+        least, most = f"{self.shortest:.4g}", f"{self.longest:.4g}"
+        return f"the length {least}" if least == most else f"lengths from {least} to {most}"
+
     def at(self, rows: npt.NDArray[Any], *, normalized: bool) -> Floats:
         """Return the vectors of some rows, shape (n, dim), float32, of unit length if they are to be normalised."""
-        found = np.asarray(self.vectors[rows])
+        found = np.asarray(self.vectors[rows if self.numbers is None else self.numbers[rows]])
         if normalized and not self.unit:
             found = unit_rows(found.astype(np.float64))
         return np.asarray(found, dtype=np.float32)
+
+    def named(self, *rows: int) -> str:
+        """Return what messages call some rows: in a file of vectors, theirs."""
+        numbers = [row if self.numbers is None else int(self.numbers[row]) for row in rows]
+        shown = " and ".join(f"{number + 1:,}" for number in numbers)
+        return f"{form(len(rows), 'row', 'rows')} {shown}{f' of {self.file}' if self.file else ''}"
 
     @property
     def keys(self) -> npt.NDArray[np.bytes_]:
@@ -121,27 +155,41 @@ def read_given(tables: Tables, *, dtype: StoredDtype, seed: int) -> Given:
     """
     surveys = [source.survey() for source in tables.sources]
     rows = sum(survey.rows for survey in surveys)
-    if tables.array is not None and len(tables.array) != rows:
+    numbers = tables.ids.numbers(tables.sources, tables.id) if tables.ids else None
+    beside = tables.beside
+    if beside is not None and numbers is None and len(beside.array) != rows:
         raise InputError(
-            f"expected a vector for each row, found {counted(len(tables.array), 'vector')} and {counted(rows, 'row')} "
-            f"in {', '.join(source.name for source in tables.sources)}"
+            f"expected a vector for each row, found {counted(len(beside.array), 'vector')} in {beside.name} and "
+            f"{counted(rows, 'row')} in {', '.join(source.name for source in tables.sources)}; if some rows have no "
+            "vector, say with --ids FILE whose vectors these are"
         )
-    reader = _Reader(tables, rows, dtype, seed)
+    reader = _Reader(tables, rows, numbers, dtype, seed)
     with closing(reader):
         for source, survey in zip(tables.sources, surveys, strict=True):
             reader.read(source, survey.schema)
         return reader.given()
 
 
+class _Batch(NamedTuple):
+    """Rows with their vectors, shape (n, dim); `told` returns what messages call one of them."""
+
+    raw: pa.Table
+    vectors: Floats
+    told: Callable[[int], str]
+
+
 class _Reader:
     """What was read so far: keys, blank rows, the sample, lengths, and a copy of the vectors if they need one."""
 
-    def __init__(self, tables: Tables, rows: int, dtype: StoredDtype, seed: int) -> None:
+    def __init__(self, tables: Tables, rows: int, numbers: Numbers | None, dtype: StoredDtype, seed: int) -> None:
         self._tables = tables
+        self._numbers = numbers
+        self._rows_read = rows
         self._most = float(np.finfo(dtype).max)
         self._dtype = dtype
-        self._copy = _Copy() if tables.array is None else None
-        bounds = np.linspace(0, rows, _SAMPLED + 1).astype(np.int64)
+        self._copy = _Copy() if tables.beside is None else None
+        with_vector = rows if numbers is None else int(np.count_nonzero(numbers >= 0))
+        bounds = np.linspace(0, with_vector, _SAMPLED + 1).astype(np.int64)
         drawn = np.random.default_rng(seed).random(_SAMPLED)
         self._wanted = sorted(
             {int(low + at * (high - low)) for at, low, high in zip(drawn, bounds[:-1], bounds[1:], strict=True)}
@@ -151,18 +199,18 @@ class _Reader:
         self._blank: list[npt.NDArray[np.bool_]] = []
         self._shortest, self._longest = np.inf, 0.0
         self._row = 0
+        self._first = 0
 
     def read(self, source: Source, schema: pa.Schema) -> None:
         """Read one table, after its survey."""
         template = Template.choose(self._tables.text, schema.names, self._tables.template)
         if unknown := [name for name in template.columns if name not in schema.names]:
             raise InputError(f"{source.name} has no column {unknown[0]!r}: it has {', '.join(schema.names)}")
-        first = self._row
-        for raw, vectors in self._batches(source, schema, first):
+        for raw, vectors, told in self._batches(source, schema):
             texts = template.fill(raw)
-            self._check(vectors, source.name, self._row - first)
+            self._check(vectors, told)
             if self._copy is not None:
-                self._copy.add(vectors, source.name, self._row - first)
+                self._copy.add(vectors, told)
             self._keys.append(keys_of(texts))
             self._blank.append(np.fromiter(map(is_blank, texts), bool, len(texts)))
             self._take_sample(texts)
@@ -177,10 +225,15 @@ class _Reader:
         """Return what was read."""
         keys = np.concatenate(self._keys) if self._keys else np.empty(0, dtype=KEY_DTYPE)
         texts, places = once(keys)
-        array = self._copy.mapped() if self._copy is not None else self._tables.array
-        assert array is not None
+        beside, numbers = self._tables.beside, self._numbers
+        copied = self._copy.mapped() if self._copy is not None else None
+        vectors = copied if beside is None else beside.array
+        assert vectors is not None
         return Given(
-            vectors=array,
+            vectors=vectors,
+            numbers=None if numbers is None else numbers[numbers >= 0],
+            file=beside.name if beside else "",
+            rows_read=self._rows_read,
             texts=texts,
             places=places,
             blank=np.concatenate(self._blank) if self._blank else np.empty(0, dtype=bool),
@@ -189,19 +242,30 @@ class _Reader:
             longest=float(self._longest),
         )
 
-    def _batches(self, source: Source, schema: pa.Schema, first: int) -> Iterator[tuple[pa.Table, Floats]]:
+    def _batches(self, source: Source, schema: pa.Schema) -> Iterator[_Batch]:
         if isinstance(source, WithoutVectors):
             row = 0
             for raw, _, column in source.with_vectors():
-                yield raw, _floats(array_of(column, row, source.name))
+                vectors = _floats(array_of(column, row, source.name))
+                yield _Batch(raw, vectors, partial(_row_of, source.name, row))
                 row += raw.num_rows
             return
-        assert self._tables.array is not None
+        beside, row = self._tables.beside, 0
+        assert beside is not None
         for raw, _ in source.batches(schema):
-            yield raw, _floats(self._tables.array[first : first + raw.num_rows])
-            first += raw.num_rows
+            here = slice(self._first, self._first + raw.num_rows)
+            numbers = np.arange(here.start, here.stop) if self._numbers is None else self._numbers[here]
+            kept = np.flatnonzero(numbers >= 0)
+            numbers = numbers[kept]
+            vectors = beside.array[here] if self._numbers is None else beside.array[numbers]
 
-    def _check(self, vectors: Floats, name: str, row: int) -> None:
+            def told(at: int, numbers: Numbers = numbers, rows: Numbers = kept + row) -> str:
+                return f"{beside.name}, row {numbers[at] + 1:,} (row {rows[at] + 1:,} of {source.name})"
+
+            yield _Batch(raw if len(kept) == raw.num_rows else raw.take(pa.array(kept)), _floats(vectors), told)
+            self._first, row = here.stop, row + raw.num_rows
+
+    def _check(self, vectors: Floats, told: Callable[[int], str]) -> None:
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
         faults = [
             ("is not made of finite numbers", ~np.isfinite(lengths)),
@@ -210,8 +274,8 @@ class _Reader:
         ]
         for fault, wrong in faults:
             if wrong.any():
-                at = row + int(np.flatnonzero(wrong)[0])
-                raise InputError(f"{name}, row {at + 1:,}: its vector {fault}: make it again, or leave the row out")
+                at = int(np.flatnonzero(wrong)[0])
+                raise InputError(f"{told(at)}: its vector {fault}: make it again, or leave the row out")
         self._shortest = min(self._shortest, lengths.min(initial=np.inf))
         self._longest = max(self._longest, lengths.max(initial=0))
 
@@ -233,14 +297,14 @@ class _Copy:
         self._stream = tempfile.TemporaryFile(prefix="embedstore-")  # noqa: SIM115  it is mapped later
         self._rows, self._dimension = 0, 0
 
-    def add(self, vectors: Floats, name: str, row: int) -> None:
+    def add(self, vectors: Floats, told: Callable[[int], str]) -> None:
         """Append vectors; refuse those that are not as long as the first."""
         if not len(vectors):
             return
         if self._rows and vectors.shape[1] != self._dimension:
             raise InputError(
-                f"{name}, row {row + 1:,}: expected {counted(self._dimension, 'number')} as in the vectors before it, "
-                f"found {vectors.shape[1]:,}"
+                f"{told(0)}: expected {counted(self._dimension, 'number')} as in the vectors before it, found "
+                f"{vectors.shape[1]:,}"
             )
         try:
             self._stream.write(np.ascontiguousarray(vectors).data)
@@ -262,6 +326,10 @@ class _Copy:
             return np.empty((0, 1), dtype=np.float32)
         shape = (self._rows, self._dimension)
         return np.memmap(self._stream, dtype=np.float32, mode="r", shape=shape)
+
+
+def _row_of(name: str, first: int, at: int) -> str:
+    return f"{name}, row {first + at + 1:,}"
 
 
 def _floats(vectors: npt.NDArray[Any]) -> Floats:

@@ -128,3 +128,5 @@ def _copy_manifest(root: Path, place: Path, number: int) -> None:
         temp.stream.write(content)
         temp.link(name)
     load(place)
+    with Folder(place) as folder:  # that the temporary name is gone
+        folder.sync()

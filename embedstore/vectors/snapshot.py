@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Snapshot", "open_snapshot"]
 
+_SHOWN = 20  # names of corpora
+
 Derived = TypeVar("Derived")
 Chooser = Callable[["Snapshot", Corpus], Corpus]
 
@@ -186,6 +188,11 @@ class Snapshot:
         """
         known = self.manifest.corpora
         wanted = name or (next(iter(known)) if len(known) == 1 else "train")
+        if wanted not in known and known and not name:
+            raise NotFoundError(
+                f"expected --corpus NAME: {self.root} has several corpora and none is called {wanted!r}, the default; "
+                f"there are {', '.join(list(known)[:_SHOWN])}{' …' if len(known) > _SHOWN else ''}"
+            )
         if wanted not in known:
             raise NotFoundError(f"{self.root} has no corpus {wanted!r}: {nearest_hint(wanted, list(known))}")
         return self._corpus(wanted)
@@ -199,7 +206,8 @@ class Snapshot:
     @cached_property
     def spaces(self) -> list[Space]:
         """The spaces with vectors of corpus texts, in the order of creation."""
-        made = [Space(self.texts, record, self.corpus) for record in self.manifest.spaces.values()]
+        records = self.manifest.spaces.values()
+        made = [Space(self.texts, record, self.corpus, lambda: self.whole.corpora) for record in records]
         return [space for space in made if space.count]
 
     def space(self, selector: str | None = None, *, covering: Sequence[Corpus] = ()) -> Space:

@@ -1,6 +1,6 @@
 """A stored space: the vectors that one encoder made of a store's texts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,9 @@ from embedstore.errors import ModelRequiredError, UsageError
 from embedstore.storage.listed import map_dataset
 from embedstore.storage.records import SpaceRecord
 
-__all__ = ["Block", "Space", "missing_vectors"]
+__all__ = ["Block", "Space"]
 
+_SHOWN = 3  # corpora
 _PART = 1 << 26  # bytes of vectors that are held at once where all are gone through
 
 
@@ -40,15 +41,22 @@ class Space:
         The space's record in the manifest.
     corpus_of : callable, optional
         Returns the corpus with a name; for None, the default corpus.
+    corpora : callable, optional
+        Returns all corpora; an error about vectors that are missing names those that have theirs.
     """
 
     def __init__(
-        self, texts: Texts, record: SpaceRecord, corpus_of: Callable[[str | None], Corpus] | None = None
+        self,
+        texts: Texts,
+        record: SpaceRecord,
+        corpus_of: Callable[[str | None], Corpus] | None = None,
+        corpora: Callable[[], Sequence[Corpus]] = tuple,
     ) -> None:
         self.key = record.spec.key
         self.record = record
         self.texts = texts
         self._corpus_of = corpus_of
+        self._corpora = corpora
 
     def __repr__(self) -> str:
         return (
@@ -140,7 +148,7 @@ class Space:
                 copies.append((vectors, ordered[low:high] - starts[number], target))
                 filled += high - low
         if filled < len(positions):
-            raise missing_vectors(len(positions) - filled, len(positions), corpus)
+            raise self._missing(len(positions) - filled, len(positions), corpus)
 
         def copy(share: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.int64], Any]]) -> None:
             for vectors, rows, target in share:
@@ -168,7 +176,7 @@ class Space:
         """Raise a `ModelRequiredError` unless every position has a vector."""
         lacking = self._lacking(positions)
         if lacking:
-            raise missing_vectors(lacking, len(positions), corpus)
+            raise self._missing(lacking, len(positions), corpus)
 
     def covers(self, corpora: Iterable[Corpus]) -> bool:
         """Return whether every row of the corpora has a vector."""
@@ -184,11 +192,16 @@ class Space:
     def _lacking(self, positions: npt.NDArray[np.int64]) -> int:
         return int(np.count_nonzero(~self.holds(positions)))
 
-
-def missing_vectors(lacking: int, rows: int, corpus: str) -> ModelRequiredError:
-    """Return an error with the number of rows without a vector, and the command to run."""
-    return ModelRequiredError(
-        f"{lacking:,} of {counted(rows, 'row')} of corpus {corpus!r} {form(lacking, 'has', 'have')} no "
-        "vector in this space: "
-        "run `embedstore encode STORE` to encode what is missing"
-    )
+    def _missing(self, lacking: int, rows: int, corpus: str) -> ModelRequiredError:
+        """Return an error with the number of rows without a vector, and what to do: encode them, or ask others."""
+        advice = "run `embedstore encode STORE` to encode what is missing"
+        if not self.spec.proven:
+            advice = "import their vectors too, or encode all rows with a model (`embedstore encode STORE -m MODEL`)"
+        covered = [one.name for one in self._corpora() if one.name != corpus and len(one) and self.covers([one])]
+        others = (
+            f", or take rows that have vectors: --corpus {' or --corpus '.join(covered[:_SHOWN])}" if covered else ""
+        )
+        return ModelRequiredError(
+            f"{lacking:,} of {counted(rows, 'row')} of corpus {corpus!r} {form(lacking, 'has', 'have')} no vector in "
+            f"the space {self.record.model!r}: {advice}{others}"
+        )

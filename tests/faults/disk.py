@@ -145,6 +145,8 @@ class Disk:
         else:
             if record.kind == "c":
                 self._files[record.inode] = _File(b"")
+            if record.kind == "r" and record.path in self._folders():
+                record = replace(record, kind="f")
             self._pending.append(record)
 
     def _folders(self) -> set[str]:
@@ -175,6 +177,9 @@ def _rename(names: dict[str, int | None], record: Record) -> None:
         names[record.path] = record.inode
     elif record.kind == "l":
         names[record.other] = record.inode
+    elif record.kind == "f":  # a folder takes what is in it along
+        for path in [path for path in names if f"{path}/".startswith(f"{record.path}/")]:
+            names[record.other + path.removeprefix(record.path)] = names.pop(path)
     elif record.kind == "r":
         names.pop(record.path, None)
         names[record.other] = record.inode

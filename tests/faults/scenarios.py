@@ -26,7 +26,10 @@ import embedstore.corpora.ingest
 import embedstore.encoders.backends
 import embedstore.exports.arrays
 import embedstore.exports.pipeline
+import embedstore.incoming.importing
 import embedstore.learning.training
+import embedstore.maintenance.copying
+import embedstore.maintenance.corpus_names
 import embedstore.maintenance.sweeping
 import embedstore.maintenance.verification
 import embedstore.maps.picture
@@ -196,6 +199,32 @@ def map_(place: Path) -> None:
     home(place).map(by="stars").plot(place / "map.html")
 
 
+def take_in(place: Path) -> None:
+    """Import rows with vectors that are found by their ids, in another order; one row is left to the model."""
+    table = rows(24, 36)
+    given = [table[number] for number in (7, 2, 0, 11, 5, 3, 9, 1, 10, 4, 6)]
+    vectors = np.stack([HashEncoder(8).vector(row["review"]) for row in given])
+    options = {"vectors": vectors, "ids": [row["key"] for row in given], "model": "hash"}
+    home(place).import_vectors(table, text="review", id="key", corpus="taken", **options)
+
+
+def rename(place: Path) -> None:
+    store = home(place)
+    if "few" in store.manifest.corpora:
+        store.rename_corpus("few", "some")
+
+
+def drop(place: Path) -> None:
+    store = home(place)
+    if "few" in store.manifest.corpora:
+        store.drop_corpus("few")
+
+
+def copy_store(place: Path) -> None:
+    if not (place / "copied").exists():
+        home(place).copy(place / "copied")
+
+
 SCENARIOS: dict[str, Callable[[Path], None]] = {
     "create": create,
     "add": add,
@@ -213,6 +242,10 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "labels": labels,
     "annotate": annotate,
     "import": import_,
+    "take in": take_in,
+    "rename": rename,
+    "drop": drop,
+    "copy": copy_store,
     "repair": repair,
     "export": export,
     "map": map_,
@@ -227,8 +260,11 @@ def before(place: Path, name: str) -> None:
     if name == "gc":  # something to merge and something to remove
         store.encode()
         store.tag(["red", "blue"])
-    if name in ("search", "predict", "labels", "annotate", "import", "export"):
+    if name in ("search", "predict", "labels", "annotate", "import", "export", "rename", "drop"):
         store.add(rows(0, 4), text="review", id="key", corpus="few")
+    if name in ("rename", "drop"):
+        keep(store, corpus="few")
+        store.annotations.add(1, RIGHT, LABELS[:2], corpus="few", who=WHO)
     if name == "annotate":  # so many that the files of answers are merged on the way
         for number in range(MERGED_AFTER - 4):
             store.annotations.add(number % 3, ["Good", "Bad"][number % 2], ["Good", "Bad"], who="before")
@@ -266,7 +302,8 @@ def facts_of(place: Path, name: str) -> dict[str, Any]:
     outputs = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.name[0] != "."}
     if name == "repair" and (faulty := set(home(place).verify().damaged)):
         return {"damaged": faulty, "outputs": outputs}
-    return {"damaged": set(), "outputs": outputs, **facts(place / "store")}
+    copied = facts(place / "copied") if (place / "copied").exists() else None
+    return {"damaged": set(), "outputs": outputs, "copied": copied, **facts(place / "store")}
 
 
 FACTS = ("corpora", "covered", "queries", "indexes", "maps", "probes", "answers")
@@ -330,6 +367,7 @@ def between(name: str, state: dict[str, Any], before: dict[str, Any], after: dic
         return True
     return (
         not state["damaged"]
+        and state["copied"] in (before["copied"], after["copied"])
         and state["corpora"] in (before["corpora"], after["corpora"])
         and before["covered"] <= state["covered"] <= after["covered"] | before["covered"]
         and before["queries"] <= state["queries"] <= after["queries"]

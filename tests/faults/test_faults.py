@@ -21,9 +21,10 @@ FORKED = ("answers", "crowd", "damage", "driver", "readers")
 SCENARIOS = [
     *("create", "add", "append", "replace", "encode", "share", "index", "lay out", "train"),
     *("tag", "gc", "annotate", "import", "repair", "export", "map"),
+    *("take in", "rename", "drop", "copy"),
 ]
 # The short version runs several in one process.
-GROUPS = SCENARIOS if TORTURE else [",".join(SCENARIOS[:9]), ",".join(SCENARIOS[9:])]
+GROUPS = SCENARIOS if TORTURE else [",".join(SCENARIOS[:9]), ",".join(SCENARIOS[9:16]), ",".join(SCENARIOS[16:])]
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the shim that injects faults is built with gcc")
 
