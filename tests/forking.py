@@ -222,7 +222,7 @@ def _take(descriptors: Sequence[int]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _end(words: list[str]) -> NoReturn:
+def end(words: list[str]) -> NoReturn:
     """Run a command and end this process, without the seconds that it takes to take everything apart that is loaded."""
     from embedstore.cli import main
 
@@ -254,4 +254,4 @@ if __name__ == "__main__":
     gc.freeze()
     command = serve(socket.socket(fileno=int(descriptor)))
     if command is not None:
-        _end(command)
+        end(command)

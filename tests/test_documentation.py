@@ -99,25 +99,34 @@ def method_lines(text):
     return {name: (int(rows), float(accuracy)) for name, rows, accuracy in re.findall(line, text, re.MULTILINE)}
 
 
-def encode_for_the_demo(cli):
-    """Encode what the demo encodes, in forks: its own processes would each import the libraries of a model for it."""
-    text, labels = ["--text", "review", "--id", "id"], ["-l", "Negative", "-l", "Positive"]
-    for words in (
-        ["add", "demo-reviews", TRAIN, *text],
-        ["add", "demo-reviews", TEST, *text, "--corpus", "test"],
-        ["encode", "demo-reviews"],
-        ["tag", "demo-reviews", "--corpus", "train", *labels, "--method", "best"],
-        ["search", "demo-reviews", "the battery died in a week"],
-    ):
-        done = cli(*words, environment=homeless(cli))
-        assert done.returncode == 0, done.stderr
+DEMO = """
+import os, subprocess, sys
+from embedstore.cli import main
+from forking import end
+
+def fork(command, *, stderr, check):
+    assert command[:3] == [sys.executable, "-m", "embedstore.cli"], command
+    assert (stderr, check) == (subprocess.STDOUT, False)
+    child = os.fork()
+    if not child:
+        os.dup2(1, 2)
+        end(command[3:])
+    return subprocess.CompletedProcess(command, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+subprocess.run = fork
+main(["demo"])
+"""
+
+
+def run_the_demo(cli, place):
+    """Run `embedstore demo`; in the short version, its commands are forks of a process that has imported all."""
+    if not os.environ.get("EMBEDSTORE_TORTURE"):
+        return cli("-c", DEMO, environment=homeless(cli))
+    return subprocess.run(cli.command("demo"), cwd=place, env=homeless(cli), capture_output=True, text=True)
 
 
 def test_the_readme_shows_how_the_demo_ends(cli, place):
-    """The long version begins with nothing, the short one with a store that has the vectors."""
-    if not os.environ.get("EMBEDSTORE_TORTURE"):
-        encode_for_the_demo(cli)
-    done = subprocess.run(cli.command("demo"), cwd=place, env=homeless(cli), capture_output=True, text=True)
+    done = run_the_demo(cli, place)
     assert done.returncode == 0, done.stdout
     (shown,) = re.findall(r"```text\n(method .*?)```", README, re.DOTALL)
     shown, found = method_lines(shown), method_lines(done.stdout)
@@ -168,6 +177,16 @@ def write_command(folder, name, *words):
     (folder / name).chmod(0o755)
 
 
+def test_the_commands_of_the_page_about_clusters_have_arguments_that_ray_takes():
+    from ray.scripts import scripts
+
+    lines = re.findall(r"^ray (.*)$", CLUSTER, re.MULTILINE)
+    assert len(lines) == 7
+    for name, *words in (shlex.split(line, comments=True) for line in lines):
+        scripts.cli.commands[name].make_context("ray", words)
+
+
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
 def test_the_cluster_of_two_nodes_runs(cli, place):
     """Its processes and its loopback are its own, so no port is taken, and all that it starts ends with it."""
     commands = commands_of("Two nodes on one machine")
