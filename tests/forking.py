@@ -30,6 +30,7 @@ STREAMS = ("stdin", "stdout", "stderr")
 _LONGEST = 1 << 20  # bytes of a request
 # Variables that no import reads, and the beginnings of those that libraries set in the tests' own process.
 _FREE = ("_RJEM_", "EMBEDSTORE_HOME", "EMBEDSTORE_PASSWORD", "PYTEST_CURRENT_TEST", "TERM", "XDG_STATE_HOME")
+_FREE += ("_EMBEDSTORE_COMPLETE", "COMP_CWORD", "COMP_WORDS")
 _FREE += ("ENABLE_RUNTIME_", "HDF5_", "KERAS_", "KMP_", "TF", "TORCH", "TPU_")
 
 
