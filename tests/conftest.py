@@ -45,13 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # The files that take longest start first, so that no worker is left with one at the end.
-_LONG = ("test_faults.py", "test_ray.py", "test_full_disk.py", "test_fuzz.py", "test_access.py", "test_journeys.py")
-_LONG += ("test_documentation.py", "test_classify.py", "test_page.py", "test_tensorflow.py", "test_threads.py")
+_LONG = """
+ray faults threads tensorflow guides readme full_disk fuzz contracts tutorial access judge_page journeys page classify
+values use_page help imports terminal shape_page blank encoders keep_page map_page fetching scale topics search keys
+web cli incoming desk native
+""".split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; each worker does the same."""
-    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+    place = {f"test_{name}.py": number for number, name in enumerate(_LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(_LONG)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
