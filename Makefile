@@ -25,9 +25,9 @@ test: $(ALL) compiled
 # of tests/fuzz: an hour and a half. The figures stand in docs/reliability.md.
 torture: $(ALL) compiled
 	EMBEDSTORE_TORTURE=1 $(BIN)/python -m pytest tests/faults tests/fuzz tests/test_values.py tests/test_reading.py tests/test_blank.py \
-		tests/test_journeys.py tests/test_documentation.py tests/test_native.py tests/test_hostile.py \
+		tests/test_journeys.py tests/test_readme.py tests/test_guides.py tests/test_tutorial.py tests/test_native.py tests/test_hostile.py \
 		tests/test_strange.py tests/test_tensorflow.py tests/test_classify.py tests/test_scan.py tests/test_beginnings.py \
-		tests/test_ray.py tests/test_fetching.py tests/test_told.py tests/test_incoming.py
+		tests/test_ray.py tests/test_fetching.py tests/test_told.py tests/test_incoming.py tests/test_threads.py
 	$(BIN)/python tests/faults/table.py
 
 check: $(ALL) docs

@@ -8,13 +8,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+# Threads of OpenMP that wait for each other sleep, and matrices are multiplied by one thread: those of OpenBLAS wait in
+# a loop, which would take the cores from the tests beside them. The libraries read this when they are loaded, and
+# processes that a test starts inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import numpy as np
 import pytest
 from forking import Forking
+from threadpoolctl import ThreadpoolController
 
 import embedstore
 from embedstore.core.spec import EncoderSpec, Provenance
@@ -24,9 +32,6 @@ LABELS = ["Negative", "Positive"]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Threads of OpenMP that wait for each other sleep: they would take the cores from the tests beside them. Its libraries
-# read this when they are loaded, which is later than here, and processes that a test starts inherit it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _AT_FIRST = dict(os.environ)  # some tests change it, and any of them can be the first that needs the server of forks
 
 
@@ -40,13 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # The files that take longest start first, so that no worker is left with one at the end.
-_LONG = ("test_faults.py", "test_ray.py", "test_full_disk.py", "test_fuzz.py", "test_access.py", "test_journeys.py")
-_LONG += ("test_documentation.py", "test_classify.py", "test_page.py", "test_tensorflow.py", "test_threads.py")
+_LONG = """
+ray faults threads tensorflow guides readme full_disk fuzz contracts tutorial access judge_page journeys page classify
+values use_page help imports terminal shape_page blank encoders keep_page map_page fetching scale topics search keys
+web cli incoming desk native
+""".split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; each worker does the same."""
-    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+    place = {f"test_{name}.py": number for number, name in enumerate(_LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(_LONG)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -219,6 +228,21 @@ def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forking]:
 def cli(tmp_path: Path, forking: Forking) -> CommandLine:
     (tmp_path / "home").mkdir(exist_ok=True)
     return CommandLine(tmp_path / "home", forking)
+
+
+@pytest.fixture
+def two_threads_of_blas() -> Iterator[None]:
+    """Matrices are multiplied by two threads, as outside of the tests."""
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in libraries]
+
+    def give(threads: Sequence[int]) -> None:
+        with ThreadPoolExecutor(1) as pool:  # the limit of a thread that has ended can be changed by others
+            pool.submit(lambda: [one.set_num_threads(n) for one, n in zip(libraries, threads, strict=True)]).result()
+
+    give([2] * len(libraries))
+    yield
+    give(before)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ STREAMS = ("stdin", "stdout", "stderr")
 _LONGEST = 1 << 20  # bytes of a request
 # Variables that no import reads, and the beginnings of those that libraries set in the tests' own process.
 _FREE = ("_RJEM_", "EMBEDSTORE_HOME", "EMBEDSTORE_PASSWORD", "PYTEST_CURRENT_TEST", "TERM", "XDG_STATE_HOME")
+_FREE += ("_EMBEDSTORE_COMPLETE", "COMP_CWORD", "COMP_WORDS")
 _FREE += ("ENABLE_RUNTIME_", "HDF5_", "KERAS_", "KMP_", "TF", "TORCH", "TPU_")
 
 
@@ -222,7 +223,7 @@ def _take(descriptors: Sequence[int]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def _end(words: list[str]) -> NoReturn:
+def end(words: list[str]) -> NoReturn:
     """Run a command and end this process, without the seconds that it takes to take everything apart that is loaded."""
     from embedstore.cli import main
 
@@ -254,4 +255,4 @@ if __name__ == "__main__":
     gc.freeze()
     command = serve(socket.socket(fileno=int(descriptor)))
     if command is not None:
-        _end(command)
+        end(command)

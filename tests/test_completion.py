@@ -7,31 +7,42 @@ import subprocess
 import sys
 
 import pytest
-from conftest import write
+from conftest import HashEncoder, write
+
+import embedstore
 
 
 @pytest.fixture
-def tab(cli, tmp_path):
+def tab(cli):
     """A function that completes the last of some words and returns the lines of the answer."""
 
-    def complete(*words, shell="bash", home=cli.home, folder=tmp_path):
+    def complete(*words, shell="bash"):
         given = {"COMP_WORDS": "\n".join(["embedstore", *words]), "COMP_CWORD": str(len(words))}
         environment = {**cli.environment, **given, "_EMBEDSTORE_COMPLETE": f"{shell}_complete"}
-        environment["EMBEDSTORE_HOME"] = str(home)
-        done = subprocess.run(cli.command(), capture_output=True, text=True, env=environment, cwd=folder)
+        done = cli(environment=environment)
         assert (done.returncode, done.stderr) == (0, "")
         return [line for line in done.stdout.splitlines() if line]
 
     return complete
 
 
+@pytest.fixture(scope="module")
+def made_once(small, tmp_path_factory):
+    """The folder of the small store with a second corpus, a column with a space in its name, and a probe."""
+    path = tmp_path_factory.mktemp("once") / "small"
+    shutil.copytree(small.path, path)
+    made = embedstore.open(path, encoder=HashEncoder())
+    made.add([{"k": 1, "my text": "more"}], text="my text", corpus="more")
+    made.encode()
+    made.train("stars", corpus="train", name="by-stars")
+    return path
+
+
 @pytest.fixture
-def filled(store):
-    """The small store with a second corpus, a column with a space in its name, and a probe."""
-    store.add([{"k": 1, "my text": "more"}], text="my text", corpus="more")
-    store.encode()
-    store.train("stars", corpus="train", name="by-stars")
-    return store
+def filled(made_once, tmp_path):
+    """A copy of that store."""
+    shutil.copytree(made_once, tmp_path / "home" / "small")
+    return embedstore.open(tmp_path / "home" / "small", encoder=HashEncoder())
 
 
 @pytest.mark.parametrize(
@@ -87,14 +98,14 @@ def test_other_files_are_left_to_the_shell(filled, tab):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_script(cli, shell):
     environment = {**cli.environment, "_EMBEDSTORE_COMPLETE": f"{shell}_source"}
-    done = subprocess.run(cli.command(), capture_output=True, text=True, env=environment)
+    done = cli(environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"_EMBEDSTORE_COMPLETE={shell}_complete" in done.stdout
 
 
 def test_fish_gets_the_names(filled, cli):
     given = {"COMP_WORDS": "embedstore tag small --corpus ", "COMP_CWORD": "", "_EMBEDSTORE_COMPLETE": "fish_complete"}
-    done = subprocess.run(cli.command(), capture_output=True, text=True, env={**cli.environment, **given})
+    done = cli(environment={**cli.environment, **given})
     assert [line.split(",")[1].split("\t")[0] for line in done.stdout.split()] == ["train", "more"]
 
 

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -243,10 +241,10 @@ def test_damage_is_found_and_no_copy_is_there(two, tmp_path):
 
 
 SCRIPT = """
-import os, sys, signal
+import os, signal
 import embedstore
 from embedstore.storage import copying, manifest
-store, call, at = embedstore.open(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+store = embedstore.open(path)
 count = 0
 def tick(name):
     def hooked(*words, **options):
@@ -266,18 +264,17 @@ exec(call)
 """
 
 
-@pytest.mark.parametrize(
-    "call", ["drop_corpus('more')", "rename_corpus('more', 'test')", "copy(sys.argv[1] + '-copy')"]
-)
-def test_a_kill_at_any_step_leaves_all_or_nothing(two, call, tmp_path):
+@pytest.mark.parametrize("call", ["drop_corpus('more')", "rename_corpus('more', 'test')", "copy(path + '-copy')"])
+def test_a_kill_at_any_step_leaves_all_or_nothing(two, call, cli):
     names = {"drop": ({"train"}, {"train", "more"}), "rena": ({"train", "test"}, {"train", "more"})}
     copy = two.path.with_name(two.path.name + "-copy")
     rows = two.corpus("more").table()
     killed = 0
     for at in range(1, 400, 5 if call.startswith("copy") else 2):
-        words = [sys.executable, "-c", SCRIPT, str(two.path), f"store.{call}", str(at)]
-        code = subprocess.run(words, capture_output=True).returncode
-        assert code in (0, -signal.SIGKILL)
+        given = f"path, call, at = {str(two.path)!r}, {f'store.{call}'!r}, {at}"
+        done = cli("-c", given + SCRIPT)
+        code = done.returncode
+        assert code in (0, -signal.SIGKILL), done.stderr
         assert two.verify().faults == ()
         if call.startswith("copy"):
             assert code == 0 or not copy.exists() or contents(copy) == contents(two.path)

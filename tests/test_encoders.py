@@ -362,6 +362,7 @@ def test_the_light_encoder_gives_the_vectors_of_torch(checkpoint, family, poolin
     assert np.sum(counted, axis=0).tolist() == np.sum(exact_counted, axis=0).tolist()
 
 
+@pytest.mark.usefixtures("two_threads_of_blas")
 @pytest.mark.parametrize("texts", [["good tea " * 60], ["good tea " * 60, "a lamp"]])
 def test_the_light_encoder_multiplies_longer_texts_with_one_thread_of_blas_each(checkpoint, monkeypatch, texts):
     found = []

@@ -126,6 +126,7 @@ def test_jobs_have_the_same_results_in_their_order_for_any_number_of_cores(monke
     assert np.array_equal(found[0][3], weights(folds[3]))
 
 
+@pytest.mark.usefixtures("two_threads_of_blas")
 @pytest.mark.parametrize(("size", "together"), [(100, 2), (400, 1), (10_000, 1)])
 def test_as_many_jobs_run_together_as_the_cores_and_the_memory_allow(monkeypatch, size, together):
     monkeypatch.setattr(fitting, "cores", lambda: 2)

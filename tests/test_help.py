@@ -53,7 +53,7 @@ def test_the_examples_run(cli, checkpoint):
             words, _, written = command.removeprefix("embedstore ").partition(" > ")
             if name == "serve":
                 serve(cli, words)
-            elif name != "demo":  # tests/test_documentation.py runs it
+            elif name != "demo":  # tests/test_readme.py runs it
                 done = cli(*shlex.split(words), stdin="1\n2\nq\n" if name == "annotate" else "")
                 assert done.returncode == 0, f"{command}\n{done.stderr}"
                 if written:

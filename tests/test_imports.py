@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,7 @@ def test_a_search_for_a_new_text_loads_no_torch(checkpoint, tmp_path, family):
     assert {"tokenizers", "embedstore.encoders.light"} <= loaded
 
 
+@cache
 def imported_by(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):

@@ -26,29 +26,38 @@ from embedstore.storage.state import Manifest
 SMALL = embedstore.Settings(smallest_segment=3, largest_segment=3, index_after=1)
 
 
-@pytest.fixture(autouse=True)
-def few_in_memory(monkeypatch):
-    for name, value in {"HELD": 20, "LEAST": 7, "SEGMENTS": 5}.items():
-        monkeypatch.setattr(writer, name, value)
-    for name, value in {"HELD": 9, "LEAST": 4}.items():
-        monkeypatch.setattr(ids, name, value)
-    monkeypatch.setattr(keys, "AT_ONCE", 8)
-    monkeypatch.setattr(keys, "LARGEST", 200)
+@pytest.fixture(autouse=True, scope="module")
+def few_in_memory():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"HELD": 20, "LEAST": 7, "SEGMENTS": 5}.items():
+            patch.setattr(writer, name, value)
+        for name, value in {"HELD": 9, "LEAST": 4}.items():
+            patch.setattr(ids, name, value)
+        patch.setattr(keys, "AT_ONCE", 8)
+        patch.setattr(keys, "LARGEST", 200)
+        yield
 
 
 def rows(first, last):
     return [{"key": f"k{n}", "t": f"text {n}"} for n in range(first, last)]
 
 
-@pytest.fixture
-def store(tmp_path, encoder):
-    """A store of 60 texts, added ten at a time; a few of them are in no run."""
-    made = embedstore.create(tmp_path / "store", encoder=encoder, settings=SMALL)
+@pytest.fixture(scope="module")
+def made_once(few_in_memory, tmp_path_factory):
+    """The folder of a store of 62 texts, added ten at a time; a few of them are in no run."""
+    made = embedstore.create(tmp_path_factory.mktemp("once") / "store", settings=SMALL)
     for first in range(0, 60, 10):
         made.add(rows(first, first + 10), text="t")
     made.add(rows(60, 62), text="t")
     assert (sum(run.count for run in load(made.path).keys), len(load(made.path).keys) > 1) == (60, True)
-    return made
+    return made.path
+
+
+@pytest.fixture
+def store(made_once, tmp_path, encoder):
+    """A copy of that store."""
+    shutil.copytree(made_once, tmp_path / "store")
+    return embedstore.open(tmp_path / "store", encoder=encoder, settings=SMALL)
 
 
 def check_runs(manifest: Manifest, root) -> None:

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from embedstore.errors import CheckpointError, SpaceMismatchError
 # TensorFlow, Keras and what they import warn of one another's changes.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
+TORTURE = bool(os.environ.get("EMBEDSTORE_TORTURE"))
 TEXTS = [*reviews()[:40], "", "a", "good tea " * 60]
 LOADED = ["bert", "camembert", "distilbert", "roberta", "xlm-roberta"]
 
@@ -44,7 +43,7 @@ def lowest_cosine(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("family", LOADED)
 def test_tensorflow_gives_the_vectors_and_logits_of_torch(checkpoint, family):
     folder = checkpoint(family, num_labels=3)
-    for pooling in ("mean", "cls", "max"):
+    for pooling in ("mean", "cls", "max") if TORTURE or family == "bert" else ("mean",):
         assert lowest_cosine(*on_both(folder, pooling=pooling, max_seq_length=40)) > 0.9999
     torch, tensorflow = on_both(folder, output="logits", max_seq_length=40)
     np.testing.assert_allclose(tensorflow, torch, atol=1e-3, rtol=0)
@@ -56,7 +55,7 @@ def test_mean_padded_agrees_where_padding_has_the_same_positions(checkpoint, fam
     np.testing.assert_allclose(tensorflow, torch, atol=1e-4, rtol=0)
 
 
-@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="ten seconds, for make torture")
+@pytest.mark.skipif(not TORTURE, reason="ten seconds, for make torture")
 def test_the_bundled_model_agrees_in_every_length_with_few_traces():
     described = describe(None, EncoderOptions())
     encoder = load(described, backend="tensorflow", batch_size=8)
@@ -176,7 +175,7 @@ def test_without_the_extra_one_line_names_it(cli, checkpoint, tmp_path):
     model = ["-m", str(checkpoint("distilbert")), "--pooling", "mean", "--backend", "tensorflow"]
     words = ["encode", "some", str(tmp_path / "some.csv"), "--text", "review", *model]
     hidden = f"import sys; sys.modules['keras_hub'] = None\nfrom embedstore.cli import main\nmain({words!r})"
-    done = subprocess.run([sys.executable, "-c", hidden], env=cli.environment, capture_output=True, text=True)
+    done = cli("-c", hidden)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "Error: the TensorFlow backend needs keras_hub, which is not installed: run `pip install "

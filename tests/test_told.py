@@ -3,11 +3,12 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
+from clusters import wait_for
 from conftest import write
 
+import embedstore
 from embedstore.errors import InputError
 
 
@@ -45,16 +46,51 @@ def test_two_rows_with_one_id_are_both_named(target, tmp_path, rows):
         target.add(two, text="text", id="id")
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGINT] if os.environ.get("EMBEDSTORE_TORTURE") else [signal.SIGTERM]
-)
-def test_who_ends_encode_is_told_how_many_texts_are_kept(cli, tmp_path, number):
+WAITING = """
+import os, threading
+from conftest import HashEncoder
+from embedstore.cli import main
+import embedstore.store
+
+class Waiting(HashEncoder):
+    def encode(self, texts, **options):
+        if "text 20" in texts and self.encoded:  # the canaries came first
+            print("at the third segment", flush=True)
+            threading.Event().wait()
+        return super().encode(texts, **options)
+
+os.dup2(1, 2)
+kind, encoder = embedstore.store.EmbeddingStore, Waiting()
+make = kind.__init__
+kind.__init__ = lambda self, path, **options: make(self, path, **{**options, "encoder": encoder})
+main(["encode", "many"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_ends_encode_is_told_how_many_texts_are_kept(cli, forking, number):
+    sizes = embedstore.Settings(smallest_segment=10, largest_segment=10)
+    store = embedstore.create(cli.home / "many", settings=sizes)
+    store.add([f"text {n}" for n in range(50)], text="text")
+    running = forking.start(["-c", WAITING], environment=cli.environment, folder=cli.home)
+    assert running.stdout.readline() == "at the third segment\n"
+    os.kill(running.pid, number)
+    told = running.stdout.read()
+    running.stdout.close()
+    assert running.wait(60) == 128 + number
+    (line,) = [line for line in told.splitlines() if line.startswith("Error: ")]
+    assert "what was finished is kept; 20 texts of this run are encoded; " in line
+    assert line.endswith("; the same command goes on from there")
+    assert store.space().count == 20
+
+
+@pytest.mark.skipif(not os.environ.get("EMBEDSTORE_TORTURE"), reason="half a minute, for make torture")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_ends_a_model_at_work_is_told_how_many_texts_are_kept(cli, tmp_path, number):
     table = write(tmp_path, "many.csv", "text\n" + "".join(f"a lamp with number {n}\n" for n in range(60_000)))
     words = cli.command("encode", "many", table, "--text", "text", "--backend", "torch", "--precision", "float32")
     with subprocess.Popen(words, stdout=-1, stderr=-1, text=True, env=cli.environment) as process:
-        limit = time.monotonic() + 120
-        while not list(cli.home.glob("many/manifest-*2.json")) and time.monotonic() < limit:
-            time.sleep(0.05)
+        wait_for(lambda: list(cli.home.glob("many/manifest-*2.json")) or process.poll() is not None)
         os.kill(process.pid, number)
         _, told = process.communicate()
     assert process.returncode == 128 + number

@@ -1,7 +1,10 @@
-"""The tutorial with its own model: the checkpoint that comes in parts, and the run on a table of reviews."""
+"""The page of the tutorial, and the tutorial with its own model: its parts, and the run on a table of reviews."""
 
 import hashlib
 import io
+import itertools
+import os
+import shlex
 import sys
 import zipfile
 from pathlib import Path
@@ -9,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from documents import ROOT
+from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 
 import embedstore
-from embedstore.demo import TRAIN
+from embedstore.demo import TEST, TRAIN
 from embedstore.errors import CheckpointError, InputError
 
 sys.path.append(str(Path(embedstore.__file__).parent.parent / "benchmarks"))
@@ -182,3 +187,80 @@ def test_what_does_not_fit_the_table_is_named_in_one_line(run, words, found):
 def test_a_missing_table_is_named_in_one_line(run, tmp_path):
     with pytest.raises(InputError, match=r"expected a CSV table in .*none\.csv, found .*No such file"):
         run(table=tmp_path / "none.csv")
+
+
+def as_the_tutorial_does(folder, frame):
+    """Return features and logits of the rows as the tutorial computes them: one pass, padded to 128."""
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = list(frame["review_combined_lemma"].fillna(""))
+    inputs = tokenizer(texts, truncation=True, padding="max_length", max_length=128, return_tensors="pt")
+    with torch.no_grad():
+        body = transformers.AutoModel.from_pretrained(folder).eval()(**inputs)
+        head = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()(**inputs)
+    return body.last_hidden_state.mean(axis=1).numpy(), head.logits.numpy()
+
+
+def reports(learnt, features, given):
+    """Return the report, and those with other predictions for the few rows that rounding can predict otherwise."""
+    sure = learnt.decision_function(features)
+    unsure = np.flatnonzero(abs(sure) < 0.01)
+    assert len(unsure) < 4, sure
+    for flipped in itertools.product((False, True), repeat=len(unsure)):
+        above = sure > 0
+        above[unsure] ^= np.array(flipped, dtype=bool)
+        yield metrics.classification_report(given, learnt.classes_[above.astype(int)], digits=4)
+
+
+def test_the_tutorial_runs(cli, checkpoint):
+    """Its commands in order, on small checkpoints with random weights, and fewer rows.
+
+    The short version loads TensorFlow once, for the first of two commands, because that takes ten seconds.
+    """
+    place = cli.home.parent
+    for path, name in ((TRAIN, "train"), (TEST, "test")):
+        table = pd.read_csv(path).dropna(subset="class_index").astype({"class_index": int})
+        table = table.rename(columns={"review": "review_combined_lemma"})
+        table.to_csv(place / f"{name}.csv", index=False)
+    finetuned = checkpoint("distilbert", id2label={0: "NEGATIVE", 1: "POSITIVE"}, max_position_embeddings=128)
+    replaced = {
+        "distilbert/distilbert-base-uncased-finetuned-sst-2-english": str(finetuned),
+        "sentence-transformers/all-mpnet-base-v2": "sentence-transformers/all-MiniLM-L6-v2",
+        "1500": "60",
+        "100000": "40",
+        "10000": "20",
+    }
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text()
+    commands = [line for line in tutorial.splitlines() if line.startswith("embedstore ")]
+    assert len(commands) == 11
+    outputs = {}
+    for command in commands:
+        words = [replaced.get(word, word) for word in shlex.split(command)[1:]]
+        if words[0] == "encode" and "--backend" in words and not os.environ.get("EMBEDSTORE_TORTURE"):
+            at = words.index("--backend")
+            del words[at : at + 2]
+        done = cli(*words)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        outputs[command] = done
+    drawn = {
+        name: pd.read_csv(place / f"{name}.csv").sample(60, random_state=42).sort_index().reset_index(drop=True)
+        for name in ("train", "test")
+    }
+    features, logits = zip(*(as_the_tutorial_does(finetuned, drawn[name]) for name in drawn), strict=True)
+    part1 = pd.read_csv(place / "part1.csv")
+    assert list(part1["review_combined_lemma"]) == list(drawn["test"]["review_combined_lemma"])
+    assert list(part1["Predicted_Labels"]) == [["NEGATIVE", "POSITIVE"][i] for i in logits[1].argmax(axis=1)]
+    learnt = LogisticRegression().fit(features[0], drawn["train"]["class_index"])
+    shown = outputs[commands[4]].stdout
+    assert any(report.strip() in shown for report in reports(learnt, features[1], drawn["test"]["class_index"]))
+    assert set(pd.read_csv(place / "part4.csv")["Predicted_Labels"]) <= {
+        "Very Negative", "Negative", "Neutral", "Positive", "Very Positive"
+    }  # fmt: skip
+    trained = [done.stdout for command, done in outputs.items() if command.startswith("embedstore train")]
+    assert len(trained) == 2
+    assert all("macro avg" in output for output in trained)
+    table = outputs[commands[-1]].stdout
+    assert "finetuned checkpoint" in table
+    assert "cosine labels" in table

@@ -5,7 +5,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from test_documentation import agree, homeless
+from documents import agree, homeless
 
 from embedstore.demo import TRAIN
 

@@ -1,7 +1,7 @@
 """Inject faults into forked runs of one scenario; needs the shim preloaded and prints one JSON line of results.
 
-``driver.py PLACE SHIM MODE SCENARIOS [MOST]``: SCENARIOS are names with commas between them; MOST is the number of
-faults to inject for each, a random sample; 0 means all.
+``driver.py PLACE SHIM KEPT MODE SCENARIOS [MOST]``: KEPT is a folder for what the modes share; SCENARIOS are names
+with commas between them; MOST is the number of faults to inject for each, a random sample; 0 means all.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import pickle
 import random
 import re
 import signal
@@ -103,24 +104,37 @@ def at_last(place: Path, scenario: str, expected: dict[str, Any]) -> str:
 
 
 class Driver:
-    """One scenario with its run without faults, and the results of the faults injected so far."""
+    """One scenario with its run without faults, and the results of the faults injected so far.
 
-    def __init__(self, place: Path, shim: str, scenario: str) -> None:
+    What is the same for every mode is kept in a folder: the initial store, its state before the scenario, and figures.
+    """
+
+    def __init__(self, place: Path, shim: str, scenario: str, kept: Path) -> None:
         self.place, self.scenario = place / scenario, scenario
         self.shim = ctypes.CDLL(shim)
         self.run = SCENARIOS[scenario]
         self.injected = 0
         self.faults: list[str] = []
-        before_it = self.place / "before"
+        if not (kept / scenario).exists():
+            self._run_without_faults(kept)
+        copy(kept / scenario / "before", self.place / "before")
+        figures = pickle.loads((kept / scenario / "figures").read_bytes())
+        self.operations, self.seconds, self.before, self.after = figures
+
+    def _run_without_faults(self, kept: Path) -> None:
+        """Keep the state before the scenario, its operations and seconds, and what is there before and after it."""
+        made = kept / self.scenario
+        before_it = made / "before"
         before_it.mkdir(parents=True)
-        if scenario != "create":
-            copy(place / "prepared", before_it / "store")
-        done_in_child(lambda: before(before_it, scenario))
+        if self.scenario != "create":
+            copy(kept / "prepared", before_it / "store")
+        done_in_child(lambda: before(before_it, self.scenario))
         start = time.monotonic()
-        copy(before_it, self.place / "after")
-        self.operations = int(done_in_child(lambda: self._counted(self.place / "after")))
-        self.seconds = time.monotonic() - start
-        self.before, self.after = (facts_in_child(self.place / name, scenario) for name in ("before", "after"))
+        copy(before_it, made / "after")
+        operations = int(done_in_child(lambda: self._counted(made / "after")))
+        seconds = time.monotonic() - start
+        found = [facts_in_child(made / name, self.scenario) for name in ("before", "after")]
+        (made / "figures").write_bytes(pickle.dumps((operations, seconds, *found)))
 
     def _counted(self, root: Path) -> int:
         self.shim.fault_arm(os.fsencode(root), 0, 0, 0)
@@ -249,14 +263,14 @@ class Driver:
             self.judge(self.place / "crashed", what, acknowledged=finished)
 
 
-def main(place: str, shim: str, mode: str, scenarios: str, most: str = "0") -> None:
+def main(place: str, shim: str, kept: str, mode: str, scenarios: str, most: str = "0") -> None:
     """Run one mode over scenarios."""
     with_lists()
-    status, said = in_child(lambda: prepare(Path(place) / "prepared"))
-    assert status == 0, said
+    if not (Path(kept) / "prepared").exists():
+        done_in_child(lambda: prepare(Path(kept) / "prepared"))
     injected, operations, faults = 0, 0, []
     for scenario in scenarios.split(","):
-        driver = Driver(Path(place), shim, scenario)
+        driver = Driver(Path(place), shim, scenario, Path(kept))
         getattr(driver, mode)(int(most))
         injected, operations = injected + driver.injected, operations + driver.operations
         faults += driver.faults

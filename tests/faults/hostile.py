@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import pandas  # noqa: F401  before the fork, so that no child has to import it
 import pyarrow as pa
+import pyarrow.vendored.version
 from pyarrow import parquet
 from scenarios import LABELS, copy, in_child, opened, prepare
 

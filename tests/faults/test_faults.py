@@ -44,6 +44,12 @@ def forks(shim):
     made.close()
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
+    """A folder for the states that are the same for every way to break a scenario."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
 def injected(forks, tmp_path):
     """A function that runs a script and returns its figures, as `judged` does."""
@@ -75,27 +81,27 @@ def moments(*, short: int, mutant: int, torture: int = 0) -> int:
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
-def test_a_kill_at_any_operation_loses_nothing(injected, shim, scenario):
-    injected("kill", scenario, "driver", shim, "kill", scenario, moments(short=2, mutant=4))
+def test_a_kill_at_any_operation_loses_nothing(injected, shim, kept, scenario):
+    injected("kill", scenario, "driver", shim, kept, "kill", scenario, moments(short=1, mutant=4))
 
 
 @pytest.mark.parametrize("scenario", ["encode", "index", "tag", "gc"] if TORTURE else ["encode,index,tag,gc"])
-def test_a_kill_at_a_random_moment_loses_nothing(injected, shim, scenario):
-    injected("moment", scenario, "driver", shim, "moment", scenario, moments(short=1, mutant=3, torture=200))
+def test_a_kill_at_a_random_moment_loses_nothing(injected, shim, kept, scenario):
+    injected("moment", scenario, "driver", shim, kept, "moment", scenario, moments(short=1, mutant=3, torture=200))
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
-def test_a_loss_of_power_loses_nothing_that_was_acknowledged(injected, shim, scenario):
-    injected("power", scenario, "driver", shim, "power", scenario, moments(short=1, mutant=3))
+def test_a_loss_of_power_loses_nothing_that_was_acknowledged(injected, shim, kept, scenario):
+    injected("power", scenario, "driver", shim, kept, "power", scenario, moments(short=1, mutant=3))
 
 
 @pytest.mark.parametrize("scenario", GROUPS)
-def test_a_failed_operation_changes_nothing(injected, shim, scenario):
-    injected("error", scenario, "driver", shim, "error", scenario, moments(short=1, mutant=2))
+def test_a_failed_operation_changes_nothing(injected, shim, kept, scenario):
+    injected("error", scenario, "driver", shim, kept, "error", scenario, moments(short=1, mutant=2))
 
 
 def test_an_answer_counts_once_however_often_the_disk_fails(injected, shim):
-    injected("error", "answers", "answers", shim, moments(short=3, mutant=5))
+    injected("error", "answers", "answers", shim, moments(short=2, mutant=5))
 
 
 def test_eight_processes_at_once_add_up(injected):
@@ -103,8 +109,8 @@ def test_eight_processes_at_once_add_up(injected):
 
 
 @pytest.mark.parametrize("scenario", ["add", "encode", "annotate", "gc"] if TORTURE else ["add,encode,gc"])
-def test_a_stopped_process_keeps_nobody_for_long(injected, shim, scenario):
-    injected("stop", scenario, "driver", shim, "stop", scenario, moments(short=1, mutant=2))
+def test_a_stopped_process_keeps_nobody_for_long(injected, shim, kept, scenario):
+    injected("stop", scenario, "driver", shim, kept, "stop", scenario, moments(short=1, mutant=2))
 
 
 def test_readers_stop_nobody_and_lose_nothing(injected):
