@@ -123,4 +123,4 @@ def _are_vectors(type_: pa.DataType) -> bool:
     """Return whether a type is that of lists of floats."""
     type_ = type_.storage_type if isinstance(type_, pa.BaseExtensionType) else type_
     lists = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
-    return lists and pa.types.is_floating(type_.value_type)
+    return bool(lists and pa.types.is_floating(type_.value_type))
