@@ -9,6 +9,7 @@ from embedstore.cli.opening import open_named
 from embedstore.cli.options import (
     json_option,
     label_options,
+    method_option,
     no_encode_option,
     one_of,
     optional_label_set,
@@ -35,13 +36,7 @@ __all__ = ["export"]
 )
 @rows_options
 @label_options
-@click.option(
-    "--method",
-    type=one_of("embedstore.tagging.methods:METHODS"),
-    default="cosine",
-    show_default=True,
-    help="The method of `tag`, with -l or --labels.",
-)
+@method_option("The method of `tag`, with -l or --labels.")
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="Numbers of a vector.")
 @click.option(
     "--blank",

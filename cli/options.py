@@ -31,6 +31,7 @@ __all__ = [
     "label_set_of",
     "max_iter_option",
     "max_seq_length_option",
+    "method_option",
     "no_encode_option",
     "one_of",
     "optional_label_set",
@@ -221,6 +222,17 @@ label_options: Decorator = together(
         help="A label set: a label a line (# is a comment), YAML or JSON; or a shipped one (`embedstore labels`).",
     ),
 )
+
+
+def method_option(help_text: str) -> Decorator:
+    """Return the option --method, the method of tagging."""
+    return click.option(
+        "--method",
+        type=one_of("embedstore.tagging.methods:METHODS"),
+        default="cosine",
+        show_default=True,
+        help=help_text,
+    )
 
 
 class _TopicCount(click.ParamType):  # type: ignore[type-arg]

@@ -13,8 +13,8 @@ from embedstore.cli.options import (
     json_option,
     label_options,
     label_set_of,
+    method_option,
     no_encode_option,
-    one_of,
     output_options,
     plot_option,
     rows_options,
@@ -45,12 +45,8 @@ __all__ = ["tag"]
 @store_argument
 @label_options
 @rows_options
-@click.option(
-    "--method",
-    type=one_of("embedstore.tagging.methods:METHODS"),
-    default="cosine",
-    show_default=True,
-    help="cosine: the nearest label; best: refined by the whole corpus, as topics or as a scale (docs/labels.md).",
+@method_option(
+    "cosine: the nearest label; best: refined by the whole corpus, as topics or as a scale (docs/labels.md)."
 )
 @click.option(
     "--share", "shares", multiple=True, metavar="LABEL=SHARE", help="Known share of a label; not for --method cosine."

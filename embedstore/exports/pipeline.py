@@ -154,7 +154,15 @@ def export(
     rows = Rows(now, table, vectors, content, on_progress=on_progress)
     written = found.write(rows, place, options)
     notes = (*blank_notes(rows.left_out, len(table)), *written.notes, *_notes_of(tags))
-    return ExportReport(to=chosen, output=place, **written._replace(notes=notes)._asdict())
+    return ExportReport(
+        to=chosen,
+        rows=written.rows,
+        before=written.before,
+        output=place,
+        files=written.files,
+        notes=notes,
+        instead=written.instead,
+    )
 
 
 def _notes_of(tags: "Predictions | None") -> tuple[str, ...]:
