@@ -429,6 +429,12 @@ def test_the_site_is_not_built_with_a_link_that_leads_nowhere(tmp_path):
     assert all(name in done.stderr for name in ("page1", "place2", "place3", "picture4")), done.stderr
 
 
+def test_a_link_on_the_site_is_not_named_by_a_file():
+    for page in PAGES:
+        if "docs" in page.parts and page.name != "design.md":
+            assert not re.search(r"\[[\w/-]+\.md\]\(", page.read_text()), page.name
+
+
 def test_prose_is_wrapped():
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
