@@ -67,7 +67,7 @@ def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
     What stderr does not take is lost.
     """
     width = terminal_width(err=err)
-    shown = [clean(line) for line in lines]
+    shown = list(map(clean, lines))
     text = "\n".join(shown if width is None else [part for line in shown for part in fold(line, width)])
     if err:
         with suppress(OSError):
