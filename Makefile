@@ -39,9 +39,10 @@ check: $(ALL) docs
 	ln -s $(CURDIR)/embedstore/* build/types/embedstore/ && ln -s $(CURDIR)/cli build/types/embedstore/cli
 	cd build/types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache embedstore
 
-# The site, in build/docs; a warning, such as one of a link that leads nowhere, is an error.
+# The site, in build/docs. A warning, such as one of a link that leads nowhere, is an error. All pages are written each
+# time (-a), because each has the list of pages at its side.
 docs: $(ALL)
-	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going --quiet -a -b html docs build/docs
 
 format: $(ALL)
 	$(BIN)/ruff format .

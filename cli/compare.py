@@ -114,6 +114,6 @@ def _print(found: "Comparison") -> None:
             )
         )
     echo(f"{found.target}, tested on {found.tested_on}; in brackets 95% bootstrap intervals", "")
-    print_table(rows, left=2)
+    print_table(rows, "<<>>>>>")
     if found.verdict:
         echo("", found.verdict)

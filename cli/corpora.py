@@ -41,7 +41,7 @@ def corpora(store: str, as_json: bool) -> None:
     for name, record in records.items():
         origins = [part.origin or "standard input or Python" for part in record.parts]
         rows.append((name, f"{record.rows:,}", record.template, record.id_column or "row number", ", ".join(origins)))
-    print_table(rows, left=5)
+    print_table(rows, "<<<<<")
 
 
 @click.command()

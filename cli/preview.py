@@ -1,22 +1,25 @@
-"""The first rows of a long table, as a list that fits on the terminal."""
+"""Rows on a terminal: the first ones of a long table, or all of a list, in its width."""
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from embedstore.cli.terminal import echo, note
+from embedstore.cli.terminal import echo, note, terminal_width
 
 from embedstore.core.counts import counted
+from embedstore.core.layout import cut, table
 from embedstore.core.values import clip
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from embedstore.reports import Predictions
+    from embedstore.tables.result import Result
 
-__all__ = ["print_preview"]
+__all__ = ["print_list", "print_preview"]
 
 _ROWS = 10
 _ID, _NEW, _TEXT = 16, 24, 12  # most characters of an id and of a new column, least of a text
+_CELL = 48  # most columns of a cell in a list, but for an id and a text
 _GAP = "  "
 
 
@@ -44,6 +47,33 @@ def print_preview(found: "Predictions") -> None:
     shown = f"{head.num_rows:,} of {counted(len(found), 'row')}"
     hidden = len(corpus.schema) + len(new) - len(fitting)
     note(f"{shown} shown, without {counted(hidden, 'column')}: -o FILE.csv keeps all, -o - prints all")
+
+
+def print_list(result: "Result", stream: IO[str]) -> None:
+    """Print all rows of a result as a list, its text last.
+
+    Cells are cut, and columns without a value are left out: a file has them.
+    """
+    if not len(result):
+        note(counted(0, "row"))
+        return
+    found = result.to_arrow()
+    names, columns = [], []
+    for name in sorted(found.column_names, key=lambda name: name == "text"):
+        cells = [_shown(value) for value in found.column(name).to_pylist()]
+        if any(cells):
+            names.append(name)
+            columns.append([name, *(cells if name in ("id", "text") else [cut(cell, _CELL) for cell in cells])])
+    align = "".join(">" if _is_number(found.schema.field(name).type) else "<" for name in names)
+    rows = list(zip(*columns, strict=True))
+    for line in table(rows, align, width=terminal_width(), last=names[-1] == "text"):
+        stream.write(line + "\n")
+
+
+def _is_number(type_: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
 
 
 def _column(name: str, cells: list[str], most: int, *, least: int = 0) -> list[str]:

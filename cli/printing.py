@@ -3,15 +3,15 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from embedstore.cli.opening import open_named
-from embedstore.cli.terminal import ALL_ROWS, echo, note, notes_of, on_terminal, output_stream, pages
+from embedstore.cli.terminal import ALL_ROWS, echo, note, notes_of, on_terminal, output_stream, pages, terminal_width
 
 from embedstore.core.counts import counted, form
+from embedstore.core.layout import matrix, table
 from embedstore.core.values import clean, clip
 from embedstore.errors import OutputError, UsageError
 
@@ -32,6 +32,7 @@ __all__ = [
     "print_result",
     "print_table",
     "warn_of_one_label",
+    "write_or_preview",
     "write_rows",
 ]
 
@@ -80,12 +81,31 @@ def check_apart(store: str, outputs: Sequence[Path | None], label_files: Sequenc
 
 
 def write_rows(result: "Result", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
-    """Write the rows of a result to `output`; without it print them as CSV, unless JSON goes to stdout."""
+    """Write the rows of a result to `output`.
+
+    Without it print them, unless JSON goes to stdout: as a list on a terminal, as CSV elsewhere.
+    """
     if output:
         result.save(output, spreadsheet_safe=spreadsheet_safe)
-    elif not as_json:
-        with pages() if on_terminal() and len(result) <= _PAGED else nullcontext(output_stream()) as stream:
-            _print_csv(result, stream, spreadsheet_safe=spreadsheet_safe)
+    elif as_json:
+        return
+    elif not on_terminal() or len(result) > _PAGED or spreadsheet_safe:
+        _print_csv(result, output_stream(), spreadsheet_safe=spreadsheet_safe)
+    else:
+        from embedstore.cli.preview import print_list
+
+        with pages() as stream:
+            print_list(result, stream)
+
+
+def write_or_preview(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
+    """Write rows as `write_rows` does; on a terminal print the first ones only."""
+    if output or as_json or not on_terminal():
+        write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+        return
+    from embedstore.cli.preview import print_preview
+
+    print_preview(found)
 
 
 def print_result(result: "Result", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> bool:
@@ -139,12 +159,7 @@ def _without_nan(value: Any) -> Any:
 
 def print_predictions(found: "Predictions", output: Path | None, *, as_json: bool, spreadsheet_safe: bool) -> None:
     """Print rows or write them to `output`; then print shares, notes and report, or a summary as JSON."""
-    if on_terminal() and not (output or as_json):
-        from embedstore.cli.preview import print_preview
-
-        print_preview(found)
-    else:
-        write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    write_or_preview(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if as_json:
         print_json(found.summary() | ({"output": str(output)} if output else {}))
         return
@@ -162,7 +177,8 @@ def print_predictions(found: "Predictions", output: Path | None, *, as_json: boo
         )
         doubt = [f"expected calibration error {found.reliability.error:.4f}"] if found.reliability else []
         # If rows go to a file, the report goes to stdout; if rows go to stdout, it goes to stderr.
-        echo("", *report.lines(), *left_out, *doubt, err=output is None)
+        lines = report.lines(terminal_width(err=output is None))
+        echo("", *lines, *left_out, *doubt, err=output is None)
     if output:
         note(f"{counted(len(found), 'row')} written to {output}")
 
@@ -205,19 +221,15 @@ def warn_of_one_label(found: dict[str, float], labels: "LabelSet", *, best: bool
 
 
 def print_matrix(head: str, rows: tuple[str, ...], columns: tuple[str, ...], counts: list[list[int]]) -> None:
-    """Print a table of counts to stderr."""
+    """Print a table of counts to stderr; `head` names what rows and columns are, with a backslash between."""
     width = max(8, *(len(clip(name, 24)) for name in (*rows, *columns))) + 2
-    note(head.ljust(width + 2) + "".join(clip(name, 24).rjust(width) for name in columns))
+    lines = [head.ljust(width + 2) + "".join(clip(name, 24).rjust(width) for name in columns)]
     for name, row in zip(rows, counts, strict=True):
-        note(clip(name, 24).ljust(width + 2) + "".join(f"{count:,}".rjust(width) for count in row))
+        lines.append(clip(name, 24).ljust(width + 2) + "".join(f"{count:,}".rjust(width) for count in row))
+    for line in matrix(lines, head, rows, columns, counts, width=terminal_width(err=True)):
+        note(line)
 
 
-def print_table(rows: list[tuple[str, ...]], *, left: int) -> None:
-    """Print rows of cells to stdout; the first `left` columns are aligned to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if number < left else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        echo("  ".join(cells))
+def print_table(rows: Sequence[tuple[str, ...]], align: str, *, last: bool = False) -> None:
+    """Print rows of cells to stdout, as `embedstore.core.layout.table` lays them out for the terminal."""
+    echo(*table(rows, align, width=terminal_width(), last=last))

@@ -15,10 +15,11 @@ from embedstore.cli.options import (
     where_option,
 )
 from embedstore.cli.printing import check_outputs, print_json, write_rows
-from embedstore.cli.terminal import note, notes_of, on_terminal, pages, standard_input
+from embedstore.cli.terminal import note, notes_of, on_terminal, pages, standard_input, terminal_width
 
 from embedstore.core.counts import counted
-from embedstore.core.values import clip, is_blank
+from embedstore.core.layout import beside, cut, wide
+from embedstore.core.values import is_blank
 from embedstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from embedstore.vectors import Matches
 
 __all__ = ["search"]
+
+_USUAL = 80  # columns
 
 
 @click.command()
@@ -96,15 +99,15 @@ def _lines() -> list[str]:
 
 
 def _print_list(found: "Matches") -> None:
-    import shutil
-
-    columns = shutil.get_terminal_size().columns
+    columns = terminal_width() or _USUAL
     rows = found.table.to_pylist()
-    width = max(len(clip(str(row["id"]), 20)) for row in rows)
+    width = max(wide(cut(str(row["id"]), 20)) for row in rows)
     several = len({row["query"] for row in rows}) > 1
     with pages() as stream:
         for row in rows:
             if several and row["rank"] == 1:
-                stream.write(clip(row["query"], columns) + "\n")
-            head = f"{row['score']:6.3f}  {clip(str(row['id']), 20):<{width}}  "
-            stream.write(head + clip(row["text"], columns - len(head)) + "\n")
+                stream.write(cut(row["query"], columns) + "\n")
+            id_ = cut(str(row["id"]), 20)
+            head = f"{row['score']:6.3f}  {id_}{' ' * (width - wide(id_))}  "
+            for line in beside(head, row["text"], columns):
+                stream.write(line + "\n")

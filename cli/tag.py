@@ -29,9 +29,10 @@ from embedstore.cli.printing import (
     warn_of_one_label,
     write_rows,
 )
-from embedstore.cli.terminal import echo, note, notes_of
+from embedstore.cli.terminal import echo, note, notes_of, terminal_width
 
 from embedstore.core.counts import counted
+from embedstore.core.layout import beside
 from embedstore.core.values import clip
 from embedstore.errors import UsageError
 
@@ -157,13 +158,19 @@ def _print_explanation(found: "Explanation", *, as_json: bool) -> None:
     echo(clip(found.text, 400) or "(an empty text)", "", tagged)
     for name, score in found.scores:
         echo(f"  {score:8.4f}  {clip(name, 60)}")
+    width = terminal_width()
     echo("", "nearest descriptions of each label (cosine)")
     for one in found.descriptions:
-        echo(f"  {one.score:8.4f}  {clip(one.label, 20):<20}  {clip(one.text, 80)}")
+        _echo_beside(f"  {one.score:8.4f}  {clip(one.label, 20):<20}  ", clip(one.text, 80), width)
     echo("", "nearest rows (cosine)")
     for row in found.neighbours:
-        shown = clip(row.text, 80) or "(an empty text)"
-        echo(f"  {row.score:8.4f}  {clip(row.label, 20):<20}  {clip(row.id, 16):<16}  {shown}")
+        head = f"  {row.score:8.4f}  {clip(row.label, 20):<20}  {clip(row.id, 16):<16}  "
+        _echo_beside(head, clip(row.text, 80) or "(an empty text)", width)
+
+
+def _echo_beside(head: str, text: str, width: int | None) -> None:
+    """Print a text beside its head; on a terminal, cut to what is left of the line, or below the head."""
+    echo(*(beside(head, text, width) if width else [head + text]))
 
 
 def _print_flow(flow: "Flow", output: Path | None, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import click
 
 from embedstore.core.counts import counted
+from embedstore.core.layout import fold
 from embedstore.core.progress import listening
 from embedstore.core.values import clean
 from embedstore.errors import UsageError
@@ -33,18 +34,41 @@ __all__ = [
     "pages",
     "standard_input",
     "task_progress",
+    "terminal_width",
 ]
 
 
+_NARROWEST, _USUAL = 20, 80  # columns
 _PATIENCE = 2  # seconds before a bar is drawn
 
 ALL_ROWS = "embedstore.all_rows"
 """The key, in the context of a command, of whether all rows go to standard output."""
 
 
+def terminal_width(*, err: bool = False) -> int | None:
+    """Return the columns of the terminal that stdout is, or stderr; None if it is none, or all rows go to stdout.
+
+    ``COLUMNS`` has a say, as for other programs.
+    """
+    stream = sys.stderr if err else sys.stdout
+    if stream is None or not stream.isatty() or not (err or on_terminal()):
+        return None
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return max(_NARROWEST, int(given))
+    with suppress(OSError):
+        return max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns or _USUAL)
+    return _USUAL
+
+
 def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
-    """Print lines to stdout, or to stderr; each is cleaned and stays one line. What stderr does not take is lost."""
-    text = "\n".join(map(clean, lines))
+    """Print lines to stdout, or to stderr. Each is cleaned, and folded where a terminal is narrower.
+
+    What stderr does not take is lost.
+    """
+    width = terminal_width(err=err)
+    shown = list(map(clean, lines))
+    text = "\n".join(shown if width is None else [part for line in shown for part in fold(line, width)])
     if err:
         with suppress(OSError):
             click.echo(text, err=True)

@@ -1,6 +1,5 @@
 """`topics`: find out what the texts are about."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,8 +16,8 @@ from embedstore.cli.options import (
     store_argument,
     topic_count_option,
 )
-from embedstore.cli.printing import check_outputs, print_json, write_rows
-from embedstore.cli.terminal import note, notes_of
+from embedstore.cli.printing import check_outputs, print_json, write_or_preview
+from embedstore.cli.terminal import note, notes_of, terminal_width
 
 from embedstore.core.counts import counted
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["topics"]
 
-_NARROWEST, _WITHOUT = 80, 160  # least columns of the table of topics, and columns where there is no terminal
+_WITHOUT = 160  # columns of the table of topics where there is no terminal
 
 
 @click.command()
@@ -71,23 +70,15 @@ def topics(
         found = opened.topics(corpus=corpus, like=learnt, blank=blank)
     else:
         found = opened.topics(count, corpus=corpus, space=space, random_state=seed, blank=blank)
-    write_rows(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
+    write_or_preview(found, output, as_json=as_json, spreadsheet_safe=spreadsheet_safe)
     if plot:
         found.plot(plot)
         note(f"picture written to {plot}")
     if as_json:
         print_json(found.summary() | ({"output": str(output)} if output else {}))
         return
-    for line in found.lines(_columns()):
+    for line in found.lines(terminal_width(err=True) or _WITHOUT):
         note(line)
     notes_of(found.notes)
     if output:
         note(f"{counted(len(found), 'row')} written to {output}")
-
-
-def _columns() -> int:
-    """Return how wide the table of topics can be: it goes to stderr."""
-    try:
-        return max(_NARROWEST, os.get_terminal_size(2).columns)
-    except OSError:
-        return _WITHOUT

@@ -17,7 +17,7 @@ from embedstore.cli.options import (
     training_options,
 )
 from embedstore.cli.printing import check_outputs, print_json
-from embedstore.cli.terminal import echo, note, notes_of
+from embedstore.cli.terminal import echo, note, notes_of, terminal_width
 
 from embedstore.core.counts import counted
 
@@ -82,7 +82,7 @@ def train(
         return
     said, found = trained.probe.description, trained.report
     echo(f"{counted(said['rows'], 'row')} of corpus {said['corpus']!r}; tested on {said['tested_on']}", "")
-    echo(*found.lines())
+    echo(*found.lines(terminal_width()))
     if trained.cv_scores:
         mean = sum(trained.cv_scores) / len(trained.cv_scores)
         folds = " ".join(f"{score:.4f}" for score in trained.cv_scores)

@@ -29,6 +29,8 @@ copybutton_prompt_text = "$ "
 html_theme = "furo"
 html_title = f"embedstore {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {"navigation_with_keys": True}
 
 

@@ -48,6 +48,13 @@ def create(
     ------
     UsageError
         If the path is a file, or the folder holds a store or other files.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.create("tea")
+    >>> store.corpora()
+    []
     """
     from embedstore.storage.adding import adding_rows
 
@@ -83,21 +90,20 @@ def open_store(
         If the folder has no store; the message lists the stores beside it.
     DamagedStoreError
         If the newest manifest was altered.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> [(corpus.name, len(corpus)) for corpus in store.corpora()]
+    [('train', 60)]
     """
     root = store_path(store)
     try:
         manifests.load(root)
     except NotFoundError as error:
-        raise NotFoundError(f"{error}{_stores_elsewhere(store, root)}") from error
+        raise NotFoundError(f"{error}{manifests.stores_elsewhere(store, root)}") from error
     return EmbeddingStore(root, encoder=encoder, settings=settings)
-
-
-def _stores_elsewhere(store: str | Path, root: Path) -> str:
-    """Return the end of an error message: the stores beside `root`, and the folder of this name if it has one."""
-    others = sorted({path.parent.name for path in root.parent.glob("*/manifest-*.json")})
-    there = f"; there are {', '.join(others)}" if others else ""
-    here = isinstance(store, str) and "/" not in store and manifests.manifest_files(Path(store))
-    return there + (f"; there is one at ./{store}: give './{store}'" if here else "")
 
 
 def _question(

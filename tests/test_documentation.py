@@ -2,8 +2,15 @@
 
 import doctest
 import importlib
+import inspect
+import operator
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import pandas as pd
@@ -85,11 +92,67 @@ def test_links_between_pages_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def prose_of(page):
+    """Return the text of a page without blocks and code, which can name addresses of this machine."""
+    return re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)
+
+
+def outer_links(pages):
+    """Return every address in the prose of pages, with the page that has it."""
+    for page in pages:
+        for address in re.findall(r"\b\w+://[^\s)>\"]+", re.sub(r"\n(?=\S+\))", "", prose_of(page))):
+            yield page.name, address.rstrip(".,;:")
+
+
+def test_links_to_other_sites_are_https_and_well_formed():
+    found = list(outer_links(PAGES))
+    assert len(found) > 8
+    for page, address in found:
+        parts = urlsplit(address)
+        assert parts.scheme == "https", (page, address)
+        assert re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", parts.netloc), (page, address)
+        assert "//" not in parts.path, (page, address)
+
+
+def test_a_page_of_another_site_is_written_in_one_way():
+    ways = {}
+    for _, address in outer_links(PAGES):
+        parts = urlsplit(address)
+        same = parts.netloc.removeprefix("www."), parts.path.rstrip("/").removesuffix("/index.html"), parts.query
+        ways.setdefault(same, set()).add(address.partition("#")[0])
+    assert [found for found in ways.values() if len(found) > 1] == []
+
+
+def test_the_site_is_not_built_with_a_link_that_leads_nowhere(tmp_path):
+    """Two pages, with the settings of the site: one with good links, then with bad ones."""
+    shutil.copy(ROOT / "docs" / "conf.py", tmp_path)
+    shutil.copytree(ROOT / "docs" / "_static", tmp_path / "_static")
+    (tmp_path / "start.md").write_text("# Start\n\n## Here\n")
+    (tmp_path / "index.md").write_text("# A page\n\n[x](start.md#here)\n\n```{toctree}\nstart\n```\n")
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "--quiet", "-b", "html", ".", "built"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "index.md").open("a") as stream:
+        stream.write("\n[x](page1.md) [x](start.md#place2) [x](#place3) ![x](picture4.png)\n")
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert all(name in done.stderr for name in ("page1", "place2", "place3", "picture4")), done.stderr
+
+
+def test_a_link_on_the_site_is_not_named_by_a_file():
+    for page in PAGES:
+        if "docs" in page.parts and page.name != "design.md":
+            assert not re.search(r"\[[\w/-]+\.md\]\(", page.read_text()), page.name
+
+
 def test_prose_is_wrapped():
     for page in PAGES:
         text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
         long = [line for line in text.splitlines() if len(line) > 106 and not line.lstrip("- ").startswith(("|", "!["))]
         assert not long, f"{page.name}: {long[0]}"
+
+
+ASKED = ("add", "encode", "tag", "search", "train", "predict", "doubts", "export")
 
 
 def with_examples():
@@ -99,11 +162,34 @@ def with_examples():
                 yield ".".join([package, *path.relative_to(ROOT / folder).with_suffix("").parts])
 
 
+@pytest.fixture
+def reviews(request, tmp_path, monkeypatch):
+    """A folder to work in, with the store that examples open."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMBEDSTORE_HOME", str(tmp_path / "indexes"))
+
+    def copied():
+        shutil.copytree(request.getfixturevalue("demo_home") / "demo", tmp_path / "indexes" / "reviews")
+
+    return copied
+
+
 @pytest.mark.parametrize("module", list(with_examples()))
-def test_examples_in_docstrings_hold(module):
+def test_examples_in_docstrings_hold(module, reviews):
+    source = Path(importlib.import_module(module).__file__).read_text()
+    if 'embedstore.open("reviews")' in source:
+        reviews()
     result = doctest.testmod(importlib.import_module(module))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["create", "open", *(f"EmbeddingStore.{name}" for name in ASKED)], ids=lambda name: name.rpartition(".")[2]
+)
+def test_what_is_used_most_has_an_example(name):
+    found = operator.attrgetter(name)(embedstore)
+    assert "\nExamples\n--------\n>>> " in inspect.getdoc(found)
 
 
 def test_the_shipped_reviews_are_a_real_table():

@@ -22,7 +22,7 @@ place = documents.place
 
 def test_the_guide_runs(cli, place):
     commands = [line for line in GUIDE.splitlines() if line.startswith("embedstore ")]
-    assert len(commands) == 22
+    assert len(commands) == 20
     for command in commands:
         done = cli(*shlex.split(command)[1:], environment=homeless(cli))
         assert done.returncode == 0, f"{command}\n{done.stderr}"

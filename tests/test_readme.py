@@ -6,14 +6,29 @@ import subprocess
 
 import documents
 import pytest
-from documents import README, ROOT, homeless, shows_what_its_commands_print
+from documents import README, ROOT, agree, homeless, shows_what_its_commands_print
 
 place = documents.place
 
 
-@pytest.mark.parametrize(("page", "count"), [("start", 5), ("tasks/answers", 4), ("tasks/clean", 3)])
+_TASKS = [
+    ("start", 5),
+    ("tasks/answers", 4),
+    ("tasks/clean", 3),
+    ("tasks/compare", 5),
+    ("tasks/label", 8),
+    ("tasks/search", 8),
+]
+
+
+@pytest.mark.parametrize(("page", "count"), _TASKS)
 def test_a_page_shows_what_its_commands_print(cli, place, page, count):
-    shows_what_its_commands_print(cli, (ROOT / "docs" / f"{page}.md").read_text(), count)
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    shows_what_its_commands_print(cli, text, count)
+    for block, shown in re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL):
+        done = cli("-c", block, environment=homeless(cli))
+        assert done.returncode == 0, done.stderr
+        assert agree(shown, done.stdout), done.stdout
 
 
 def test_the_readme_shows_what_its_commands_print(cli, place):

@@ -94,6 +94,14 @@ def add(
     ------
     InputError
         If the table can't be read or does not fit; nothing is added then.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.create("teas")
+    >>> rows = [{"id": "a", "review": "good tea"}, {"id": "b", "review": "bad tea"}, {"id": "c", "review": "good tea"}]
+    >>> print(store.add(rows, text="review", id="id"))
+    3 rows read now, 3 in all; 2 texts are new
     """
     check_name("corpus", corpus)
     text = str(text) if isinstance(text, int) else text

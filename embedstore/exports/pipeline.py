@@ -129,6 +129,14 @@ def export(
         If the package for the target is not installed.
     ModelRequiredError
         If a row has no vector.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> report = store.export("vectors.parquet")
+    >>> report.rows
+    60
     """
     place = str(target)
     chosen = to or target_of_suffix(place)

@@ -141,6 +141,14 @@ def find_doubts(
         `folds`.
     ModelRequiredError
         If a text has no vector yet.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> found = store.doubts("product")
+    >>> found.checked, found.table.column_names
+    (60, ['id', 'given', 'suggested', 'confidence', 'margin', 'text'])
     """
     if filter not in FILTERS:
         raise UsageError(f"expected filter to be one of {', '.join(FILTERS)}, found {filter!r}")

@@ -65,6 +65,15 @@ def predict(
         If no probe has this name.
     SpaceMismatchError
         If the probe was trained in another space than `space`.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> trained = store.train("product", name="kinds")
+    >>> predicted = store.predict("kinds")
+    >>> len(predicted), "Predicted_Labels" in predicted.schema.names
+    (60, True)
     """
     known = now.manifest.probes
     if probe not in known:

@@ -136,6 +136,14 @@ def train(
     ------
     InputError
         If rows lack the target, or if it has one class or looks continuous.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> trained = store.train("product")
+    >>> trained.name, trained.report.rows
+    ('product', 12)
     """
     probe_name = check_name("probe", name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe")
     options = options or TrainOptions()

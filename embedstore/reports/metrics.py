@@ -8,14 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.layout import matrix, table, wide
 from embedstore.core.values import clean
 
 if TYPE_CHECKING:
     from embedstore.reports.pictures import Panel
 
-__all__ = ["Intervals", "Ordinal", "Report", "intervals", "paired_interval", "report"]
+__all__ = ["Intervals", "Ordinal", "Report", "intervals", "paired_interval", "report", "report_lines"]
 
 _RESAMPLES = 1000
+_HEAD = "given \\ predicted"
+_FIGURES = 40  # characters of scikit-learn's four columns of figures, at the end of each line
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +107,25 @@ class Report:
         """Return the confusion matrix as a text table."""
         classes = [clean(name) for name in self.classes]
         width = max(8, *map(len, classes)) + 2
-        head = "given \\ predicted".ljust(width + 8) + "".join(name.rjust(width) for name in classes)
+        head = _HEAD.ljust(width + 8) + "".join(name.rjust(width) for name in classes)
         lines = [
             name.ljust(width + 8) + "".join(f"{count:,}".rjust(width) for count in row)
             for name, row in zip(classes, self.confusion.tolist(), strict=True)
         ]
         return "\n".join([head, *lines])
 
-    def lines(self) -> list[str]:
-        """Return the lines of the report, of the confusion matrix and of the ordinal metrics."""
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return the lines of the report, of the confusion matrix and of the ordinal metrics.
+
+        Parameters
+        ----------
+        width : int, optional
+            Columns of the terminal: a table that is wider is laid out otherwise. By default it is left as it is.
+        """
         ordinal = [str(self.ordinal)] if self.ordinal else []
-        return [*self.text.split("\n"), "", *self.confusion_text().split("\n"), *ordinal]
+        confusion = self.confusion_text().split("\n")
+        narrow = matrix(confusion, _HEAD, self.classes, self.classes, self.confusion.tolist(), width=width)
+        return [*report_lines(self.text, width), "", *narrow, *ordinal]
 
     @property
     def headline(self) -> str:
@@ -170,6 +181,20 @@ def report(given: Sequence[str], predicted: Sequence[str], *, order: Sequence[st
         rows=len(given),
         left_out=left_out,
     )
+
+
+def report_lines(text: str, width: int | None) -> list[str]:
+    """Return the lines of scikit-learn's report; where they are wider than `width`, as a table that fits."""
+    lines = text.split("\n")
+    if width is None or max(map(wide, lines)) <= width or len(lines) == 1:
+        return lines
+    starts = range(-_FIGURES, 0, 10)
+    rows = [
+        (line[:-_FIGURES].strip(), *(line[start : start + 10 or None].strip() for start in starts))
+        for line in lines
+        if line
+    ]
+    return table(rows, "<>>>>", width=width)
 
 
 @dataclass(frozen=True, slots=True)

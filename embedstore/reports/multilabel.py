@@ -16,6 +16,7 @@ from embedstore.core.lists import SEPARATOR, json_list
 from embedstore.core.values import clean, value_text
 from embedstore.errors import InputError, UsageError
 from embedstore.reports.gold import labels_of
+from embedstore.reports.metrics import report_lines
 
 if TYPE_CHECKING:
     from embedstore.reports.pictures import Panel
@@ -275,10 +276,10 @@ class MultilabelReport:
         }
         return pa.table(columns)
 
-    def lines(self) -> list[str]:
-        """Return the lines of the report."""
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return the lines of the report, laid out for a terminal of this width."""
         exact = f"all labels of a row right {self.subset_accuracy:.4f}, Hamming loss {self.hamming_loss:.4f}"
-        return [*self.text.split("\n"), "", exact]
+        return [*report_lines(self.text, width), "", exact]
 
     def panels(self) -> "list[Panel]":
         """Return what to draw: the F1 of each label."""

@@ -43,6 +43,7 @@ __all__ = [
     "parsed",
     "reading",
     "remove_unread",
+    "stores_elsewhere",
     "unknown_names",
 ]
 
@@ -318,3 +319,11 @@ def remove_unread(path: Path, *, dry_run: bool = False) -> bool:
         finally:
             os.close(descriptor)
     return unread
+
+
+def stores_elsewhere(store: str | Path, root: Path) -> str:
+    """Return the end of an error message: the stores beside `root`, and the folder of this name if it has one."""
+    others = sorted({path.parent.name for path in root.parent.glob("*/manifest-*.json")})
+    there = f"; there are {', '.join(others)}" if others else ""
+    here = isinstance(store, str) and "/" not in store and manifest_files(Path(store))
+    return there + (f"; there is one at ./{store}: give './{store}'" if here else "")

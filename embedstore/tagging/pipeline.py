@@ -120,6 +120,15 @@ def tag(
         If there are fewer than two labels, or a label is blank or repeated.
     ModelRequiredError
         If a row has no vector, or if a label has no vector and `no_encode` is set.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> tagged = store.tag(["Negative", "Positive"])
+    >>> {label: round(share, 1) for label, share in tagged.shares.items()}
+    {'Negative': 0.2, 'Positive': 0.8}
+    >>> tagged.save("tagged.csv")
     """
     if multi:
         from embedstore.tagging.multilabel import GoldChoice, RowChoice, tag_several

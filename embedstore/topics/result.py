@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from embedstore.core.layout import table
 from embedstore.core.values import clip
 from embedstore.corpora.rows import Corpus
 from embedstore.labels.label_set import LabelSet
@@ -17,7 +18,8 @@ from embedstore.vectors.scan import Best
 __all__ = ["Topic", "Topics"]
 
 _SHOWN = 5  # words of a topic in a table
-_WIDEST = 44  # characters of them
+_WIDEST, _LEAST = 44, 24  # most characters of them, and least beside a text
+_BESIDE = 44  # characters of the other columns and of a short text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +125,13 @@ class Topics(Predictions):
         Parameters
         ----------
         width : int
-            Characters of a line.
+            Columns of a line; where they are too few for a table, there is a line for each field.
         """
-        names = [clip(", ".join(topic.words[:_SHOWN]) or topic.name, _WIDEST) for topic in self.topics]
-        wide = max(map(len, ["words", *names]))
-        head = f"{'topic':>5}  {'share':>6}  {'tight':>5}  "
-        lines = [f"{head}{'words':<{wide}}  typical text"]
-        room = max(20, width - len(head) - wide - 2)
-        for topic, name in zip(self.topics, names, strict=True):
+        widest = width - _BESIDE if width - _BESIDE >= _LEAST else _WIDEST
+        rows = [("topic", " share", "tight", "words", "typical text")]
+        for topic in self.topics:
+            words = clip(", ".join(topic.words[:_SHOWN]) or topic.name, min(widest, _WIDEST))
             tight = "" if np.isnan(topic.tightness) else f"{topic.tightness:.2f}"
-            text = clip(topic.typical[0], room) if topic.typical else ""
-            lines.append(f"{topic.number:>5}  {topic.share:>6.1%}  {tight:>5}  {name:<{wide}}  {text}".rstrip())
-        return lines
+            text = topic.typical[0] if topic.typical else ""
+            rows.append((f"{topic.number}", f"{topic.share:>6.1%}", tight, words, text))
+        return table(rows, ">>><<", width=width, last=True)

@@ -109,6 +109,15 @@ def encode(
         If the model can't be found or loaded.
     SpaceMismatchError
         If the encoder on this machine does not reproduce stored vectors of the space.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> _ = store.add([{"review": "good tea"}], text="review", corpus="teas")
+    >>> report = store.encode()
+    >>> report.cached, report.encoded
+    (60, 1)
     """
     start = time.monotonic()
     _check_computation(backend, batch_size, precision)

@@ -91,6 +91,14 @@ def search(
         If both or neither of text and row are given, a text is blank, `k` is below 1, or there is no row to find.
     NotFoundError
         If there is no such row.
+
+    Examples
+    --------
+    >>> import embedstore
+    >>> store = embedstore.open("reviews")
+    >>> found = store.search("a coffee maker that is easy to clean", k=1)
+    >>> found.table.select(["corpus", "id"]).to_pylist()
+    [{'corpus': 'train', 'id': 'r0005'}]
     """
     if (query is None) == (row is None):
         found = "neither: give one" if row is None else "both: leave one out"

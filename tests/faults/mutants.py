@@ -188,6 +188,8 @@ MUTANTS = [
     ("errors of libhdf5's writes", "exports/arrays.py", "        if error:\n            raise error", "        pass", "tests/test_outputs.py -k full"),
     ("short writes to HDF5", "exports/arrays.py", "            while left and not", "            if left and not", "tests/test_outputs.py -k short"),
     ("cleaning messages", "cli/terminal.py", "map(clean, lines)", "lines", "tests/test_terminal.py -k obey"),
+    ("no width off a terminal", "cli/terminal.py", "    if stream is None or not stream.isatty() or", "    if stream is None or", "tests/test_narrow.py -k off_a"),
+    ("tables as wide as the terminal", "core/layout.py", "return lines if max(map(wide, lines)) <= width else", "return lines if True else", "tests/test_narrow.py"),
     ("cleaning the log", "cli/terminal.py", "return clean(super().formatMessage(record))", "return super().formatMessage(record)", "tests/test_terminal.py -k obey"),
     ("cleaning data for a terminal", "cli/terminal.py", "_CleanStream(stream) if stream.isatty() else stream", "stream", "tests/test_terminal.py -k obey"),
     ("escapes in JSON", "cli/printing.py", "one if one.isprintable() else json.dumps(one)[1:-1]", "one", "tests/test_terminal.py -k json"),
