@@ -45,11 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # The files that take longest start first, so that no worker is left with one at the end.
-_LONG = """
-ray faults threads tensorflow guides readme full_disk fuzz contracts tutorial access judge_page journeys page classify
-values use_page help imports terminal shape_page blank encoders keep_page map_page fetching scale topics search keys
-web cli incoming desk native
-""".split()
+_LONG = (
+    *("ray", "faults", "threads", "tensorflow", "guides", "readme", "full_disk", "fuzz", "contracts", "tutorial"),
+    *("access", "judge_page", "journeys", "page", "classify", "values", "use_page", "help", "imports", "terminal"),
+    *("shape_page", "blank", "encoders", "keep_page", "map_page", "fetching", "scale", "topics", "search", "keys"),
+    *("web", "cli", "incoming", "desk", "native"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
