@@ -46,10 +46,10 @@ def for_workers() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def ray_here(for_workers: None) -> Iterator[None]:
-    """Ray on this machine alone, to which this process is connected."""
+    """Ray on this machine alone, with a core for one worker, to which this process is connected."""
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=STORE_OF_OBJECTS)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=STORE_OF_OBJECTS)
     yield
     ray.shutdown()
 
