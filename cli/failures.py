@@ -35,7 +35,7 @@ def report(error: BaseException, *, debug: bool) -> int:
     if code != interrupts.EXIT_CODE and not isinstance(error, interrupts.EndedError):
         notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(KEPT)]
         message = "; ".join([message, *notes])
-    echo(f"Error: {message}", err=True)
+    echo(f"Error: {message}", err=True, whole=True)  # an error is one line
     if debug and not isinstance(error, click.ClickException | click.exceptions.Abort):
         echo(*"".join(traceback.format_exception(error)).rstrip("\n").split("\n"), err=True)
     return code

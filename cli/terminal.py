@@ -61,12 +61,12 @@ def terminal_width(*, err: bool = False) -> int | None:
     return _USUAL
 
 
-def echo(*lines: str, err: bool = False, bold: bool = False) -> None:
-    """Print lines to stdout, or to stderr. Each is cleaned, and folded where a terminal is narrower.
+def echo(*lines: str, err: bool = False, bold: bool = False, whole: bool = False) -> None:
+    """Print lines to stdout, or to stderr. Each is cleaned, and folded where a terminal is narrower, unless `whole`.
 
     What stderr does not take is lost.
     """
-    width = terminal_width(err=err)
+    width = None if whole else terminal_width(err=err)
     shown = list(map(clean, lines))
     text = "\n".join(shown if width is None else [part for line in shown for part in fold(line, width)])
     if err:
