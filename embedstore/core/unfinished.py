@@ -60,9 +60,12 @@ class Unfinished:
     def folder(self, above: Path, mode: int = 0o777) -> Iterator[Path]:
         """Yield a new folder in a folder; remove it at the end if it was not renamed."""
 
-        def made(path: Path) -> int:
+        def made(path: Path) -> int | None:
             path.mkdir(mode)
-            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
 
         self._remove_left(above)
         path, descriptor = self._locked(above, made)
@@ -72,20 +75,18 @@ class Unfinished:
             shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)
 
-    def _locked(self, above: Path, made: Callable[[Path], int]) -> tuple[Path, int]:
+    def _locked(self, above: Path, made: Callable[[Path], int | None]) -> tuple[Path, int]:
+        """Make and lock one; again, if another run took it for one that was left before it was locked."""
         while True:
             path = above / f".embedstore-{os.urandom(6).hex()}.{self.ending}"
-            try:
-                descriptor = made(path)
-            except FileNotFoundError:
-                if above.exists():
-                    continue  # another run took the folder for one that was left, before it was locked
-                raise
+            descriptor = made(path)
+            if descriptor is None:
+                continue
             with suppress(OSError):  # a file system without locks: nobody can take this one either
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if path.exists():
                 return path, descriptor
-            os.close(descriptor)  # another run took it for one that was left
+            os.close(descriptor)
 
     def _remove_left(self, folder: Path) -> None:
         """Remove what killed runs left in a folder, and say so."""
