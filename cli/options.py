@@ -74,9 +74,9 @@ class _OneOf(click.ParamType):  # type: ignore[type-arg]
         """Return `value` if it is one of the names, else fail."""
         return self._choice().convert(value, param, ctx)
 
-    def get_metavar(self, param: "click.Parameter", ctx: "click.Context") -> "str | None":
-        """Return the names for the help text."""
-        return self._choice().get_metavar(param, ctx)
+    def get_metavar(self, param: "click.Parameter", ctx: "click.Context | None" = None) -> "str | None":
+        """Return the names for the help text; before click 8.2 there is no `ctx`."""
+        return self._choice().get_metavar(param, **({"ctx": ctx} if ctx else {}))
 
     def shell_complete(self, ctx: "click.Context", param: "click.Parameter", incomplete: str) -> "list[CompletionItem]":
         """Return the names that start with `incomplete`."""

@@ -89,7 +89,9 @@ def attempt(programs: Path, folder: Path) -> None:
     assert Path(where).is_relative_to(folder), where
     (folder / "reviews.csv").write_bytes(Path(where).read_bytes())
     (folder / "table.xlsx").write_bytes(b"PK")
-    for words in COMMANDS:
+    names = re.findall(r"^  ([a-z-]+)  ", run("embedstore --help").stdout, re.MULTILINE)
+    assert {"encode", "tag", "search", "train", "export"} <= set(names), names
+    for words in (*COMMANDS, *(f"{name} --help" for name in names)):
         done = run(f"embedstore {words}")
         assert done.returncode == 0, done.stderr
     for extra, words in NEEDS.items():
