@@ -47,6 +47,8 @@ def _told(error: BaseException) -> tuple[str, int]:
         return f"interrupted: {_kept(error)}; {_GOES_ON}", interrupts.EXIT_CODE
     if isinstance(error, interrupts.EndedError):
         return f"{error}: {_kept(error)}; {_GOES_ON}", error.exit_code
+    if isinstance(error, click.NoSuchOption) and (advice := _placed_before(error)):
+        return advice, 2
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "embedstore"
         return f"{error.format_message()} (see `{path} --help`)", 2
@@ -60,6 +62,17 @@ def _told(error: BaseException) -> tuple[str, int]:
         return "out of memory: free some, or work on fewer rows (--limit)", 1
     told = f"unexpected {type(error).__name__}: {error} (run with --debug for the traceback, and report it)"
     return told, 1
+
+
+def _placed_before(error: click.NoSuchOption) -> str:
+    """Return what to do if an option belongs before the command; "" if it does not."""
+    context = error.ctx
+    if context is None or context.parent is None:
+        return ""
+    known = [name for option in context.parent.command.params for name in option.opts]
+    if error.option_name not in known:
+        return ""
+    return f"{error.option_name} goes before the command: `embedstore {error.option_name} {context.info_name} …`"
 
 
 def _kept(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 from embedstore.cli.files import opened, row_arguments, row_options, text_of
-from embedstore.cli.models import encoder_options, model_options
+from embedstore.cli.models import encoder_options, model_option, vector_options
 from embedstore.cli.opening import hide_pandas, settings, store_path
 from embedstore.cli.options import computation_options, json_option, store_argument
 from embedstore.cli.printing import print_json
@@ -27,7 +27,8 @@ __all__ = ["import_vectors"]
     help="The ids of the vectors in FILE, to find the rows by --id; by default what `export` wrote beside FILE.",
 )
 @row_options
-@model_options
+@model_option("always needed here")
+@vector_options
 @computation_options
 @click.option("--no-encode", is_flag=True, help="Load no model, and keep the vectors apart as unproven.")
 @json_option

@@ -9,16 +9,16 @@ from embedstore.cli.options import Decorator, max_seq_length_option, together
 if TYPE_CHECKING:
     from embedstore.encoders import EncoderOptions
 
-__all__ = ["encoder_options", "model_options"]
+__all__ = ["encoder_options", "model_option", "model_options", "vector_options"]
 
-model_options: Decorator = together(
-    click.option(
-        "-m",
-        "--model",
-        metavar="MODEL",
-        shell_complete=completion.models,
-        help="Folder or Hugging Face name; by default all-MiniLM-L6-v2.",
-    ),
+
+def model_option(default: str) -> Decorator:
+    """Return the option of a model; its help says what is taken without it."""
+    named = f"Folder or Hugging Face name; {default}."
+    return click.option("-m", "--model", metavar="MODEL", shell_complete=completion.models, help=named)
+
+
+vector_options: Decorator = together(
     click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model."),
     click.option("--prompt", metavar="TEXT", help="Put before every text; by default the model's document prompt."),
     click.option("--query-prompt", metavar="TEXT", help="Put before a search; by default the model's query prompt."),
@@ -38,6 +38,10 @@ model_options: Decorator = together(
         "--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored."
     ),
 )
+"""What the vectors of a model are."""
+
+model_options: Decorator = together(model_option("by default all-MiniLM-L6-v2"), vector_options)
+"""A model, and what its vectors are."""
 
 
 def encoder_options(options: dict[str, Any]) -> "EncoderOptions":

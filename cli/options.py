@@ -131,7 +131,7 @@ space_option: Decorator = click.option(
     "--space",
     metavar="KEY|MODEL",
     shell_complete=completion.spaces,
-    help="Space, by the start of its key or its model; by default the first.",
+    help="Space, by the start of its key or the name of its model; by default the first with proven vectors.",
 )
 rows_options: Decorator = together(corpus_option, where_option, space_option)
 """The options that select the corpus, its rows and the space."""

@@ -205,6 +205,7 @@ BAD_INPUT = [
     (1, ["predict", "small", "--probe", "nope"], "no probe 'nope': make one with `embedstore train"),
     (1, ["export", "small", "-o", "x.txt"], "can't export to x.txt"),
     (2, ["nonsense"], "No such command 'nonsense'"),
+    (2, ["tag", "small", "-l", "a", "-l", "b", "--quiet"], "--quiet goes before the command: `embedstore --quiet tag"),
 ]
 
 

@@ -149,6 +149,16 @@ def test_an_unknown_or_damaged_probe_is_refused(library):
         library.predict("two")
 
 
+def test_a_probe_is_found_by_the_name_of_its_column(tmp_path, encoder):
+    store = embedstore.create(tmp_path / "s", encoder=encoder)
+    store.add(pd.DataFrame({"t": [f"text {i}" for i in range(20)], "Class Name": ["a", "b"] * 10}), text="t")
+    store.encode()
+    assert store.train("Class Name").name == "Class_Name"
+    assert store.predict("Class Name").to_arrow().equals(store.predict("Class_Name").to_arrow())
+    with pytest.raises(NotFoundError, match="no probe 'Class': did you mean 'Class_Name'"):
+        store.predict("Class")
+
+
 def test_probe_names_are_names(library):
     with pytest.raises(UsageError, match="probe name"):
         library.train("two", name="../x")

@@ -30,8 +30,8 @@ class ImportReport:
 
     `rows` counts the rows of the file. `imported`, `cached` and `encoded` count texts: with a given vector that was
     taken, with a vector that the store had before, and encoded because they share a segment with given ones or are
-    blank. `ids` names the ids that rows were found by; then `without` counts rows that have no vector, and `unused`
-    vectors that have no row. `proven` says whether the model made `checked` of the vectors again, with
+    blank. `ids` names the ids that rows were found by; then `without` counts rows with a text and no vector, and
+    `unused` vectors that have no row. `proven` says whether the model made `checked` of the vectors again, with
     `lowest_cosine` at least. `space` is the key of the space.
     """
 
@@ -171,7 +171,7 @@ def _report(given: Given, claim: Claim, executor: GivenExecutor, checked: int) -
         rows=given.rows_read,
         imported=executor.imported,
         encoded=executor.encoded,
-        without=given.rows_read - len(given.places),
+        without=given.without,
         unused=given.unused,
         proven=claim.spec.proven,
         checked=checked,

@@ -75,6 +75,8 @@ class Given:
         What messages call the vectors, "" if they are those of a column.
     rows_read : int
         Rows of the tables, with those that have no vector.
+    without : int
+        Rows that have a text and no vector.
     texts : SortedKeys
         The key of each distinct text, with the first row that has it.
     places : ndarray of shape (rows,)
@@ -91,6 +93,7 @@ class Given:
     numbers: Numbers | None
     file: str
     rows_read: int
+    without: int
     texts: SortedKeys
     places: npt.NDArray[np.intp]
     blank: npt.NDArray[np.bool_]
@@ -171,11 +174,12 @@ def read_given(tables: Tables, *, dtype: StoredDtype, seed: int) -> Given:
 
 
 class _Batch(NamedTuple):
-    """Rows with their vectors, shape (n, dim); `told` returns what messages call one of them."""
+    """Rows with their vectors, shape (n, dim), and rows without; `told` returns what messages call one that has."""
 
     raw: pa.Table
     vectors: Floats
     told: Callable[[int], str]
+    others: pa.Table
 
 
 class _Reader:
@@ -185,6 +189,7 @@ class _Reader:
         self._tables = tables
         self._numbers = numbers
         self._rows_read = rows
+        self._without = 0
         self._most = float(np.finfo(dtype).max)
         self._dtype = dtype
         self._copy = _Copy() if tables.beside is None else None
@@ -206,8 +211,9 @@ class _Reader:
         template = Template.choose(self._tables.text, schema.names, self._tables.template)
         if unknown := [name for name in template.columns if name not in schema.names]:
             raise InputError(f"{source.name} has no column {unknown[0]!r}: it has {', '.join(schema.names)}")
-        for raw, vectors, told in self._batches(source, schema):
+        for raw, vectors, told, others in self._batches(source, schema):
             texts = template.fill(raw)
+            self._without += sum(not is_blank(text) for text in template.fill(others))
             self._check(vectors, told)
             if self._copy is not None:
                 self._copy.add(vectors, told)
@@ -234,6 +240,7 @@ class _Reader:
             numbers=None if numbers is None else numbers[numbers >= 0],
             file=beside.name if beside else "",
             rows_read=self._rows_read,
+            without=self._without,
             texts=texts,
             places=places,
             blank=np.concatenate(self._blank) if self._blank else np.empty(0, dtype=bool),
@@ -247,7 +254,7 @@ class _Reader:
             row = 0
             for raw, _, column in source.with_vectors():
                 vectors = _floats(array_of(column, row, source.name))
-                yield _Batch(raw, vectors, partial(_row_of, source.name, row))
+                yield _Batch(raw, vectors, partial(_row_of, source.name, row), raw.slice(0, 0))
                 row += raw.num_rows
             return
         beside, row = self._tables.beside, 0
@@ -255,14 +262,14 @@ class _Reader:
         for raw, _ in source.batches(schema):
             here = slice(self._first, self._first + raw.num_rows)
             numbers = np.arange(here.start, here.stop) if self._numbers is None else self._numbers[here]
-            kept = np.flatnonzero(numbers >= 0)
+            kept, others = np.flatnonzero(numbers >= 0), np.flatnonzero(numbers < 0)
             numbers = numbers[kept]
             vectors = beside.array[here] if self._numbers is None else beside.array[numbers]
 
             def told(at: int, numbers: Numbers = numbers, rows: Numbers = kept + row) -> str:
                 return f"{beside.name}, row {numbers[at] + 1:,} (row {rows[at] + 1:,} of {source.name})"
 
-            yield _Batch(raw if len(kept) == raw.num_rows else raw.take(pa.array(kept)), _floats(vectors), told)
+            yield _Batch(raw.take(pa.array(kept)), _floats(vectors), told, raw.take(pa.array(others)))
             self._first, row = here.stop, row + raw.num_rows
 
     def _check(self, vectors: Floats, told: Callable[[int], str]) -> None:

@@ -13,7 +13,7 @@ from embedstore.core.masks import mask_of
 from embedstore.core.memory import require_memory
 from embedstore.core.names import nearest_hint
 from embedstore.errors import NotFoundError, UsageError
-from embedstore.learning.probe import Probe, load_probe
+from embedstore.learning.probe import Probe, load_probe, named_after
 from embedstore.reports.multilabel import above, check_threshold
 from embedstore.reports.predictions import Predictions, coded, member_columns, member_shares, shares_of
 from embedstore.vectors.snapshot import Snapshot
@@ -76,6 +76,8 @@ def predict(
     (60, True)
     """
     known = now.manifest.probes
+    if probe not in known and named_after(probe) in known:
+        probe = named_after(probe)
     if probe not in known:
         hint = nearest_hint(probe, list(known)) if known else "make one with `embedstore train STORE --target COL`"
         raise NotFoundError(f"{now.root} has no probe {probe!r}: {hint}")

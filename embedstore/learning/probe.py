@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from embedstore.storage.manifest import commit
 from embedstore.vectors.snapshot import Snapshot
 from embedstore.vectors.space import Space
 
-__all__ = ["Probe", "load_probe", "read_probe", "save_probe"]
+__all__ = ["Probe", "load_probe", "named_after", "read_probe", "save_probe"]
 
 _FORMAT_VERSION = 2  # since 2, a row can have several of the classes
 _HEADER = 2048  # upper limit for the header of an array, in bytes
@@ -74,6 +75,17 @@ class Probe:
             return np.stack([1 - positive, positive], axis=1)
         odds = np.exp(decision - decision.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+def named_after(target: str) -> str:
+    """Return the name that the probe of a column gets.
+
+    Examples
+    --------
+    >>> named_after("Department Name")
+    'Department_Name'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe"
 
 
 def save_probe(now: Snapshot, name: str, probe: Probe) -> None:

@@ -1,7 +1,6 @@
 """Train a probe (a logistic regression on frozen vectors) and test it on other rows."""
 
 import logging
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from embedstore.core.values import value_text
 from embedstore.errors import InputError, UsageError
 from embedstore.learning.fitting import MOST_TESTED, TrainOptions, fit, map_fits, rows_that_fit
 from embedstore.learning.multilabel import check_options, fit_labels, split_labels, tested_labels
-from embedstore.learning.probe import Probe, save_probe
+from embedstore.learning.probe import Probe, named_after, save_probe
 from embedstore.learning.splits import Split, split_rows
 from embedstore.learning.targets import Target
 from embedstore.reports.metrics import Report, report
@@ -145,7 +144,7 @@ def train(
     >>> trained.name, trained.report.rows
     ('product', 12)
     """
-    probe_name = check_name("probe", name or re.sub(r"[^A-Za-z0-9._-]+", "_", target).strip("._-") or "probe")
+    probe_name = check_name("probe", name or named_after(target))
     options = options or TrainOptions()
     if separator is not None and not multi:
         raise UsageError("a separator goes with several labels a row: give --multi too")
