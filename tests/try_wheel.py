@@ -87,6 +87,8 @@ def attempt(programs: Path, folder: Path) -> None:
 
     where = run('python -c "import embedstore.demo as d; print(d.TRAIN)"').stdout.strip()
     assert Path(where).is_relative_to(folder), where
+    done = run('python -c "import embedstore; [getattr(embedstore, name) for name in embedstore.__all__]"')
+    assert done.returncode == 0, done.stderr
     (folder / "reviews.csv").write_bytes(Path(where).read_bytes())
     (folder / "table.xlsx").write_bytes(b"PK")
     names = re.findall(r"^  ([a-z-]+)  ", run("embedstore --help").stdout, re.MULTILINE)
