@@ -77,7 +77,7 @@ def _placed_before(error: click.NoSuchOption) -> str:
 
 def _kept(error: BaseException) -> str:
     """Return what a command has kept that was told to end."""
-    both = error, error.__cause__  # click makes an Abort of a KeyboardInterrupt
+    both = error, error.__cause__ or error.__context__  # click makes an Abort of a KeyboardInterrupt
     told = [note for one in both for note in getattr(one, "__notes__", ()) if note.startswith(KEPT)]
     return "; ".join(["what was finished is kept", *(note.removeprefix(KEPT) for note in told)])
 
