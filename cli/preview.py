@@ -1,6 +1,5 @@
 """Rows on a terminal: the first ones of a long table, or all of a list, in its width."""
 
-import shutil
 from typing import IO, TYPE_CHECKING
 
 from embedstore.cli.terminal import echo, note, terminal_width
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["print_list", "print_preview"]
 
 _ROWS = 10
+_LEAST = 40  # columns of a line
 _ID, _NEW, _TEXT = 16, 24, 12  # most characters of an id and of a new column, least of a text
 _CELL = 48  # most columns of a cell in a list, but for an id and a text
 _GAP = "  "
@@ -26,7 +26,7 @@ _GAP = "  "
 def print_preview(found: "Predictions") -> None:
     """Print the first rows: id, text and the new columns, as many as fit; then how to keep all rows."""
     head = found.head(_ROWS)
-    width = max(40, shutil.get_terminal_size().columns)
+    width = max(_LEAST, terminal_width() or _LEAST)
     corpus = found.corpus
     own = head.select(range(len(corpus.schema))).rename_columns(corpus.schema.names)
     left = [_column("id" if corpus.record.id_column else "row", _ids(own, corpus.record.id_column), _ID)]
@@ -78,9 +78,9 @@ def _is_number(type_: "pa.DataType") -> bool:
 
 def _column(name: str, cells: list[str], most: int, *, least: int = 0) -> list[str]:
     """Return a column's name and cells, all of one length."""
-    cut = [clip(cell, most) for cell in (name, *cells)]
-    width = max(least, *map(len, cut))
-    return [cell.ljust(width) for cell in cut]
+    shown = [clip(cell, most) for cell in (name, *cells)]
+    width = max(least, *map(len, shown))
+    return [cell.ljust(width) for cell in shown]
 
 
 def _ids(table: "pa.Table", id_column: str) -> list[str]:

@@ -269,7 +269,8 @@ class _Reader:
             def told(at: int, numbers: Numbers = numbers, rows: Numbers = kept + row) -> str:
                 return f"{beside.name}, row {numbers[at] + 1:,} (row {rows[at] + 1:,} of {source.name})"
 
-            yield _Batch(raw.take(pa.array(kept)), _floats(vectors), told, raw.take(pa.array(others)))
+            rows, rest = (raw.take(kept), raw.take(others)) if len(others) else (raw, raw.slice(0, 0))
+            yield _Batch(rows, _floats(vectors), told, rest)
             self._first, row = here.stop, row + raw.num_rows
 
     def _check(self, vectors: Floats, told: Callable[[int], str]) -> None:
