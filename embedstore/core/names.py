@@ -7,7 +7,7 @@ from pathlib import Path
 
 from embedstore.errors import UsageError
 
-__all__ = ["check_name", "near_model", "nearest_hint", "store_path"]
+__all__ = ["check_name", "listed", "near_model", "nearest_hint", "store_path"]
 
 _SHOWN = 20
 _ALMOST = 0.85  # the least likeness of names that may be one: a letter or two of a short name
@@ -82,8 +82,14 @@ def nearest_hint(name: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=1, cutoff=0.6)
-    shown = ", ".join(known[:_SHOWN]) + (" …" if len(known) > _SHOWN else "")
-    return (f"did you mean {close[0]!r}? " if close else "") + (f"there are {shown}" if known else "there are none")
+    return (f"did you mean {close[0]!r}? " if close else "") + (
+        f"there are {listed(known)}" if known else "there are none"
+    )
+
+
+def listed(known: Sequence[str]) -> str:
+    """Return the first names of many, for a message."""
+    return ", ".join(known[:_SHOWN]) + (" …" if len(known) > _SHOWN else "")
 
 
 def near_model(name: str, known: Iterable[str]) -> str | None:

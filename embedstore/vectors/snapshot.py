@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedstore.core.guards import Lock
-from embedstore.core.names import nearest_hint
+from embedstore.core.names import listed, nearest_hint
 from embedstore.core.settings import Home, Settings
 from embedstore.corpora.rows import Corpus
 from embedstore.corpora.texts import Texts
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from embedstore.vectors.queries import QueryEncoder
 
 __all__ = ["Cache", "Snapshot", "open_snapshot"]
-
-_SHOWN = 20  # names of corpora
 
 Derived = TypeVar("Derived")
 Chooser = Callable[["Snapshot", Corpus], Corpus]
@@ -191,7 +189,7 @@ class Snapshot:
         if wanted not in known and known and not name:
             raise NotFoundError(
                 f"expected --corpus NAME: {self.root} has several corpora and none is called {wanted!r}, the default; "
-                f"there are {', '.join(list(known)[:_SHOWN])}{' …' if len(known) > _SHOWN else ''}"
+                f"there are {listed(list(known))}"
             )
         if wanted not in known:
             raise NotFoundError(f"{self.root} has no corpus {wanted!r}: {nearest_hint(wanted, list(known))}")
